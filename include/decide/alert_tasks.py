@@ -1,4 +1,4 @@
-"""The task that is in the CRM for an alert: in it the CSM answers."""
+"""Plan the CRM task of an alert, where the CSM answers it, and close the task when its reason is gone."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from include.outbox.message import Message
 from include.outbox.store import ALERT_TASK, Action, make_key
 
 CHANNEL = "crm_task"
-# Working days until the first answer is due.
+# Working days until the task is due, by severity.
 _DUE_IN = {"high": 1, "normal": 3}
-# A task that could not be written for so long comes too late to be of use.
+# A task that could not be written within this many days is too late to be useful.
 USEFUL_DAYS = 14
-CLOSE = "close:"  # before the step whose task is closed
+CLOSE = "close:"  # prefix of the closed task's step
 MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
 _HOW_TO_ANSWER = (
     "Your answer is this task: a later due date snoozes the alert until then; completed, with the outcome"
@@ -33,7 +33,7 @@ _HOW_TO_ANSWER = (
 
 
 def due(on: date, zone: str) -> dict[str, str]:
-    """Return the parts of a task that say when it is due."""
+    """Return the due-date fields of a task."""
     at = working_days.end_of_work(on, ZoneInfo(zone))
     return {"due_at": at.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "due_on": on.isoformat(), "zone": zone}
 
@@ -41,10 +41,10 @@ def due(on: date, zone: str) -> dict[str, str]:
 def of_alert(
     alert: Action, message: Message, day: Day, *, region: str | None, severity: str, company_id: str, to: Recipient
 ) -> Action:
-    """Return the task of an alert: one for each episode, however often the alert is repeated.
+    """Return the CRM task of an alert. An episode has one task, even if its alert is repeated.
 
     Args:
-        alert: The alert as it goes out over another channel.
+        alert: The same alert, planned over another channel.
     """
     where = calendar_of(region, day.settings)
     due_on = working_days.due_date(day.today, _DUE_IN[severity], working_days.calendar(where.country))
@@ -67,7 +67,7 @@ def of_alert(
 
 
 def closings(connection: sa.Connection, day: Day, changes: Iterable[Change]) -> list[Action]:
-    """Return what closes the tasks of alerts whose reason is gone, where they are or may be in the CRM."""
+    """Return closing actions for tasks of closed episodes that are, or may be, in the CRM."""
     closed = {
         make_key(change.entity_kind, change.entity_id, change.signal, change.episode_no, ALERT_TASK, CHANNEL): change
         for change in changes
@@ -82,11 +82,11 @@ def closings(connection: sa.Connection, day: Day, changes: Iterable[Change]) -> 
 
 
 def closing(day: Day, of: Change | Episode, step: str, key: str, reason: str, version: str) -> Action:
-    """Return what closes a task that is or may be in the CRM: its reason is gone, so nobody should work on it.
+    """Return the action that closes a task in the CRM. The task's reason is gone, so nobody should work on it.
 
     Args:
-        of: What the task belongs to.
-        key: Its key in the outbox.
+        of: The change or episode that the task belongs to.
+        key: The outbox key of the task.
     """
     state, why = day.planned_state(CHANNEL)
     return Action(

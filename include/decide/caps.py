@@ -1,4 +1,4 @@
-"""Holds a decision to the caps of a run: what is above them is parked behind a question to a person."""
+"""Apply the caps of a run to a decision: actions above a cap are parked until a person approves them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def limit(
     by: str = "",
     overlay: Mapping[str, str] | None = None,
 ) -> list[Action]:
-    """Return all actions of a decision, those above the caps parked.
+    """Return all actions of a decision, with those above the caps parked.
 
     Args:
-        by: Who started the decision, when that was a person.
-        overlay: The overlay's state before the decision read it.
+        by: The person who started the decision; "" if the schedule did.
+        overlay: The state of the config overlay, read before the decision started.
     """
     actions = [action for outcome in outcomes for action in outcome.actions]
     found = caps.sort(connection, actions, decision_id, day.settings.caps, _book(connection, day))
@@ -35,7 +35,7 @@ def limit(
 
 
 def _book(connection: sa.Connection, day: Day) -> int:
-    """Return how many customers there are."""
+    """Return the number of customers."""
     if not has_table(connection, "marts.act_account"):
         return len({renewal.account_key for renewal in day.renewals.values()})
     return connection.execute(

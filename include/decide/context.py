@@ -1,4 +1,4 @@
-"""All that a decision looks at, read once; and what it results in."""
+"""The inputs of a decision, read once, and its result."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ URGENT_DAYS = 14
 
 @dataclass(frozen=True)
 class Day:
-    """The newest day, as decisions see it.
+    """The newest built day, with everything that a decision reads.
 
     Args:
-        today: The day, in the reporting time zone.
+        today: The current date in the reporting time zone.
         as_of: The day that the tables were built for.
         renewals: The open renewals, by id.
-        episodes: The last episode of each signal and renewal.
-        ends: What became of renewals that have an open episode and are no longer listed, by id.
-        outbox: State of the rows of these renewals' open episodes, by key.
-        assignees: Anyone who was given an alert's task, by owner key.
+        episodes: The last episode of each rule and renewal.
+        ends: How renewals ended that have an open episode and are no longer listed, by id.
+        outbox: The state of these renewals' outbox rows, by key.
+        assignees: People who were assigned an alert's task in the CRM, by owner key.
     """
 
     today: date
@@ -48,51 +48,51 @@ class Day:
     assignees: Mapping[str, Recipient] = field(default_factory=dict)
 
     def reader(self, owned: Owned, episode: Episode | None) -> Recipient:
-        """Return who is notified of something: anyone who was given the task of its open episode, else its CSM."""
+        """Return the person to notify: the assignee of the open episode's task, else the CSM."""
         assigned = self.assignees.get(episode.assignee_key) if episode and episode.state == "open" else None
         return assigned or recipient(owned, "csm", self.settings.people)
 
     def why_on_hold(self, renewal: Checkpoint) -> str:
-        """Return why nothing with figures may be said about a renewal; "" if it may."""
+        """Return why messages about a renewal may not show figures; "" if they may."""
         return self.readiness.why_on_hold(renewal.crm_source, renewal.account_key)
 
     def why_missing(self, renewal_id: str) -> str:
-        """Return what became of a renewal that is not listed any more."""
+        """Return how a renewal ended that is no longer listed."""
         return self.ends.get(renewal_id, "the renewal is no longer in the CRM, or its account is excluded")
 
     def start_of(self, day: date) -> datetime:
-        """Return when a day begins."""
+        """Return midnight at the start of a day, in the reporting time zone."""
         return datetime.combine(day, time.min, ZoneInfo(self.settings.reporting_zone))
 
     def after(self, day: date) -> datetime:
-        """Return when a day is over."""
+        """Return midnight at the end of a day, in the reporting time zone."""
         return self.start_of(day + timedelta(days=1))
 
     def planned_state(self, channel: str) -> tuple[State, str]:
-        """Return how something is planned over a channel."""
         return planned_state(self.settings, channel)
 
     def action(self, channel: str, message: Message, **said: Any) -> Action:
-        """Return a message as it is planned over a channel.
+        """Return a message as an action of a channel.
 
         Args:
-            **said: All else of the action, also a state that is known at once.
+            **said: The other fields of the action. They may override the state.
         """
         state, reason = self.planned_state(channel)
         body = message.model_dump(mode="json")
         return Action(channel=channel, subject=message.subject, body=body, **{"state": state, "reason": reason} | said)
 
     def is_near(self, decision: date) -> bool:
-        """Return whether a decision is so near that it is urgent."""
+        """Return whether a decision date is near enough to be urgent."""
         return (decision - self.today).days <= URGENT_DAYS
 
 
 @dataclass
 class Outcome:
-    """What a decision results in; of the playbooks, also which versions have started.
+    """The result of one part of a decision.
 
     Args:
-        blocked: What did not open although its condition held, and the filters that blocked it.
+        started: Playbook versions that started.
+        blocked: Subjects whose condition held and that a filter kept from opening, with the filter.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -103,10 +103,10 @@ class Outcome:
 
 
 def planned_state(settings: Settings, channel: str) -> tuple[State, str]:
-    """Return how something is planned over a channel: under dry run it is suppressed permanently."""
+    """Return the state, and its reason, of a new action on a channel. Dry run suppresses it permanently."""
     return ("suppressed", "dry run") if getattr(settings.channels, channel).dry_run else ("planned", "")
 
 
 def plain(value: Any) -> Any:
-    """Return a figure as an episode's evidence keeps it."""
+    """Return a value in a form that JSON evidence can store."""
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

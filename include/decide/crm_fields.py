@@ -1,7 +1,7 @@
-"""Values that are kept in the CRM's own account records: planned only where one of them has changed.
+"""Plan updates of the fields that Perennial keeps in the CRM's account records, when a value has changed.
 
-Each write is numbered like an episode, so that its key is its own. What rests on a source that is not up to date and
-validated is left out, and the record keeps what it held.
+Writes are numbered like episodes, so that each has a unique key. Values that depend on a source that is not up to date
+and validated are left out, and the CRM record keeps its last value.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ from include.outbox.store import Action
 from include.warehouse.engine import engine, has_table
 
 CHANNEL = "crm_field"
-KIND = "record"  # entity kind: an account's record, whatever episodes it has
+KIND = "record"  # entity kind: an account's CRM record, independent of its episodes
 RULE = "crm_fields"
-# Values that were not written by then are planned again.
+# Values that were not written within this many days are planned again.
 _USEFUL_DAYS = 7
 _LONGEST_TEXT = 250
 _RISKS = ("risk_band", "open_risks")
-# The kinds of source that the health score rests on, next to the CRM.
+# The kinds of source that the health score depends on, in addition to the CRM.
 _HEALTH = frozenset({"product", "support"})
 
 
 @dataclass
 class Standing:
-    """What is on record of one account's writes.
+    """The writes of one account so far.
 
     Args:
-        number: Of the last one; 0 for none.
-        values: Property -> the value that was last written or is on its way.
+        number: The number of the last write; 0 for none.
+        state: The state of the last write.
+        values: Property -> the value that was last written or is about to be.
     """
 
     number: int = 0
@@ -46,7 +47,7 @@ class Standing:
 
 
 def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
-    """Return what is to be written."""
+    """Return one write for each account whose fields changed."""
     outcome, wanted = Outcome(), day.settings.channels.crm_field.fields
     if not wanted:
         return outcome
@@ -62,12 +63,12 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
             has = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
             values |= _told(risks.of(key, has))
         if not _HEALTH & day.readiness.unfit_kinds(key):
-            # In whole points: ageing alone moves the hundredths each day.
+            # Rounded to whole points: ageing alone changes the decimals every day.
             is_known = row.health is not None and row.health_band != "unknown"
             values |= {"health": round(row.health) if is_known else None, "health_band": row.health_band}
         named = {name: value for name, value in wanted[row.crm_source].items() if value in values}
         fields = {name: _as_written(values[value]) for name, value in named.items()}
-        # What is on its way is waited for: its outcome says what the record holds.
+        # A write is in flight: its outcome decides what the record contains, so wait before planning another.
         if before.state in ("sending", "uncertain") or not _differ(fields, before.values):
             continue
         shown = (risks.kinds if set(named.values()) & set(_RISKS) else frozenset()) | (
@@ -114,7 +115,7 @@ def _differ(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
 
 
 def _as_written(value: Any) -> Any:
-    """Return a value as it is written: a number, or a text."""
+    """Return a value as JSON stores it: a number or a text."""
     if isinstance(value, (Decimal, int)):
         return float(value)
     return value if value is None else str(value)
@@ -136,7 +137,7 @@ def _accounts(day: Day, sources: list[str]) -> Iterable[Any]:
 
 
 def _last_alerts(connection: sa.Connection, day: Day) -> dict[str, Any]:
-    """Return account -> the day on which a message about it last left; lists name an account and are about none."""
+    """Return account -> the day of the last message about it. Digests name accounts, but are not about one."""
     rows = connection.execute(
         sa.text(
             "select account_key, cast(max(resolved_at) at time zone :zone as date) from ops.outbox"
@@ -149,7 +150,11 @@ def _last_alerts(connection: sa.Connection, day: Day) -> dict[str, Any]:
 
 
 def _standing(connection: sa.Connection, *, is_dry: bool) -> dict[str, Standing]:
-    """Return account -> its writes. What expired was not written; what dry run suppressed counts while that lasts."""
+    """Return account -> its writes so far.
+
+    An expired write never reached the CRM, so its values do not count. A write that dry run suppressed counts only
+    while dry run is on.
+    """
     rows = connection.execute(
         sa.text(
             "select entity_id, episode_no, state, body -> 'fields' as fields,"

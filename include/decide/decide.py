@@ -1,7 +1,7 @@
-"""Decides, from the newest built day, whom to notify of what; writes it down; sends nothing.
+"""Decide, from the newest built day, whom to notify of what, and write the result to the outbox. Nothing is sent here.
 
-Forward only: a day before the last decided one is refused, and a day decided again plans nothing twice, because every
-action has a key. Episodes, actions and the decision itself commit together or not at all.
+Decisions only go forward: a day before the last decided one is refused. Deciding a day again plans nothing twice,
+because every action has a key. Episodes, actions and the decision itself commit in one transaction.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Decision:
-    """What was decided.
+    """The result of a decision.
 
     Args:
-        as_of: The day that the tables were built for; None if none were.
-        reason: Why nothing was decided; "" if it was.
+        as_of: The day that the tables were built for; None if no tables were built.
+        reason: Why no decision was made; "" if one was.
         n_renewals: Open renewals evaluated.
         n_planned: Messages and tasks newly planned.
-        n_parked: Those above the caps, which wait until a person approves them.
+        n_parked: Actions that wait for approval: those above the caps, and proposed tiers.
         approval_id: The approval that they wait for; "" if none do.
-        n_suppressed: Those that dry run suppressed permanently.
-        n_refreshed: Planned before, not sent yet, and brought up to date.
+        n_suppressed: Actions that dry run suppressed permanently.
+        n_refreshed: Actions planned before, not sent yet, and updated.
         n_expired: Checkpoints passed over.
-        n_found_outside: Not planned, because the outside system has them.
-        n_on_hold: Reminders and playbooks that the gate puts on hold.
-        n_answered: Episodes that people closed, in their tasks.
-        gate: Source -> what the gate said.
-        planned: The new rows, in short; for the command line alone, since they name accounts and recipients.
-        unavailable: Signals that rest on an entity which no source gives, and what they need.
-        problems: Playbooks and signals that could not be evaluated, each with its cure; all others were decided.
+        n_found_outside: Actions not planned, because the CRM or another system already has them.
+        n_on_hold: Reminders, signals, playbooks and CRM fields that the gate put on hold.
+        n_answered: Episodes that people closed in their tasks.
+        gate: Source -> the gate's verdict.
+        planned: The new rows, shortened. For the command line only, since they name accounts and recipients.
+        unavailable: Signals that need an entity which no source provides, with the missing entity.
+        problems: Playbooks and signals that could not be evaluated, each with its fix. All others were decided.
     """
 
     decision_id: str
@@ -89,7 +89,7 @@ class Decision:
     is_dry_run: bool = False
 
     def without_texts(self) -> Decision:
-        """Return it without recipients and subjects: XComs and asset events are read by more people, and kept."""
+        """Return a copy without recipients and subjects: XComs and asset events are kept, and many people read them."""
         return replace(self, planned=[])
 
 
@@ -98,12 +98,12 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
     """Decide for the newest built day.
 
     Args:
-        decision_id: Names this decision; the same one may be run again.
-        by: Who started it, when that was a person: they do not approve what is above its caps.
+        decision_id: Identifies this decision. Running the same one again is safe.
+        by: The person who started it; "" if the schedule did. They may not approve actions above its caps.
 
     Raises:
-        ConfigError: A setting or playbook is wrong. If only one playbook's condition could not be evaluated, all else
-            is decided and kept, and this is raised at the end.
+        ConfigError: A setting or playbook is wrong. If only one playbook's condition cannot be evaluated, everything
+            else is decided and stored, and the error is raised at the end.
     """
     moment = now or clock.now()
     overlay = authors.state()
@@ -130,7 +130,8 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         alerts = signal_plan.Alerts(day, signal_plan.notified(connection, day)).plan(scan.signals)
         alerts.changes += signal_scan.switched_off(connection, {*rules, *playbooks})
         unanswered = escalation.plan(connection, day, scan.signals)
-        # Written before the playbooks are scanned: what a signal opens now starts its playbook now.
+        # Stored before the playbooks are scanned, so that a signal that opens now starts its playbook in this
+        # decision.
         episodes.apply(connection, alerts.changes, day.today)
         risks = risk.read(connection, day.readiness, rules)
         reminders = Reminders(day, playbooks, risks).plan()
@@ -167,9 +168,9 @@ def _read(
     now: datetime,
     watermarks: dict[str, datetime],
 ) -> Day:
-    """Read what the decision rests on, but for signals and playbooks; tables as the reader, in one snapshot."""
+    """Read the decision's inputs, except signals and playbooks. Tables are read as the reader, in one snapshot."""
     today = _today(settings, now)
-    # Just after midnight yesterday's tables are still the newest; a day later something does not run.
+    # Just after midnight, yesterday's tables are still the newest. Older tables mean that a build is missing.
     too_old = f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         rows = checkpoint.read(tables, as_of)
@@ -195,7 +196,7 @@ def _read(
 
 
 def _of_renewals(connection: sa.Connection, playbooks: Mapping[str, Rule[Playbook]]) -> list[str]:
-    """Return what may have episodes with renewals: the ladder, and playbooks, also those no longer in force."""
+    """Return the rules that may have episodes about renewals: the ladder and all playbooks, including retired ones."""
     started = connection.execute(sa.text("select distinct playbook from ops.playbook_version")).scalars()
     return [episodes.RENEWAL, *{*playbooks, *started}]
 

@@ -1,4 +1,4 @@
-"""Episodes: one stretch of time during which a signal holds for one thing, opened, updated and closed with evidence."""
+"""Store episodes: the period during which a rule holds for one subject, opened, updated and closed with evidence."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import orjson
 import sqlalchemy as sa
 
 Kind = Literal["open", "update", "close", "notify", "escalate"]
-RENEWAL = "renewal"  # entity kind, and the signal of the ladder
+RENEWAL = "renewal"  # the entity kind of renewals, and the signal name of the ladder
 
 
 @dataclass(frozen=True)
 class Episode:
-    """An episode as stored."""
-
     signal: str
     entity_kind: str
     entity_id: str
@@ -40,29 +38,34 @@ class Episode:
     escalated_on: date | None = None
 
     def rests(self, day: date) -> bool:
-        """Return whether its reader has snoozed it until a later day."""
+        """Return whether its reader has snoozed it to a later day."""
         return self.snoozed_until is not None and day < self.snoozed_until
 
     def change(self, kind: Kind, evidence: dict[str, Any], **said: Any) -> Change:
-        """Return a change of this episode; ``said`` is any other part of a ``Change``."""
+        """Return a change of this episode.
+
+        Args:
+            **said: The other fields of ``Change``.
+        """
         this = {name: getattr(self, name) for name in ("entity_kind", "account_key")}
         return Change(kind, self.signal, self.entity_id, self.episode_no, evidence=evidence, **(this | said))
 
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to an episode.
+    """One change of an episode.
 
     Args:
-        episode_no: Its number for this signal and renewal, from 1.
-        evidence: What it rests on: numbers with the day that they are of.
-        severity: ``high`` when the decision is near, or the signal says that it is worse.
-        entity_kind: What kind of thing it is about.
+        episode_no: The number of the episode for this rule and subject, from 1.
+        evidence: The figures behind the change, with their day.
+        severity: ``high`` when the decision date is near, or the signal's condition for high severity holds.
+        entity_kind: The kind of subject.
         notified_as: How the CSM is notified: ``alert``, ``digest``, ``waiting`` for a later one, ``silent`` for never.
-        notified_step: What the CSM is notified of: that it opened, or became worse.
-        arm: Of a playbook: ``acted``, or ``held_out`` for the share for which nothing is done; set when it opens.
-        answer: What the person wrote who closed it; "" if nobody did.
-        escalated_to: To whom further up it is escalated.
+        notified_step: The event that the CSM is notified of: the episode opened, or became worse.
+        arm: For playbooks, set when the episode opens: ``acted``, or ``held_out`` for the hold-out group, which gets no
+            tasks.
+        answer: The outcome that a person entered when they closed it; "" if nobody did.
+        escalated_to: The manager to whom it is escalated.
     """
 
     kind: Kind
@@ -82,10 +85,10 @@ class Change:
 
 
 def read(connection: sa.Connection, rules: Sequence[str], entity_kind: str = "") -> list[Episode]:
-    """Return the last episode of each rule with each thing.
+    """Return the last episode of each rule and subject.
 
     Args:
-        entity_kind: Only things of this kind; "" for all.
+        entity_kind: Only subjects of this kind; "" for all.
     """
     rows = connection.execute(
         sa.text(
@@ -99,7 +102,7 @@ def read(connection: sa.Connection, rules: Sequence[str], entity_kind: str = "")
 
 
 def apply(connection: sa.Connection, changes: Sequence[Change], day: date) -> None:
-    """Store changes; what is equal already is not written."""
+    """Store changes. Updates and notifications that change nothing are not written."""
     by_kind: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _STATEMENTS}
     for change in changes:
         found = orjson.dumps(change.evidence, default=str).decode()

@@ -1,4 +1,4 @@
-"""What may be acted upon today: the gate's verdicts, as decisions and messages need them."""
+"""Read the gate's verdicts in the form that decisions and messages need."""
 
 from __future__ import annotations
 
@@ -28,18 +28,17 @@ SPOKEN = {
 
 @dataclass(frozen=True)
 class SourceState:
-    """One source, as far as decisions are concerned.
+    """The state of one source.
 
     Args:
-        kind: crm, billing (a CRM's customers are billed by it), support or product.
+        kind: crm, billing (the system that bills a CRM's customers), support or product.
         reasons: Why it is not up to date and validated; empty if it is.
-        watermark: Up to when it was read completely, as far as it passed its checks and is in the tables; None if it
-            never was.
+        watermark: The time up to which its data is complete, validated and in the tables; None if it was never loaded.
         quarantined: Accounts that have a record in quarantine or on hold.
-        late_after: Data that is older is named as old in what goes out on it.
-        behind: Accounts of which the tables show nothing of this kind, because it is not read so far.
-        billed: Of a billing system: accounts that have, or had, a contract there; None while nobody knows.
-        paying_elsewhere: Accounts with a contract of another source today.
+        late_after: The age from which messages say that the data is old.
+        behind: Accounts of which nothing of this kind has been read yet.
+        billed: For a billing system: accounts that have, or had, a contract there; None while it has not been loaded.
+        paying_elsewhere: Accounts with a current contract in another source.
     """
 
     source: str
@@ -54,27 +53,25 @@ class SourceState:
 
     @property
     def is_fit(self) -> bool:
-        """Whether it may be acted upon."""
         return not self.reasons
 
     def bills(self, account_key: str) -> bool:
-        """Whether an account's contract comes from this billing system, or may for all that is known."""
+        """Return whether an account's contract comes from this billing system, or may while it has not been loaded."""
         is_known = self.billed is None or account_key in self.billed
         return is_known and account_key not in self.paying_elsewhere
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """All sources."""
+    """The state of all sources."""
 
     sources: tuple[SourceState, ...]
 
     def of_kind(self, kind: str) -> tuple[SourceState, ...]:
-        """Return the sources of one kind."""
         return tuple(state for state in self.sources if state.kind == kind)
 
     def of_source(self, source: str) -> SourceState:
-        """Return one source; one that the settings do not list was never loaded."""
+        """Return one source. A source that the settings do not list counts as never loaded."""
         for state in self.sources:
             if state.source == source:
                 return state
@@ -82,7 +79,7 @@ class Readiness:
 
     @cached_property
     def unfit(self) -> dict[str, Collection[str] | None]:
-        """Kinds of evidence that count as unknown: for the accounts named, or for all (None)."""
+        """Kind of evidence that counts as unknown -> the accounts it is unknown for; None for all accounts."""
         found: dict[str, Collection[str] | None] = {}
         for kind in EVIDENCE_KINDS:
             states = self.of_kind(kind)
@@ -97,7 +94,7 @@ class Readiness:
         return frozenset(kind for kind, accounts in self.unfit.items() if accounts is None or account_key in accounts)
 
     def why_on_hold(self, source: str, account_key: str) -> str:
-        """Return why nothing with figures may be said about an account of a CRM; "" if it may."""
+        """Return why messages about an account of a CRM may not show figures; "" if they may."""
         state = self.of_source(source)
         if not state.is_fit:
             return "; ".join(state.reasons)
@@ -111,7 +108,7 @@ class Readiness:
         return ""
 
     def billing(self, account_key: str) -> tuple[SourceState, ...]:
-        """Return the billing systems from which an account's contract comes."""
+        """Return the billing systems of an account's contract."""
         return tuple(state for state in self.of_kind("billing") if state.bills(account_key))
 
     def why_unknown(self, kind: str, account_key: str, now: datetime) -> str:
@@ -133,20 +130,20 @@ class Readiness:
         return (crm_source, *(state.source for state in self.billing(account_key)), *evidence)
 
     def how_late(self, source: str, now: datetime) -> str:
-        """Return a sentence on how old the data of a late source is; "" while it is as fresh as it should be."""
+        """Return a sentence that says how old a late source's data is; "" if the source is not late."""
         state = self.of_source(source)
         if not (state.watermark and state.late_after) or now - state.watermark <= state.late_after:
             return ""
         return f"The {SPOKEN[state.kind]}'s data is {_how_old(state, now)}."
 
     def read_up_to(self, kind: str, crm_source: str, zone: ZoneInfo) -> str:
-        """Return what a kind of source is called, and up to when it was read; of the CRMs, the account's own."""
+        """Return a kind of source by name, and the time up to which it was read. Only the account's own CRM counts."""
         states = self.of_kind(kind) if kind != "crm" else (self.of_source(crm_source),)
         marks = [state.watermark for state in states if state.watermark]
         return SPOKEN[kind] + (f", complete up to {formatting.moment(min(marks), zone)}" if marks else "")
 
     def as_json(self) -> dict[str, object]:
-        """Return what the decision keeps of it."""
+        """Return the summary that is stored with a decision."""
         return {
             state.source: {
                 "reasons": list(state.reasons),
@@ -161,8 +158,9 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
     """Ask the gate about every source in the settings.
 
     Args:
-        built: Source -> up to when the tables hold it; figures are no newer than that, however far it is read.
-        tables_reason: Why the tables as a whole are not fit, such as their age; "" if they are.
+        built: Source -> the watermark of the built tables. Figures are never newer, even if more data has been read
+            since.
+        tables_reason: Why the tables as a whole cannot be used, such as their age; "" if they can.
     """
     watermarks = {verdict.source: verdict.watermark for verdict in gate.verdicts() if not verdict.entity}
     states = []
@@ -193,13 +191,13 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
 
 
 def first_loads(connection: sa.Connection, settings: Settings, built: Mapping[str, datetime]) -> list[str]:
-    """Return sources whose very first load is under way: it moved within half an hour, and nothing has failed.
+    """Return the sources whose very first load is in progress: active in the last 30 minutes, without a failure.
 
-    On a new installation the sources end their first loads one after the other. Anyone who decided after the first of
-    them would write to everybody that nothing is known of their customers' usage and tickets.
+    On a new installation the sources finish their first loads one after the other. A decision after the first of them
+    would send every CSM messages that say their customers' usage and tickets are unknown.
 
     Args:
-        built: As for ``read``.
+        built: Source -> the watermark of the built tables.
     """
     never_built = [source.id for source in settings.sources if source.id not in built]
     rows = connection.execute(

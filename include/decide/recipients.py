@@ -1,4 +1,4 @@
-"""Who is written to: the account's CSM, or their deputy."""
+"""Choose the recipient of a message: the account's CSM, or their stand-in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.config.models import People, WorkingCalendar
 
 
 class Owned(Protocol):
-    """What belongs to an account's CSM: a renewal, an account, one of its people."""
+    """A subject with a CSM: a renewal, an account or a contact."""
 
     @property
     def owner_key(self) -> str | None: ...
@@ -30,7 +30,7 @@ class Owned(Protocol):
 
 @dataclass(frozen=True)
 class Owner:
-    """An account's CSM, as the tables have it."""
+    """An account's CSM, as the tables list them."""
 
     owner_key: str | None
     owner_name: str | None
@@ -44,8 +44,8 @@ class Recipient:
     """A person to write to.
 
     Args:
-        owner_key: The account's owner, when that is who it is; else "".
-        note: Why someone else than the account's CSM gets it; "" if it is the CSM.
+        owner_key: The owner key, if this is the account's owner; else "".
+        note: Why they receive the message instead of the CSM; "" for the CSM.
     """
 
     name: str
@@ -60,10 +60,10 @@ class Recipient:
 
 
 def recipient(owned: Owned, role: Literal["csm", "lead"], people: People) -> Recipient:
-    """Return who is notified in a role of something that belongs to somebody.
+    """Return the person to notify in a role.
 
-    An account without an owner, or whose owner has left, goes to the team's lead, else to the queue, and the message
-    says so: a renewal must not pass because nobody was left to read about it.
+    If an account has no owner, or its owner has left or has no e-mail address, the message goes to the team's lead,
+    else to the queue. The message says why. A renewal must not be missed because nobody was left to read about it.
     """
     lead = people.team_leads.get(owned.owner_team or "")
     if role == "lead":
@@ -76,7 +76,7 @@ def recipient(owned: Owned, role: Literal["csm", "lead"], people: People) -> Rec
 
 
 def assignee(owner: Owner) -> Recipient | None:
-    """Return the person who was given a task; None for somebody who cannot be written to."""
+    """Return the person who was assigned a task; None if they are inactive or have no e-mail address."""
     if not (owner.owner_is_active and owner.owner_email):
         return None
     note = "You get this because its task was given to you in the CRM."
@@ -93,6 +93,6 @@ def _why_not_owner(owned: Owned) -> str:
 
 
 def calendar_of(region: str | None, settings: Settings) -> WorkingCalendar:
-    """Return whose holidays and whose clock hold for an account."""
+    """Return the holidays and time zone of a region, or the default ones."""
     calendars = settings.people.calendars
     return calendars.get(region or "") or calendars.get("default") or WorkingCalendar(country="US", zone="UTC")

@@ -1,7 +1,7 @@
-"""Whether an account is at risk: the one place from which messages, tasks, playbooks and CRM fields take it.
+"""Say whether an account is at risk. Messages, tasks, playbooks and CRM fields all use this one definition.
 
-An account is at risk while a live signal of kind risk is open for it or for one of its contacts. What is not known is
-not taken permanently: without an open signal, and with usage or tickets unknown, its risk is *unknown*, not *none*.
+An account is at risk while a live signal of kind ``risk`` is open for it or for one of its contacts. Missing data is
+never read as good news: without an open signal, and with usage or tickets unknown, the risk is *unknown*, not *none*.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from include.decide.rules.load import Rule
 from include.decide.signals.schema import Signal
 
 Band = Literal["none", "some", "high", "unknown"]
-# Kind of source -> what of it counts as known or unknown, as people say it.
+# Kind of source -> the name that messages use for its data.
 SPOKEN = {"product": "usage", "support": "tickets"}
 
 
 @dataclass(frozen=True)
 class OpenRisk:
-    """One open signal: its name, title and severity, and since when."""
+    """One open risk signal."""
 
     signal: str
     title: str
@@ -36,11 +36,11 @@ class OpenRisk:
 
 @dataclass(frozen=True)
 class Risk:
-    """What is known about the risk of one account.
+    """The risk of one account.
 
     Args:
-        open: Its open risks, the most severe and then the oldest first.
-        unknown: What is not known of it: ``usage``, ``tickets``.
+        open: Its open risks, the most severe first, then the oldest.
+        unknown: The data that is missing: ``usage``, ``tickets``.
     """
 
     open: tuple[OpenRisk, ...] = ()
@@ -48,19 +48,16 @@ class Risk:
 
     @property
     def band(self) -> Band:
-        """In one word."""
         if self.open:
             return "high" if any(one.severity == "high" for one in self.open) else "some"
         return "unknown" if self.unknown else "none"
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """What its open risks are called, each once."""
         return tuple(dict.fromkeys(one.title for one in self.open))
 
     @property
     def signals(self) -> frozenset[str]:
-        """The names of its open risks."""
         return frozenset(one.signal for one in self.open)
 
 
@@ -70,7 +67,7 @@ class Risks:
 
     Args:
         open: Account -> its open risks.
-        kinds: The kinds of source that the live risk signals rest on next to the CRM, as far as one is connected.
+        kinds: The connected kinds of source that the live risk signals depend on, in addition to the CRM.
     """
 
     readiness: Readiness
@@ -78,7 +75,6 @@ class Risks:
     kinds: frozenset[str] = frozenset()
 
     def of_renewal(self, renewal: Checkpoint) -> Risk:
-        """Return the risk of a renewal's account."""
         has = {"product": renewal.usage_28d is not None, "support": renewal.n_open_tickets is not None}
         return self.of(renewal.account_key, has)
 
@@ -86,7 +82,7 @@ class Risks:
         """Return the risk of an account.
 
         Args:
-            has: Kind of source -> whether anything of it is on record for the account.
+            has: Kind of source -> whether the account has any data of it.
         """
         unfit = self.readiness.unfit_kinds(account_key)
         unknown = tuple(SPOKEN[kind] for kind in sorted(self.kinds) if kind in unfit or not has[kind])
@@ -94,7 +90,7 @@ class Risks:
 
 
 def read(connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Rule[Signal]]) -> Risks:
-    """Return the risks as the episodes say."""
+    """Read the open risks from the episodes."""
     live = live_risks(rules)
     rows = connection.execute(
         sa.text(
@@ -112,5 +108,5 @@ def read(connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Ru
 
 
 def live_risks(rules: Mapping[str, Rule[Signal]]) -> dict[str, Rule[Signal]]:
-    """Return the signals that put an account at risk."""
+    """Return the live signals that put an account at risk."""
     return {name: rule for name, rule in rules.items() if rule.file.kind == "risk" and rule.file.status == "live"}

@@ -1,4 +1,4 @@
-"""What signals and playbooks are called, and what an open signal says of an account, for pages and lists."""
+"""Titles of signals and playbooks, and evidence lines of open signals, for pages and digests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from include.warehouse.engine import has_table
 
 
 def titles() -> dict[str, str]:
-    """Return the title of each signal and playbook by its name."""
     signals = {name: rule.file.title for name, rule in load_signals().items()}
     return signals | {name: rule.file.title for name, rule in load_playbooks().items()}
 
@@ -26,12 +25,12 @@ def live_signals() -> list[str]:
 
 
 def evidence(connection: sa.Connection, found: Sequence[tuple[str, str]], n_lines: int = 1) -> list[str]:
-    """Return what open signals say of their accounts today; "" for signals that are not about accounts.
+    """Return today's evidence of open signals; "" for signals that are not about accounts.
 
     Args:
         connection: An open connection of the reader.
-        found: Signal and account key.
-        n_lines: How many lines of evidence of each.
+        found: Pairs of signal and account key.
+        n_lines: The number of evidence lines for each.
     """
     rules, actions = load_signals(), table("account").name
     values: dict[str, Mapping[str, Any]] = {}

@@ -1,6 +1,6 @@
-"""What people answered in their alerts' tasks: it holds before anything is decided.
+"""Apply the CSMs' changes to their alerts' tasks, before anything else is decided.
 
-Completed or thrown away closes the episode; a new due date puts it to rest until then; a new owner makes it theirs.
+Completing or deleting a task closes the episode. A new due date snoozes it until then. A new owner becomes its reader.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from include.decide.episodes import Change
 from include.decide.recipients import Owner, Recipient, assignee
 from include.outbox.store import ALERT_TASK
 
-_DONE = "done"  # completed, and without an outcome
+_DONE = "done"  # completed without an outcome
 _LONGEST_ANSWER = 200
 
 
 def apply(connection: sa.Connection, today: date) -> int:
-    """Let open episodes follow what has become of their tasks; those that agree already are not written.
+    """Update open episodes from their tasks. Episodes that already agree are not written.
 
     Returns:
-        How many episodes people closed.
+        The number of episodes that people closed.
     """
     rows = connection.execute(TASKS, {"step": ALERT_TASK}).all()
     closed = [_closed(row, today) for row in rows if row.state in ("done", "deleted")]
@@ -36,12 +36,12 @@ def apply(connection: sa.Connection, today: date) -> int:
 
 
 def is_untouched(row: Any) -> bool:
-    """Return whether nobody has done anything with a task since it was written."""
+    """Return whether nobody has changed a task since it was written."""
     return row.state == "open" and not _is_moved(row) and not _is_given_away(row)
 
 
 def assignees(connection: sa.Connection, tables: sa.Connection) -> dict[str, Recipient]:
-    """Return the person who was given a task of something open and can be written to, by owner key."""
+    """Return the assignees of open episodes' tasks who can be written to, by owner key."""
     given_to = connection.execute(_GIVEN_TO).scalars().all()
     if not given_to:
         return {}
@@ -57,12 +57,12 @@ def assignees(connection: sa.Connection, tables: sa.Connection) -> dict[str, Rec
 
 
 def said(outcome: str) -> str:
-    """Return what was written down as a task's outcome, as an episode keeps it."""
+    """Return the outcome of a task, shortened for the episode."""
     return one_line(outcome)[:_LONGEST_ANSWER] or _DONE
 
 
 def close_reason(answer: str) -> str:
-    """Return why something is closed whose task was completed with an answer."""
+    """Return the close reason of an episode whose task was completed with an answer."""
     return "completed in the CRM" + ("" if answer == _DONE else f": {answer}")
 
 

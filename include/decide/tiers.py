@@ -1,7 +1,7 @@
-"""Proposes changes of customers' tiers: one list a quarter, which a lead approves before anything is written.
+"""Propose tier changes: one list per quarter, which a lead approves before anything is written.
 
-An approved change is written into the CRM's account record, where it differs, and comes back with the next read of the
-CRM. An account without a tier is proposed one at a month's end.
+An approved change is written to the CRM's account record, if it differs there, and comes back with the next read of the
+CRM. Accounts without a tier get a proposal at the end of each month.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from include.scores.value.tiers import Proposal
 
 CHANNEL = "crm_field"
 KIND = RULE = "tier"
-VALUE = "tier"  # as channels.yaml names what a property keeps
-# An approved change is written by then, else the next quarter's end proposes again.
+VALUE = "tier"  # the name of the value in channels.yaml
+# An approved change must be written within this many days; otherwise the end of the next quarter proposes it again.
 _USEFUL_DAYS = 60
 
 
 def ask(
     connection: sa.Connection, decision_id: str, day: Day, by: str = "", overlay: Mapping[str, str] | None = None
 ) -> list[Action]:
-    """Return what is proposed and was not before, each change with the question that it waits for.
+    """Return new proposals, each change with the approval that it waits for.
 
     Args:
-        by: Who started the decision, when that was a person: they do not approve it.
-        overlay: The overlay's state before the decision read it.
+        by: The person who started the decision; they may not approve it. "" if the schedule did.
+        overlay: The state of the config overlay, read before the decision started.
     """
     properties = _properties(day)
     if not properties:
@@ -56,7 +56,7 @@ def ask(
 
 
 def _properties(day: Day) -> dict[str, str]:
-    """Return CRM source -> the property of its accounts that keeps the tier, where channels.yaml names one."""
+    """Return CRM source -> the account property for the tier, where channels.yaml names one."""
     fields = day.settings.channels.crm_field.fields
     return {source: name for source, named in fields.items() for name, value in named.items() if value == VALUE}
 
@@ -97,7 +97,7 @@ def _number(end: date) -> int:
 
 
 def _was_asked(connection: sa.Connection, end: date, step: str) -> bool:
-    """Return whether the list of a month's end was put before; a list is put once."""
+    """Return whether a period's list was already submitted. A list is submitted once."""
     return bool(
         connection.execute(
             sa.text(

@@ -1,4 +1,4 @@
-"""Lists for one person: not about one account, but about a day or a week of theirs."""
+"""Plan digests: messages about a person's day or week instead of one account."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from include.decide.recipients import calendar_of
 from include.outbox.message import Message
 from include.outbox.store import Action
 
-READER = "csm"  # entity kind of what is about a person's day, not about one account
-# What could not be sent for so long is out of date.
+READER = "csm"  # entity kind of messages about a person's day, not about one account
+# A digest that could not be sent within this many days is out of date.
 USEFUL_DAYS = 7
 
 
@@ -28,15 +28,15 @@ def to_reader(
     reads: tuple[str, ...],
     useful_days: int = USEFUL_DAYS,
 ) -> list[Action]:
-    """Return a list for a person, over all channels.
+    """Return a digest for a person, over all message channels.
 
     Args:
         address: The person's e-mail address.
-        rule: Which list.
-        step: Which one of them: a day, a week.
-        region: The calendar by which it is sent.
+        rule: The kind of digest.
+        step: The day or week that it covers.
+        region: The region whose working hours it is sent in.
         account_key: An account that it names.
-        useful_days: After how many days it is out of date.
+        useful_days: The number of days after which it is out of date.
     """
     return [
         day.action(
@@ -59,7 +59,7 @@ def to_reader(
 
 
 def working_moment(day: Day, region: str | None) -> datetime | None:
-    """Return when a region next works; None while it does."""
+    """Return the start of a region's next working hours; None during working hours."""
     where = calendar_of(region, day.settings)
     hours = day.settings.attention.sending_hours
     moment = working_days.next_moment(

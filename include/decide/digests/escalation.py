@@ -1,7 +1,7 @@
-"""Alerts that nobody answers: escalated to the lead as one digest a day, then to the head.
+"""Escalate unanswered alerts: first to the lead in one digest a day, then to the head.
 
-Answered means that somebody touched the alert's task. The hours are working hours, and they end with the moment at
-which the task was last read back: while the CRM cannot be read nobody is accused.
+An alert is answered when somebody changes its task. Only working hours count, and only up to the time at which the task
+was last read back: while the CRM cannot be read, nobody is reported as late.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_LINES = 40
 
 @dataclass(frozen=True)
 class Subject:
-    """What an alert is about, as far as it matters to whom it is escalated."""
+    """The subject of an alert, with the fields that escalation needs."""
 
     episode: Episode
     owned: Owned
@@ -47,7 +47,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """An alert that is to be escalated."""
+    """An alert to escalate."""
 
     subject: Subject
     title: str
@@ -57,7 +57,7 @@ class Unanswered:
 
 
 def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]) -> Outcome:
-    """Return what is escalated today."""
+    """Return today's escalations."""
     subjects = {(s.episode.signal, s.episode.entity_id): s for s in _subjects(day, scanned)}
     rows = connection.execute(task_feedback.TASKS, {"step": ALERT_TASK}).all()
     found: dict[tuple[Level, Recipient], list[Unanswered]] = defaultdict(list)
@@ -91,13 +91,13 @@ def _subjects(day: Day, scanned: Sequence[Scanned[Signal]]) -> Iterator[Subject]
 
 
 def _levels(row: Any, subject: Subject, reader: Recipient, day: Day) -> Iterator[tuple[Level, bool]]:
-    """Yield to which level it goes today: a new one that is reached, or the one it went to earlier today."""
+    """Yield the level that an alert has reached, and whether it was reached just now or earlier today."""
     episode, after = subject.episode, day.settings.attention.escalation
     if episode.escalated_to and episode.escalated_on == day.today:
         yield episode.escalated_to, False
         return
     hours = _worked(row.written_at, row.read_at, subject.region, day)
-    # Where the reader is the lead already, the next one up is the head.
+    # If the reader is the lead, the next level is the head.
     is_lead = _person("lead", subject.owned, day).email == reader.email
     level: Level = "head" if episode.escalated_to or is_lead else "lead"
     needed = after.head_after_hours if level == "head" else after.lead_after_hours
@@ -129,7 +129,7 @@ def _escalate(
     outcome: Outcome,
 ) -> None:
     if not any(one.is_new for one in unanswered):
-        return  # today's list stands as it is
+        return  # today's digest needs no change
     ranked = sorted(unanswered, key=lambda one: (one.subject.episode.severity != "high", -float(one.subject.arr or 0)))
     actions = to_reader(
         day,
@@ -143,7 +143,7 @@ def _escalate(
     )
     states = store.states(connection, [action.key for action in actions])
     if any(state != "planned" for state in states.values()):
-        return  # today's list has left: they come with tomorrow's
+        return  # today's digest has been sent: these alerts come with tomorrow's
     outcome.actions += actions
     outcome.changes += [one.subject.episode.change("escalate", {}, escalated_to=level) for one in ranked if one.is_new]
 

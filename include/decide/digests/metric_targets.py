@@ -1,4 +1,4 @@
-"""Metrics that missed their target: reported to the metric's owner once per period, with what is below them."""
+"""Report missed metric targets to the metric's owner, once per period, with the metrics and groups behind the value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from include.warehouse.engine import engine, has_table
 
 RULE = "metric_off_target"
 KIND = "metric"
-# A period that closed longer ago is not reported, nor is the history that a first build brings.
+# Periods that closed more than this many days ago are not reported. This also skips the history of a first build.
 REPORTED_DAYS = 10
 USEFUL_DAYS = 14
 _N_GROUPS = 3
@@ -34,9 +34,10 @@ class Miss:
 
     Args:
         period: day, week, month or quarter.
-        value: The value that counts: a correction's, where there is one.
-        rows: The period's values of the metric and of those below it: all together, by group, and before.
-        note: That the value was corrected by hand.
+        value: The effective value: the corrected one, if the value was corrected by hand.
+        rows: The period's values of the metric and of those below it in the tree: in total, by group, and the total of
+            the period before.
+        note: Says that the value was corrected by hand; "" if it was not.
     """
 
     metric: Metric
@@ -48,7 +49,7 @@ class Miss:
 
 
 def plan(day: Day) -> Outcome:
-    """Return which missed targets are reported today."""
+    """Return the reports of missed targets that are due today."""
     outcome = Outcome()
     with engine("reader").connect() as connection:
         missed = find(connection, day.as_of)
@@ -62,7 +63,7 @@ def plan(day: Day) -> Outcome:
 
 
 def find(connection: sa.Connection, newest: date) -> list[Miss]:
-    """Return the targets missed in the periods that closed in the last days."""
+    """Return the missed targets of the periods that closed recently."""
     wanted = [
         (metric, period) for metric in metrics.load().values() for period in metric.entry.target if period != "day"
     ]
@@ -94,7 +95,7 @@ def find(connection: sa.Connection, newest: date) -> list[Miss]:
 
 
 def message(miss: Miss) -> Message:
-    """Return what the owner reads."""
+    """Return the report to the metric's owner."""
     entry, unit = miss.metric.entry, miss.metric.entry.unit
     now = next(row for row in miss.rows if row.metric_id == miss.metric.id and row.grain == "all" and not row.is_before)
     worth, target = shown(miss.value, unit), entry.target[miss.period]  # type: ignore[index]
@@ -118,7 +119,7 @@ def message(miss: Miss) -> Message:
 
 
 def _below(miss: Miss) -> list[Evidence]:
-    """Return the metrics below it in the tree, each with its value before: those that got worse, then the nearest."""
+    """Return the metrics below it in the tree, with their previous values: the worsened first, then the nearest."""
     known = metrics.load()
     lines = []
     for name in metrics.branch(miss.metric.id)[1:]:
@@ -151,7 +152,7 @@ def _below(miss: Miss) -> list[Evidence]:
 
 
 def _groups(miss: Miss) -> list[Evidence]:
-    """Return the groups that are furthest off, of those large enough to say something."""
+    """Return the groups that missed the target by the most, weighted by their size."""
     entry = miss.metric.entry
     target = entry.target[miss.period]  # type: ignore[index]
     groups = [
@@ -196,7 +197,7 @@ def _sources(metric: Metric, day: Day) -> tuple[str, ...]:
 
 
 def bounds(target: metrics.Target, unit: str) -> str:
-    """Return a target as people read it."""
+    """Return a target in words."""
     parts = [
         f"{word} {shown(bound, unit)}"
         for word, bound in (("at least", target.at_least), ("at most", target.at_most))
@@ -205,7 +206,7 @@ def bounds(target: metrics.Target, unit: str) -> str:
     return " and ".join(parts)
 
 
-# The last closed period, and the one before it.
+# Values of the last closed period and of the one before it.
 _VALUES = sa.text(
     """
     with last as (

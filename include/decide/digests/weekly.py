@@ -1,7 +1,7 @@
-"""What a week begins with: how each lead's team stands, and which accounts nobody looks after.
+"""Plan the weekly digests: the state of each lead's team, and the accounts without a reachable CSM.
 
-Once a week, by the first decision that falls into the reader's working hours: on Monday morning, on Tuesday
-after a public holiday, on Thursday when nothing ran before.
+They are planned once a week, by the first decision within the reader's working hours: on Monday morning, on Tuesday
+after a public holiday, or on Thursday if nothing ran before.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NOTIFIED = ("alert", "digest", "waiting")
 
 
 def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]) -> Outcome:
-    """Return the lists with which a week begins; none while a CRM's data is not up to date and validated."""
+    """Return the weekly digests; none while a CRM's data is not up to date and validated."""
     outcome = Outcome()
     if any(not state.is_fit for state in day.readiness.of_kind("crm")):
         return outcome
@@ -60,9 +60,9 @@ def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]
 
 
 def _week(day: Day, region: str) -> str:
-    """Return the week it is for somebody who works in a region now; "" while they do not work.
+    """Return the current ISO week of a region that is in its working hours; "" outside them.
 
-    What a week begins with is planned by every decision of the week: its key lets it out once.
+    Every decision of the week plans the same digest. Its key makes sure that it is sent once.
     """
     if working_moment(day, region) is not None:
         return ""
@@ -135,7 +135,7 @@ def _digest(
 
 
 def _disagreements(day: Day) -> list[Disagreement]:
-    """Return renewals decided in the coming 90 days that a person sees better than the health score does."""
+    """Return renewals decided in the next 90 days whose forecast is better than their health score suggests."""
     with engine("reader").connect() as tables:
         if not has_table(tables, lines.TABLE):
             return []
@@ -173,7 +173,7 @@ def _by_tier(rows: Sequence[Checkpoint]) -> dict[str, list[Checkpoint]]:
 
 
 def _open_alerts(day: Day, teams: Sequence[str], scanned: Sequence[Scanned[Signal]]) -> Iterator[tuple[str, str]]:
-    """Yield the reader of each open alert: address and name."""
+    """Yield the address and name of each open alert's reader."""
     for renewal in day.renewals.values():
         episode = day.episodes.get((RENEWAL, renewal.renewal_id))
         if renewal.owner_team in teams and episode and episode.state == "open":
@@ -204,7 +204,7 @@ def _on_hold(
 
 
 def _overdue(connection: sa.Connection, day: Day) -> Counter[str]:
-    """Return how many tasks are past due, by the address of the person who has them."""
+    """Return the number of overdue tasks by the address of their assignee."""
     rows = connection.execute(
         sa.text(
             "select case when t.owner_id in ('', o.address) then o.recipient"

@@ -1,4 +1,4 @@
-"""Says which parts of a condition do not hold for one subject, with the values that it read."""
+"""Say which parts of a condition do not hold for a subject, with the values that it read."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SIGNS: Mapping[type[exp.Expr], str] = {
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a condition; all parts must hold.
+    """One part of a condition. All parts must hold.
 
     Args:
-        sql: What the file says.
+        sql: The part as written in the file.
         holds: Whether it holds; None while a value is unknown.
     """
 
@@ -46,10 +46,10 @@ def parts(
     facts: Mapping[str, Any],
     types: Mapping[str, str],
 ) -> list[Part]:
-    """Evaluate the parts of a condition over the values that a decision kept.
+    """Evaluate the parts of a condition over the values recorded by a decision.
 
     Args:
-        facts: Column -> value as it was kept.
+        facts: Column -> recorded value.
         types: Column -> PostgreSQL type.
     """
     tree = sql_guard.parse(condition, "postgres")[0]

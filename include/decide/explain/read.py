@@ -1,4 +1,4 @@
-"""Explains, for one account and one day, which signals, reminders and playbooks opened, and what blocked the others."""
+"""Explain, for one account and day, which signals, reminders and playbooks opened, and what blocked the others."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _OPEN: Mapping[Reason, Outcome] = {Reason.OPENED: "opened", Reason.ALREADY_OPEN:
 
 @dataclass(frozen=True)
 class Line:
-    """What became of one rule for one thing.
+    """The outcome of one rule for one subject.
 
     Args:
         rule: The signal, the playbook, or ``renewal`` for the ladder.
         type: signal, playbook or ladder.
         subject_kind: account, contact, former or renewal.
-        subject_id: Which one; "" if the account had none.
-        step: Of the ladder: days before the decision.
+        subject_id: The subject's id; "" if the account had none.
+        step: For the ladder: days before the decision.
         outcome: Whether it opened on the day, was open, was closed, or did not open.
-        why: The reasons; of what is open, also what happened to its messages.
-        parts: Of a condition that does not hold: its parts.
+        why: The reasons. For an open episode, also the outcome of its messages.
+        parts: The parts of a condition that does not hold.
     """
 
     rule: str
@@ -53,19 +53,18 @@ class Line:
 
     @property
     def text(self) -> str:
-        """All reasons in one line."""
         said = "; ".join(why.text for why in self.why)
         return f"Not opened: {said}." if self.outcome == "not opened" else f"{said[:1].upper()}{said[1:]}."
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The answer.
+    """The explanation of one account and day.
 
     Args:
-        account_key: The account; of a merged one, the account that it was merged into.
+        account_key: The account. For a merged one, the account that it was merged into.
         as_of: The day that the tables were built for.
-        days: All days that can be asked about, the newest first.
+        days: All days with a recorded decision, the newest first.
     """
 
     account_key: str
@@ -77,7 +76,7 @@ class Explanation:
 
 @dataclass
 class _Seen:
-    """What is on record of one account and day."""
+    """The records of one account and day."""
 
     day: date
     rules: dict[str, tuple[Reason, dict[str, Any]]] = field(default_factory=dict)
@@ -90,7 +89,7 @@ class _Seen:
     sent: dict[tuple[str, str], list[Any]] = field(default_factory=lambda: defaultdict(list))
 
     def not_ready(self, kinds: Sequence[str]) -> list[Why]:
-        """Return what the gate said of the account's CRM, of kinds of source, and of the account's own records."""
+        """Return the gate's reasons against the account's CRM, these kinds of source, and the account's own records."""
         sources = self.gate["sources"]
         mine = [name for name, state in sources.items() if (name == self.source if state["kind"] == "crm" else True)]
         asked = [name for name in mine if sources[name]["kind"] in ("crm", *kinds)]
@@ -112,12 +111,12 @@ def explain(account_key: str, signal: str = "", day: date | None = None) -> Expl
     """Return why each rule did or did not open for an account.
 
     Args:
-        account_key: Such as ``crm:1001``; one that was merged stands for the account it was merged into.
+        account_key: Such as ``crm:1001``. A merged account is replaced by the one that it was merged into.
         signal: Only this signal or playbook, or ``renewal`` for the ladder; "" for all.
-        day: A day that was decided upon; the last one by default.
+        day: A day with a recorded decision; by default the last one.
 
     Raises:
-        ConfigError: Nothing is on record of that account, day or rule.
+        ConfigError: Nothing is recorded for that account, day or rule.
     """
     with engine("reader").connect() as connection:
         keys = _keys(connection, account_key)
@@ -144,7 +143,7 @@ def explain(account_key: str, signal: str = "", day: date | None = None) -> Expl
 
 
 def _keys(connection: sa.Connection, account_key: str) -> list[str]:
-    """Return the account, or the one that it was merged into, and those that were merged into that."""
+    """Return the surviving account first, then the accounts that were merged into it."""
     source, _, account_id = account_key.partition(":")
     found = connection.execute(_MERGED, {"source": source, "id": account_id}).all()
     survivor = next((row.survivor_id for row in found if row.loser_id == account_id), account_id)
@@ -227,7 +226,7 @@ def _opened(day: date, episode: Any) -> Why:
 
 
 def _notified(seen: _Seen, facts: Mapping[str, Any], episode: Any) -> Iterator[Why]:
-    """Yield what became of the messages and tasks of an open episode."""
+    """Yield the outcome of an open episode's messages and tasks."""
     if episode.arm == "held_out":
         yield Why(Reason.HELD_OUT)
     elif episode.notified_as == "silent" and facts.get("status") == "draft":
@@ -243,7 +242,7 @@ def _notified(seen: _Seen, facts: Mapping[str, Any], episode: Any) -> Iterator[W
 
 
 def _delivered(rows: Sequence[Any]) -> Iterator[Why]:
-    """Yield what became of rows of the outbox, those of the same outcome together."""
+    """Yield the outcomes of outbox rows, grouped by outcome."""
     found: dict[Reason, list[Any]] = defaultdict(list)
     for row in rows:
         found[_outcome(row)].append(row)
@@ -270,7 +269,7 @@ def _outcome(row: Any) -> Reason:
 def _reminders(
     seen: _Seen, rule: str, facts: Mapping[str, Any], renewal_id: str, values: Mapping[str, Any]
 ) -> Iterator[Line]:
-    """Yield what became of each rung for one renewal."""
+    """Yield the outcome of each rung for one renewal."""
     if not values:
         yield _line(rule, facts, renewal_id, [_opened(seen.day, seen.episodes[rule, renewal_id])])
         return
@@ -301,7 +300,7 @@ def _reminders(
 def _condition(
     connection: sa.Connection, facts: Mapping[str, Any], values: Mapping[str, Any]
 ) -> tuple[Why, list[Part]]:
-    """Return whether what opens a rule was true, by the parts of it that were not."""
+    """Return the first opening condition that was false or unknown, with its parts; CONDITION_MET if all were true."""
     limits = thresholds_of(facts["thresholds"], facts["tiers"], values.get("tier"))
     parts: list[Part] = []
     for clause in facts["open"]:

@@ -1,8 +1,8 @@
-"""Records what a decision saw: the rules in force, the gate, the values of conditions, and the filters that blocked.
+"""Record the inputs of a decision: the rules in force, the gate, the values that conditions read, and blocking filters.
 
-All of it by day: a later decision of the same day replaces it, and the same decision again writes the same rows. The
-many subjects for which a rule's conditions do not hold have no row: ``read`` evaluates the recorded conditions over the
-recorded values.
+Records are kept by day: a later decision of the same day replaces them, and the same decision writes the same rows
+again. Most subjects do not meet a rule's conditions and have no row for it: ``read`` evaluates the recorded conditions
+over the recorded values.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from include.decide.rules.subjects import Table, table
 from include.warehouse.engine import has_table
 
 Row = dict[str, Any]
-# What every rule's filters and the ladder read, next to the columns of conditions.
+# Columns that the filters and the ladder read, in addition to those of conditions.
 _ALWAYS = {
     "account": ("tier", "days_as_customer"),
     "contact": ("tier",),
     "former": ("tier",),
     RENEWAL: ("tier", "decision_date", "days_to_decision", "term_days", "is_auto_renew"),
 }
-# Columns that explain another one, shown with it.
+# Column -> the columns shown with it to explain it.
 SHOWN_WITH = {"usage_ratio": ("usage_28d", "usage_baseline")}
 
 
@@ -38,7 +38,7 @@ class Rules:
     """The rules of one decision.
 
     Args:
-        unavailable: Signal -> what it needs.
+        unavailable: Signal -> the entities that it needs and no source provides.
         problems: Signal or playbook -> why it could not be evaluated.
     """
 
@@ -48,7 +48,7 @@ class Rules:
 
 
 def record(connection: sa.Connection, day: Day, rules: Rules, blocked: Sequence[Block]) -> None:
-    """Write down what a decision saw.
+    """Store the inputs of a decision.
 
     Args:
         blocked: The filters that kept a rule from opening.
@@ -127,7 +127,7 @@ def _row(rule: str, reason: Reason, facts: Row, **about: str) -> Row:
 
 
 def _columns(rules: Rules) -> dict[str, list[str]]:
-    """Return kind of subject -> the columns that conditions read, but for those that name a person."""
+    """Return kind of subject -> the columns that conditions read, without those that name a person."""
     used = {kind: set(columns) for kind, columns in _ALWAYS.items()}
     for rule in rules.every.values():
         used[rule.about].update(*(clause.condition.columns for clause in rule.open))
@@ -152,7 +152,7 @@ def _inputs(subject: Table, kind: str, columns: Sequence[str]) -> str:
     )
 
 
-# Subjects that an earlier decision of the day saw and this one does not.
+# Deletes subjects that an earlier decision of the day recorded and that are no longer listed.
 _FORGET = """
     delete from ops.evaluation_input as present
     where day = :day and subject_kind = :kind

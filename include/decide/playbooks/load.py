@@ -1,4 +1,4 @@
-"""Reads the playbooks in force: those shipped, overlaid by ``$PERENNIAL_CONFIG_DIR/playbooks``."""
+"""Load the playbooks in force: the shipped ones, overlaid by ``$PERENNIAL_CONFIG_DIR/playbooks``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from include.decide.rules.reasons import Reason
 from include.decide.rules.subjects import Table, table
 from include.decide.signals.load import load as load_signals
 
-# What a text may use next to the columns.
+# Names that texts may use in addition to the columns, with example values.
 MORE_NAMES: Mapping[str, Any] = {"due_on": date(2026, 1, 1), "assignee_name": "Ada", "open_risks": ""}
 
 
 def load() -> dict[str, Rule[Playbook]]:
-    """Return the playbooks in force by name; those with ``disabled: true`` are left out.
+    """Return the playbooks in force by name, without those that have ``disabled: true``.
 
     Raises:
-        ConfigError: One is wrong; names file, line and key.
+        ConfigError: A playbook is wrong. The error names file, line and key.
     """
     abouts = tuple((name, rule.about) for name, rule in load_signals().items())
     return rules_in("playbooks", "*.yaml", _check_all, abouts)
@@ -35,10 +35,10 @@ def _check_all(document: Document, abouts: tuple[tuple[str, str], ...]) -> Rule[
 
 
 def revive(name: str, content: Mapping[str, Any]) -> Rule[Playbook]:
-    """Return a playbook as it was when something began with it.
+    """Return a playbook from the stored content with which something runs.
 
     Raises:
-        ConfigError: It no longer fits, as when a column that it names is gone.
+        ConfigError: It no longer fits, for example because a column that it names is gone.
     """
     try:
         return _check(Document(Path(f"{name}.yaml"), dict(content), {}), {}, content.get("about"))
@@ -50,7 +50,6 @@ def revive(name: str, content: Mapping[str, Any]) -> Rule[Playbook]:
 
 
 def listing() -> list[dict[str, object]]:
-    """Return one row for each playbook in force."""
     return [
         {
             "name": name,
@@ -71,7 +70,7 @@ def listing() -> list[dict[str, object]]:
 
 
 def _check(document: Document, abouts: Mapping[str, str], began_about: str | None = None) -> Rule[Playbook]:
-    """Return a playbook, checked; with ``began_about`` one that runs: its texts were checked when it began."""
+    """Check a playbook. ``began_about`` marks a running one, whose texts were checked for promises at its start."""
     given = {key: value for key, value in document.data.items() if key != "about"}
     document = Document(document.path, given, document.lines)
     playbook = parse(document, Playbook)

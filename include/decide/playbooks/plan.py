@@ -1,8 +1,9 @@
-"""Playbooks: where one starts, where its steps become tasks, where it ends and what is left open is closed.
+"""Plan playbooks: start them, turn their steps into tasks, and close the open tasks of those that end.
 
-What runs continues with the version that it began with. What people do with the tasks holds: a completed one lets the
-next begin, a moved one moves it, one given away takes what follows in that role along, and an outcome ends it all. A
-share of the accounts may be held out: for them everything is put on record, and nothing is given to anybody.
+A running playbook continues with the version that it started with. People steer it through its tasks: completing a task
+lets the next step begin, moving one moves its due date, reassigning one also reassigns later steps of the same role,
+and an outcome ends the playbook. A share of the accounts may be held out: their episodes are recorded, and nobody gets
+a task.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from include.decide.rules.planner import Planner, Turn
 from include.decide.rules.reasons import Reason, Why
 from include.outbox.store import Action
 
-_NEVER_DONE = ("failed", "expired")  # tasks that did not come into the CRM, and will not
+_NEVER_DONE = ("failed", "expired")  # tasks that were not written to the CRM and will not be
 
 
 class Tasks(Planner[Playbook]):
-    """Plans the tasks of a day."""
+    """Plans the playbook tasks of a day."""
 
     kept = frozenset({"decision_date", "target_arr", "arr"})
 
@@ -47,7 +48,7 @@ class Tasks(Planner[Playbook]):
         self._holds: Mapping[str, tuple[str, date]] = {}
 
     def plan(self) -> Outcome:
-        """Return what happens today by the playbooks."""
+        """Return today's changes and tasks."""
         for one in self._scan.playbooks:
             self._holds = self._scan.holds(one.rule)
             for turn in self.follow(one):
@@ -58,12 +59,11 @@ class Tasks(Planner[Playbook]):
         return self.outcome
 
     def opens(self, turn: Turn[Playbook], **said: Any) -> None:
-        """Open an episode, for a share of the accounts as one that is only recorded."""
+        """Open an episode. For an account in the hold-out group it is only recorded."""
         super().opens(turn, arm=self._arm(turn), **said)
         self.outcome.started.append(turn.rule)
 
     def filters(self, turn: Turn[Playbook]) -> list[Why]:
-        """Return what keeps a playbook from starting for something that has reached its trigger."""
         playbook, last, risk = turn.rule.file, turn.last, self._risk(turn)
         _, since = self._cause(turn)
         no = [Why(Reason.EXIT_HOLDS, {"condition": playbook.exit.when})] if turn.hit and turn.hit.closes else []
@@ -79,16 +79,16 @@ class Tasks(Planner[Playbook]):
         return no
 
     def closes(self, turn: Turn[Playbook]) -> str:
-        """Return why a playbook ends today: people say so, or its reason is gone; "" while it continues."""
+        """Return why a playbook ends today: people entered an outcome, or its reason is gone; "" if it continues."""
         if said := self.answer(turn):
             return task_feedback.close_reason(said)
         return "" if turn.on_hold else self._why_over(turn)
 
     def answer(self, turn: Turn[Playbook]) -> str:
-        """Return the outcome that people wrote, or that all is done; "" while it continues."""
+        """Return a known outcome that people entered, or the last task's if all steps are over; "" otherwise."""
         playbook, given = turn.rule.file, self._given(turn)
         outcomes = {outcome.casefold(): outcome for outcome in playbook.outcome}
-        done = [row for row in given.values() if row.task == "done"]  # the last completed one last
+        done = [row for row in given.values() if row.task == "done"]  # in order of completion
         for row in reversed(done):
             if known := outcomes.get(one_line(row.outcome).casefold()):
                 return known
@@ -98,16 +98,14 @@ class Tasks(Planner[Playbook]):
         return ""
 
     def severity(self, turn: Turn[Playbook]) -> str:
-        """Return high when the decision is near."""
         left = turn.values.get("days_to_decision")
         return "high" if left is not None and left <= URGENT_DAYS else "normal"
 
     def sources(self, turn: Turn[Playbook]) -> tuple[str, ...]:
-        """Return the sources whose data a task shows."""
         return self.day.readiness.sources_shown(turn.values["crm_source"], turn.account_key)
 
     def figures(self, turn: Turn[Playbook]) -> dict[str, Any]:
-        """Return what an episode keeps: also what started it."""
+        """Return the evidence of an episode, with the trigger that started it."""
         started_by = str(turn.open.evidence.get("started_by", "")) if turn.open else self._cause(turn)[0]
         return super().figures(turn) | {"started_by": started_by}
 
@@ -125,7 +123,7 @@ class Tasks(Planner[Playbook]):
         return self._risks.of_renewal(Checkpoint(**turn.values))
 
     def _cause(self, turn: Turn[Playbook]) -> tuple[str, date]:
-        """Return what started it, and since when that holds."""
+        """Return the trigger, and the day since when it has been met."""
         days = turn.rule.file.trigger.rung
         if days is None:
             return self._holds.get(turn.subject_id, ("", self.day.today))
@@ -135,7 +133,7 @@ class Tasks(Planner[Playbook]):
         trigger = turn.rule.file.trigger
         if trigger.rung is None:
             return bool(self._cause(turn)[0] == last.evidence.get("started_by"))
-        # A rung is reached once; with a condition it counts again each time it holds, until people have ended it.
+        # A rung is reached once. With a condition, the playbook may start again whenever it holds, until people end it.
         return bool(last.answer) or not (trigger.when or trigger.at_risk)
 
     def _why_over(self, turn: Turn[Playbook]) -> str:
@@ -146,7 +144,7 @@ class Tasks(Planner[Playbook]):
             return "it is no longer listed: gone from the CRM, excluded, or what it was about has changed"
         if turn.hit.closes:
             return f"the risk is gone: {playbook.exit.when}"
-        # While something of the risk is unknown, it counts as open.
+        # An unknown risk counts as open.
         if trigger.at_risk and (risk := self._risk(turn)) and risk.band == "none":
             return "no risk is open for the account any more"
         if trigger.signals and turn.subject_id not in self._holds:
@@ -166,7 +164,7 @@ class Tasks(Planner[Playbook]):
         ]
 
     def _tasks(self, turn: Turn[Playbook], hit: Hit) -> list[Action]:
-        """Return the steps that have started and were not given out; those that still wait to leave are rebuilt."""
+        """Return tasks for the steps that have begun. Tasks that have not been sent yet are planned again."""
         given = self._given(turn)
         started_on = turn.open.opened_on if turn.open else self.day.today
         where = calendar_of(hit.values["region"], self.day.settings)
@@ -186,9 +184,9 @@ class Tasks(Planner[Playbook]):
         return actions
 
     def _reader(self, turn: Turn[Playbook], step: Step, hit: Hit, given: Mapping[str, Given]) -> Recipient:
-        """Return who does a step: the person with the last task of the same role, else the person with the role."""
+        """Return a step's recipient: the assignee of the last reassigned task of its role, else the role's person."""
         roles = {each.id: each.owner for each in turn.rule.file.steps}
-        for row in reversed(list(given.values())):  # the last changed one last
+        for row in reversed(list(given.values())):  # in order of the last change
             person = self.day.assignees.get(row.given_to)
             if person and roles.get(row.step) == step.owner:
                 return replace(person, note="You get this because the task before it was given to you in the CRM.")
@@ -201,7 +199,7 @@ class Tasks(Planner[Playbook]):
         open_risks = "; ".join(risk.titles) if risk else ""
         shown = {**values, "due_on": slot.due_on, "assignee_name": to.name, "open_risks": open_risks}
         if deadline:
-            # The tables may be from before midnight; the reader counts from today.
+            # The tables may have been built before midnight, but the reader counts from today.
             shown["days_to_decision"] = (deadline - day.today).days
         subject, html = templates.subject(step.subject, shown), templates.body(step.body, shown)
         sources = self.sources(turn)

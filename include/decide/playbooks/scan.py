@@ -1,4 +1,4 @@
-"""What a decision finds of the playbooks: what runs and with which version, what has reached a trigger."""
+"""Scan the playbooks: find running ones with their version, and subjects that reached a trigger."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ LEFT_OUT = "left out: "
 
 @dataclass(frozen=True)
 class Given:
-    """A row of the outbox that a running playbook has made.
+    """An outbox row of a running playbook.
 
     Args:
         planned_on: The day on which it was planned.
-        task: What people have made of its task; "" where that was not read back.
-        task_on: The day of that, of a task that is done or deleted.
-        moved_to: The day to which somebody moved it; None while it is where it was.
-        given_to: Owner key of the person who was given it; "" while it is whose it was.
-        outcome: What was written down as its outcome.
+        task: The state of its task in the CRM; "" if it was not read back.
+        task_on: The day on which the task was completed or deleted.
+        moved_to: The new due date, if somebody moved it.
+        given_to: The owner key of the new assignee; "" if it was not reassigned.
+        outcome: The outcome that was entered.
     """
 
     key: str
@@ -51,24 +51,24 @@ class Given:
 
     @property
     def is_left_out(self) -> bool:
-        """Whether the step's condition was false when it began."""
+        """Whether the step was skipped, because its condition was false when it began."""
         return self.reason.startswith(LEFT_OUT)
 
     @property
     def ended_on(self) -> date | None:
-        """The day on which the step was completed, thrown away or left out; None while it was not."""
+        """The day on which the step was completed, deleted or skipped; None before that."""
         return self.planned_on if self.is_left_out else self.task_on
 
 
 @dataclass
 class Scan:
-    """What a scan found.
+    """The scan of all playbooks.
 
     Args:
-        playbooks: Each playbook by version: what runs with it, or what has reached its trigger.
-        signals: Signal -> its open episodes that were notified.
-        given: Playbook, kind and id of what it runs for -> step -> what was made of it.
-        problems: Playbook that could not be evaluated -> why, with its cure.
+        playbooks: Each playbook version, with its running subjects or those that reached its trigger.
+        signals: Signal -> its open episodes, without silent ones.
+        given: Playbook, kind and id of the subject -> step -> its outbox row.
+        problems: Playbook that could not be evaluated -> the reason, with its fix.
     """
 
     playbooks: list[Scanned[Playbook]] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Scan:
     problems: dict[str, str] = field(default_factory=dict)
 
     def holds(self, rule: Rule[Playbook]) -> dict[str, tuple[str, date]]:
-        """Return thing -> the newest episode of a playbook's signals that is open for it, and since when."""
+        """Return subject -> the newest open episode of a playbook's signals, and its opening day."""
         mine = [episode for signal in sorted(rule.file.trigger.signals) for episode in self.signals.get(signal, ())]
         return {
             episode.entity_id: (f"{episode.signal} {episode.episode_no}", episode.opened_on)
@@ -87,7 +87,7 @@ class Scan:
 
 
 def scan(connection: sa.Connection, day: Day, playbooks: Mapping[str, Rule[Playbook]]) -> Scan:
-    """Evaluate all playbooks, those in force and those that run."""
+    """Evaluate all playbooks: those in force, and older versions that are still running."""
     began = _began_with(connection)
     names = [*playbooks, *sorted({name for name, _ in began} - playbooks.keys())]
     live = [name for name, rule in playbooks.items() if rule.file.status == "live"]
@@ -113,7 +113,7 @@ def scan(connection: sa.Connection, day: Day, playbooks: Mapping[str, Rule[Playb
 
 
 def note(connection: sa.Connection, rule: Rule[Playbook], today: date) -> None:
-    """Keep a playbook as something begins with it: what runs continues with that."""
+    """Store the content of a playbook when something starts with it, so that it continues with this version."""
     connection.execute(
         sa.text(
             "insert into ops.playbook_version (playbook, version, content, first_started_on)"
@@ -146,7 +146,7 @@ def _scan_one(
         content = began.get((name, version))
         definition = revive(name, content) if content else rule
         if definition:
-            # What runs is all that this version looks at: it starts nothing any more.
+            # This version evaluates only its running subjects. It starts nothing new here.
             hits = evaluate(tables, day.as_of, replace(definition, is_chosen=True), list(mine), unfit)
             yield Scanned(definition, hits, mine)
     if rule is None or rule.file.status != "live":

@@ -1,4 +1,4 @@
-"""When the steps of a running playbook begin and are due: pure date arithmetic."""
+"""Calculate when the steps of a running playbook begin and are due. This is pure date arithmetic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Slot:
     """The time of one step.
 
     Args:
-        begins_on: The day on which it is given out.
+        begins_on: The day on which its task is created.
         due_on: The day on which it is due.
     """
 
@@ -31,16 +31,16 @@ def slots(
     ended: Mapping[str, date],
     moved: Mapping[str, date],
 ) -> list[Slot]:
-    """Return the times of all steps, in their order.
+    """Return the times of all steps, in order.
 
-    A step that depends on others begins when the last of them has ended: on the day on which it was completed or left
-    out, as far as that is known, else on the day after it was due. Nothing waits for ever for a task that nobody ticks
-    off.
+    A step that depends on others begins when the last of them has ended: on the day on which it was completed or
+    skipped, if that is known, else on the day after it was due. A task that nobody completes therefore never blocks the
+    playbook.
 
     Args:
         days: The calendar of the account's region.
-        ended: Step -> the day on which it was completed or left out, where that is known.
-        moved: Step -> the day to which somebody moved its task.
+        ended: Step -> the day on which it was completed or skipped, if known.
+        moved: Step -> the due date to which somebody moved its task.
     """
     made: dict[str, Slot] = {}
     for step in playbook.steps:

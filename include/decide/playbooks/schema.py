@@ -1,4 +1,4 @@
-"""What a playbook file says."""
+"""The schema of a playbook file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from include.decide.rules.schema import Name, RuleFile, Text
 
 
 class Trigger(Strict):
-    """What starts it: a checkpoint of a renewal, or signals; exactly one of the two.
+    """The trigger of a playbook: either a checkpoint of a renewal, or signals.
 
     Args:
-        rung: It starts for renewals whose decision is at most so many days away. Terms shorter than twice as long are
-            left out, as on the ladder.
-        signals: It starts for what one of these signals is open for; they must be about the same kind of thing.
-        at_risk: With a rung: it starts only for accounts with an open risk, and ends when none is open any more.
-        when: Condition over the columns of the thing, which must hold besides.
+        rung: It starts for renewals whose decision is at most this many days away. Terms shorter than twice this are
+            skipped, as on the ladder.
+        signals: It starts for subjects for which one of these signals is open. All of them must have the same kind of
+            subject.
+        at_risk: With a rung: it starts only for accounts with an open risk, and ends when no risk is open any more.
+        when: An additional condition over the subject's columns.
     """
 
     rung: Annotated[int, Field(ge=1, le=365)] | None = None
@@ -37,11 +38,11 @@ class Trigger(Strict):
 
 
 class Exit(Strict):
-    """What ends it early, next to the end of the renewal or of its signals.
+    """Early ends of a playbook, in addition to the end of its renewal or signals.
 
     Args:
-        when: Condition over the columns of the thing: the risk is gone, or the aim is reached.
-        after_days: It ends so many days after it started; empty for never.
+        when: Condition over the subject's columns: the risk is gone, or the goal is reached.
+        after_days: It ends this many days after it started; empty for never.
     """
 
     when: str = ""
@@ -49,17 +50,17 @@ class Exit(Strict):
 
 
 class Step(Strict):
-    """One thing to do.
+    """One step, which becomes a task.
 
     Args:
-        id: Its name within the playbook; it is part of the task's key, so it is never given to another step.
-        owner: Whose it is: the account's own CSM, or the team's lead.
-        due_in_working_days: Counted from the day on which the step begins, in the account's region.
-        depends_on: Earlier steps: it begins when all of them are completed, at the latest when their time is over.
-        only_if: Condition over the columns, evaluated when the step begins; false leaves the step out permanently, and
-            while it is unknown the step waits.
+        id: Its name within the playbook. It is part of the task's key, so never reuse it for another step.
+        owner: The assignee: the account's CSM, or the team's lead.
+        due_in_working_days: Working days in the account's region, counted from the day on which the step begins.
+        depends_on: Earlier steps. It begins when all of them are completed, or at the latest when they are overdue.
+        only_if: Condition over the columns, evaluated when the step begins. If it is false, the step is skipped
+            permanently. While it is unknown, the step waits.
         subject: Jinja template of one line.
-        body: Jinja template; line breaks are kept.
+        body: Jinja template. Line breaks are kept.
     """
 
     id: Name
@@ -74,15 +75,15 @@ class Step(Strict):
 
 
 class Playbook(RuleFile):
-    """One playbook file; what runs continues with the version that it began with.
+    """One playbook. A running one continues with the version that it started with.
 
     Args:
-        guide: Address of the text that explains it to the CSM; empty for none.
-        hold_out: Share of the accounts, chosen by hash, for which it is only recorded that it would have started: by
-            comparing them with the others its effect can be measured.
-        first_scan: What happens to what was reached before it was evaluated for the very first time: ``silent`` leaves
-            it alone, ``start`` starts for it too.
-        outcome: What may have come of it; anyone who completes the last task writes one of them.
+        guide: The URL of its explanation for the CSM; empty for none.
+        hold_out: The share of accounts, chosen by hash, that get no tasks. Their starts are only recorded, so that
+            comparing them with the other accounts measures the playbook's effect.
+        first_scan: What happens to subjects that reached the trigger before the playbook was first evaluated:
+            ``silent`` skips them, ``start`` starts for them too.
+        outcome: The possible outcomes. The person who completes the last task enters one of them.
     """
 
     type: ClassVar[str] = "playbook"
@@ -96,6 +97,6 @@ class Playbook(RuleFile):
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
 
     def holds_out(self, account_key: str) -> bool:
-        """Return whether an account belongs to the share that is held out: always the same ones."""
+        """Return whether an account is in the hold-out group. An account's group never changes."""
         digest = hashlib.sha256(f"{self.name}:{account_key}".encode()).digest()
         return int.from_bytes(digest[:8], "big") < self.hold_out * 2**64

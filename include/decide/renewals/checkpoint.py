@@ -1,7 +1,7 @@
-"""The open renewals that decisions are made from: the rows of ``marts.act_renewal_checkpoint``.
+"""Read the open renewals that decisions use: the rows of ``marts.act_renewal_checkpoint``.
 
-Its metadata says which kind of source every column comes from. When that kind is not up to date and validated (red,
-stale, never loaded), its columns are read as unknown: no figure of doubtful data reaches a message or a trigger.
+The table's metadata names the kind of source of every column. If that kind is not up to date and validated (red, stale,
+never loaded), its columns are read as unknown, so that no doubtful figure reaches a message or a trigger.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TABLE = "marts.act_renewal_checkpoint"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One open renewal with what is known about its account on the newest built day."""
+    """One open renewal, with the account's figures on the newest built day."""
 
     as_of_day: date
     renewal_id: str
@@ -79,10 +79,10 @@ def read(connection: sa.Connection, as_of_day: date) -> list[Checkpoint]:
 
 
 def read_ends(connection: sa.Connection, renewal_ids: Sequence[str]) -> dict[str, str]:
-    """Return in words what became of renewals that are not listed as open any more.
+    """Return, in words, how renewals ended that are no longer listed as open.
 
     Args:
-        renewal_ids: Which ones; those that are gone altogether are left out of the answer.
+        renewal_ids: The renewals to look up. Those that are no longer in the CRM are missing from the result.
     """
     if not renewal_ids:
         return {}
@@ -105,7 +105,7 @@ def _end(row: sa.Row) -> str:
 
 
 def without(checkpoint: Checkpoint, kinds: Collection[str], subject: Table) -> Checkpoint:
-    """Return the renewal with everything unknown that comes from the given kinds of source."""
+    """Return the renewal with the columns of these kinds of source set to unknown."""
     if not kinds:
         return checkpoint
     unknown = {column: None for column, read in subject.kinds.items() if not read.isdisjoint(kinds)}

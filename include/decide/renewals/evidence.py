@@ -1,7 +1,7 @@
-"""What a reminder says about a renewal's account: its open risks, and figures with their sources and dates.
+"""Collect the evidence for a reminder: the account's open risks, and figures with their sources and dates.
 
-A figure is marked as a risk where the signal about it is open (``risk.py``); a threshold here decides only whether it
-is shown as good.
+A figure is marked as a risk while the signal about it is open (``risk.py``). The thresholds here decide only whether a
+figure is marked as good.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from include.outbox.message import Evidence, Level
 
 Reason = Literal["usage_down", "seats_unused", "urgent_tickets", "no_contact", "no_decision_maker"]
 
-# From here on a figure is shown as good; below it is shown without a judgement.
+# A figure at or above this is marked as good. Below it has no mark.
 USAGE_FINE = 0.95
 SEATS_FINE = 0.5
 CONTACT_DAYS = 45
 
-# Signal -> the reason for which the next steps of a reminder are chosen. Others bring their own steps in their alert.
+# Signal -> the reason that selects the next steps of a reminder. Other signals bring their own steps in their alert.
 _REASONS: dict[str, Reason] = {
     "usage_down": "usage_down",
     "seats_unused": "seats_unused",
@@ -38,8 +38,6 @@ _REASONS: dict[str, Reason] = {
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known about a renewal."""
-
     lines: tuple[Evidence, ...]
     reasons: frozenset[Reason]
 
@@ -57,7 +55,7 @@ def gather(checkpoint: Checkpoint, risk: Risk, readiness: Readiness, zone: ZoneI
     """Return the evidence about a renewal.
 
     Args:
-        checkpoint: The renewal, with unfit columns already unknown.
+        checkpoint: The renewal, with unfit columns already set to unknown.
     """
     unfit = readiness.unfit_kinds(checkpoint.account_key)
     found: list[_Found] = []
@@ -85,7 +83,7 @@ def _coloured(item: _Found, open_reasons: set[Reason]) -> Evidence:
 
 
 def days_since(then: datetime, today: date, zone: ZoneInfo) -> int:
-    """Return how many calendar days ago something was, in the reader's zone."""
+    """Return the number of calendar days since a time, in the reader's time zone."""
     return (today - then.astimezone(zone).date()).days
 
 

@@ -1,13 +1,13 @@
-"""The renewal ladder: on which day before a decision which reminder is due, and until when it is still worth sending.
+"""Calculate the renewal ladder: which reminder is due on a day before a decision, and how long it is worth sending.
 
-Pure date arithmetic, without a store and without a clock.
+This is pure date arithmetic, without a store or a clock.
 
-The *decision date* of a renewal is the last day on which the customer can still say no: the notice deadline where there
-is one, else the due date. The ladder counts back from it. An auto-renewing contract therefore ends its ladder at the
+The *decision date* of a renewal is the last day on which the customer can still decline: the notice deadline if there
+is one, else the due date. The ladder counts back from it. The ladder of an auto-renewing contract therefore ends at the
 notice deadline: afterwards there is nothing left to decide.
 
-After a gap (nobody ran for two weeks) only the most urgent rung goes out. The rungs that were reached during the gap
-are *passed over*: they are put on record as expired, never sent late on top of a more urgent one.
+After a gap (no decision ran for two weeks) only the most urgent rung is sent. The rungs that were reached during the
+gap are *passed over*: they are recorded as expired, and never sent late on top of a more urgent one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Rung:
 
     Args:
         days: Days before the decision date.
-        on: The first day on which it goes out.
-        until: The first day on which it does not go out any more.
+        on: The first day on which it may be sent.
+        until: The first day on which it is no longer sent.
     """
 
     days: int
@@ -34,15 +34,15 @@ class Rung:
 
 
 def decision_date(due_date: date, notice_deadline: date | None) -> date:
-    """Return the last day on which the renewal can be declined."""
+    """Return the last day on which the customer can decline the renewal."""
     return notice_deadline or due_date
 
 
 def rungs(decision: date, term_days: int, ladder: Ladder) -> tuple[Rung, ...]:
-    """Return the reminders of one renewal, in the order of their dates.
+    """Return the reminders of one renewal, by date.
 
-    Rungs longer than half the term are skipped (a customer who has just signed is not asked about renewing); short
-    terms get only the last one.
+    Rungs longer than half the term are skipped, so that a customer who has just signed is not asked about renewing.
+    Short terms get only the last rung.
     """
     if term_days < ladder.short_term_days:
         chosen = ladder.rungs[-1:]
@@ -60,7 +60,7 @@ def rungs(decision: date, term_days: int, ladder: Ladder) -> tuple[Rung, ...]:
 
 
 def due_on(day: date, decision: date, term_days: int, ladder: Ladder) -> Rung | None:
-    """Return the reminder to send on a day; there is at most one, the most urgent one reached."""
+    """Return the reminder to send on a day: the most urgent one reached, or None."""
     reached = [rung for rung in rungs(decision, term_days, ladder) if rung.on <= day]
     if not reached or day >= reached[-1].until:
         return None
@@ -68,10 +68,10 @@ def due_on(day: date, decision: date, term_days: int, ladder: Ladder) -> Rung | 
 
 
 def passed_over(after: date, day: date, decision: date, term_days: int, ladder: Ladder) -> tuple[Rung, ...]:
-    """Return the reminders whose date fell into a gap and which will not be sent any more.
+    """Return the reminders that were due in a gap and will not be sent.
 
     Args:
-        after: The last day that was decided upon.
+        after: The last day for which a decision was made.
     """
     due = due_on(day, decision, term_days, ladder)
     return tuple(rung for rung in rungs(decision, term_days, ladder) if after < rung.on <= day and rung != due)

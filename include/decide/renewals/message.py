@@ -1,4 +1,4 @@
-"""What a CSM reads about a renewal."""
+"""Write the messages about a renewal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STEPS: dict[evidence.Reason, str] = {
     "seats_unused": "Ask which team the unused seats were bought for, and offer that team an onboarding session.",
     "no_contact": "Call your main contact this week.",
 }
-# The most urgent first: what would stop the customer from listening at all.
+# Most urgent first: an open urgent ticket would stop the customer from listening at all.
 _STEP_ORDER: tuple[evidence.Reason, ...] = (
     "urgent_tickets",
     "no_decision_maker",
@@ -49,8 +49,8 @@ def checkpoint_message(
     """Return the reminder of one rung.
 
     Args:
-        checkpoint: The renewal, with unfit columns already unknown.
-        following: The one after it; None for the last.
+        checkpoint: The renewal, with unfit columns already set to unknown.
+        following: The next rung; None for the last.
         playbook: A playbook that runs for this renewal.
     """
     zone = ZoneInfo(calendar_of(checkpoint.region, day.settings).zone)
@@ -85,7 +85,7 @@ def checkpoint_message(
 
 
 def deadline_notice(checkpoint: Checkpoint, to: Recipient, on_hold: str, day: Day) -> Message:
-    """Return the plain notice of a deadline that would pass while the data is not fit: no figures."""
+    """Return the short notice of a near deadline while the data is on hold. It shows no figures."""
     left = (checkpoint.decision_date - day.today).days
     return Message(
         subject=f"{_name(checkpoint)}: {_left(checkpoint, left)}; the data is on hold",
@@ -105,7 +105,7 @@ def deadline_notice(checkpoint: Checkpoint, to: Recipient, on_hold: str, day: Da
 
 
 def _subject(checkpoint: Checkpoint, risk: Risk, left: int) -> str:
-    """Return how much, how bad and by when in one line, as a list of mails shows it."""
+    """Return ARR, risk and deadline in one line for the inbox."""
     what = "notice deadline" if checkpoint.notice_deadline == checkpoint.decision_date else "renewal date"
     distance = formatting.count(abs(left), "day") if left > 0 else "today" if not left else f"{-left} days ago"
     stake = formatting.money(checkpoint.target_arr, checkpoint.currency)
@@ -162,7 +162,7 @@ def _why_now(checkpoint: Checkpoint, rung: Rung, following: Rung | None, today: 
 
 
 def risk_sentence(risk: Risk) -> str:
-    """Return what is known about an account's risk, in the words of the CRM's field."""
+    """Return the account's risk in the same words as the CRM field."""
     missing = f" Not known: {' and '.join(risk.unknown)}." if risk.unknown else ""
     if risk.open:
         return f"{'High risk' if risk.band == 'high' else 'At risk'}: {'; '.join(risk.titles)}.{missing}"

@@ -1,8 +1,8 @@
-"""The renewal ladder as a rule: which reminders go out today, and which renewals are over.
+"""Plan the renewal ladder's reminders for today, and close the episodes of renewals that are over.
 
-An episode opens with the first reminder of a renewal and closes when the renewal is no longer open or can no longer be
-declined. Reminders reached while nothing ran are recorded as expired, so that "why did I not hear at 90 days?" has an
-answer; those that are before the first sight of a renewal leave no trace.
+An episode opens with the first reminder of a renewal. It closes when the renewal is no longer open or can no longer be
+declined. Reminders that were due while nothing ran are recorded as expired, so that "why did I not hear at 90 days?"
+has an answer. Reminders that were due before the episode opened are not recorded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GONE = ("sent", "sending", "uncertain", "suppressed")
 
 
 class LadderRule(RuleFile):
-    """The ladder, whose days ``config/renewals.yaml`` names."""
+    """The ladder as a rule. ``config/renewals.yaml`` names its days."""
 
     type: ClassVar[str] = "ladder"
 
@@ -48,8 +48,6 @@ LADDER = LadderRule(
 
 
 class Reminders(Planner[LadderRule]):
-    """Plans the reminders of a day."""
-
     kept = frozenset(
         {
             "decision_date",
@@ -81,7 +79,7 @@ class Reminders(Planner[LadderRule]):
         }
 
     def plan(self) -> Outcome:
-        """Return what happens today by the ladder."""
+        """Return today's changes and reminders."""
         day, subject, hits = self.day, table(RENEWAL), []
         for renewal_id, renewal in day.renewals.items():
             shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key), subject)
@@ -93,7 +91,6 @@ class Reminders(Planner[LadderRule]):
         return self.outcome
 
     def closes(self, turn: Turn[LadderRule]) -> str:
-        """Return why the episode of a renewal closes today; "" while it stays open."""
         if turn.on_hold:
             return ""
         if turn.hit is None:
@@ -104,18 +101,16 @@ class Reminders(Planner[LadderRule]):
         return ""
 
     def filters(self, turn: Turn[LadderRule]) -> list[Why]:
-        """Return what blocks a reminder: anyone who has just answered is reminded again at the next checkpoint."""
+        """Block a reminder that was due before the last answer: the next checkpoint reminds again."""
         rung, last = self._rungs[turn.subject_id], turn.last
         if rung and last and last.answer and last.closed_on and rung.on <= last.closed_on:
             return [Why(Reason.ANSWERED, {"step": str(rung.days), "answered_on": last.closed_on})]
         return []
 
     def severity(self, turn: Turn[LadderRule]) -> str:
-        """Return how near the decision is."""
         return "high" if self.day.is_near(turn.values["decision_date"]) else "normal"
 
     def sources(self, turn: Turn[LadderRule]) -> tuple[str, ...]:
-        """Return the sources whose data a reminder shows."""
         return self.day.readiness.sources_shown(turn.values["crm_source"], turn.account_key)
 
     def _remind(self, turn: Turn[LadderRule], renewal: Checkpoint) -> None:
@@ -153,7 +148,7 @@ class Reminders(Planner[LadderRule]):
         return self._step(turn, str(rung.days), to, message, rung, task=True, reads=self.sources(turn))
 
     def _notices(self, turn: Turn[LadderRule], renewal: Checkpoint, rung: Rung) -> Iterator[Action]:
-        """Yield the plain notice to CSM and lead, unless the reminder itself has left already."""
+        """Yield the short notice for lead and CSM, unless the reminder itself has already been sent."""
         readers: dict[str, tuple[str, Recipient]] = {}
         for role in ("lead", "csm"):
             to = recipient(renewal, role, self.day.settings.people)

@@ -1,4 +1,4 @@
-"""Asks the warehouse what a rule's conditions say of its subjects: one statement per rule, however many accounts."""
+"""Evaluate a rule's conditions in the warehouse: one statement per rule, for any number of accounts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Unfit = Mapping[str, Collection[str] | None]
 
 @dataclass(frozen=True)
 class Hit:
-    """A subject that a rule has to act on: it opens, is open, or was chosen by another rule.
+    """A subject that a rule must act on: it opens, is open, or was chosen by another rule.
 
     Args:
         values: All its columns.
-        opens: Whether all that opens the rule is true; what is unknown makes a condition neither true nor false.
-        is_worse: Whether the condition of high severity is.
+        opens: Whether all opening conditions are true. A condition on an unknown value is neither true nor false.
+        is_worse: Whether the condition of high severity is true.
         only_if: Step -> whether its condition holds; None while it is unknown.
     """
 
@@ -37,12 +37,10 @@ class Hit:
 
     @property
     def account_key(self) -> str:
-        """The account that it belongs to."""
         return str(self.values["account_key"])
 
     @property
     def owner(self) -> Owner:
-        """The account's CSM."""
         return Owner(**{name: self.values[name] for name in Owner.__dataclass_fields__})
 
 
@@ -53,14 +51,14 @@ def evaluate(
     ids: Collection[str] = (),
     unfit: Unfit | None = None,
 ) -> list[Hit]:
-    """Evaluate a rule over the subjects of one day.
+    """Evaluate a rule for the subjects of one day.
 
     Args:
-        ids: Subjects that are returned whatever the conditions say: it is open for them, or another rule chose them.
-        unfit: Kind of source -> accounts for which its columns count as unknown; None for all accounts.
+        ids: Subjects to return regardless of the conditions: the rule is open for them, or another rule chose them.
+        unfit: Kind of source -> accounts whose columns count as unknown; None for all accounts.
 
     Raises:
-        ConfigError: A condition cannot be evaluated, as with a text compared to a number.
+        ConfigError: A condition cannot be evaluated, for example because it compares a text with a number.
     """
     if rule.is_chosen and not ids:
         return []
@@ -102,7 +100,7 @@ def evaluate(
 
 
 def _known(rule: Rule[Any], column: str, unfit: Unfit, parameters: dict[str, object]) -> str:
-    """Return a column as SQL, null where a source that it rests on is not fit."""
+    """Return a column as SQL. It is null for accounts whose source is not fit."""
     tests = []
     for kind in sorted(rule.table.kinds[column] & unfit.keys()):
         accounts = unfit[kind]
@@ -114,7 +112,7 @@ def _known(rule: Rule[Any], column: str, unfit: Unfit, parameters: dict[str, obj
 
 
 def _thresholds(rule: Rule[Any], parameters: dict[str, object]) -> list[str]:
-    """Return the thresholds as columns, each with the values of the tiers that differ."""
+    """Return the thresholds as columns, each with the values of the tiers that override it."""
     columns = []
     for name, usual in rule.thresholds.items():
         parameters[f"usual_{name}"] = usual

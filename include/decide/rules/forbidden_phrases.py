@@ -1,4 +1,4 @@
-"""Keeps templates from promising a price or a commitment: only a person can give that."""
+"""Keep templates from promising a price or a commitment: only a person may do that."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import re
 
 from include.config import load
 
-# What a template fills in or decides by is no text of its own.
+# Jinja expressions and tags are not text that a reader sees.
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 def phrases() -> tuple[str, ...]:
-    """Return the phrases that no template may hold."""
     return load().promises.phrases
 
 
 def check(template: str) -> None:
-    """Look for phrases of ``config/promises.yaml``.
+    """Check a template against the phrases of ``config/promises.yaml``.
 
     Raises:
-        ValueError: The template holds one; says which.
+        ValueError: The template contains one of them. The error names it.
     """
     text = _JINJA.sub(" ", template)
     for phrase in phrases():
         words = r"\s+".join(re.escape(word) for word in phrase.split())
-        before = r"(?<!\w)" if phrase[0].isalnum() else ""  # the number before a per cent sign is none of it
+        before = r"(?<!\w)" if phrase[0].isalnum() else ""  # a number may stand directly before a percent sign
         if re.search(rf"{before}{words}(?!\w)", text, re.IGNORECASE):
             raise ValueError(f"says `{phrase}`: a template may promise neither price nor commitment")

@@ -1,4 +1,4 @@
-"""Reads the files of rules, each checked down to every name that its conditions and texts use."""
+"""Load rule files, and check every name that their conditions and texts use."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ File = TypeVar("File", bound=RuleFile)
 
 @dataclass(frozen=True)
 class Clause:
-    """One part of what opens a rule; all parts must be true.
+    """One opening condition of a rule. All of them must be true.
 
     Args:
-        reason: Why nothing opens where it is not true.
-        text: What the file says.
-        condition: The same, checked.
-        facts: What the reason's text needs next to the values.
+        reason: The reason that is recorded while it is not true.
+        text: The condition as written in the file.
+        condition: The parsed and checked condition.
+        facts: Values for the reason's text that the subject's columns do not contain.
     """
 
     reason: Reason
@@ -39,19 +39,19 @@ class Clause:
 
 @dataclass(frozen=True)
 class Rule(Generic[File]):
-    """A rule that was read and checked.
+    """A loaded and checked rule.
 
     Args:
-        file: What the file says.
-        about: What it is about: renewal, account, contact or former.
+        about: The kind of its subjects: renewal, account, contact or former.
         worse: Its condition of high severity; None for never.
-        close: Its condition to close; None for none.
+        close: Its closing condition; None for none.
         only_if: Step -> its condition, for the steps that have one.
-        thresholds: Name -> number, columns to its conditions.
-        tiers: Tier -> thresholds that differ for it.
-        kinds: The kinds of source it rests on next to the CRM: while one of them is not fit, it rests.
-        is_chosen: Whether it looks only at subjects that another rule has chosen.
-        content: What the file says, as it is kept for those that run.
+        thresholds: Name -> number. Conditions read them like columns.
+        tiers: Tier -> the thresholds that it overrides.
+        kinds: The kinds of source it depends on in addition to the CRM. The rule is on hold while one of them is not
+            fit.
+        is_chosen: Whether it evaluates only subjects that another rule has chosen.
+        content: The content of the file, stored for running playbooks.
     """
 
     file: File
@@ -70,7 +70,6 @@ class Rule(Generic[File]):
 
     @cached_property
     def conditions(self) -> list[Condition]:
-        """All its conditions."""
         every = (*(clause.condition for clause in self.open), self.worse, self.close, *self.only_if.values())
         return [condition for condition in every if condition]
 
@@ -80,38 +79,37 @@ class Rule(Generic[File]):
         return {column for condition in self.conditions for column in condition.columns}
 
     def resting_on(self, used: Iterable[str]) -> Rule[File]:
-        """Return the rule with the kinds of source that columns rest on."""
+        """Return a copy whose ``kinds`` are the sources of these columns."""
         kinds = (self.table.kinds.get(column, frozenset()) for column in used)
         return replace(self, kinds=frozenset[str]().union(*kinds))
 
     def thresholds_of(self, tier: str | None) -> dict[str, float]:
-        """Return the thresholds that hold for a tier."""
         return thresholds_of(self.thresholds, self.tiers, tier)
 
     @property
     def version(self) -> str:
-        """Its name and version, as a message says it."""
         return f"{self.file.name} {self.file.version}"
 
 
 def thresholds_of(
     thresholds: Mapping[str, float], tiers: Mapping[str, Mapping[str, float]], tier: str | None
 ) -> dict[str, float]:
-    """Return the thresholds of a tier: those of all, and its own in their place."""
+    """Return the thresholds of a tier: the defaults, with the tier's overrides."""
     return {**thresholds, **tiers.get((tier or "").lower(), {})}
 
 
 def rules_in(
     area: files.Area, pattern: str, check: Callable[..., Rule[File]], *given: Hashable
 ) -> dict[str, Rule[File]]:
-    """Return the rules in force by name; those with ``disabled: true`` are left out.
+    """Return the rules in force by name, without those that have ``disabled: true``.
 
     Args:
         check: Makes a rule of a file.
-        given: What else it is given. A file is checked once for that, and for the tables and phrases that there are.
+        given: Further arguments of ``check``. A file is checked again only if it, these arguments, the tables or the
+            forbidden phrases change.
 
     Raises:
-        ConfigError: One is wrong; names file, line and key.
+        ConfigError: A rule is wrong. The error names file, line and key.
     """
     with files.held():
         rests_on = (given, files.fingerprints("sql", *registry.FILES), forbidden_phrases.phrases())
@@ -128,7 +126,7 @@ def _read(
 
 
 def parse(document: Document, schema: type[File]) -> File:
-    """Return what a file says; its name must be the file's."""
+    """Validate a file against its schema. Its ``name`` must match the file name."""
     file = validate(document, schema)
     if file.name != document.path.stem:
         raise document.error(("name",), f"is {file.name!r}, but the file is called {document.path.name}")
@@ -136,7 +134,7 @@ def parse(document: Document, schema: type[File]) -> File:
 
 
 def condition(document: Document, place: Place, text: str, known: Collection[str], prefix: str) -> Condition | None:
-    """Return a condition of a file, checked; None for an empty one."""
+    """Return a checked condition of a file; None for an empty one."""
     return document.check(place, expression.on_built, text, known, prefix) if text else None
 
 
@@ -151,9 +149,9 @@ def check_texts(
     """Check the templates of a file, and return the names that they use.
 
     Args:
-        texts: Each with its place.
+        texts: Each template with its place in the file.
         known: The names that they may use.
-        may_promise: Whether phrases that promise something are let through.
+        may_promise: Whether forbidden phrases are allowed.
     """
     used: set[str] = set()
     for place, text in texts:

@@ -1,7 +1,7 @@
-"""Follows the subjects of a rule from opening to closing; what is said of them is each kind of rule's own.
+"""Open, update and close the episodes of a rule. Subclasses write the messages.
 
-The episode of a subject opens when the rule's conditions hold and no filter blocks it, is kept up to date while it is
-open, and closes when its reason is gone. While the data behind it is not up to date and validated it stays as it is.
+An episode opens when the rule's conditions hold and no filter blocks it. It is updated while it is open, and closes
+when its reason is gone. While the data behind it is not up to date and validated, it stays unchanged.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Turn(Generic[File]):
     """One subject of a rule today.
 
     Args:
-        scanned: What was found of the rule.
-        hit: What is known of it; None if it is no longer listed.
-        last: The rule's last episode with it; None for none.
-        on_hold: Why nothing may be said of it today; "" if it may.
+        scanned: The scan of the rule.
+        hit: The subject's values; None if it is no longer listed.
+        last: The rule's last episode with the subject; None for none.
+        on_hold: Why nothing may be sent about it today; "" if it may.
         close_reason: Why its episode closes today; "" while it stays open.
     """
 
@@ -44,32 +44,30 @@ class Turn(Generic[File]):
 
     @property
     def rule(self) -> Rule[File]:
-        """The rule."""
         return self.scanned.rule
 
     @property
     def open(self) -> Episode | None:
-        """Its episode, if that was open before today."""
+        """Its episode, if it was already open before today."""
         return self.last if self.last and self.last.state == "open" else None
 
     @property
     def number(self) -> int:
-        """The number of its open episode, or of the one that opens now."""
+        """The number of its open episode, or of the next one."""
         return self.last.episode_no + (self.open is None) if self.last else 1
 
     @property
     def account_key(self) -> str:
-        """The account that it belongs to."""
         return self.hit.account_key if self.hit else self.last.account_key if self.last else ""
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """Its columns; none if it is no longer listed."""
+        """Its columns; empty if it is no longer listed."""
         return self.hit.values if self.hit else {}
 
 
 def why_on_hold(day: Day, rule: Rule[Any], hit: Hit) -> str:
-    """Return why nothing may be said of a subject today; "" if it may."""
+    """Return why nothing may be sent about a subject today; "" if it may."""
     if reason := day.readiness.why_on_hold(hit.values["crm_source"], hit.account_key):
         return reason
     unfit = sorted(rule.kinds & day.readiness.unfit_kinds(hit.account_key)) if rule.kinds else []
@@ -77,7 +75,7 @@ def why_on_hold(day: Day, rule: Rule[Any], hit: Hit) -> str:
 
 
 class Planner(ABC, Generic[File]):
-    """Turns what was found of rules into changes of episodes and into messages."""
+    """Turns the scan of a rule into episode changes and messages."""
 
     def __init__(self, day: Day) -> None:
         self.day = day
@@ -107,18 +105,17 @@ class Planner(ABC, Generic[File]):
                 yield turn
 
     def opens(self, turn: Turn[File], **said: Any) -> None:
-        """Open the episode of a subject."""
         self._change(turn, "open", **said)
 
     def block(self, turn: Turn[File], *whys: Why) -> None:
-        """Record what keeps a rule from acting on a subject."""
+        """Record the reasons that keep a rule from acting on a subject."""
         name, about = turn.rule.file.name, turn.rule.about
         self.outcome.blocked += [Block(name, about, turn.subject_id, turn.account_key, why) for why in whys]
 
     def alert(
         self, turn: Turn[File], message: Message, step: str, to: Recipient, task: bool = True, **said: Any
     ) -> list[Action]:
-        """Return a message over all channels, and the task in which it is answered."""
+        """Return the alert on every message channel, and the CRM task to answer it in."""
         alerts = [
             self.day.action(
                 channel,
@@ -152,7 +149,7 @@ class Planner(ABC, Generic[File]):
         return [*alerts, answered]
 
     def figures(self, turn: Turn[File]) -> dict[str, Any]:
-        """Return what an episode keeps: the figures its conditions read, their day, their sources."""
+        """Return the evidence of an episode: the figures that its conditions read, their day and their sources."""
         columns = sorted((turn.rule.columns | self.kept) & turn.values.keys())
         return {
             "as_of": self.day.as_of.isoformat(),
@@ -161,7 +158,7 @@ class Planner(ABC, Generic[File]):
             **{name: plain(turn.values[name]) for name in columns},
         }
 
-    # Columns that an episode keeps next to those that the conditions read.
+    # Columns that are stored with an episode in addition to those that the conditions read.
     kept: frozenset[str] = frozenset()
 
     @abstractmethod
@@ -170,18 +167,18 @@ class Planner(ABC, Generic[File]):
 
     @abstractmethod
     def filters(self, turn: Turn[File]) -> list[Why]:
-        """Return what keeps a rule from opening for a subject whose conditions hold; none: it opens."""
+        """Return the reasons that keep a rule from opening for a subject whose conditions hold; empty if it opens."""
 
     @abstractmethod
     def severity(self, turn: Turn[File]) -> str:
-        """Return how severe it is for a subject."""
+        """Return the severity for a subject."""
 
     @abstractmethod
     def sources(self, turn: Turn[File]) -> tuple[str, ...]:
         """Return the sources whose data a message about a subject shows."""
 
     def answer(self, turn: Turn[File]) -> str:
-        """Return the outcome that people reported, where it closes the episode."""
+        """Return the outcome that people reported, if it closes the episode."""
         return ""
 
     def _turns(self, scanned: Scanned[File]) -> Iterator[Turn[File]]:

@@ -1,4 +1,4 @@
-"""Why something did or did not open, or was not sent: every code with its text."""
+"""Codes and texts that say why a rule did or did not open, or why its message was not sent."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from include.common import formatting
 
 
 class Reason(StrEnum):
-    """A code; its text is in ``TEXTS``."""
-
-    # It is or was open.
+    # The episode.
     OPENED = "opened"
     ALREADY_OPEN = "already_open"
     CLOSED = "closed"
@@ -53,7 +51,7 @@ class Reason(StrEnum):
     PASSED_OVER = "passed_over"
     ANSWERED = "answered"
     SNOOZED = "snoozed"
-    # What became of the message.
+    # The message.
     PLANNED = "planned"
     SENT = "sent"
     DAILY_BUDGET = "daily_budget"
@@ -64,7 +62,7 @@ class Reason(StrEnum):
     NOT_SENT = "not_sent"
 
 
-# The fields in braces are facts of the reason; days, lists and unknown values are formatted by ``text``.
+# Fields in braces are facts of the reason. ``Why.text`` formats days, lists and unknown values.
 TEXTS: Mapping[Reason, str] = {
     Reason.OPENED: "opened on this day",
     Reason.ALREADY_OPEN: "open since {opened_on}",
@@ -114,7 +112,7 @@ class Why:
     """One reason with its facts.
 
     Args:
-        facts: What it rests on.
+        facts: The values for the reason's text.
     """
 
     reason: Reason
@@ -122,17 +120,16 @@ class Why:
 
     @property
     def text(self) -> str:
-        """The reason in plain English."""
         return TEXTS[self.reason].format_map({name: _formatted(value) for name, value in self.facts.items()})
 
 
 @dataclass(frozen=True)
 class Block:
-    """A filter that kept a rule from opening for something whose condition held.
+    """A filter that kept a rule from opening for a subject whose condition held.
 
     Args:
         rule: The signal, the playbook, or ``renewal`` for the ladder.
-        subject_kind: What kind of thing it is about.
+        subject_kind: renewal, account, contact or former.
     """
 
     rule: str

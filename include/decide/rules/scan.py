@@ -1,4 +1,4 @@
-"""What a decision finds of its rules: which subjects each has to act on, and the last episode of each."""
+"""The scan of a rule: the subjects that it must act on, and the last episode of each."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from include.decide.rules.load import File, Rule
 
 @dataclass(frozen=True)
 class Scanned(Generic[File]):
-    """What was found of one rule.
+    """The scan of one rule.
 
     Args:
-        hits: What opens or is open, or was chosen by another rule.
+        hits: Subjects that open, are open, or were chosen by another rule.
         episodes: The last episode of each subject.
-        is_first: Whether it was never evaluated before.
-        first_scan_on: The day on which it was first evaluated.
+        is_first: Whether the rule was never evaluated before.
+        first_scan_on: The day of its first evaluation.
     """
 
     rule: Rule[File]
@@ -35,10 +35,10 @@ class Scanned(Generic[File]):
 def first_scans(
     connection: sa.Connection, names: Collection[str], today: date
 ) -> tuple[dict[str, date], frozenset[str]]:
-    """Note which rules are evaluated today.
+    """Record which rules are evaluated for the first time today.
 
     Returns:
-        The day on which each was first evaluated, and those that were never evaluated before.
+        The day of each rule's first evaluation, and the rules that were never evaluated before.
     """
     values = {"names": list(names), "today": today}
     fresh = connection.execute(

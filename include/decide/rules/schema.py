@@ -1,4 +1,4 @@
-"""What the file of every rule says, whether it is a signal or a playbook."""
+"""The fields that every rule file has, whether it is a signal or a playbook."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 
 
 class Audience(Strict):
-    """Which accounts a rule is for; an empty list means all."""
+    """The accounts that a rule applies to; an empty list means all."""
 
     tiers: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     industries: tuple[str, ...] = ()
 
     def outside(self, values: Mapping[str, Any]) -> list[Why]:
-        """Return why an account does not belong to it; nothing if it does."""
+        """Return why an account is not in the audience; empty if it is."""
         wanted = {"tier": self.tiers, "region": self.regions, "industry": self.industries}
         return [
             Why(Reason.NOT_IN_AUDIENCE, {"name": name, "value": values[name], "wanted": chosen})
@@ -32,15 +32,16 @@ class Audience(Strict):
 
 
 class RuleFile(Strict):
-    """What all rules have in common.
+    """The fields that all rules have.
 
     Args:
         name: The file's name without ``.yaml``.
-        version: Raised with every change; each message says by which version it was made.
-        status: draft ones are evaluated and notify nobody; retired ones open no more and close what they opened.
-        title: What people call it.
-        why: Why anybody should care.
-        audience: Which accounts.
+        version: Raised with every change. Each message names the version that made it.
+        status: A draft signal is evaluated, but notifies nobody. A retired signal closes its open episodes. A playbook
+            starts only while it is live.
+        title: The name that people see.
+        why: Why the reader should care.
+        audience: The accounts that it applies to.
     """
 
     type: ClassVar[str]

@@ -1,4 +1,4 @@
-"""What signals and playbooks may be about: a table for each kind, its columns, the sources that these rest on."""
+"""The subjects of signals and playbooks: the table of each kind, its columns, and the sources of each column."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from include.config import templates
 from include.models import registry
 
-# Columns that every subject has: who it is, whom it belongs to. They are known whatever a source's state is.
+# Columns that every subject has: its identity and its owner. They are known whatever the state of a source.
 IDENTITY = (
     "as_of_day",
     "account_key",
@@ -30,7 +30,7 @@ IDENTITY = (
     "crm_source",
 )
 _NEVER_NULL = ("as_of_day", "account_key", "account_name", "arr", "currency", "crm_account_id", "crm_source")
-# Of a renewal the dates are known besides: without them it is not listed.
+# Also known for a renewal: without these dates it is not listed.
 _NEVER_NULL_OF_RENEWALS = ("decision_date", "days_to_decision", "due_date", "term_no", "contract_key", "target_arr")
 
 
@@ -39,10 +39,10 @@ class Table:
     """The table of one kind of subject.
 
     Args:
-        name: With its schema.
-        key: The column that names the subject.
+        name: The table's name with its schema.
+        key: The column that identifies the subject.
         types: Column -> PostgreSQL type.
-        kinds: Column -> kinds of source it rests on next to the CRM.
+        kinds: Column -> the kinds of source it depends on in addition to the CRM.
         personal: Columns that name a customer's people.
     """
 
@@ -54,11 +54,10 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns."""
         return tuple(self.types)
 
     def examples(self) -> tuple[dict[str, Any], ...]:
-        """Return subjects to check a text with: all is known, as little as possible is, and every number is zero."""
+        """Return subjects to check a template with: all values known, as few as possible known, all numbers zero."""
         return templates.examples(self.types, (*_NEVER_NULL, *_NEVER_NULL_OF_RENEWALS, self.key))
 
 
@@ -71,7 +70,6 @@ _TABLES = {
 
 
 def table(about: str) -> Table:
-    """Return the table of a kind of subject."""
     name, key = _TABLES[about]
     columns = registry.get(name).metadata.columns
     return Table(

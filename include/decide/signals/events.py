@@ -1,4 +1,4 @@
-"""One thing to notify a person of: an episode that has opened or become worse."""
+"""Events to notify a person of: an episode opened, became worse, or is due after a snooze."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from include.decide.signals.schema import Signal
 
 @dataclass(frozen=True)
 class Event:
-    """See the module.
+    """One event to notify a person of.
 
     Args:
-        step: What happened: that it opened, became worse, or is due after a snooze.
+        step: ``opened``, ``worse``, or ``due:`` with the day on which a snooze ended.
     """
 
     turn: Turn[Signal]
@@ -28,17 +28,15 @@ class Event:
 
     @property
     def rule(self) -> Rule[Signal]:
-        """The signal."""
         return self.turn.rule
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The subject's columns."""
         return self.hit.values
 
     @property
     def rank(self) -> tuple[bool, bool, float, str]:
-        """What comes first: what is worse, risks, the most money at stake."""
+        """The sort key: worse first, then risks, then the highest ARR."""
         return (
             not self.hit.is_worse,
             self.rule.file.kind != "risk",

@@ -1,4 +1,4 @@
-"""Reads the signals in force: files of ``config/signals/``."""
+"""Load the signals in force from ``config/signals/``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from include.decide.rules.reasons import Reason
 from include.decide.rules.subjects import table
 from include.decide.signals.schema import Signal
 
-# What a text may use next to the columns and the thresholds.
+# Names that texts may use in addition to the columns and the thresholds.
 RESERVED = frozenset({"title", "today"})
 
 
 def load() -> dict[str, Rule[Signal]]:
-    """Return the signals in force by name; those with ``disabled: true`` are left out.
+    """Return the signals in force by name, without those that have ``disabled: true``.
 
     Raises:
-        ConfigError: One is wrong; names file, line and key.
+        ConfigError: A signal is wrong. The error names file, line and key.
     """
     return rules_in("config", "signals/*.yaml", _check)
 

@@ -1,4 +1,4 @@
-"""What a CSM reads of signals: one alert with its figures and their sources, or the day's digest."""
+"""Write the messages of signals: an alert with its figures and their sources, or the daily digest."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from include.outbox.message import Evidence, Fact, Level, Message
 from include.scores.health import explanation
 
 MAX_LINES = 40
-BEFORE_BAND_DAYS = 3  # as health_before of marts.act_account
+BEFORE_BAND_DAYS = 3  # the same offset as health_before of marts.act_account
 _CAUSES = 3
-WOKE = "due:"  # the start of the step that ends a snooze; the day follows
+WOKE = "due:"  # prefix of the step that ends a snooze; the day follows
 
 
 _LEVELS: dict[str, Level] = {"risk": "risk", "opportunity": "good", "data": "unknown"}
 
 
 def alert(event: Event, day: Day) -> Message:
-    """Return what a CSM is notified of when a signal opens or becomes worse."""
+    """Return the alert for a signal that opened, became worse or is due after a snooze."""
     signal, values = event.rule.file, event.values
     zone = ZoneInfo(calendar_of(values["region"], day.settings).zone)
     lines = [line for template in signal.evidence if (line := _fill(event, template))]
@@ -55,7 +55,7 @@ def alert(event: Event, day: Day) -> Message:
 
 
 def digest(rest: Sequence[Event], day: Day) -> Message:
-    """Return the day's list of what did not come as an alert of its own, the weightiest first."""
+    """Return the daily digest: the events without an alert, highest priority first."""
     more = f" {formatting.count(len(rest) - MAX_LINES, 'further one')} not shown." if len(rest) > MAX_LINES else ""
     by_account = {event.hit.account_key: event for event in rest}
     total = sum(float(event.values["arr"] or 0) for event in by_account.values())
@@ -78,14 +78,14 @@ def digest(rest: Sequence[Event], day: Day) -> Message:
 
 
 def _causes(event: Event, day: Day) -> list[str]:
-    """Return what lowered the health score most since before its band fell."""
+    """Return the main causes of the health score's fall, compared with the days before its band changed."""
     band_days = event.values["health_band_days"]
     if band_days is None:
         return []
     since = day.as_of - timedelta(days=int(band_days) + BEFORE_BAND_DAYS)
     try:
         change = explanation.of_change(event.hit.account_key, since, day.as_of)
-    except ConfigError:  # one of the days has no score that can be explained any more
+    except ConfigError:  # a score of one of these days can no longer be explained
         return []
     worst = sorted((line for line in change.lines if line.change < 0), key=lambda line: line.change)[:_CAUSES]
     return [
@@ -94,7 +94,7 @@ def _causes(event: Event, day: Day) -> list[str]:
 
 
 def _subject(event: Event) -> str:
-    """Return the signal's subject with the ARR, and how bad it is, behind the account's name."""
+    """Return the signal's subject line, with ARR and severity added after the account's name."""
     text, name = _fill(event, event.rule.file.subject), str(event.values["account_name"])
     weight = [formatting.money(event.values["arr"], event.values["currency"])] if event.values["arr"] else []
     weight += ["high"] if event.hit.is_worse else []

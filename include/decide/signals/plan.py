@@ -1,8 +1,8 @@
-"""From what holds today to what a CSM is notified of: opened, worse, due again; never twice.
+"""Turn the signals' conditions of today into notifications: opened, worse, or due again. Nobody is notified twice.
 
-A signal evaluated for the first time keeps what holds already as open and notifies nobody: switching a rule on must not
-flood a team. After that each CSM gets at most a few alerts a day, the weightiest first; the rest comes once a day as a
-digest.
+By default, a signal that is evaluated for the first time opens its episodes silently: switching on a rule must not
+flood a team. After that each CSM gets at most a few alerts a day, the highest priority first. The rest comes once a day
+in a digest.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from include.decide.signals.messages import WOKE
 from include.decide.signals.schema import Signal
 from include.outbox.store import Action
 
-# fresh: opened or worse since the last decision; waiting: for the next digest; listed: in today's, perhaps not sent.
+# fresh: opened, worse or due again today; waiting: for the next digest; listed: already in today's digest, which may
+# not have been sent.
 How = Literal["fresh", "waiting", "listed"]
 DIGEST = "signal_digest"
-# What a person has closed stays closed at least so long, although it may still hold.
+# An episode that a person closed stays closed for at least this many days, even if its condition still holds.
 ANSWERED_DAYS = 30
 ALERTED = ("account", "contact")  # entity kinds that alerts are about
 _GONE = ("sent", "sending", "uncertain", "suppressed", "failed", "expired")
@@ -38,11 +39,11 @@ _GONE = ("sent", "sending", "uncertain", "suppressed", "failed", "expired")
 
 @dataclass(frozen=True)
 class Notified:
-    """Who was notified already.
+    """Notifications planned so far today.
 
     Args:
         n_today: Alerts planned today, by address.
-        states: State of today's digests, by key.
+        states: The state of today's digests, by key.
     """
 
     n_today: Mapping[str, int] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class Notified:
 
 
 def notified(connection: sa.Connection, day: Day) -> Notified:
-    """Return who was notified already today."""
+    """Return the notifications planned so far today."""
     alerts = connection.execute(
         sa.text(
             "select recipient, count(distinct (entity_kind, entity_id, rule, episode_no, step)) from ops.outbox"
@@ -69,12 +70,12 @@ def notified(connection: sa.Connection, day: Day) -> Notified:
 def filters(
     today: date, signal: Signal, values: Mapping[str, Any], closed_on: date | None, is_answered: bool = False
 ) -> list[Why]:
-    """Return the filters that keep a signal from opening for something whose condition holds; none: it opens.
+    """Return the filters that keep a signal from opening for a subject whose condition holds; empty if it opens.
 
     Args:
-        values: The thing's columns.
-        closed_on: When its last episode with it was closed; None for never.
-        is_answered: Whether a person closed that one.
+        values: The subject's columns.
+        closed_on: The day on which its last episode was closed; None for never.
+        is_answered: Whether a person closed that episode.
     """
     no = [Why(Reason.RETIRED)] if signal.status == "retired" else []
     no += [
@@ -102,14 +103,14 @@ class Alerts(Planner[Signal]):
     def __init__(self, day: Day, notified: Notified) -> None:
         super().__init__(day)
         self._notified = notified
-        self._risks: dict[str, set[str]] = defaultdict(set)  # account -> risk signals that are open for it
+        self._risks: dict[str, set[str]] = defaultdict(set)  # account -> its open risk signals
 
     def plan(self, scanned: Sequence[Scanned[Signal]]) -> Outcome:
-        """Return what happens today by the signals."""
+        """Return today's changes, alerts and digests."""
         found: dict[str, dict[How, list[Event]]] = defaultdict(lambda: defaultdict(list))
         unfit = self.day.readiness.unfit
         self._note_open_risks(scanned)
-        # Those that wait for the others come last: what opens today counts too.
+        # Signals with ``unless_at_risk`` come last, so that a risk that opens today blocks them.
         for one in sorted(scanned, key=lambda each: each.rule.file.unless_at_risk):
             if any(kind in unfit and unfit[kind] is None for kind in one.rule.kinds):
                 self.outcome.n_on_hold += sum(hit.opens for hit in one.hits)
@@ -125,12 +126,11 @@ class Alerts(Planner[Signal]):
         for one in scanned:
             if _is_live_risk(one.rule.file):
                 for episode in one.episodes.values():
-                    # What a first scan found was reported to nobody.
+                    # Silent episodes do not count: nobody was notified of them.
                     if episode.state == "open" and episode.notified_as != "silent":
                         self._risks[episode.account_key].add(one.rule.file.name)
 
     def closes(self, turn: Turn[Signal]) -> str:
-        """Return why the open episode of a subject closes today; "" while it stays open."""
         signal = turn.rule.file
         if turn.on_hold:
             return ""
@@ -141,7 +141,6 @@ class Alerts(Planner[Signal]):
         return "the signal was retired" if signal.status == "retired" else ""
 
     def filters(self, turn: Turn[Signal]) -> list[Why]:
-        """Return what keeps the signal from opening for a subject whose condition holds."""
         closed_on, is_answered = (turn.last.closed_on, bool(turn.last.answer)) if turn.last else (None, False)
         signal = turn.rule.file
         no = filters(self.day.today, signal, turn.values, closed_on, is_answered)
@@ -150,18 +149,17 @@ class Alerts(Planner[Signal]):
         return no
 
     def severity(self, turn: Turn[Signal]) -> str:
-        """Return high for what is worse."""
         return "high" if turn.hit and turn.hit.is_worse else "normal"
 
     def sources(self, turn: Turn[Signal]) -> tuple[str, ...]:
-        """Return the account's CRM and billing system, and all sources of the kinds that the signal rests on."""
+        """Return the account's CRM and billing systems, and all sources of the kinds that the signal depends on."""
         ready = self.day.readiness
         billing = [each.source for each in ready.billing(str(turn.values["account_key"]))]
         others = [each.source for kind in sorted(turn.rule.kinds) for each in ready.of_kind(kind)]
         return (turn.values["crm_source"], *billing, *others)
 
     def figures(self, turn: Turn[Signal]) -> dict[str, Any]:
-        """Return what an episode keeps: also the thresholds, and the kinds of source that its signal rests on."""
+        """Return the evidence of an episode, with the thresholds and kinds of source that its signal used."""
         more = {
             "sources": sorted({"crm", *turn.rule.kinds}),
             "thresholds": turn.rule.thresholds_of(turn.values["tier"]),
@@ -169,7 +167,7 @@ class Alerts(Planner[Signal]):
         return super().figures(turn) | more
 
     def opens(self, turn: Turn[Signal], **said: Any) -> None:
-        """Open an episode; nobody is notified of what a draft finds, or a first scan."""
+        """Open an episode. Nobody is notified if the signal is a draft, or on a silent first scan."""
         if _is_live_risk(turn.rule.file):
             self._risks[turn.account_key].add(turn.rule.file.name)
         super().opens(turn, notified_as="silent" if _is_silent(turn) else "", **said)
@@ -196,7 +194,7 @@ class Alerts(Planner[Signal]):
             self.outcome.actions += self._alert(Event(turn, hit, last.notified_step, to))
 
     def _notify(self, address: str, found: Mapping[How, list[Event]]) -> None:
-        """Share out a person's attention: the weightiest of today at once, all else in the day's digest."""
+        """Plan a CSM's top alerts, up to the daily budget, and list the rest in the digest."""
         budget = self.day.settings.attention.alerts_per_person_and_day
         slots = max(0, budget - self._notified.n_today.get(address, 0))
         fresh = sorted(found["fresh"], key=lambda event: event.rank)

@@ -1,4 +1,4 @@
-"""Evaluates every signal in force, and says which need what no source gives."""
+"""Evaluate every signal in force, and list the signals whose entities no source provides."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from include.warehouse.engine import engine
 
 @dataclass
 class Scan:
-    """What a scan found.
+    """The scan of all signals.
 
     Args:
-        unavailable: Signal -> what it needs.
-        problems: Signal that could not be evaluated -> why, with its cure.
+        unavailable: Signal -> the entities that it needs and no source provides.
+        problems: Signal that could not be evaluated -> the reason, with its fix.
     """
 
     signals: list[Scanned[Signal]] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Scan:
 
 
 def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Rule[Signal]]) -> Scan:
-    """Evaluate all signals over the newest built day."""
+    """Evaluate all signals for the newest built day."""
     found = Scan(unavailable=unavailable(signals))
     last: dict[str, dict[str, episodes.Episode]] = {name: {} for name in signals}
     for episode in episodes.read(connection, list(signals)):
@@ -57,7 +57,7 @@ def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Rule[Signal]
 
 
 def switched_off(connection: sa.Connection, known: Collection[str]) -> list[episodes.Change]:
-    """Return what closes the open episodes of signals whose file is gone or disabled.
+    """Return changes that close the open episodes of signals whose file is missing or disabled.
 
     Args:
         known: The signals and playbooks in force.
@@ -71,7 +71,7 @@ def switched_off(connection: sa.Connection, known: Collection[str]) -> list[epis
 
 
 def unavailable(signals: Mapping[str, Rule[Signal]]) -> dict[str, str]:
-    """Return the signals that rest on an entity which no source gives, and what they need."""
+    """Return the signals that need an entity which no source provides, with the missing entities."""
     given = {kind: availability.available(kind) for kind in ("crm", "support", "product")}
     found = {}
     for name, rule in signals.items():
@@ -81,7 +81,7 @@ def unavailable(signals: Mapping[str, Rule[Signal]]) -> dict[str, str]:
     return found
 
 
-# Episodes of a playbook have an arm.
+# Only episodes of playbooks have an arm.
 _WITH_OPEN = sa.text(
     "select distinct signal from ops.episode where state = 'open' and arm = ''"
     " and entity_kind in ('account', 'contact', 'former') order by signal"

@@ -1,4 +1,4 @@
-"""What the file of a signal says."""
+"""The schema of a signal file."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ _MONTH_AND_DAY = r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 
 
 class Quiet(Strict):
-    """Days of every year on which nothing opens; what holds then is evaluated again when they are over.
+    """A yearly period in which nothing opens. Conditions that still hold after it open then.
 
     Args:
         first: Month and day, such as 12-20.
-        last: Month and day, included; before ``first`` it is in the next year.
+        last: Month and day, included. If it is before ``first``, it is in the next year.
     """
 
     first: Annotated[str, Field(pattern=_MONTH_AND_DAY)]
     last: Annotated[str, Field(pattern=_MONTH_AND_DAY)]
 
     def includes(self, day: date) -> bool:
-        """Return whether a day is one of them."""
         here = f"{day:%m-%d}"
         if self.first <= self.last:
             return self.first <= here <= self.last
@@ -33,27 +32,27 @@ class Quiet(Strict):
 
 
 class Signal(RuleFile):
-    """One signal: when it opens, worsens and closes, whom it concerns, and what is said.
+    """One signal: its conditions, its audience and its message.
 
     Args:
         kind: Whether it reports a risk, an opportunity, or missing data, which is neither.
-        about: What it is about: customer accounts, their people, or accounts that were customers. Chooses the columns.
-        thresholds: Name -> number, usable in conditions and texts.
-        tiers: Tier -> thresholds that differ for it.
+        about: Its subjects: customer accounts, their contacts, or former customers. This selects the columns.
+        thresholds: Name -> number, for use in conditions and texts.
+        tiers: Tier -> thresholds that it overrides.
         open: Condition over the columns that opens an episode.
-        worse: Condition that makes an open episode one of high severity; empty for never.
-        close: Condition that closes it. It must be clearly beyond ``open``, so that nothing flutters.
-        needs: Entities without which it is not available.
-        min_days_as_customer: Younger customers are left alone.
-        cool_down_days: After a close, it does not open again for so long.
+        worse: Condition that raises an open episode to high severity; empty for never.
+        close: Condition that closes it. It must be clearly beyond ``open``, so that episodes do not flap.
+        needs: Entities without which the signal is not available.
+        min_days_as_customer: It does not open for accounts that became customers more recently.
+        cool_down_days: It does not open again for this many days after a close.
         quiet: Days of the year on which nothing opens.
-        unless_at_risk: It does not open while another risk signal is open for the account, which tells the cause.
+        unless_at_risk: It does not open while another risk signal, which names the cause, is open for the account.
         explains_health: Its alert lists the three largest causes of the fall of the health score.
-        first_scan: What happens to what holds already when the signal is evaluated for the very first time:
-            ``silent`` keeps it as open and notifies nobody, ``notify`` notifies.
+        first_scan: What happens when the signal is evaluated for the very first time and its condition already holds:
+            ``silent`` opens the episode and notifies nobody, ``notify`` notifies.
         subject: Jinja template of one line.
-        evidence: Jinja templates, one per line of evidence; an empty line is left out.
-        next_steps: What to do, most urgent first.
+        evidence: Jinja templates, one per line of evidence. Empty lines are left out.
+        next_steps: Recommended actions, most urgent first.
     """
 
     type: ClassVar[str] = "signal"
