@@ -1,8 +1,9 @@
-"""What waits for a person's approval: actions above the caps of a run, the question about them, and the answer.
+"""Ask a person to approve actions above the caps of a run, and record the answer.
 
-The question is a row of its own and the actions point to it, so that Airflow and the command line answer the same one.
-An approval only lets actions be planned: the sender looks at gate, episode and owner again, as for all others.
-Who may approve is said by the environment, not by the overlay: anyone who writes the overlay could name themselves.
+The approval is a row of its own, and the actions point to it, so that Airflow and the command line answer the same one.
+An approval only moves actions to ``planned``: the sender checks gate, episode and owner again, as for all others. The
+environment names the approvers, not the overlay: otherwise anyone with write access to the overlay could name
+themselves.
 """
 
 from __future__ import annotations
@@ -30,27 +31,27 @@ Answer = Literal["approved", "rejected"]
 # caps: actions above the caps of a run; tiers: proposed changes of customers' tiers.
 About = Literal["caps", "tiers"]
 APPROVERS = "PERENNIAL_APPROVERS"
-# What Airflow calls everybody where it asks nobody to log in.
+# User names that Airflow uses when it requires no login.
 _NOBODY = frozenset({"", "anonymous", "unnamed"})
 
 
 class Refused(ConfigError):
-    """This person may not give this answer; somebody else may."""
+    """This person may not give this answer. Somebody else may."""
 
 
 @dataclass(frozen=True)
 class Approval:
-    """One question.
+    """One request for approval.
 
     Args:
-        run_id: The run whose actions they are.
-        about: What is asked.
+        run_id: The run that planned the actions.
+        about: The kind of request.
         state: open, approved, rejected or expired.
-        authors: Who may not approve: who changed what led to it, and who started the run.
-        expires_at: Until when it can be answered.
-        n_actions: How many actions wait, or waited, for it.
-        n_accounts: How many accounts they concern.
-        is_author_known: Whether ``authors`` are all who changed the configuration.
+        authors: People who may not approve it: they changed the configuration behind it, or started the run.
+        expires_at: The time until which it can be answered.
+        n_actions: The number of its actions, waiting or not.
+        n_accounts: The number of accounts that they concern.
+        is_author_known: Whether ``authors`` lists everybody who changed the configuration.
         refusals: Answers that did not count: by whom, when and why.
     """
 
@@ -71,7 +72,7 @@ class Approval:
 
     @property
     def subject(self) -> str:
-        """The question in one line."""
+        """The request in one line."""
         if self.about == "tiers":
             return f"{formatting.count(self.n_actions, 'customer')} should have another tier: {self.reason}"
         return f"{self.n_actions} actions on {self.n_accounts} accounts are above {self.reason}"
@@ -88,17 +89,18 @@ def ask(
     overlay: Mapping[str, str] | None = None,
     about: About = "caps",
 ) -> list[Action]:
-    """Write down the question about parked actions.
+    """Store a request for approval of parked actions.
 
     Args:
-        reason: Which cap was reached, or what is proposed.
-        by: Who started the run, when that was a person; may not approve, nor may who has changed the overlay.
-        overlay: The overlay's state before the decision read it; where it is another one by now, nobody knows which
-            one counted.
-        about: What is asked; how long it can be answered follows from it.
+        reason: The cap that was reached, or the proposal.
+        by: The person who started the run; "" if the schedule did. Neither they nor the people who changed the overlay
+            may approve.
+        overlay: The overlay's state before the decision read it. If it has changed since, nobody knows which state the
+            decision used, so the authors count as unknown.
+        about: The kind of request, which also sets how long it can be answered.
 
     Returns:
-        The actions, each with the question that it waits for.
+        The actions, each with the approval that it waits for.
     """
     if not actions:
         return []
@@ -129,7 +131,7 @@ def ask(
 
 
 def _approved_overlay(connection: sa.Connection) -> dict[str, Any] | None:
-    """Return the state of the overlay about whose effects somebody said yes last; None if nobody has."""
+    """Return the overlay's state of the last approved request; None if none was approved."""
     found: dict[str, Any] | None = connection.execute(
         sa.text(
             "select overlay from ops.approval where state = 'approved' and overlay <> '{}'"
@@ -140,7 +142,7 @@ def _approved_overlay(connection: sa.Connection) -> dict[str, Any] | None:
 
 
 def expire(connection: sa.Connection, now: datetime) -> int:
-    """End questions that nobody has answered in time; return how many actions expire with them."""
+    """Expire overdue requests. Return the number of actions that expire with them."""
     ended = connection.execute(
         sa.text(
             "update ops.approval set state = 'expired', answered_at = :now where state = 'open' and expires_at <= :now"
@@ -152,10 +154,10 @@ def expire(connection: sa.Connection, now: datetime) -> int:
 
 
 def find(states: Sequence[str] = ("open",), limit: int = 50, approval_id: str = "") -> list[Approval]:
-    """Return questions, the newest first.
+    """Return requests, the newest first.
 
     Args:
-        limit: At most so many.
+        limit: The maximum number of requests.
     """
     with engine("reader").connect() as connection:
         rows = connection.execute(
@@ -176,10 +178,10 @@ def find(states: Sequence[str] = ("open",), limit: int = 50, approval_id: str = 
 
 
 def get(approval_id: str) -> Approval:
-    """Return one question.
+    """Return one request.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: No request has this id.
     """
     found = find(approval_id=approval_id) if approval_id else []
     if not found:
@@ -188,7 +190,7 @@ def get(approval_id: str) -> Approval:
 
 
 def listed(approval_id: str) -> list[dict[str, Any]]:
-    """Return the actions of a question, the nearest deadline first."""
+    """Return the actions of a request, the nearest deadline first."""
     with engine("reader").connect() as connection:
         rows = connection.execute(
             sa.text(
@@ -203,14 +205,14 @@ def listed(approval_id: str) -> list[dict[str, Any]]:
 def answer(
     approval_id: str, answer: Answer, by: Sequence[str], note: str = "", now: datetime | None = None
 ) -> Approval:
-    """Answer a question.
+    """Answer a request.
 
     Args:
-        by: How the person who answers is called: login, name, address.
+        by: The names of the person who answers: login, name, address.
 
     Raises:
         Refused: This person may not give this answer.
-        ConfigError: There is none of that name, it was answered, or has expired.
+        ConfigError: No request has this id, or it was already answered or has expired.
     """
     moment = now or clock.now()
     names = [name for name in by if name and name.lower() not in _NOBODY]
@@ -230,7 +232,8 @@ def answer(
             by_whom = f" by {row.answered_by}" if row.answered_by else ""
             raise ConfigError(f"approval {approval_id} is {row.state}{by_whom} already", cure="nothing is left to do")
         if answer == "approved":
-            # Actions that wait are kept current: who changed the overlay since the question is an author too.
+            # Later decisions update waiting actions, so people who changed the overlay since the request are authors
+            # too.
             changed = authors.since(_approved_overlay(connection))
             _check_approver(approval_id, [*row.authors, *changed.by], names)
         connection.execute(
@@ -249,10 +252,10 @@ def answer(
 
 
 def leave_out(approval_id: str, account_key: str, by: str, note: str = "", now: datetime | None = None) -> int:
-    """Reject what is asked about one account, so that the rest can be approved; return how many actions that were.
+    """Reject the actions of one account, so that the rest can be approved. Return the number of rejected actions.
 
     Raises:
-        ConfigError: There is no such question, or nothing of it waits for that account.
+        ConfigError: No request has this id, or none of its actions waits for that account.
     """
     get(approval_id)
     reason = f"left out by {by}" + (f": {note}" if note else "")
@@ -292,16 +295,16 @@ def _check_approver(approval_id: str, changed_by: Sequence[str], names: Sequence
 
 
 def approvers() -> tuple[str, ...]:
-    """Return who may approve, exactly as they log in; nobody if ``PERENNIAL_APPROVERS`` is empty.
+    """Return the logins of ``PERENNIAL_APPROVERS``, exactly as their owners log in; empty if it is not set.
 
-    It is not a setting of the overlay, and git keeps whatever name a committer gives: who changes the overlay could
-    otherwise approve the change.
+    It is not a setting of the overlay, and git stores any name that a committer enters: otherwise, authors of an
+    overlay change could approve it themselves.
     """
     return tuple(name for part in os.environ.get(APPROVERS, "").split(",") if (name := part.strip()))
 
 
 def refuse(approval_id: str, by: str, reason: str, now: datetime | None = None) -> None:
-    """Write down an answer that did not count, for those who are asked again."""
+    """Record an answer that did not count, for the next approvers to see."""
     entry = {"by": by, "at": (now or clock.now()).isoformat(timespec="seconds"), "reason": reason}
     with engine("builder").begin() as connection:
         connection.execute(
@@ -335,15 +338,15 @@ def _expires_at(now: datetime, settings: Settings, about: About) -> datetime:
 
 
 def _same(authors: Iterable[str], names: Iterable[str]) -> str:
-    """Return the name by which somebody is among the authors; "" if nobody is."""
+    """Return the name under which a person is among the authors; "" if they are not."""
     known = {form for author in authors for form in _forms(author)}
     return next((name for name in names if known & _forms(name)), "")
 
 
 def _forms(name: str) -> set[str]:
-    """Return what one person is called: an address stands for its login as well.
+    """Return the normalised names of one person: an address also counts as its local part.
 
-    Letters that look like others by their width or case, and signs that do not show, make nobody another person.
+    Letters that differ only in width or case, and invisible characters, do not make a name another person.
     """
     shown = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
     name = " ".join(shown.casefold().split())

@@ -1,7 +1,7 @@
-"""Who has changed the overlay: they may not approve what their change has led to.
+"""Find out who changed the overlay: they may not approve the effects of their own change.
 
-What counts is every file of the overlay and every commit since the state that somebody else approved last, so that a
-commit of white space on top washes nothing. Without that history nobody knows who it was, and that is said too.
+Every file of the overlay counts, and every commit since the state that somebody else approved last. A commit of white
+space on top therefore hides nothing. Without that history the authors are unknown, and the result says so.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 from include.config import files
 
 _GIT_SECONDS = 10
-# The overlay's own .git/config is written by those whose changes are looked for: nothing that it names is run. No
-# command below runs filters or shows differences. https://git-scm.com/docs/git-config, https://git-scm.com/docs/git
+# The people whose changes are checked can write the overlay's own .git/config, so git must run nothing that it names.
+# No command below runs filters or shows diffs. https://git-scm.com/docs/git-config, https://git-scm.com/docs/git
 _QUIET = tuple(
     part
     for setting in ("safe.directory=*", "core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false")
@@ -40,11 +40,11 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Changed:
-    """Who has changed the overlay.
+    """The people who changed the overlay.
 
     Args:
         by: Names and addresses of authors and committers.
-        is_known: Whether these are all: not where a change is in no commit, or the history is not there.
+        is_known: Whether the list is complete. It is not if a change is uncommitted or the history is missing.
     """
 
     by: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Changed:
 
 
 def state() -> dict[str, str]:
-    """Return what distinguishes the overlay from others: a digest of all its files, "" without any, and its commit."""
+    """Return the identity of the overlay: a digest of all its files, "" without any, and its commit."""
     folder = files.overlay()
     contents = _contents(folder) if folder else {}
     if not folder or not contents:
@@ -64,17 +64,18 @@ def state() -> dict[str, str]:
 
 
 def since(base: Mapping[str, Any] | None = None) -> Changed:
-    """Return who has changed the overlay.
+    """Return the people who changed the overlay.
 
     Args:
-        base: Its state, as ``state`` gave it, that has been approved; None if none has: then all of it is a change.
+        base: The approved state, as returned by ``state``. None if none was approved: then all of the overlay is a
+            change.
     """
     now, before = state(), base or {}
     if now["digest"] == before.get("digest", ""):
         return Changed()
     folder = files.overlay()
     if folder is None:
-        return Changed(is_known=False)  # it was taken away
+        return Changed(is_known=False)  # the overlay was removed
     if not now["commit"]:
         return Changed(_owners(folder, _contents(folder)), is_known=False)
     uncommitted = _uncommitted(folder)
@@ -84,8 +85,8 @@ def since(base: Mapping[str, Any] | None = None) -> Changed:
     )
     span = f"{before['commit']}..HEAD" if is_behind else "HEAD"
     said = _git(folder, "log", "--full-history", "--format=%an%n%ae%n%cn%n%ce", span, "--", ".")
-    # Where the approved commit is not behind this one, the history was rewritten: who is missing in it is not known. A
-    # shallow one may lack what a merge brought in, also since that commit.
+    # If the approved commit is not an ancestor of HEAD, the history was rewritten, and authors may be missing from it.
+    # A shallow history may lack commits that a merge brought in, even since the approved commit.
     is_rewritten = bool(before.get("commit")) and not is_behind
     is_cut = is_rewritten or _line(folder, "rev-parse", "--is-shallow-repository") != "false"
     names = {line.strip() for line in (said or "").splitlines() if line.strip()}
@@ -94,7 +95,7 @@ def since(base: Mapping[str, Any] | None = None) -> Changed:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    """Return every file that can be in force: links are followed as ``files.listing`` follows them."""
+    """Return every file that can be in force. Links are followed as in ``files.listing``."""
     found: dict[str, bytes] = {}
     seen = {os.path.realpath(folder)}
     for place, folders, names in os.walk(folder, followlinks=True):
@@ -104,7 +105,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
             target = os.path.realpath(os.path.join(place, name))
             if not _is_counted(below / name / "x"):
                 continue
-            if target in seen:  # it is counted under another name: of this one counts where it leads
+            if target in seen:  # counted under another name: here only its target counts
                 found[(below / name).as_posix()] = target.encode()
                 continue
             seen.add(target)
@@ -118,12 +119,12 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def _is_counted(name: PurePath) -> bool:
-    """Return whether a file can have an effect: not in a hidden folder, such as git's own, nor as a compiled module."""
+    """Return whether a file can have an effect: it is not in a hidden folder such as .git, and no compiled module."""
     return not any(part.startswith(".") for part in name.parts[:-1]) and name.suffix != ".pyc"
 
 
 def _uncommitted(folder: Path) -> list[str]:
-    """Return the files that are not as the last commit has them, by git's own hash of their content."""
+    """Return the files that differ from the last commit, compared by git's hash of their content."""
     listed = _git(folder, "ls-tree", "-r", "-z", "HEAD")
     committed = {}
     for entry in (listed or "").split("\0"):
@@ -145,7 +146,7 @@ def _line(folder: Path, *arguments: str) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says; None where it is not installed, fails, or this is not a working copy."""
+    """Return git's output; None if git is not installed or fails, or the folder is not a working copy."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     try:
         done = subprocess.run(
@@ -164,11 +165,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def _owners(folder: Path, names: Any) -> tuple[str, ...]:
-    """Return the logins that own some files: a hint, for the person who installs a file owns it."""
+    """Return the logins that own these files. This is a hint only: files belong to the person who installed them."""
     found = set()
     for name in names:
         try:
             found.add(pwd.getpwuid((folder / name).stat().st_uid).pw_name)
-        except (KeyError, OSError):  # a user of another machine or container, or a file that is gone
+        except (KeyError, OSError):  # a user of another machine or container, or a missing file
             continue
     return tuple(sorted(found))

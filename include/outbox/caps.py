@@ -1,4 +1,4 @@
-"""How much one run may set in motion by itself: what is above its caps is parked until a person approves it."""
+"""Limit how much one run may plan on its own: actions above the caps are parked until a person approves them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from include.outbox.store import Action
 
 @dataclass(frozen=True)
 class Sorted:
-    """Actions, those above the caps apart.
+    """Actions, split at the caps.
 
     Args:
-        reason: Which cap was reached; "" if none was.
+        reason: The cap that was reached; "" if none was.
     """
 
     within: list[Action]
@@ -27,20 +27,20 @@ class Sorted:
 
 
 def sort(connection: sa.Connection, actions: Sequence[Action], run_id: str, caps: Caps, book: int) -> Sorted:
-    """Tell the actions that a run may plan by itself from those above its caps: the nearest deadlines go first.
+    """Split actions into those within a run's caps and those above. The nearest deadlines are planned first.
 
-    Only what would newly be planned counts; what the run planned at an earlier try of it counts too.
+    Only newly planned actions count, including those that an earlier attempt of the same run planned.
 
     Args:
-        actions: What is to happen, the weightiest of equal deadlines first.
-        book: How many accounts there are.
+        actions: The actions of the run, highest priority first among equal deadlines.
+        book: The number of accounts.
     """
     known = set(
         connection.execute(
             sa.text("select key from ops.outbox where key = any(:keys)"), {"keys": [action.key for action in actions]}
         ).scalars()
     )
-    # To close a task makes less of what is outside, not more.
+    # Closing a task does not count: it reduces the open work in the CRM.
     fresh = [
         action
         for action in actions

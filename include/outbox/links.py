@@ -1,4 +1,4 @@
-"""Where a message's links lead: into the CRM that the record is of."""
+"""Build a message's links into the CRM."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from include.config.channels import INTO_CRM
 from include.outbox.message import Link
 from include.outbox.store import ALERT_TASK, Delivery
 
-# In the shipped templates, until somebody has put the account's number in its place.
+# Part of the shipped templates, until somebody replaces it with their CRM's portal id.
 _PLACEHOLDER = "PORTAL"
 
 
 def account(settings: Settings, source: str, account_id: str) -> tuple[Link, ...]:
-    """Return the link to an account; none where no address is configured."""
+    """Return the link to an account; empty if no URL is configured."""
     links = settings.channels.links
     return _link("Open in the CRM", links.accounts.get(source, links.account), id=account_id)
 
 
 def with_task(connection: sa.Connection, delivery: Delivery, settings: Settings) -> Delivery:
-    """Return a message with the link to its alert's task, if that has been written; else the message as it is."""
+    """Return a message with the link to its alert's task, if that task has been written; else the message unchanged."""
     if delivery.channel in INTO_CRM:
         return delivery
     task = connection.execute(

@@ -1,6 +1,7 @@
-"""A message to a person, free of any channel: what is said, not how Slack or a mail program shows it.
+"""Messages to a person, independent of the channel. A channel decides how Slack or a mail program shows them.
 
-It is stored in the outbox as JSON and rendered when it is sent, so that the same message can go over a second channel.
+A message is stored in the outbox as JSON and rendered when it is sent, so that it can also be sent over a second
+channel.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from include.common.text import one_line
 
 Level = Literal["risk", "good", "info", "unknown"]
-# How a reason's level is shown where there are signs.
+# The symbol of each level, for channels that show symbols.
 MARKS: dict[Level, str] = {"risk": "🔴", "good": "🟢", "info": "🔵", "unknown": "⚪"}
 
 
@@ -32,19 +33,19 @@ class _Part(BaseModel):
 
 
 class Fact(_Part):
-    """One of the few things to see at a glance."""
+    """One of a few facts to read at a glance."""
 
     label: Line
     value: Line
 
 
 class Evidence(_Part):
-    """One reason, with the number behind it.
+    """One reason, with the figure behind it.
 
     Args:
-        text: The reason, in a sentence with its number.
-        source: What it was read from, and as of when.
-        level: Whether it speaks against the renewal, for it, neither, or is not known.
+        text: The reason, as a sentence with its figure.
+        source: The source of the figure, and its date.
+        level: Whether it is a risk to the renewal, good news, neutral, or unknown.
     """
 
     text: Line
@@ -53,19 +54,17 @@ class Evidence(_Part):
 
 
 class Link(_Part):
-    """Where to continue."""
-
     label: Line
     url: Url
 
 
 class Message(_Part):
-    """What one person reads.
+    """A message to one person.
 
     Args:
-        summary: One or two sentences that suffice on a phone's lock screen.
-        notes: Shown first: why this reader gets it, or that it may be a repeat.
-        evidence: The reasons, with numbers, sources and dates.
+        summary: One or two sentences, enough for a phone's lock screen.
+        notes: Shown first: why this reader receives it, or that it may be a repeat.
+        evidence: The reasons, with figures, sources and dates.
     """
 
     subject: Line
@@ -79,5 +78,5 @@ class Message(_Part):
     footer: Line = ""
 
     def with_note(self, note: str) -> Message:
-        """Return the message with a further note before all others."""
+        """Return a copy with this note before all others."""
         return self.model_copy(update={"notes": (one_line(note), *self.notes)})

@@ -1,7 +1,7 @@
-"""Who may read what: a customer's people are named to the account's CSM, not to a whole room.
+"""Protect personal data: an account's CSM may see the names of the customer's people, a whole channel may not.
 
-Personal values are marked where a text is made, by two signs that no text has, and the marks stay in the outbox. They
-are resolved when a channel knows who will read: one person, or everybody in a channel or group.
+A text is marked where it is written: two characters that no text contains enclose each personal value, and the marks
+stay in the outbox. They are resolved when a channel knows its readers: one person, or everybody in a channel or group.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# Of Unicode's private use: they mean nothing to anybody else, and names are cleaned of them before they are marked.
+# From Unicode's private use area: they have no other meaning, and values are cleaned of them before they are marked.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARKED = re.compile(f"{_OPEN}[^{_OPEN}{_CLOSE}]*{_CLOSE}?")
 HIDDEN = "(name withheld)"
@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 
 
 def shown(content: Any, in_a_room: bool) -> Any:
-    """Return texts, and what holds texts, as their readers may see them.
+    """Return texts, also nested ones, as their readers may see them.
 
     Args:
         in_a_room: Whether more than one person reads it.

@@ -1,8 +1,8 @@
-"""The outbox: every outside effect is first a row here, under a key made of what it is about.
+"""The outbox: every outside effect is first a row here, with a key derived from its subject, rule and step.
 
-The key holds neither the recipient nor the text: whichever CSM the account has, and whatever its figures are today,
-the 30-day reminder of a renewal goes out once. A row that has not left yet is brought up to date by the next decision;
-one that has left, was suppressed, or has expired is never touched again.
+The key contains neither the recipient nor the text. The 30-day reminder of a renewal is therefore sent once, even if
+the account's CSM or figures change. The next decision updates rows that have not been sent. It never changes rows that
+were sent or suppressed, or have expired.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from include.outbox import personal_data
 
-ALERT_TASK = "task"  # the step of the one task that is in the CRM for an alert
+ALERT_TASK = "task"  # the step of an alert's single CRM task
 
 State = Literal["planned", "parked", "sending", "sent", "uncertain", "failed", "suppressed", "expired"]
 
@@ -28,19 +28,19 @@ class Action:
     """One planned outside effect.
 
     Args:
-        channel: Over which it goes, such as slack, email or crm_task.
-        entity_kind: What it is about, such as ``renewal``.
-        rule: The signal or playbook that asked for it.
+        channel: The channel, such as slack, email or crm_task.
+        entity_kind: The kind of its subject, such as ``renewal``.
+        rule: The signal or playbook that planned it.
         step: The rung, or the playbook's step.
-        owner_key: The account's owner whom it is for; "" when it is for someone else.
-        recipient: E-mail address of the person.
-        reads: Sources whose data it shows: they must be up to date and validated when it is sent.
+        owner_key: The account's owner, if they are the recipient; else "".
+        recipient: The person's e-mail address.
+        reads: Sources whose data it shows. They must be up to date and validated when it is sent.
         deadline: The decision date that it is about.
-        not_after: From then on it is not sent any more.
-        state: ``planned``, or what is known at once: ``suppressed`` under dry run, ``expired`` for a rung passed over,
+        not_after: The time from which it is no longer sent.
+        state: ``planned``, or another initial state: ``suppressed`` under dry run, ``expired`` for a rung passed over,
             ``parked`` until a person approves it.
-        reason: Why, when it is not simply planned.
-        approval_id: The approval that a parked one waits for.
+        reason: The reason of a state other than ``planned``.
+        approval_id: The approval that a parked action waits for.
     """
 
     channel: str
@@ -65,7 +65,7 @@ class Action:
 
     @property
     def key(self) -> str:
-        """Its key, 40 hexadecimal digits: the same in every run and on every store."""
+        """Its key, 40 hexadecimal digits: the same in every run and in every store."""
         return make_key(self.entity_kind, self.entity_id, self.rule, self.episode_no, self.step, self.channel)
 
 
@@ -77,7 +77,7 @@ def make_key(entity_kind: str, entity_id: str, rule: str, episode_no: int, step:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A row of the outbox, as the sender sees it."""
+    """A row of the outbox, as the sender reads it."""
 
     key: str
     channel: str
@@ -109,7 +109,7 @@ class Delivery:
     undo: str = ""
 
     def fallback_key(self, channel: str) -> str:
-        """Return the key of the same message over another channel."""
+        """Return the key of the same message on another channel."""
         return make_key(self.entity_kind, self.entity_id, self.rule, self.episode_no, self.step, channel)
 
 
@@ -118,7 +118,7 @@ DELIVERY_COLUMNS = tuple(Delivery.__dataclass_fields__)
 
 @dataclass
 class Planned:
-    """What a plan did to the outbox, in numbers of rows."""
+    """The number of outbox rows that a plan created or changed, by state."""
 
     planned: int = 0
     parked: int = 0
@@ -167,10 +167,10 @@ returning key, (xmax = 0) as is_new, state, reason
 def plan(
     connection: sa.Connection, actions: Sequence[Action], decision_id: str, now: datetime, run_id: str = ""
 ) -> Planned:
-    """Write planned effects; those already known are not planned again, and refreshed only if they have not left.
+    """Write planned effects. Known ones are not planned again, and are refreshed only if they have not been sent.
 
     Args:
-        run_id: The run that it is undone with, where that is not the decision itself.
+        run_id: The run that ``undo`` finds them under, if it is not the decision itself.
     """
     if not actions:
         return Planned()
@@ -190,7 +190,7 @@ def plan(
 
 
 def states(connection: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
-    """Return the states of those of the keys that are known."""
+    """Return the states of the keys that exist."""
     rows = connection.execute(sa.text("select key, state from ops.outbox where key = any(:keys)"), {"keys": list(keys)})
     return dict(rows.tuples().all())
 
@@ -201,8 +201,8 @@ def read(
     """Return rows of the outbox.
 
     Args:
-        condition: SQL over ops.outbox, written in the code that calls.
-        source: Only those about accounts of this CRM source; "" for all.
+        condition: SQL over ops.outbox, written in the calling code.
+        source: Only rows about accounts of this CRM source; "" for all.
     """
     statement = (
         f"select {', '.join(DELIVERY_COLUMNS)} from ops.outbox where {condition}"  # noqa: S608
@@ -213,7 +213,7 @@ def read(
 
 
 def claim(connection: sa.Connection, key: str, address: str, now: datetime) -> bool:
-    """Note that a row is about to be sent, and where to; False if it is not planned any more."""
+    """Claim a row for sending to an address. Return False if it is no longer planned."""
     done = connection.execute(
         sa.text(
             "update ops.outbox set state = 'sending', sending_at = :now, address = :address,"
@@ -234,7 +234,7 @@ def set_state(
     external_id: str = "",
     next_attempt_at: datetime | None = None,
 ) -> None:
-    """Record what became of a row."""
+    """Record the new state of a row."""
     ended = state not in ("planned", "parked", "uncertain")
     connection.execute(
         sa.text(
