@@ -1,4 +1,4 @@
-"""Delivers what the outbox holds: one sender at a time, every channel for itself."""
+"""Send the outbox's due deliveries, with one sender at a time. A failing channel does not block the others."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from include.outbox.store import Delivery
 from include.warehouse import locks
 from include.warehouse.engine import engine
 
-# A killed sender's connection lives on in the server for a moment.
+# After a sender was killed, the server keeps its connection for a moment.
 _LOCK_PATIENCE_SECONDS = 5.0
-# A pass ends in order after so long, and the next one resumes: its task in Airflow ends after 30 minutes, and the last
-# call of a pass may still wait for as long as a limiter lets it.
+# A pass exits cleanly after this many seconds, and the next one resumes: its Airflow task times out after 30 minutes,
+# and the last call of a pass may wait as long as a rate limiter lets it.
 PASS_SECONDS = 720.0
-# After so long it is the next channel's turn: mails do not wait behind thousands of messages to Slack.
+# After this many seconds it is the next channel's turn, so that mails do not wait behind thousands of Slack messages.
 TURN_SECONDS = 60.0
 
-# A channel, and the CRM source that it writes to.
+# A channel and the CRM source that it writes to.
 Way = tuple[str, str]
 
 
 @dataclass
 class Delivered:
-    """What one pass did.
+    """The result of one pass.
 
     Args:
-        channels: Channel -> how many deliveries ended in which state. ``waiting``: they may not leave yet (gate, hold,
-            dry run, changed owner); ``later``: certainly not accepted, tried again; ``found_outside``: arrived before.
-        n_notified: Uncertain deliveries that somebody will be notified of.
-        n_left: Deliveries that are due and that the pass had no time for; the next one continues with them.
-        is_busy: Another sender was at work, so nothing was done.
-        is_dry_run: Nothing was sent: the numbers say what is due.
-        problems: What does not work, each with its cure.
+        channels: Channel -> the number of deliveries per state. ``waiting``: may not be sent yet (gate, hold, dry run,
+            changed owner); ``later``: certainly not accepted, will be retried; ``found_outside``: had arrived before.
+        n_notified: Uncertain deliveries whose reader will be notified.
+        n_left: Due deliveries that the pass had no time for. The next pass continues with them.
+        is_busy: Another sender was running, so nothing was done.
+        is_dry_run: Nothing was sent: the numbers count due deliveries.
+        problems: Failing channels, each with its fix.
     """
 
     channels: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -58,26 +58,25 @@ class Delivered:
 
     @property
     def n_sent(self) -> int:
-        """Deliveries sent in this pass."""
         return sum(counts.get("sent", 0) for counts in self.channels.values())
 
 
 def deliver(dry_run: bool = False, now: datetime | None = None, seconds: float = PASS_SECONDS) -> Delivered:
-    """Send what is due, resolve uncertain ones, and record what became of each.
+    """Send due deliveries, settle uncertain ones, and record each outcome.
 
-    A channel that does not work does not hold up the others.
+    A failing channel does not block the others.
 
     Args:
-        seconds: After so long it begins nothing more.
+        seconds: The time after which it starts nothing more.
 
     Raises:
-        PerennialError: At least one channel does not work; raised after all others are done.
+        PerennialError: At least one channel failed. Raised after all others are done.
     """
     return _count_due(now or clock.now()) if dry_run else _alone(lambda run: run.run(), now, seconds)
 
 
 def take_back(now: datetime | None = None) -> Delivered:
-    """Withdraw what was asked to be, where the outside system allows it, and send nothing. Else as ``deliver``."""
+    """Withdraw recalled deliveries, if the channel allows it, and send nothing. Raises like ``deliver``."""
     return _alone(lambda run: run.clean_up(), now, PASS_SECONDS)
 
 
@@ -109,8 +108,8 @@ class _Pass:
     """One pass over all channels.
 
     Args:
-        still_alone: Raises if another sender may be at work.
-        ends_at: When it begins nothing more, by the process's clock.
+        still_alone: Raises if another sender may be running.
+        ends_at: The time, by the process's monotonic clock, after which it starts nothing more.
     """
 
     settings: Settings
@@ -124,7 +123,7 @@ class _Pass:
     senders: dict[Way, sender.Sender] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Tidy up, then send what is due."""
+        """Clean up, then send due deliveries."""
         self.clean_up()
         self.send_all()
         self.result.n_notified = uncertain.notify(self.settings, self.tick())
@@ -133,18 +132,17 @@ class _Pass:
         self.expire_orphaned()
 
     def send_all(self) -> None:
-        """Send what is due over every channel, by turns."""
+        """Send due deliveries over every channel, in turns."""
         self.each(self.send)
         while self.senders and not self.is_over():
             self.each(self.resume)
         self.result.n_left = sum(len(sending.left) for sending in self.senders.values())
 
     def is_over(self) -> bool:
-        """Return whether the pass's time is over."""
         return time.monotonic() >= self.ends_at
 
     def clean_up(self) -> None:
-        """Let go of what nobody approved in time, clear what is uncertain, and take back what was asked to be."""
+        """Expire overdue approvals, settle uncertain deliveries, and withdraw recalled ones."""
         with engine("builder").begin() as connection:
             approvals.expire(connection, self.tick())
         self.each(self.clear_doubts)
@@ -153,7 +151,7 @@ class _Pass:
         self.each(self.take_back)
 
     def each(self, step: Callable[[Way], None]) -> None:
-        """Do a step for every channel that works; one that does not holds up no other."""
+        """Run a step for every working channel. A failing channel does not block the others."""
         for way in ways(self.settings):
             if way in self.broken:
                 continue
@@ -164,13 +162,13 @@ class _Pass:
                 self.errors.append(error)
 
     def take_back(self, way: Way) -> None:
-        """Withdraw what was asked to be: on hold or in dry run too, since it makes less of what is outside."""
+        """Withdraw recalled deliveries, even on hold or in dry run: that only reduces what is outside."""
         deliveries = undo.due(*way, self.tick())
         if deliveries:
             self._add(way, undo.take_back(self._open(way), deliveries, self.tick(), self.is_over))
 
     def clear_doubts(self, way: Way) -> None:
-        """Take over what a dead sender left, and resolve uncertain ones."""
+        """Take over the deliveries of a dead sender, and resolve uncertain ones."""
         name, source = way
         with engine("builder").connect() as connection:
             states = _counts(connection, name)
@@ -180,7 +178,7 @@ class _Pass:
             self._look_up(way, channel)
 
     def send(self, way: Way) -> None:
-        """Send what is due, unless the channel is on hold or in dry run."""
+        """Send due deliveries, unless the channel is on hold or in dry run."""
         name, source = way
         with engine("builder").begin() as connection:
             deliveries = sender.due(connection, name, self.tick(), source)
@@ -190,7 +188,8 @@ class _Pass:
         if not deliveries:
             return
         if state.is_on_hold or getattr(self.settings.channels, name).dry_run:
-            # What an attempt may have left in a CRM waits until it can be looked for there.
+            # A delivery with an earlier attempt may have left a task in the CRM. It stays until it can be looked up
+            # there.
             sender.expire([one for one in deliveries if name not in INTO_CRM or not one.n_attempts], self.tick())
             self._add(way, {"waiting": len(deliveries)})
             return
@@ -199,7 +198,7 @@ class _Pass:
         self.resume(way)
 
     def resume(self, way: Way) -> None:
-        """Send for a turn of what a channel has left."""
+        """Send a channel's remaining deliveries for one turn."""
         if (sending := self.senders.pop(way, None)) is None:
             return
         turn_ends_at = min(self.ends_at, time.monotonic() + TURN_SECONDS)
@@ -215,7 +214,7 @@ class _Pass:
             self.senders[way] = sending
 
     def expire_orphaned(self) -> None:
-        """Let what goes into a CRM that the settings list no longer expire in its time, and leave what is there."""
+        """Expire overdue deliveries to CRMs that are no longer in the settings, and record that recalled ones stay."""
         listed, why = {source.id for source in self.settings.crms}, "not among the sources of the settings"
 
         def orphaned(deliveries: Iterable[Delivery]) -> list[Delivery]:
@@ -228,7 +227,6 @@ class _Pass:
             undo.leave(orphaned(undo.due(name, "", self.tick())), f"its CRM is {why}", self.tick())
 
     def close(self) -> None:
-        """Let go of all channels."""
         for channel in self.opened.values():
             channel.close()
 
@@ -248,7 +246,7 @@ class _Pass:
             total = Counter(self.result.channels.get(shown, {}))
             total.update(counts)
             if counts.get("waiting"):
-                total["waiting"] = counts["waiting"]  # what waits is counted by every step
+                total["waiting"] = counts["waiting"]  # every step counts all waiting deliveries
             self.result.channels[shown] = dict(total)
 
 
@@ -276,9 +274,9 @@ def _count_due(now: datetime) -> Delivered:
 
 @contextmanager
 def _sender_lock() -> Iterator[Callable[[], None] | None]:
-    """Hold the sender's lock for the block; None if another process has it.
+    """Hold the sender's lock for the block. Yield None if another process has it.
 
-    What is yielded makes sure that the lock is still held: if the connection was lost, so was the lock.
+    The yielded function checks that the lock is still held: if the connection was lost, so was the lock.
     """
     with engine("builder").connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         waited_until = time.monotonic() + _LOCK_PATIENCE_SECONDS

@@ -1,10 +1,10 @@
-"""Channels on hold: nothing leaves a store that may not know what has already left.
+"""Put channels on hold when a store may not know which messages have already been sent.
 
-A new store, a restored backup and a copied database have in common that their outbox may miss messages that people have
-received. Each is recognised by its *mark* (cluster, timeline and database); a channel that was not released under the
-present mark is on hold. Slack and the CRM can be asked, so their hold ends by itself: every conversation is compared
-before its first message, every task is looked up before it is written. E-mail cannot be asked and is released by a
-person, who thereby says that what is planned has not been sent yet. A hold made by a person ends by a person.
+The outbox of a new store, a restored backup or a copied database may lack messages that people have received. Each
+store is recognised by its *mark* (cluster, timeline and database). A channel that was not released under the current
+mark is on hold. Slack and the CRM keep a history, so their hold ends automatically: every conversation is compared
+before its first message, and every task is looked up before it is written. E-mail has no history. A person releases it,
+and thereby confirms that planned mails have not been sent yet. A hold by a person can only be released by a person.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from include.common.errors import ConfigError
 from include.config.channels import NAMES
 from include.warehouse.engine import engine
 
-# Channels whose outside can be asked what it holds.
+# Channels with a history that can be compared.
 COMPARABLE = ("slack", "crm_task", "crm_field")
 NEW_STORE = "new or restored store: not yet compared with the outside system"
 
@@ -30,8 +30,8 @@ class ChannelState:
     """Whether a channel may send.
 
     Args:
-        reason: Why it waits, or why it was released.
-        changed_by: The person who said so; "" when Perennial did.
+        reason: Why it is on hold, or why it was released.
+        changed_by: The person who changed it; "" if Perennial did.
     """
 
     channel: str
@@ -42,19 +42,19 @@ class ChannelState:
 
     @property
     def ends_by_itself(self) -> bool:
-        """Whether a hold ends without a person: the outside can be asked, and nobody has said otherwise."""
+        """Whether a hold ends without a person: the channel can be compared, and no person set the hold."""
         return self.channel in COMPARABLE and not self.changed_by
 
 
 def mark(connection: sa.Connection) -> str:
-    """Return what distinguishes this store from every copy of it, as far as the server lets us ask."""
+    """Return the mark that distinguishes this store from every copy of it, if the server reveals it."""
     may_ask = connection.execute(
         sa.text(
             "select has_function_privilege('pg_control_system()', 'execute')"
             " and has_function_privilege('pg_control_checkpoint()', 'execute')"
         )
     ).scalar_one()
-    # Hosted servers may keep cluster and timeline to themselves; the installation's own id then says less.
+    # Hosted servers may hide cluster and timeline. The installation's own id is then a weaker mark.
     known = (
         "(select system_identifier from pg_control_system()) || '-'"
         " || (select timeline_id from pg_control_checkpoint())"
@@ -66,7 +66,7 @@ def mark(connection: sa.Connection) -> str:
 
 
 def state(connection: sa.Connection, channel: str, now: datetime) -> ChannelState:
-    """Return a channel's state, holding it first if this store is not the one it was released on."""
+    """Return a channel's state. Put it on hold first if it was released on another store."""
     connection.execute(
         sa.text(
             "insert into ops.channel (channel, reason, store_mark, changed_at) values (:channel, :reason, :mark, :now)"
@@ -84,7 +84,6 @@ def state(connection: sa.Connection, channel: str, now: datetime) -> ChannelStat
 
 
 def states(now: datetime | None = None) -> list[ChannelState]:
-    """Return the state of every channel."""
     with engine("builder").begin() as connection:
         return [state(connection, channel, now or clock.now()) for channel in NAMES]
 
@@ -93,21 +92,21 @@ def release(channel: str, reason: str, by: str, now: datetime | None = None) -> 
     """Let a channel send again.
 
     Args:
-        reason: Why that is safe; kept.
+        reason: Why that is safe. It is stored.
 
     Raises:
-        ConfigError: There is no such channel, or no reason was given.
+        ConfigError: There is no such channel, or the reason is empty.
     """
     _change(channel, False, reason, by, now)
 
 
 def hold(channel: str, reason: str, by: str, now: datetime | None = None) -> None:
-    """Stop a channel until it is released; what is planned waits, and expires when its time is over."""
+    """Stop a channel until it is released. Planned deliveries wait, and expire when they are overdue."""
     _change(channel, True, reason, by, now)
 
 
 def release_compared(connection: sa.Connection, channel: str, now: datetime) -> ChannelState:
-    """End a hold that ends by itself: from here on each address or task is compared before it is first written to."""
+    """End an automatic hold. From now on each address or task is compared before the first write to it."""
     connection.execute(
         sa.text(
             "update ops.channel set is_on_hold = false, reason = :reason, changed_at = :now"
@@ -119,7 +118,7 @@ def release_compared(connection: sa.Connection, channel: str, now: datetime) -> 
 
 
 def is_compared(connection: sa.Connection, channel: str, address: str) -> bool:
-    """Return whether an address was compared with this very store."""
+    """Return whether an address has been compared with this store."""
     return bool(
         connection.execute(
             sa.text(
@@ -134,7 +133,7 @@ def is_compared(connection: sa.Connection, channel: str, address: str) -> bool:
 def note_compared(
     connection: sa.Connection, channel: str, address: str, found: Mapping[str, str], now: datetime
 ) -> None:
-    """Remember what an address has received; rows that it has received already are recorded as sent."""
+    """Store the history of an address. Planned rows that it already received are recorded as sent."""
     for key, external_id in found.items():
         connection.execute(
             sa.text(

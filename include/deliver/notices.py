@@ -1,6 +1,7 @@
-"""Notices to the people who look after the data: a failed DAG, an incident, changed fields.
+"""Send notices to the people who look after the data: a failed DAG, an incident, changed fields.
 
-A notice goes over every message channel that is turned on. It needs no outbox: anyone who sends it keeps what was sent.
+A notice is sent over every message channel that is turned on. It does not use the outbox: the caller records what was
+sent.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ USEFUL = timedelta(days=1)
 
 
 def channels() -> list[str]:
-    """Return the message channels that are turned on; without any, the log is where a notice is."""
+    """Return the message channels that are turned on. Without any, notices appear only in the log."""
     settings = load().channels
     return [name for name in NAMES if name not in INTO_CRM and not getattr(settings, name).dry_run]
 
@@ -36,10 +37,10 @@ def send(channel: str, to: str, message: Message, key: str) -> Outcome:
 
     Args:
         to: The reader's e-mail address.
-        key: Names it; the same notice tried again has the same one.
+        key: Identifies the notice. A retry uses the same key.
 
     Raises:
-        PerennialError: The channel as a whole does not work, or does not know the reader.
+        PerennialError: The channel as a whole failed, or does not know the reader.
     """
     at = now()
     body = message.model_dump(mode="json")
@@ -54,7 +55,7 @@ def send(channel: str, to: str, message: Message, key: str) -> Outcome:
 
 
 def notify(to: Person, message: Message) -> None:
-    """Send a notice over all channels once; where one fails, the log says so, and nothing is raised."""
+    """Send a notice over all channels once. Failures are logged, not raised."""
     key = f"notice-{uuid4().hex}"
     for channel in channels():
         try:

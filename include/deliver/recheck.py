@@ -1,4 +1,4 @@
-"""The last look before something leaves: what was right when it was decided may be wrong now."""
+"""Re-check a delivery just before it is sent: its reason may be gone since the decision."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FRESH_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a delivery may leave.
+    """Whether a delivery may be sent.
 
     Args:
         says: ``go``; ``wait`` for a cause that may pass; ``expired`` or ``suppressed`` permanently.
@@ -32,13 +32,13 @@ class Verdict:
 
 
 class Gate:
-    """The gate's answers, asked again every few seconds: thousands of deliveries share a handful of questions."""
+    """Caches the gate's answers for a few seconds: thousands of deliveries share a few questions."""
 
     def __init__(self) -> None:
         self._answers: dict[Hashable, tuple[float, Any]] = {}
 
     def why_not(self, delivery: Delivery, now: datetime) -> str:
-        """Return why a delivery's data may not be acted upon; "" if it may."""
+        """Return why a delivery's data may not be used; "" if it may."""
         kind = action_kind(delivery.channel)
         reasons = self._ask((kind, delivery.reads), lambda: verdicts.sources_ready(delivery.reads, kind, now))
         if reasons:
@@ -55,19 +55,19 @@ class Gate:
 
 
 def action_kind(channel: str) -> str:
-    """Return the kind of action by which settings say how old its data may be."""
+    """Return the kind of action for which the settings limit the age of data."""
     return "crm_task" if channel in INTO_CRM else "renewal_alert"
 
 
 def check(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: datetime) -> Verdict:
-    """Judge one planned delivery.
+    """Check one planned delivery.
 
     Args:
-        connection: Of a role that reads ops and marts.
+        connection: A connection whose role may read ops and marts.
     """
     if now >= delivery.not_after:
         return Verdict("expired", f"not sent by {delivery.not_after:%Y-%m-%d %H:%M} UTC")
-    # What closes a task goes out because its reason is gone.
+    # Closing a task needs no check of the reason: it is sent because the reason is gone.
     if delivery.entity_kind in SUBJECTS and "closes" not in delivery.body:
         over = _look_at_subject(connection, delivery, now)
         if over:

@@ -1,7 +1,7 @@
-"""Sends one channel's planned deliveries: looks again, claims, calls, records.
+"""Send one channel's planned deliveries: re-check, claim, send, and record the outcome.
 
-The claim is committed before the call and the outcome after it, so that a death in between leaves a row that says
-``sending``. Anyone who comes next takes it over (``uncertain``), and nothing is sent twice or lost.
+The claim is committed before the call, and the outcome after it. If the sender dies in between, the row still says
+``sending``. The next sender takes it over (``uncertain``), and nothing is sent twice or lost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
 
-# Far enough back that whatever a lost store had sent and would plan again is seen.
+# The history to compare. It covers everything that a lost store may have sent and this one would plan again.
 COMPARE_DAYS = 60
 _LONGEST_PAUSE = timedelta(hours=1)
 
@@ -34,11 +34,11 @@ Clock = Callable[[], datetime]
 
 
 def due(connection: sa.Connection, channel: str, now: datetime, source: str = "") -> list[Delivery]:
-    """Return the deliveries of a channel whose time has come, those with the nearest deadline first.
+    """Return a channel's due deliveries, the nearest deadline first.
 
     Args:
         connection: An open connection of the builder.
-        source: Only those about accounts of this CRM source; "" for all.
+        source: Only deliveries about accounts of this CRM source; "" for all.
     """
     return outbox.read(
         connection,
@@ -52,7 +52,7 @@ def due(connection: sa.Connection, channel: str, now: datetime, source: str = ""
 
 
 def expire(deliveries: Sequence[Delivery], now: datetime, why: str = "the channel was on hold or in dry run") -> None:
-    """Record which deliveries of a channel that may not send are past their use."""
+    """Expire overdue deliveries of a channel that may not send."""
     with engine("builder").begin() as connection:
         for delivery in deliveries:
             if now >= delivery.not_after:
@@ -62,12 +62,12 @@ def expire(deliveries: Sequence[Delivery], now: datetime, why: str = "the channe
 
 @dataclass
 class Sender:
-    """Sends what is due over one channel that is neither on hold nor in dry run.
+    """Sends due deliveries over one channel that is neither on hold nor in dry run.
 
     Args:
-        still_alone: Raises if another sender may be at work.
-        left: What is due and has not had its turn.
-        counts: How many deliveries ended in which state; ``waiting`` for those that may not leave yet.
+        still_alone: Raises if another sender may be running.
+        left: Due deliveries that were not tried yet.
+        counts: The number of deliveries per state. ``waiting`` counts those that may not be sent yet.
     """
 
     channel: Channel
@@ -80,13 +80,13 @@ class Sender:
     _compared: set[str] = field(default_factory=set)
 
     def run(self, is_over: Callable[[], bool]) -> None:
-        """Send what is left, one batch at least.
+        """Send the remaining deliveries, at least one batch.
 
         Args:
-            is_over: Says whether to stop after a batch.
+            is_over: Returns whether to stop after a batch.
 
         Raises:
-            PerennialError: The channel as a whole does not work; the deliveries stay planned.
+            PerennialError: The channel as a whole failed. The deliveries stay planned.
         """
         while self.left:
             self.still_alone()
@@ -99,7 +99,7 @@ class Sender:
                 return
 
     def _prepare(self, delivery: Delivery) -> Delivery | None:
-        """Find where a delivery goes; None if it does not go, or has been there already."""
+        """Find a delivery's address. Return None if it may not be sent, or has already arrived."""
         with engine("builder").begin() as connection:
             verdict = recheck.check(connection, delivery, self._gate, self.clock())
             if verdict.says == "go":
@@ -119,7 +119,7 @@ class Sender:
         return None
 
     def _stop(self, delivery: Delivery, verdict: recheck.Verdict) -> None:
-        """Put a delivery off, or end it; what an uncertain attempt may have left outside is taken back first."""
+        """Postpone or end a delivery. If it ends, first withdraw what an uncertain attempt may have written."""
         if verdict.says != "wait" and delivery.n_attempts and self.channel.is_repeatable:
             if delivery.sending_at and self.clock() < delivery.sending_at + uncertain.SETTLE:
                 verdict = recheck.Verdict("wait", f"{verdict.reason}; its last attempt may still arrive")
@@ -132,7 +132,7 @@ class Sender:
         """Compare an address with its history before this store writes to it for the first time.
 
         Returns:
-            Whether the delivery is certainly not there yet.
+            Whether the delivery has certainly not arrived yet.
         """
         name, address, now = self.channel.name, delivery.address, self.clock()
         with engine("builder").begin() as connection:
@@ -157,7 +157,7 @@ class Sender:
         return False
 
     def _claim(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Note that deliveries are about to leave; what changed since the last look is left out."""
+        """Claim deliveries for sending, without those whose re-check fails now."""
         claimed = []
         with engine("builder").begin() as connection:
             for delivery in deliveries:
@@ -173,11 +173,11 @@ class Sender:
         try:
             outcomes = self.channel.send(deliveries)
         except PerennialError as error:
-            # By the channel's promise nothing was accepted; or accepting it twice does no harm.
+            # By the interface of channels, nothing was accepted, or sending it twice is safe.
             self._record(deliveries, {delivery.key: Outcome("later", str(error)) for delivery in deliveries})
             raise
         except Exception as error:
-            # Where it happened, without its text: that may quote a message, a person or a secret.
+            # Log the trace without the error's text, which may quote a message, a person or a secret.
             trace = "".join(traceback.format_tb(error.__traceback__))
             log.error("%s: unexpected %s\n%s", self.channel.name, type(error).__name__, trace)
             state = "later" if self.channel.is_repeatable else "uncertain"
@@ -214,11 +214,11 @@ class Sender:
             log.info("%s %s: %s %s", delivery.channel, delivery.key, outcome.state, outcome.reason)
 
     def _refuse(self, connection: sa.Connection, delivery: Delivery, reason: str, external_id: str = "") -> None:
-        """Record a refusal permanently, and try the second channel: a refused message has certainly not arrived."""
+        """Record a permanent refusal, and plan the second channel: a refused message has certainly not arrived."""
         now = self.clock()
         outbox.set_state(connection, delivery.key, "failed", now, reason=reason, external_id=external_id)
         second = uncertain.second_channel(delivery.channel, self.settings)
-        # Under the second channel's own key: what came from there, or went there anyway, does not go again.
+        # The copy has the second channel's own key. If that key already exists, the message is not sent again.
         if second:
             outbox.plan(connection, [uncertain.repeat(delivery, second, "")], uncertain.DECISION, now, delivery.run_id)
 

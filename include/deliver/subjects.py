@@ -1,4 +1,4 @@
-"""What deliveries can be about, and where the tables have it."""
+"""The subjects of deliveries, and their tables."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subject:
-    """A kind of thing that deliveries are about.
+    """A kind of subject.
 
     Args:
-        table: Lists the things of the newest built day with their owners.
-        deadline: The column with the date that a delivery's deadline is of.
+        table: Lists the subjects of the newest built day with their owners.
+        deadline: The column that a delivery's deadline comes from.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""Reads tasks back from the CRM: what people did with them is their answer to the alert behind each."""
+"""Read tasks back from the CRM: the CSM's changes to a task are the answer to its alert."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from include.warehouse.engine import engine
 
 @dataclass
 class ReadBack:
-    """What was read back.
+    """The result of reading tasks back.
 
     Args:
-        n_tasks: Tasks of which the CRM knew something.
-        problems: CRMs whose tasks could not be read, each with its cure; what was read before stays.
+        n_tasks: Tasks that the CRM returned.
+        problems: CRMs whose tasks could not be read, each with its fix. Earlier results stay.
     """
 
     n_tasks: int = 0
@@ -32,7 +32,7 @@ class ReadBack:
 
 
 def read_back(now: datetime | None = None) -> ReadBack:
-    """Read the tasks of all open episodes, and store what has become of them."""
+    """Read the tasks of all open episodes, and store their current state."""
     moment, settings, result = now or clock.now(), load(), ReadBack()
     for source in settings.crms:
         with engine("builder").connect() as connection:
@@ -55,10 +55,10 @@ def read_back(now: datetime | None = None) -> ReadBack:
 
 
 def _watched(connection: sa.Connection, source: str) -> Sequence[Delivery]:
-    """Return the tasks that were written, are not done, and belong to something that is still open."""
+    """Return written tasks that are not done and belong to an open episode."""
     return outbox.read(
         connection,
-        # What we took back ourselves was thrown away by nobody.
+        # Tasks that Perennial withdrew itself do not count as deleted by a person.
         "channel = 'crm_task' and state = 'sent' and undo = '' and external_id <> ''"
         " and exists (select from ops.episode as e where e.state = 'open' and e.signal = outbox.rule"
         " and e.entity_kind = outbox.entity_kind and e.entity_id = outbox.entity_id"

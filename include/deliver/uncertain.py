@@ -1,9 +1,9 @@
-"""Settles deliveries with an unknown outcome: looks them up where it can, and notifies the reader where it cannot.
+"""Settle deliveries with an unknown outcome: look them up in the channel's history, or else notify the reader.
 
-Nothing uncertain is ever sent again blindly. Where the outside system has a history, the delivery is searched: found
-means sent; not found, once the vendor has had time to finish what it was doing, means not sent. Where there is none,
-the reader is notified: at once over the second channel when the decision is near, else in a digest. The row stays
-``uncertain`` and stays visible.
+An uncertain delivery is never sent again blindly. If the channel has a history, the delivery is searched for: found
+means sent. Not found means not sent, once the vendor has had time to finish the call. Without a history, the reader is
+notified: at once over the second channel if the decision is near, else in a digest. The row stays ``uncertain`` and
+visible.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from include.outbox.store import Action, Delivery
 from include.warehouse.engine import engine
 
 DIGEST = "uncertain_digest"
-# Longer than the longest call can take, so that what is still on its way has come in.
+# Longer than the longest call can take, so that a call still in progress has finished.
 SETTLE = timedelta(minutes=3)
-# The clocks of two machines differ, and a message's time is the vendor's.
+# Clocks of two machines differ, and the time of a message is the vendor's.
 SKEW = timedelta(minutes=10)
 URGENT_DAYS = 14
-DECISION = "deliver"  # what the sender itself plans
-# What a repeat has of the original.
+DECISION = "deliver"  # decision id of the sender's own messages
+# The fields that a repeat copies from the original.
 _REPEATED = (
     *("entity_kind", "entity_id", "rule", "episode_no", "step", "account_key", "owner_key", "recipient", "subject"),
     *("reads", "deadline", "not_after", "version"),
@@ -38,10 +38,10 @@ _REPEATED = (
 
 
 def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = "") -> int:
-    """Take over what a dead sender left in the middle; the caller holds the sender's lock.
+    """Take over deliveries that a dead sender left in state ``sending``. The caller holds the sender's lock.
 
     Returns:
-        How many deliveries that were.
+        The number of these deliveries.
     """
     with engine("builder").begin() as connection:
         left = store.read(
@@ -64,17 +64,17 @@ def look_up(channel: Channel, now: datetime, is_over: Callable[[], bool], source
     """Search the vendor's history for uncertain deliveries.
 
     Args:
-        is_over: Says whether to leave the other addresses to the next pass.
-        source: Only what is about accounts of this CRM source; "" for all.
+        is_over: Returns whether to leave the remaining addresses to the next pass.
+        source: Only deliveries about accounts of this CRM source; "" for all.
 
     Returns:
-        How many were found (``sent``), are certainly missing (``planned``), and stay ``uncertain``.
+        The number found (``sent``), certainly missing (``planned``), and still ``uncertain``.
     """
     with engine("builder").connect() as connection:
         doubtful = store.read(
             connection,
             "channel = :channel and state = 'uncertain' and next_attempt_at <= :now"
-            # Such a channel keeps no history: what is asked back is looked for where it is taken back.
+            # A repeatable channel keeps no history. Its recalled deliveries are looked up when they are withdrawn.
             " and not (undo = 'asked' and :is_repeatable)",
             source=source,
             channel=channel.name,
@@ -114,10 +114,10 @@ def _settle(connection: sa.Connection, delivery: Delivery, history: Mapping[str,
 
 
 def notify(settings: Settings, now: datetime) -> int:
-    """Plan how readers learn of deliveries that cannot be fetched.
+    """Plan messages that tell readers of deliveries that cannot be looked up.
 
     Returns:
-        How many deliveries somebody will now be notified of.
+        The number of deliveries whose reader will now be notified.
     """
     with engine("builder").begin() as connection:
         unreported = store.read(
@@ -135,7 +135,7 @@ def notify(settings: Settings, now: datetime) -> int:
 
 
 def second_channel(channel: str, settings: Settings) -> str:
-    """Return the channel to try after this one; "" if there is none that is turned on."""
+    """Return the channel to try after this one; "" if none is turned on."""
     name = str(getattr(getattr(settings.channels, channel), "fallback", ""))
     return name if name and not getattr(settings.channels, name).dry_run else ""
 
@@ -149,9 +149,9 @@ def repeat(delivery: Delivery, channel: str, note: str) -> Action:
 
 
 def _notify_elsewhere(connection: sa.Connection, delivery: Delivery, settings: Settings, now: datetime) -> bool:
-    """Use the second channel; return whether the digest need not do it.
+    """Use the second channel. Return whether the digest is not needed.
 
-    Where the same message goes over both channels anyway, the other one is the notice: a third would be a nuisance.
+    If the same message is sent over both channels anyway, the other one is the notice: a third would be a nuisance.
     """
     channel = second_channel(delivery.channel, settings)
     if not channel:
@@ -159,7 +159,7 @@ def _notify_elsewhere(connection: sa.Connection, delivery: Delivery, settings: S
     fallback = delivery.fallback_key(channel)
     known = connection.execute(sa.text("select state from ops.outbox where key = :key"), {"key": fallback}).scalar()
     if known in ("planned", "sending"):
-        return True  # nobody is notified yet; the next scan says what happened to it
+        return True  # nobody is notified yet; the next pass checks the outcome
     if known == "sent":
         _note_notified(connection, [delivery], fallback)
         return True
@@ -178,7 +178,7 @@ def _notify_elsewhere(connection: sa.Connection, delivery: Delivery, settings: S
 def _add_to_digest(
     connection: sa.Connection, reader: str, deliveries: Sequence[Delivery], settings: Settings, now: datetime
 ) -> None:
-    """Put deliveries into the reader's digest of today; if that has left already, they wait for tomorrow's."""
+    """Add deliveries to the reader's digest of today. If it was already sent, they wait for tomorrow's."""
     channel = second_channel(deliveries[0].channel, settings) or deliveries[0].channel
     today = now.date().isoformat()
     key = store.make_key("person", reader, DIGEST, 0, today, channel)

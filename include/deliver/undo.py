@@ -1,7 +1,8 @@
-"""Takes back what a run has set in motion, as far as the outside system allows it: first asked for in a row, then done.
+"""Undo a run, as far as its channels allow: first mark its deliveries as recalled, then withdraw them.
 
-Asking is one transaction: what has not left never will, what has is marked. Taking back is repeatable: a run that
-is killed half way resumes, and what was uncertain is taken back once it is known.
+Recalling is one transaction: deliveries that were not sent never will be, and the others are marked. Withdrawing is
+repeatable: if it is killed half way, the next pass resumes, and uncertain deliveries are withdrawn once their outcome
+is known.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ from include.warehouse.engine import engine
 
 SHOWN = ("result", "channel", "recipient", "subject", "reason")
 _OUT = "'sending', 'sent', 'uncertain'"
-# A task whose call failed may be in the CRM all the same; it is planned again because doing it twice does no harm.
+# A task whose call failed may still be in the CRM. It is planned again, because writing it twice is safe.
 _MAY_BE_OUT = f"{_OUT}, 'planned'"
 _NOT_OUT = ("planned", "suppressed", "expired")
 
 
 def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
-    """Stop what a run has planned, and ask for the rest to be taken back.
+    """Stop a run's planned deliveries, and recall the others.
 
     Args:
-        run_id: The decision that planned it.
-        reason: Why; kept.
+        run_id: The decision that planned them.
+        reason: Why. It is stored.
 
     Returns:
-        How many messages and tasks of the run there are.
+        The number of the run's messages and tasks.
 
     Raises:
-        ConfigError: The run planned nothing, or no reason was given.
+        ConfigError: The run planned nothing, or the reason is empty.
     """
     if not reason.strip():
         raise ConfigError("no reason was given", cure='say why with --reason "..."')
@@ -52,7 +53,8 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
                 f"the run {run_id!r} planned nothing",
                 cure="`python -m include.cli undo` without --run lists the last runs",
             )
-        # What is being claimed at this moment is waited for, and is out by then.
+        # Race with a sender: this update waits for the lock of a row that is being claimed, and then skips the row. The
+        # next update recalls it.
         connection.execute(
             sa.text(
                 "update ops.outbox set state = 'suppressed', reason = :reason, resolved_at = :now"
@@ -79,7 +81,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
 
 
 def withdraw(connection: sa.Connection) -> None:
-    """Stop copies over a second channel of what was asked back."""
+    """Stop or recall copies of recalled deliveries on a second channel."""
     connection.execute(
         sa.text(
             "update ops.outbox as o set state = case when o.state = 'planned' then 'suppressed' else o.state end,"  # noqa: S608
@@ -94,16 +96,16 @@ def withdraw(connection: sa.Connection) -> None:
 
 
 def due(channel: str, source: str, now: datetime) -> list[Delivery]:
-    """Return what was asked back and is known to be out, or may be by now.
+    """Return recalled deliveries that are outside, or may be by now.
 
     Args:
-        source: Only what is about accounts of this CRM source; "" for all.
+        source: Only deliveries about accounts of this CRM source; "" for all.
     """
     with engine("builder").connect() as connection:
         return store.read(
             connection,
             "channel = :channel and undo = 'asked' and state <> 'sending'"
-            # What is still on its way would arrive after it was looked for.
+            # A call still in progress would arrive after the lookup, so wait until it has settled.
             " and (state in ('sent', 'failed') or sending_at <= :settled)",
             channel=channel,
             settled=now - uncertain.SETTLE,
@@ -114,15 +116,15 @@ def due(channel: str, source: str, now: datetime) -> list[Delivery]:
 def take_back(
     channel: Channel, deliveries: Sequence[Delivery], now: datetime, is_over: Callable[[], bool]
 ) -> Counter[str]:
-    """Take deliveries back and record what became of each.
+    """Withdraw recalled deliveries and record each outcome.
 
     Args:
-        deliveries: What was asked back.
-        is_over: Says whether to leave the rest to the next pass.
+        is_over: Returns whether to leave the rest to the next pass.
     """
     counts: Counter[str] = Counter()
     if not channel.is_repeatable:
-        # What is planned again there has certainly not arrived, and what can be looked up is looked up first.
+        # On such a channel, a delivery that is planned again has certainly not arrived. Uncertain ones are looked up
+        # first.
         if never_sent := [delivery for delivery in deliveries if delivery.state in _NOT_OUT]:
             counts["never sent"] = _withhold(never_sent, now)
         deliveries = [
@@ -145,10 +147,10 @@ def take_back(
 
 
 def leave(deliveries: Sequence[Delivery], why: str, now: datetime) -> None:
-    """Note of deliveries that they cannot be taken back.
+    """Record that deliveries cannot be withdrawn.
 
     Args:
-        why: Why it cannot be.
+        why: The reason.
     """
     with engine("builder").begin() as connection:
         for delivery in deliveries:
@@ -179,7 +181,7 @@ def _withhold(deliveries: Sequence[Delivery], now: datetime) -> int:
 
 
 def listed(run_id: str) -> list[dict[str, Any]]:
-    """Return what became of each message and task of a run that was asked back, what is still out first."""
+    """Return the outcome of each message and task of an undone run, those still outside first."""
     with engine("reader").connect() as connection:
         rows = connection.execute(
             sa.text(

@@ -1,6 +1,6 @@
-"""The ways out, one small module each. A channel knows its vendor; it knows nothing of renewals, gates or the outbox.
+"""The channels, one small module each. A channel knows its vendor, and nothing of renewals, gates or the outbox.
 
-To add one: a class with the attributes and methods of ``base.Channel``, and a line in ``open_channel``.
+To add one, write a class with the attributes and methods of ``base.Channel``, and add it to ``open_channel``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from include.deliver.channels.base import Channel
 
 
 def ways(settings: Settings) -> list[tuple[str, str]]:
-    """Return each channel with the CRM source that it writes to; "" for channels that are no CRM.
+    """Return each channel with the CRM source that it writes to; "" for channels that are not a CRM.
 
-    Tasks of two CRMs are two ways, so that one that does not work holds up none of the other's. They go first, so that
-    messages can link them.
+    The tasks of two CRMs are two entries, so that one failing CRM does not block the other. Tasks come first, so that
+    messages can link to them.
     """
     crms = [source.id for source in settings.crms] or [""]
     tasks, fields = ([(name, crm) for crm in crms] for name in INTO_CRM)
@@ -25,7 +25,7 @@ def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
     """Return a channel, ready to send.
 
     Args:
-        source: For what goes into a CRM, the source whose accounts it is about.
+        source: For channels that write to a CRM: the source whose accounts they write to.
 
     Raises:
         ConfigError: Its connection is missing or wrong.

@@ -1,4 +1,4 @@
-"""What every channel offers to the sender."""
+"""The interface of a channel to the sender."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from include.outbox import personal_data
 from include.outbox.message import Message
 from include.outbox.store import Delivery
 
-# Of calls that people wait for. What is uncertain is so for no longer than this and what uncertain.SETTLE adds.
+# Connect and read timeouts, in seconds, of calls that send messages. A call's outcome is uncertain for no longer than
+# these plus ``uncertain.SETTLE``.
 TIMEOUTS = (10.0, 20.0)
 
 
 class Undeliverable(PerennialError):
-    """The channel does not know the person, or cannot show the delivery. Retrying cannot help; another channel may."""
+    """The channel does not know the person, or cannot show the delivery. A retry cannot help; another channel may."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one delivery.
+    """The outcome of one delivery.
 
     Args:
         state: ``sent``; ``refused`` permanently; ``later`` if it was certainly not accepted and may be sent again;
             ``uncertain`` if nobody knows.
-        reason: Why it was not simply sent, with the cure.
+        reason: Why it was not simply sent, with the fix.
     """
 
     state: Literal["sent", "refused", "later", "uncertain"]
@@ -38,7 +39,7 @@ class Outcome:
     external_id: str = ""
 
     def __post_init__(self) -> None:
-        # It is kept, logged and shown, and may be in the words of a vendor or a mail server.
+        # It is stored, logged and shown, and may quote a vendor or a mail server.
         object.__setattr__(self, "reason", hidden(self.reason))
 
 
@@ -47,14 +48,14 @@ TaskState = Literal["open", "started", "done", "deleted"]
 
 @dataclass(frozen=True)
 class TaskNow:
-    """A task as the CRM shows it now.
+    """The current state of a task in the CRM.
 
     Args:
-        state: ``started`` if somebody says that they are at it; ``deleted`` if it was thrown away.
-        due_on: When it is due where the account is; None if that was taken away.
-        owner_id: Whose it is; "" for nobody's.
-        outcome: What was written down as its outcome.
-        changed_at: When it was last changed, by the CRM's clock.
+        state: ``started`` if somebody marked it as in progress.
+        due_on: The due date in the account's time zone; None if it was removed.
+        owner_id: The assignee; "" for none.
+        outcome: The outcome that was entered.
+        changed_at: The time of the last change, by the CRM's clock.
     """
 
     state: TaskState
@@ -65,10 +66,10 @@ class TaskNow:
 
 
 def message_of(delivery: Delivery, in_a_room: bool = False) -> Message:
-    """Return the message that a delivery holds, as its readers may see it.
+    """Return the message of a delivery, as its readers may see it.
 
     Args:
-        in_a_room: Whether others than its recipient will read it: what is personal is then left out.
+        in_a_room: Whether people other than its recipient will read it. Personal data is then left out.
 
     Raises:
         Undeliverable: It was planned by a version that wrote messages in another form.
@@ -83,11 +84,11 @@ def message_of(delivery: Delivery, in_a_room: bool = False) -> Message:
 
 
 class Channel(Protocol):
-    """One way out.
+    """One channel.
 
-    Whatever goes wrong with the channel as a whole *before* a delivery can have been accepted (no connection, a wrong
-    token, throttled for long) is raised as a PerennialError: the deliveries stay planned. What concerns one delivery,
-    or is uncertain, is an ``Outcome``.
+    A problem of the channel as a whole, *before* a delivery can have been accepted (no connection, a wrong token,
+    throttled for long), is raised as a PerennialError: the deliveries stay planned. A problem of one delivery, or an
+    uncertain one, is an ``Outcome``.
     """
 
     name: str
@@ -96,31 +97,31 @@ class Channel(Protocol):
     """Whether sending the same delivery twice has the effect of sending it once."""
 
     def address(self, delivery: Delivery) -> str:
-        """Return where the delivery goes.
+        """Return the address of a delivery.
 
         Raises:
             Undeliverable: The channel does not know the person, or cannot show the delivery.
         """
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
-        """Send deliveries whose address is set, at most ``batch_size``; return what became of each, by key."""
+        """Send at most ``batch_size`` deliveries whose address is set. Return the outcome of each, by key."""
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
-        """Return what an address has received from us: key -> outside id; None if the channel keeps no history."""
+        """Return our messages to an address: key -> outside id. Return None if the channel keeps no history."""
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
-        """Withdraw deliveries that were sent, at most ``batch_size``; doing it twice does no harm.
+        """Withdraw at most ``batch_size`` sent deliveries. Doing so twice is safe.
 
         Returns:
-            Key -> why it stays, for those that cannot be taken back.
+            Key -> the reason, for deliveries that cannot be withdrawn.
         """
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the channel's connections."""
 
 
 class TaskChannel(Channel, Protocol):
-    """A CRM's tasks: they are also read back, because in them people answer."""
+    """The tasks of a CRM. They are also read back, because CSMs answer alerts in them."""
 
     def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
-        """Return what has become of tasks that were written, by key; one that nothing is known of is left out."""
+        """Return the current state of written tasks, by key. Tasks that the CRM does not know are left out."""

@@ -1,8 +1,9 @@
-"""E-mail over SMTP.
+"""Send e-mail over SMTP.
 
-There is nothing to look up afterwards: once the content is on its way, a broken connection leaves it open whether the
-server took it. Such a mail is uncertain and is never sent again blindly; each has a Message-ID made of its key, so that
-a reader's program may drop a second one. One mail has one recipient, so that no refused address spoils another's.
+A mail server keeps no history to look up: if the connection breaks after the content was sent, nobody knows whether the
+server accepted the mail. Such a mail is uncertain and is never sent again blindly. The Message-ID is derived from the
+key, so that a mail program may drop a duplicate. Each mail has one recipient, so that a refused address does not affect
+another.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from include.deliver.render import email as render_mail
 from include.outbox.store import Delivery
 
 _TIMEOUT = 30.0
-# Of one answer; that to EHLO, the longest, names some twenty things that a server can do.
+# The maximum number of lines in one answer. The longest answer, to EHLO, lists about twenty server capabilities.
 _MOST_LINES = 200
-# One plain ASCII address; anything else could name further recipients or headers.
+# One plain ASCII address. Anything else could add recipients or headers.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class _Lines:
-    """The lines of one answer, which may not continue for ever."""
+    """The lines of one answer, with an upper limit."""
 
     def __init__(self, lines: Any) -> None:
         self._lines, self._left = lines, _MOST_LINES
@@ -46,7 +47,7 @@ class _Lines:
         """Return the next line.
 
         Raises:
-            OSError: The answer has too many.
+            OSError: The answer has too many lines.
         """
         self._left -= 1
         if self._left < 0:
@@ -55,19 +56,18 @@ class _Lines:
         return line
 
     def again(self) -> None:
-        """Begin another answer."""
+        """Reset the limit for the next answer."""
         self._left = _MOST_LINES
 
     def close(self) -> None:
-        """Let go of the connection."""
         self._lines.close()
 
 
 class _Server(smtplib.SMTP):
-    """A mail server whose answers end: ``smtplib`` reads on as long as a line says that another one follows."""
+    """A mail server with an upper limit on its answers. ``smtplib`` reads as long as a line announces another one."""
 
     def getreply(self) -> tuple[int, bytes]:
-        """Return the answer to what was said last."""
+        """Return the answer to the last command."""
         lines = self.file
         if lines is None and self.sock is not None:
             lines = self.file = _Lines(self.sock.makefile("rb"))
@@ -77,17 +77,17 @@ class _Server(smtplib.SMTP):
 
 
 class _TlsServer(_Server, smtplib.SMTP_SSL):
-    """One that is encrypted from the start."""
+    """A server that is encrypted from the start."""
 
 
 class EmailChannel:
-    """Sends mails through one server, over one connection as long as it lasts.
+    """Sends mails through one server, over one connection while it lasts.
 
     Args:
-        connection: The server, and the login if it wants one.
-        from_name: Shown as the sender.
-        from_address: The sender's address; bounces come back to it.
-        unsubscribed: Who wants no mails.
+        connection: The server, and its login if it needs one.
+        from_name: The name shown as the sender.
+        from_address: The sender's address. Bounces go there.
+        unsubscribed: Addresses that get no mails.
     """
 
     name = "email"
@@ -105,7 +105,7 @@ class EmailChannel:
 
     @classmethod
     def connect(cls, settings: Settings) -> EmailChannel:
-        """Return the channel of the server that channels.yaml names; it is called when there is something to send.
+        """Return the channel of the server that channels.yaml names. It connects when there is something to send.
 
         Raises:
             ConfigError: The connection is missing or wrong.
@@ -118,7 +118,7 @@ class EmailChannel:
         return cls(connection, chosen.from_name, sender, chosen.unsubscribed)
 
     def address(self, delivery: Delivery) -> str:
-        """Return the e-mail address, if it is one."""
+        """Return the recipient's address, if it is valid and not unsubscribed."""
         if not _ADDRESS.fullmatch(delivery.recipient):
             raise Undeliverable(
                 f"{delivery.recipient!r} is not an address that a mail can go to",
@@ -133,7 +133,6 @@ class EmailChannel:
         return delivery.recipient
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
-        """Send one mail."""
         (delivery,) = deliveries
         content = self.compose(delivery).as_bytes(policy=SMTP)
         server = self._ready()
@@ -144,7 +143,7 @@ class EmailChannel:
             raise _down(self._connection, error) from None
         if refused:
             return {delivery.key: refused}
-        # From here on a broken connection leaves it open whether the server took the mail.
+        # If the connection breaks after this point, nobody knows whether the server accepted the mail.
         try:
             code, said = _content(server, content)
         except (smtplib.SMTPException, OSError) as error:
@@ -159,11 +158,11 @@ class EmailChannel:
         return None
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
-        """Take nothing back: what a mail server has taken is the reader's."""
+        """Do nothing: an accepted mail cannot be withdrawn."""
         return {delivery.key: "a mail cannot be taken back" for delivery in deliveries}
 
     def close(self) -> None:
-        """Leave the server."""
+        """Log out of the server."""
         server, self._server = self._server, None
         if server is None:
             return
@@ -173,14 +172,14 @@ class EmailChannel:
             server.close()
 
     def greet(self) -> str:
-        """Log in and return what the server is; nothing is sent."""
+        """Log in without sending anything, and return a description of the server."""
         server = self._ready()
         secure = "over TLS" if isinstance(server.sock, ssl.SSLSocket) else "without TLS"
         login = f", logged in as {self._connection.login}" if self._connection.login else ", without a login"
         return f"{self._connection.host}:{self._connection.port or 25} {secure}{login}"
 
     def compose(self, delivery: Delivery) -> EmailMessage:
-        """Return the mail: both bodies, and headers that mark it as automatic and thread it with its account."""
+        """Return the mail with both bodies, and headers that mark it as automatic and thread it with its account."""
         message = message_of(delivery)
         mail = EmailMessage()
         mail["From"] = Address(self._from_name, addr_spec=self._from_address)
@@ -227,8 +226,8 @@ class EmailChannel:
                 unfinished.callback(server.close)
                 if not connection.extra.get("ssl"):
                     server.ehlo_or_helo_if_needed()
-                    # Anyone who sits between can leave STARTTLS out of the server's answer: only a written word does
-                    # without.
+                    # A man in the middle can remove STARTTLS from the server's answer, so only the connection's own
+                    # settings may turn encryption off.
                     wanted = connection.extra.get("starttls", not is_local or server.has_extn("starttls"))
                     if wanted and not server.has_extn("starttls"):
                         raise connection.error(
@@ -256,7 +255,7 @@ class EmailChannel:
 
 
 def _envelope(server: smtplib.SMTP, sender: str, recipient: str) -> Outcome | None:
-    """Say who writes to whom and that a mail follows; return the refusal, if there is one."""
+    """Announce sender, recipient and content. Return the refusal, if there is one."""
     code, said = server.mail(sender)
     if code == 250:
         code, said = server.rcpt(recipient)
@@ -271,9 +270,10 @@ def _envelope(server: smtplib.SMTP, sender: str, recipient: str) -> Outcome | No
 
 
 def _content(server: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
-    """Hand over the mail; return the server's answer.
+    """Send the content of the mail, and return the server's answer.
 
-    ``smtplib``'s own ``data`` asks and hands over in one call, and only the second half is uncertain when it breaks.
+    ``smtplib``'s own ``data`` announces and sends in one call, but only the second half is uncertain when the
+    connection breaks.
     """
     stuffed = content.replace(b"\r\n.", b"\r\n..")
     stuffed = b"." + stuffed if stuffed.startswith(b".") else stuffed

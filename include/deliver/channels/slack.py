@@ -1,8 +1,8 @@
-"""Slack, as a bot that writes direct messages.
+"""Send direct messages in Slack, as a bot.
 
-Slack has no idempotency key. Every message carries its key in its metadata, and where an answer is uncertain the
-conversation's history is searched for it before anything is sent again. Scopes: chat:write, im:write, im:history,
-users:read.email; channels:history and channels:read where a team is written to in a channel.
+Slack has no idempotency key. Every message carries its key in its metadata. If an outcome is uncertain, the
+conversation's history is searched for the key before anything is sent again. Scopes: chat:write, im:write, im:history,
+users:read.email; also channels:history and channels:read if a team is written to in a channel.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from include.outbox.store import Delivery
 EVENT_TYPE = "perennial_message"
 _PAGE = 200
 _MAX_PAGES = 25
-# A page may hold fewer than asked for before the end too: many may be empty (docs.slack.dev, conversations.list).
+# A page may contain fewer entries than requested before the end, and many may be empty (docs.slack.dev,
+# conversations.list).
 _MOST_EMPTY = 100
-# By method. Of the limit of one message a second and conversation, which knows bursts, Slack's answers report.
+# Limits by method. Slack's limit of one message per second and conversation allows bursts, so its answers enforce it.
 _LIMITS = {
     "auth.test": Limit(50, 60.0),
     "chat.delete": Limit(50, 60.0),
@@ -39,7 +40,7 @@ _LIMITS = {
     "conversations.open": Limit(50, 60.0),
     "users.lookupByEmail": Limit(50, 60.0),
 }
-# Slack says of these that the message may have been posted all the same.
+# By Slack's documentation, the message may have been posted despite these errors.
 _DOUBTFUL = {"fatal_error", "internal_error", "request_timeout", "service_unavailable"}
 _OUR_FAULT = {
     "invalid_auth",
@@ -64,7 +65,7 @@ _CURES = {
 }
 
 
-# What the bot needs: to write, to find people and their conversations, and to resolve uncertain ones.
+# The scopes that the bot needs: to write, to find people and their conversations, and to resolve uncertain messages.
 SCOPES = ("chat:write", "im:write", "users:read", "users:read.email", "im:history", "channels:history")
 
 
@@ -77,7 +78,7 @@ class _Said(Exception):
 
 
 def connect(settings: Settings) -> Channel:
-    """Return the channel of a workspace: the bot, or the webhook if that is where the connection leads.
+    """Return the channel of a workspace: the bot, or the webhook if the connection's URL is one.
 
     Raises:
         ConfigError: The connection is missing or wrong.
@@ -129,7 +130,7 @@ class SlackChannel:
         return cls(client, {person.email: person.slack for person in people if person and person.slack} | known.slack)
 
     def address(self, delivery: Delivery) -> str:
-        """Return the id of the conversation with the person, opening it if need be."""
+        """Return the id of the conversation with the person, and open it if necessary."""
         message_of(delivery)
         email = delivery.recipient.lower()
         if email not in self._conversations:
@@ -137,7 +138,6 @@ class SlackChannel:
         return self._conversations[email]
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
-        """Post one message."""
         (delivery,) = deliveries
         message = message_of(delivery, in_a_room=not delivery.address.startswith("D"))
         payload = {
@@ -191,10 +191,9 @@ class SlackChannel:
             if not cursor:
                 return found
             loop.answered(asked, cursor, (str(message.get("ts")) for message in answer.get("messages") or []))
-        return None  # too long to be read whole: what is not found may still be there
+        return None  # too long to read completely: a missing message may still be there
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
-        """Delete one message."""
         (delivery,) = deliveries
         channel, _, ts = delivery.external_id.partition("/")
         if not ts:
@@ -208,11 +207,10 @@ class SlackChannel:
 
     @property
     def client(self) -> Client:
-        """What calls the workspace."""
         return self._client
 
     def identity(self) -> dict[str, Any]:
-        """Return who the token is, and count calls from here on with all others to its workspace."""
+        """Return the identity of the token. From now on, its calls share the limits of its workspace."""
         try:
             who = self._call("auth.test", {}, is_repeatable=True)
         except _Said as said:
@@ -225,7 +223,6 @@ class SlackChannel:
         return who
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._client.session.close()
 
     def _conversation(self, email: str) -> str:
@@ -267,12 +264,12 @@ class SlackChannel:
         return self._checked(method, answer.data)
 
     def _go_home(self, method: str) -> None:
-        """Find out the workspace before anything else is asked: its limits are shared, whatever the token."""
+        """Look up the workspace before any other call: its limits are shared by all of its tokens."""
         if not self._is_at_home and method != "auth.test":
             self.identity()
 
     def _checked(self, method: str, data: Any) -> dict[str, Any]:
-        """Return the answer; Slack reports most errors with status 200 and ``ok: false``."""
+        """Return the answer. Slack reports most errors with status 200 and ``ok: false``."""
         if not isinstance(data, dict):
             raise Uncertain(f"Slack's answer to {method} cannot be read", cure="look into the conversation")
         if data.get("ok") is True:

@@ -1,6 +1,6 @@
-"""Slack by an incoming webhook, for workspaces that allow no bot: one channel, and no way to ask what arrived.
+"""Send to a Slack channel by incoming webhook, for workspaces that allow no bot. It cannot look up past messages.
 
-The secret half of its address, ``T…/B…/X…``, is the connection's password.
+The secret part of its URL, ``T…/B…/X…``, is the connection's password.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LIMIT = Limit(1, 1.0)
 
 
 class _SecretInThePath(AuthBase):
-    """Adds the secret to the address at the last moment, so that no address that is shown holds it."""
+    """Adds the secret to the URL just before the request, so that no logged or shown URL contains it."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
@@ -40,7 +40,7 @@ def _text(content: bytes) -> str:
 
 
 class SlackWebhook:
-    """Writes into the webhook's channel, naming the reader."""
+    """Writes to the webhook's channel, and names the recipient."""
 
     name = "slack"
     batch_size = 1
@@ -60,7 +60,7 @@ class SlackWebhook:
         client = Client(
             base_url=base_url,
             auth=_SecretInThePath(secret),
-            # It begins with the workspace, whose limits the bot counts against too.
+            # The secret begins with the workspace id. The bot counts against the same workspace limits.
             limiter=for_account("slack", secret.partition("/")[0], limits={"webhook": _LIMIT}),
             rate_policy=RatePolicy(name="Slack", parse=_text, explain=str),
             secrets=(secret,),
@@ -70,12 +70,10 @@ class SlackWebhook:
         return cls(client)
 
     def address(self, delivery: Delivery) -> str:
-        """Return the channel, which is the webhook's only one."""
         message_of(delivery)
         return "webhook"
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
-        """Post one message."""
         (delivery,) = deliveries
         message = message_of(delivery, in_a_room=True).with_note(f"For {delivery.recipient}")
         content = {"text": render_slack.fallback_text(message), "blocks": render_slack.blocks(message)}
@@ -101,9 +99,8 @@ class SlackWebhook:
         return None
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
-        """Take nothing back: a webhook cannot delete what it said."""
+        """Do nothing: webhooks cannot delete messages."""
         return {delivery.key: "a webhook cannot take back what it said" for delivery in deliveries}
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._client.session.close()

@@ -1,7 +1,8 @@
-"""WeCom, by the robot of a group: the worked example of a further channel.
+"""Send to a WeCom group by its robot. This is the worked example of adding a channel.
 
-A robot speaks to one group and learns nothing but whether the message was taken: what is uncertain stays so. The
-key of its address is the connection's password; it is a parameter of the call, so that no address shown holds it.
+A robot writes to one group, and learns only whether the message was accepted: uncertain messages stay uncertain. The
+key of its URL is the connection's password. It is passed as a parameter of the call, so that no logged or shown URL
+contains it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from include.http.limiter import Limit, for_account
 from include.outbox.store import Delivery
 
 _PATH = "/cgi-bin/webhook/send"
-_LIMIT = Limit(20, 60.0)  # of a robot, by WeCom's reference
+_LIMIT = Limit(20, 60.0)  # per robot, by WeCom's reference
 _WRONG_KEY = {93000, 40001, 40014}
 _TOO_MANY = 45009
-_BUSY = -1  # "the system is busy": whether the message was taken is left open
+_BUSY = -1  # "the system is busy": the message may have been accepted or not
 
 
 class _KeyInTheCall(AuthBase):
@@ -36,7 +37,7 @@ class _KeyInTheCall(AuthBase):
 
 
 class WeComChannel:
-    """Writes into a group."""
+    """Writes to a group."""
 
     name = "wecom"
     batch_size = 1
@@ -67,7 +68,6 @@ class WeComChannel:
         return cls(client, key)
 
     def address(self, delivery: Delivery) -> str:
-        """Return the group, which is the robot's only one."""
         message_of(delivery)
         return "group"
 
@@ -81,7 +81,7 @@ class WeComChannel:
                 continue
             if number == 1:
                 return {delivery.key: outcome}
-            # Sending it all again would double what is there.
+            # A retry would duplicate the parts already posted.
             reason = f"part {number} of {len(parts)} did not arrive for certain: {outcome.reason}"
             return {delivery.key: Outcome("uncertain", reason)}
         return {delivery.key: Outcome("sent")}
@@ -91,11 +91,10 @@ class WeComChannel:
         return None
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
-        """Take nothing back: a robot cannot delete what it said."""
+        """Do nothing: WeCom robots cannot delete messages."""
         return {delivery.key: "a robot of WeCom cannot take back what it said" for delivery in deliveries}
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._client.session.close()
 
     def _post(self, part: str) -> Outcome:

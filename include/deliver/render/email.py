@@ -1,4 +1,4 @@
-"""A message as the two bodies of a mail: HTML and plain text."""
+"""Render a message as HTML and plain text for e-mail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_EVIDENCE = 60
 
 
 class _Link(str):
-    """An address of ours, which stays one."""
+    """A URL of ours, which stays clickable."""
 
     __slots__ = ()
 
@@ -25,25 +25,23 @@ _environment = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-    # Values from a CRM: only the message's own links may be clicked on, and these are marked in the templates.
+    # Values may come from a CRM, so only the message's own links stay clickable. The templates mark these.
     finalize=lambda value: unlinked(value) if type(value) is str else value,
 )
 _environment.filters["link"] = lambda url: _Link(url)
 
 
 def subject(message: Message) -> str:
-    """Return the subject line."""
     text = unlinked(message.subject)
     return text if len(text) <= MAX_SUBJECT else text[: MAX_SUBJECT - 1] + "…"
 
 
 def html(message: Message) -> str:
-    """Return the HTML body; every value is escaped."""
+    """Return the HTML body. Every value is escaped."""
     return _render("message.html.j2", message)
 
 
 def text(message: Message) -> str:
-    """Return the plain text body."""
     return _render("message.txt.j2", message)
 
 

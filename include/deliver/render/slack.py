@@ -1,8 +1,8 @@
-"""A message as Slack blocks, within Slack's limits and with nothing in it that Slack would act on.
+"""Render a message as Slack blocks, within Slack's limits, and without text that Slack would interpret.
 
-Limits (Slack's reference; the total is undocumented and was found by others): 50 blocks, header 150 characters, section
-3000, ten fields of 2000 each, about 13,200 characters in all. A message over them is refused as a whole, so whatever
-does not fit is left out and counted.
+Limits (from Slack's reference, except the total, which is undocumented and was found by others): 50 blocks, header 150
+characters, section 3000, ten fields of 2000 each, about 13,200 characters in total. Slack refuses a longer message as a
+whole, so lines that do not fit are left out and counted.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ Block = dict[str, Any]
 MAX_BLOCKS = 50
 MAX_HEADER = 150
 MAX_SECTION = 3000
-MAX_FIELD = 400  # of 2000: ten full fields would leave no room for the reasons
+MAX_FIELD = 400  # Slack allows 2000, but ten full fields would leave no room for the reasons
 MAX_FIELDS = 10
 MAX_LINE = 600
 MAX_TOTAL = 12_000
 MAX_FALLBACK = 3000
 
-# Slack knows no escape for these: a look-alike is the only way to keep a name from switching formatting on.
+# Slack has no escape for these. A look-alike keeps a name from turning on formatting.
 _FORMATTING = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ"})
 
 
 def escape(text: str) -> str:
-    """Return text that Slack shows as it is: no mention, no link, no formatting."""
+    """Return text that Slack shows literally: no mention, no link, no formatting."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return unlinked(re.sub(r"(?<!\w)_|_(?!\w)", "＿", text.translate(_FORMATTING)))
 
 
 def fallback_text(message: Message) -> str:
-    """Return the text for notifications and for programs that show no blocks."""
+    """Return the text for notifications and for clients that show no blocks."""
     return _cut(escape(" ".join((*message.notes, f"{message.subject}. {message.summary}"))), MAX_FALLBACK)
 
 
@@ -56,7 +56,7 @@ def blocks(message: Message) -> list[Block]:
         tail.append({"type": "context", "elements": [_text(escape(message.footer), MAX_LINE)]})
     room = MAX_TOTAL - _size(head) - _size(tail)
     steps = [f"{number}. {escape(step)}" for number, step in enumerate(message.next_steps, 1)]
-    # What to do matters more than the last reasons, so it gets its room first.
+    # Next steps matter more than the last reasons, so they get their room first.
     todo = _list("What to do next", steps, room // 2, 10)
     reasons = [
         f"{MARKS[item.level]} {escape(item.text)}" + (f"  ({escape(item.source)})" if item.source else "")
@@ -67,7 +67,7 @@ def blocks(message: Message) -> list[Block]:
 
 
 def _list(title: str, lines: Iterable[str], room: int, max_blocks: int) -> list[Block]:
-    """Return lines as sections; those that do not fit are replaced by their number."""
+    """Return lines as sections. Lines that do not fit are replaced by their number."""
     lines = [_cut(line, MAX_LINE) for line in lines]
     if not lines:
         return []
@@ -99,7 +99,7 @@ def _section(text: str) -> Block:
 
 
 def _text(text: str, limit: int) -> Block:
-    # verbatim: Slack links neither addresses nor channel names that a customer's name may look like.
+    # verbatim: Slack then links no URLs or channel names that a customer's name may look like.
     return {"type": "mrkdwn", "text": _cut(text, limit), "verbatim": True}
 
 
@@ -114,7 +114,7 @@ def _url(url: str) -> str:
 def _cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
-    # Not within an escape such as &amp;, which would show as rubbish.
+    # Do not cut within an escape such as &amp;, which would show as garbage.
     return re.sub(r"&[a-z]{0,3}$", "", text[: limit - 1]) + "…"
 
 

@@ -1,4 +1,4 @@
-"""A message as WeCom's Markdown, in parts of the size that a group's robot takes."""
+"""Render a message as WeCom's Markdown, in parts no larger than a group's robot accepts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from include.common.text import unlinked
 from include.outbox.message import MARKS, Message
 
 MAX_BYTES = 4096
-# Room for the number of a part, and for the mark where a line was cut.
+# Leaves room for the part number and for the mark of a cut line.
 _ROOM = MAX_BYTES - 64
-# WeCom knows no escape: look-alikes keep a customer's name from mentioning, linking, colouring or quoting.
+# WeCom has no escape. Look-alikes keep a customer's name from mentioning, linking, colouring or quoting.
 _LOOKALIKES = str.maketrans(
     {"<": "‹", ">": "›", "[": "［", "]": "］", "*": "∗", "`": "ˋ", "#": "＃", "_": "＿", "~": "∼", "@": "＠", "&": "＆"}
 )
 
 
 def escape(text: str) -> str:
-    """Return text that WeCom shows as it is: no mention, no link, no formatting."""
+    """Return text that WeCom shows literally: no mention, no link, no formatting."""
     return unlinked(text.translate(_LOOKALIKES))
 
 
@@ -26,7 +26,7 @@ def parts(message: Message, reader: str) -> list[str]:
     """Return the message as Markdown, in as many parts as it needs.
 
     Args:
-        reader: Whom it is for: a robot speaks to a whole group.
+        reader: The recipient, named in the text because a robot writes to a whole group.
     """
     found: list[str] = []
     for line in _lines(message, reader):

@@ -1,4 +1,4 @@
-"""What the field channel asks of a CRM."""
+"""The interface of a CRM's account records to the field channel."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ class Accounts(Protocol):
     batch_size: int
 
     def lacking(self, names: Sequence[str]) -> list[str]:
-        """Return those of the properties that are not there, or that this login may not write."""
+        """Return the properties that do not exist, or that this login may not write."""
 
     def options(self, name: str) -> Collection[str] | None:
-        """Return the only values that a property takes; None where it takes others too."""
+        """Return the allowed values of a property; None if it accepts any value."""
 
     def read(self, ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Values]:
-        """Return what records hold, by id; those that are gone are left out."""
+        """Return the values of records, by id. Missing records are left out."""
 
     def differing(self, wanted: Values, held: Values) -> dict[str, Any]:
-        """Return what of the wanted values a record does not hold yet, as it is written."""
+        """Return the wanted values that differ from a record's, in the form in which they are written."""
 
     def write(self, changes: Mapping[str, Values]) -> Mapping[str, Outcome]:
-        """Write values, by id; return what became of each record.
+        """Write values, by id. Return the outcome of each record.
 
         Raises:
-            Refused: Nothing was written, because one of them is wrong.
+            Refused: Nothing was written, because a value is wrong.
         """
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""

@@ -1,7 +1,7 @@
-"""Values kept in the CRM's account records.
+"""Write values to fields of the CRM's account records.
 
-What a record holds is read first, and only what differs is written: a store that was set up again writes nothing that
-is there already. Writing the same values twice does no harm, so that an uncertain answer is cured by doing it again.
+Each record is read first, and only differing values are written: a new or restored store writes nothing that is already
+there. Writing the same values twice is safe, so an uncertain write is simply repeated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class CrmFields:
         self._known: set[str] = set()
 
     def address(self, delivery: Delivery) -> str:
-        """Return the id of the record that the values belong to."""
+        """Return the id of the record to write to."""
         if not {"record", "fields"} <= delivery.body.keys():
             raise Undeliverable(
                 "the planned values have a form that this version cannot write",
@@ -68,22 +68,21 @@ class CrmFields:
         return {delivery.key: outcomes.get(delivery.address, missing) for delivery in deliveries}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
-        """Return nothing: ``send`` looks at each record itself before it writes."""
+        """Return nothing: ``send`` reads each record before it writes."""
         return {}
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
-        """Take nothing back: what a record held before is not kept."""
+        """Do nothing: previous values are not stored."""
         return {delivery.key: "a value that was written stays until another one is" for delivery in deliveries}
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._accounts.close()
 
     def check(self, names: Sequence[str]) -> None:
-        """Make sure that properties are there and may be written.
+        """Check that properties exist and may be written.
 
         Raises:
-            ConfigError: One is not, or may not.
+            ConfigError: A property is missing or read-only.
         """
         lacking = self._accounts.lacking([name for name in names if name not in self._known])
         if lacking:
@@ -94,7 +93,7 @@ class CrmFields:
         self._known.update(names)
 
     def not_taken(self, name: str, values: Collection[str]) -> list[str]:
-        """Return those of the values that a property does not take, because it is a drop-down without them."""
+        """Return the values that a property does not accept, because it is a drop-down without them."""
         options = self._accounts.options(name) if values else None
         return [] if options is None else [value for value in values if value not in options]
 
@@ -106,7 +105,7 @@ class CrmFields:
         except Refused as error:
             if len(changes) == 1:
                 return {record: Outcome("refused", str(error)) for record in changes}
-            # One wrong value refuses the whole batch: one by one shows whose it is.
+            # One wrong value makes the vendor refuse the whole batch, so the records are written one by one.
             return {one: outcome for each in changes.items() for one, outcome in self._write(dict([each])).items()}
 
 

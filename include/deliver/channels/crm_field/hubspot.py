@@ -1,4 +1,4 @@
-"""Properties of HubSpot's companies, as values are written back into them."""
+"""Write properties of HubSpot's companies."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from include.http.client import Client, Refused
 
 
 class Companies:
-    """See ``Accounts``."""
-
     vendor = "HubSpot"
     batch_size = 100
 
@@ -22,29 +20,26 @@ class Companies:
         self._client = client
 
     def lacking(self, names: Sequence[str]) -> list[str]:
-        """See ``Accounts``."""
         return [name for name in names if not self._is_writable(name)]
 
     def options(self, name: str) -> Collection[str] | None:
-        """See ``Accounts``."""
         found = self._client.get(f"/crm/v3/properties/companies/{name}").data
         if found.get("type") != "enumeration":
             return None
         return {str(option.get("value")) for option in found.get("options") or []}
 
     def read(self, ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Values]:
-        """See ``Accounts``. This reads the store itself, not the search index."""
+        """Read the records from the CRM itself, not from its search index."""
         wanted = {"properties": names, "inputs": [{"id": each} for each in ids]}
         found = self._call("read", wanted).get("results") or []
         return {str(company["id"]): company.get("properties") or {} for company in found}
 
     def differing(self, wanted: Values, held: Values) -> dict[str, Any]:
-        """See ``Accounts``: every value is text, and "" is none."""
+        """Compare values as text. "" means no value."""
         texts = {name: "" if value is None else str(value) for name, value in wanted.items()}
         return {name: text for name, text in texts.items() if not _same(text, str(held.get(name) or ""))}
 
     def write(self, changes: Mapping[str, Values]) -> Mapping[str, Outcome]:
-        """See ``Accounts``."""
         inputs = [{"id": company, "properties": values} for company, values in changes.items()]
         answer = self._call("update", {"inputs": inputs})
         # Answers are matched by id, never by position.
@@ -57,7 +52,6 @@ class Companies:
         return refused | written
 
     def close(self) -> None:
-        """See ``Accounts``."""
         self._client.session.close()
 
     def _is_writable(self, name: str) -> bool:
@@ -75,7 +69,7 @@ class Companies:
 
 
 def _same(ours: str, theirs: str) -> bool:
-    """Return whether two texts say the same: numbers and dates may be read back in another form than was written."""
+    """Return whether two texts are equal. Numbers and dates may be read back in another form than they were written."""
     if ours == theirs or not (ours and theirs):
         return ours == theirs
     try:

@@ -1,4 +1,4 @@
-"""Fields of Salesforce's accounts, as values are written back into them."""
+"""Write fields of Salesforce's accounts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from include.deliver.channels.crm_task.salesforce import LISTS, refusal
 
 
 class SalesforceAccounts:
-    """See ``Accounts``."""
-
     vendor = "Salesforce"
     batch_size = 200
 
@@ -21,37 +19,33 @@ class SalesforceAccounts:
         self._api = api
 
     def lacking(self, names: Sequence[str]) -> list[str]:
-        """See ``Accounts``."""
         known = self._api.fields("Account") if names else {}
         return [name for name in names if not known.get(name, {}).get("updateable")]
 
     def options(self, name: str) -> Collection[str] | None:
-        """See ``Accounts``: only a restricted picklist refuses what it does not list."""
+        """Return the values of a restricted picklist. Other fields accept any value."""
         field = self._api.fields("Account").get(name, {})
         if not field.get("restrictedPicklist"):
             return None
         return {str(each.get("value")) for each in field.get("picklistValues") or [] if each.get("active")}
 
     def read(self, ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Values]:
-        """See ``Accounts``."""
         rows = self._api.by_ids(select(["Id", *names], "Account"), "Id", ids, is_all=False)
         return {str(row["Id"]): row for row in rows}
 
     def differing(self, wanted: Values, held: Values) -> dict[str, Any]:
-        """See ``Accounts``: an empty text is none."""
+        """Compare values. An empty text means no value."""
         return {name: value for name, value in wanted.items() if (value or None) != (held.get(name) or None)}
 
     def write(self, changes: Mapping[str, Values]) -> Mapping[str, Outcome]:
-        """See ``Accounts``."""
         records = [{"attributes": {"type": "Account"}, "id": one, **values} for one, values in changes.items()]
         content = {"allOrNone": False, "records": records}
         answer = self._api.client.call("PATCH", LISTS, json=content, is_repeatable=True).data
-        # Answers come in the order of what was sent, and name nothing else to match them by.
+        # Results come in the order of the request, and contain nothing else to match them by.
         results = zip(changes, answer if isinstance(answer, list) else [], strict=False)
         return {account: _outcome(account, result) for account, result in results}
 
     def close(self) -> None:
-        """See ``Accounts``."""
         self._api.client.session.close()
 
 

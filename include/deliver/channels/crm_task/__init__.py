@@ -1,4 +1,4 @@
-"""Tasks in the CRM: one module per vendor next to this one, chosen by the connection."""
+"""Tasks in the CRM: one module per vendor, chosen by the connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def connect(settings: Settings, source: str) -> TaskChannel:
     """Return the channel of the CRM that a source's accounts are in.
 
     Raises:
-        ConfigError: The connection is missing or wrong, or its vendor takes no tasks.
+        ConfigError: The connection is missing or wrong, or its vendor does not support tasks.
     """
     connection = connections.get(settings.channels.crm_task.connections.get(source, source))
     if connection.vendor == "hubspot":

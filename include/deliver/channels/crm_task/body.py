@@ -1,4 +1,4 @@
-"""What a planned task holds, and its text for CRMs that show no HTML."""
+"""Check the content of planned tasks, and convert it to plain text for CRMs that show no HTML."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _BREAKS = {"br", "p", "div", "li", "tr", "h1", "h2", "h3"}
 
 
 def closes(delivery: Delivery) -> bool:
-    """Return whether a delivery closes a task that was written before, whose key it names."""
+    """Return whether a delivery closes an existing task. It names that task's key."""
     return "closes" in delivery.body
 
 
 def stay_closed(deliveries: Sequence[Delivery]) -> dict[str, str]:
-    """Return why deliveries that closed a task are not taken back, by key."""
+    """Return why deliveries that closed a task cannot be withdrawn, by key."""
     return {delivery.key: "a task that was closed stays closed" for delivery in deliveries if closes(delivery)}
 
 
 def check(delivery: Delivery) -> None:
-    """Make sure that a delivery holds a whole task, or all that it takes to close one.
+    """Check that a delivery contains all fields of a task, or all that are needed to close one.
 
     Raises:
         Undeliverable: It was planned by a version that wrote tasks in another form.
@@ -37,12 +37,12 @@ def check(delivery: Delivery) -> None:
 
 
 def zone(delivery: Delivery) -> str:
-    """Return the time zone in which the task's due date is meant."""
+    """Return the time zone of the task's due date."""
     return str(delivery.body.get("zone") or "UTC")
 
 
 def plain(html: str) -> str:
-    """Return HTML as plain text; a link's address is behind its words."""
+    """Return HTML as plain text, with each link's URL after its text."""
     parser = _Plain()
     parser.feed(html)
     parser.close()
@@ -57,17 +57,14 @@ class _Plain(HTMLParser):
         self._links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """See the base class."""
         if tag in _BREAKS:
             self.parts.append("\n- " if tag == "li" else "\n")
         if tag == "a":
             self._links.append(dict(attrs).get("href") or "")
 
     def handle_endtag(self, tag: str) -> None:
-        """See the base class."""
         if tag == "a" and self._links and (address := self._links.pop()):
             self.parts.append(f" ({address})")
 
     def handle_data(self, data: str) -> None:
-        """See the base class."""
         self.parts.append(re.sub(r"\s+", " ", data))

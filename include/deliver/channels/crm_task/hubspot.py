@@ -1,9 +1,9 @@
-"""Tasks in HubSpot.
+"""Write tasks to HubSpot.
 
-Each task carries its key in ``perennial_key``, a property that HubSpot keeps unique: a task is written by upsert on it,
-so that an uncertain answer is cured by doing it again. A task that is already there is left alone, because by then its
-owner may have moved or completed it. Associations are no part of an upsert; they are made after it and read back, since
-HubSpot accepts a wrong association type in silence.
+Each task carries its key in ``perennial_key``, a property that HubSpot keeps unique. Tasks are written by upsert on it,
+so an uncertain write is simply repeated. An existing task is left unchanged, because its owner may have moved or
+completed it. Associations are not part of an upsert: they are created after it and read back, because HubSpot accepts a
+wrong association type silently.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from include.http.client import Client, Refused
 from include.http.loops import Loop
 from include.outbox.store import Delivery
 
-# HubSpot's own type of the association from a task to a company.
+# HubSpot's association type from a task to a company.
 TASK_TO_COMPANY = 192
 _SHOWN = [
     KEY_PROPERTY,
@@ -41,7 +41,7 @@ _STATES: dict[str, TaskState] = {"COMPLETED": "done", "IN_PROGRESS": "started", 
 
 
 class HubSpotTasks:
-    """Writes tasks onto companies."""
+    """Writes tasks on companies."""
 
     name = "crm_task"
     batch_size = 100
@@ -58,7 +58,7 @@ class HubSpotTasks:
         """Return the channel of one portal.
 
         Args:
-            reader: The connection over which the portal is read.
+            reader: The connection that reads the portal.
 
         Raises:
             ConfigError: The connection is wrong.
@@ -68,14 +68,14 @@ class HubSpotTasks:
         return cls(open_client(connection, settings.allowed_plain_http_hosts, reader))
 
     def address(self, delivery: Delivery) -> str:
-        """Return the id of the task's owner; "" when the person is not a user of the CRM: no owner then."""
+        """Return the id of the task's owner; "" for no owner, if the person is not a user of the CRM."""
         body.check(delivery)
         if body.closes(delivery):
             return ""
         return str(delivery.body.get("owner_id") or "") or self._owner_id(delivery.recipient)
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
-        """Write tasks that are not there yet and see that each is on its company; close those that are to be closed."""
+        """Write missing tasks, check that each is associated with its company, and complete tasks to close."""
         self._make_ready()
         outcomes = self._send_tasks([delivery for delivery in deliveries if not body.closes(delivery)])
         return outcomes | self._close_tasks([delivery for delivery in deliveries if body.closes(delivery)])
@@ -98,7 +98,7 @@ class HubSpotTasks:
         return outcomes | refused
 
     def _close_tasks(self, deliveries: Sequence[Delivery]) -> dict[str, Outcome]:
-        """Complete tasks with a note; what somebody completed or deleted before is left alone."""
+        """Complete tasks with a note. Tasks that somebody already completed or deleted are left unchanged."""
         outcomes: dict[str, Outcome] = {}
         for delivery in deliveries:
             found = self._task(delivery.body["closes"])
@@ -130,11 +130,11 @@ class HubSpotTasks:
         return dict(found[0]) if found else {}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
-        """Return nothing: ``send`` looks each key up itself before it writes."""
+        """Return nothing: ``send`` looks up each key before it writes."""
         return {}
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
-        """Archive tasks, looked up by their keys; those that their owner has completed stay."""
+        """Archive tasks, looked up by their keys. Tasks that their owner has completed stay."""
         wanted = {
             "idProperty": KEY_PROPERTY,
             "properties": [KEY_PROPERTY, "hs_task_status"],
@@ -149,7 +149,7 @@ class HubSpotTasks:
         return body.stay_closed(deliveries) | {str(key): "its owner has completed the task" for key in done}
 
     def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
-        """Return what has become of tasks; one counts as deleted only where HubSpot shows it among the archived."""
+        """Return the current state of tasks. A missing task counts as deleted only if HubSpot lists it as archived."""
         found: dict[str, TaskNow] = {}
         for start in range(0, len(deliveries), self.batch_size):
             some = deliveries[start : start + self.batch_size]
@@ -164,7 +164,6 @@ class HubSpotTasks:
         return found
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._client.session.close()
 
     def _make_ready(self) -> None:
@@ -173,7 +172,7 @@ class HubSpotTasks:
             self._is_ready = True
 
     def _existing(self, keys: Sequence[str]) -> dict[str, str]:
-        """Return the ids of the tasks that are there, by key. This reads the store itself, not the search index."""
+        """Return the ids of existing tasks by key, read from the CRM itself, not from its search index."""
         return _ids({"results": self._read(keys, id_property=KEY_PROPERTY)})
 
     def _read(self, ids: Sequence[str], *, id_property: str = "", is_archived: bool = False) -> list[dict[str, Any]]:
@@ -191,10 +190,10 @@ class HubSpotTasks:
         return list((call.data or {}).get("results") or [])
 
     def _write_tasks(self, deliveries: Sequence[Delivery]) -> tuple[dict[str, str], dict[str, Outcome]]:
-        """Return the ids of the tasks written, and what was refused.
+        """Return the ids of the tasks written, and the refusals.
 
-        An owner who was deactivated since the last ingest is refused. A task without an owner is still seen on its
-        company, so it is written without; a task that is not written is seen by nobody.
+        HubSpot refuses an owner who was deactivated since the last ingest. Such a task is written without an owner:
+        people still see it on its company, while nobody sees a task that was not written.
         """
         ids, refused = self._upsert(deliveries)
         for delivery in deliveries:
@@ -216,7 +215,7 @@ class HubSpotTasks:
         except Refused as error:
             if len(deliveries) == 1:
                 return {}, {deliveries[0].key: Outcome("refused", str(error))}
-            # One wrong value refuses the whole batch: one by one shows whose it is.
+            # One wrong value makes HubSpot refuse the whole batch, so the tasks are written one by one.
             ids: dict[str, str] = {}
             refused: dict[str, Outcome] = {}
             for delivery in deliveries:
@@ -230,7 +229,7 @@ class HubSpotTasks:
         }
 
     def _link(self, deliveries: Sequence[Delivery], ids: Mapping[str, str]) -> dict[str, set[str]]:
-        """Make the associations that are missing; return task id -> companies, as read back."""
+        """Create missing associations. Return task id -> companies, as read back."""
         wanted = {ids[delivery.key]: str(delivery.body["company_id"]) for delivery in deliveries}
         linked = self._companies(wanted)
         missing = [(task, company) for task, company in wanted.items() if company not in linked.get(task, set())]
@@ -243,7 +242,7 @@ class HubSpotTasks:
         except Refused as error:
             if error.status not in (400, 404):
                 raise
-        # What was asked for is not believed: it is read back.
+        # The answer is not proof of an association, so they are read back.
         return self._companies(wanted)
 
     def _companies(self, tasks: Iterable[str]) -> dict[str, set[str]]:
@@ -280,7 +279,7 @@ class HubSpotTasks:
             loop.answered(asked, after, (str(owner.get("id")) for owner in page.get("results") or []))
 
     def _write(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
-        """Send what may be sent again without harm; every write here is one under a unique key, or a read."""
+        """Send a call that is safe to repeat: every write here is idempotent, and the others are reads."""
         return self._client.call("POST", path, json=content, is_repeatable=True).data or {}
 
 
@@ -310,7 +309,7 @@ def _is_completed(task: Mapping[str, Any]) -> bool:
 
 
 def _ids(answer: Mapping[str, Any]) -> dict[str, str]:
-    """Return the ids in an answer by key; answers are matched by key, never by position."""
+    """Return the ids in an answer by key. Results are matched by key, never by position."""
     found = {}
     for result in answer.get("results") or []:
         key = (result.get("properties") or {}).get(KEY_PROPERTY) or result.get("objectWriteTraceId")
@@ -320,7 +319,7 @@ def _ids(answer: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _errors(answer: Mapping[str, Any], keys: set[str]) -> dict[str, str]:
-    """Return what a 207 says was refused, by key."""
+    """Return the refusals in a 207 answer, by key."""
     refused = {}
     for error in answer.get("errors") or []:
         context = error.get("context") or {}

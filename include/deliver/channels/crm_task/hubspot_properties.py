@@ -1,4 +1,4 @@
-"""What a HubSpot portal needs of tasks: the property that keeps a task single, and the outcome that people write."""
+"""Create the task properties that a HubSpot portal needs: the unique key, and the outcome that people enter."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 def make_ready(client: Client) -> None:
-    """Make sure that the portal has both.
+    """Make sure that the portal has both properties.
 
     Raises:
-        ConfigError: The key is there, but not unique.
+        ConfigError: The key exists, but is not unique.
     """
     try:
         found = client.get(f"{_PROPERTIES}/{KEY_PROPERTY}").data
@@ -37,7 +37,7 @@ def make_ready(client: Client) -> None:
 
 
 def _offer_outcome(client: Client) -> None:
-    """Make the property in which people write how a task ended; where that is refused, they answer without."""
+    """Create the property for a task's outcome. If HubSpot refuses, people complete tasks without an outcome."""
     try:
         client.get(f"{_PROPERTIES}/{OUTCOME_PROPERTY}")
     except Refused as error:
@@ -64,7 +64,7 @@ def _create_key(client: Client) -> dict[str, Any]:
     try:
         return _create(client, wanted)
     except Refused as error:
-        if error.status != 409:  # 409: someone else has just made it
+        if error.status != 409:  # 409: created by somebody else in the meantime
             raise
         return dict(client.get(f"{_PROPERTIES}/{KEY_PROPERTY}").data)
 
@@ -72,5 +72,5 @@ def _create_key(client: Client) -> dict[str, Any]:
 def _create(client: Client, wanted: Mapping[str, Any]) -> dict[str, Any]:
     group = client.get(f"{_PROPERTIES}/hs_task_subject").data["groupName"]
     text = {"groupName": group, "type": "string", "fieldType": "text"}
-    # May be sent again without harm: a second one of the name is refused.
+    # Safe to repeat: HubSpot refuses a second property with the same name.
     return dict(client.call("POST", _PROPERTIES, json={**text, **wanted}, is_repeatable=True).data or {})

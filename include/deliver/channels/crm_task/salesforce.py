@@ -1,10 +1,9 @@
-"""Tasks in Salesforce.
+"""Write tasks to Salesforce.
 
-Each task carries its key in ``Perennial_Key__c``, a custom field of *Activity*. Where the org lets that field be an
-external id without duplicates, a task is written by upsert on it, so that an uncertain answer is cured by doing it
-again. Where it does not, a task is made only after its key was looked up, and an uncertain answer is looked up too,
-once Salesforce has had time to finish. A task that is already there is left alone, because by then its owner may have
-moved, completed or deleted it.
+Each task carries its key in ``Perennial_Key__c``, a custom field of *Activity*. If the org allows that field to be a
+unique external id, tasks are written by upsert on it, and an uncertain write is simply repeated. If not, a task is
+created only after its key was looked up. An uncertain write is then looked up too, after Salesforce has had time to
+finish it. An existing task is left unchanged, because its owner may have moved, completed or deleted it.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from include.deliver.channels.crm_task import body
 from include.http.client import Refused, Uncertain
 from include.outbox.store import Delivery
 
-# Where the org has it, what is written there when a task is completed is the alert's reason.
+# If the org has this field, its value in a completed task becomes the alert's close reason.
 OUTCOME_FIELD = "Perennial_Outcome__c"
 LISTS = f"{DATA}/composite/sobjects"
 _PRIORITIES = {"HIGH": "High", "MEDIUM": "Normal", "LOW": "Low"}
-# Refusals that another try may turn out differently.
+# Refusals that a retry may resolve.
 _PASSING = {"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT"}
 _NO_OWNER = {"INACTIVE_OWNER_OR_USER"}
 _LONGEST_SUBJECT, _LONGEST_TEXT = 255, 32_000
 
 
 class SalesforceTasks:
-    """Writes tasks onto accounts.
+    """Writes tasks on accounts.
 
     Args:
         is_unique: Whether the org keeps the key unique and finds tasks by it.
@@ -70,14 +69,14 @@ class SalesforceTasks:
         return cls(api, bool(field.get("externalId")) and bool(field.get("unique")))
 
     def address(self, delivery: Delivery) -> str:
-        """Return the id of the task's owner; "" when the person is not an active user, and the login then owns it."""
+        """Return the id of the task's owner; "" if the person is not an active user: the login then owns it."""
         body.check(delivery)
         if body.closes(delivery):
             return ""
         return str(delivery.body.get("owner_id") or "") or self._owner_id(delivery.recipient)
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
-        """Write tasks that are not there yet, and close those that are to be closed."""
+        """Write missing tasks, and complete tasks to close."""
         tasks = [delivery for delivery in deliveries if not body.closes(delivery)]
         ids = self._existing(delivery.key for delivery in tasks)
         outcomes = {
@@ -87,7 +86,7 @@ class SalesforceTasks:
         return outcomes | {delivery.key: self._close(delivery) for delivery in deliveries if body.closes(delivery)}
 
     def _close(self, delivery: Delivery) -> Outcome:
-        """Complete a task with a note; what somebody completed or deleted before is left alone."""
+        """Complete a task with a note. A task that somebody already completed or deleted is left unchanged."""
         asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted", "Description"], "Task")
         found = next(iter(self._api.by_values(asked, KEY_FIELD, [delivery.body["closes"]])), None)
         if found is None or found.get("IsDeleted"):
@@ -98,14 +97,14 @@ class SalesforceTasks:
         text = f"{delivery.body['note']}\n\n{found.get('Description') or ''}"[:_LONGEST_TEXT]
         content = {"Status": "Completed", "Description": text}
         try:
-            # The same values again do no harm, and what is closed is not touched again.
+            # Safe to repeat: the values are the same, and a closed task is not written again.
             self._api.client.call("PATCH", f"{DATA}/sobjects/Task/{task}", json=content, is_repeatable=True)
         except Refused as error:
             return Outcome("refused", str(error), external_id=task)
         return Outcome("sent", external_id=task)
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
-        """Return the tasks that an owner has received from us, deleted ones too."""
+        """Return our tasks of an owner, including deleted ones."""
         at = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         where = f"CreatedDate >= {at} AND {KEY_FIELD} != NULL"
         if address:
@@ -114,7 +113,7 @@ class SalesforceTasks:
         return {row[KEY_FIELD]: row["Id"] for row in rows}
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
-        """Delete tasks, looked up by their keys; those that their owner has completed stay."""
+        """Delete tasks, looked up by their keys. Tasks that their owner has completed stay."""
         asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted"], "Task")
         stays = body.stay_closed(deliveries)
         for row in self._api.by_values(asked, KEY_FIELD, [delivery.key for delivery in deliveries]):
@@ -134,7 +133,7 @@ class SalesforceTasks:
         return {}
 
     def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
-        """Return what has become of tasks, those in the recycle bin too."""
+        """Return the current state of tasks, including those in the recycle bin."""
         names = ["Id", KEY_FIELD, "Status", "IsClosed", "IsDeleted", "ActivityDate", "OwnerId", "LastModifiedDate"]
         if OUTCOME_FIELD in self._api.fields("Task"):
             names.append(OUTCOME_FIELD)
@@ -142,11 +141,10 @@ class SalesforceTasks:
         return {str(row[KEY_FIELD]): _task_now(row) for row in rows}
 
     def close(self) -> None:
-        """Let go of the connections."""
         self._api.client.session.close()
 
     def _existing(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return the ids of the tasks that are there, by key. This reads the store itself, no index behind it."""
+        """Return the ids of existing tasks by key, read from the CRM itself, not from a search index."""
         rows = self._api.by_values(select(["Id", KEY_FIELD], "Task"), KEY_FIELD, keys)
         return {row[KEY_FIELD]: row["Id"] for row in rows}
 
@@ -160,10 +158,10 @@ class SalesforceTasks:
         except Refused as error:
             if len(deliveries) == 1:
                 return {deliveries[0].key: Outcome("refused", str(error))}
-            # One value that cannot be read refuses the whole list: one by one shows whose it is.
+            # One unreadable value makes Salesforce refuse the whole list, so the tasks are written one by one.
             return {key: outcome for delivery in deliveries for key, outcome in self._write([delivery]).items()}
         outcomes: dict[str, Outcome] = {}
-        # Answers come in the order of what was sent, and name nothing else to match them by.
+        # Results come in the order of the request, and contain nothing else to match them by.
         for delivery, result in zip(deliveries, results, strict=False):
             outcomes |= self._judge(delivery, result)
         missing = Outcome("later" if self.is_repeatable else "uncertain", "Salesforce left it out of its answer")
@@ -182,7 +180,8 @@ class SalesforceTasks:
             return {delivery.key: _sent(delivery, str(result.get("id", "")), delivery.key in self._ownerless)}
         codes = _codes(result)
         if codes & _NO_OWNER and delivery.address:
-            # Deactivated since the last ingest: a task that is not written is seen by nobody.
+            # The owner was deactivated since the last ingest. A task without an owner is better than none: nobody sees
+            # a task that was not written.
             self._ownerless.add(delivery.key)
             return self._write([replace(delivery, address="")])
         said, is_passing = refusal(result)
@@ -200,7 +199,7 @@ class SalesforceTasks:
 
 
 def refusal(result: Mapping[str, Any]) -> tuple[str, bool]:
-    """Return what is said of a record that was not written, and whether another try may turn out differently."""
+    """Return the error text of a record that was not written, and whether a retry may succeed."""
     errors = result.get("errors") or [{}]
     said = "; ".join(f"{error.get('statusCode', '')} {error.get('message', '')}".strip() for error in errors)
     return said, bool(_codes(result) & _PASSING)
@@ -241,7 +240,7 @@ def _task(delivery: Delivery) -> dict[str, Any]:
         KEY_FIELD: delivery.key,
         "Subject": str(planned["subject"])[:_LONGEST_SUBJECT],
         "Description": body.plain(str(planned["html"]))[:_LONGEST_TEXT],
-        # A date without a zone: the day on which it is due where the account is.
+        # A date without a time zone: the due date in the account's time zone.
         "ActivityDate": str(planned.get("due_on") or planned["due_at"])[:10],
         "Status": "Not Started",
         "Priority": _PRIORITIES.get(str(planned["priority"]), "Normal"),
