@@ -39,7 +39,7 @@ class CrmFields:
         return str(delivery.body["record"])
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
-        """Write what differs from what the records hold; several deliveries of one record go one after the other."""
+        """Write the values that differ from the records'. Deliveries to one record are sent one after the other."""
         first = {delivery.address: delivery for delivery in reversed(deliveries)}
         rest = [delivery for delivery in deliveries if first[delivery.address] is not delivery]
         outcomes = self._send(list(first.values()))
