@@ -1,1 +1,1 @@
-"""What the DAGs share: assets, default arguments, retry rules, tasks, notices. The only part that knows Airflow."""
+"""Code that the DAGs share: assets, default arguments, retries, tasks, notices. Only this folder imports Airflow."""

@@ -1,4 +1,4 @@
-"""The question to a person, in Airflow: parked without a worker, answered under Required Actions."""
+"""Ask for approval in Airflow: the request waits without a worker, and people answer under Required Actions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN = 1000
 
 @task(doc_md="Lists the questions that are open, for the next task to put them; none on most days.")
 def list_open() -> list[dict[str, Any]]:
-    """Return the runs to start: one for each open question, always of the same name."""
+    """Return the runs to start: one for each open request, with a name derived from it."""
     from include.outbox import approvals
 
     return [_run(found) for found in approvals.find()]
@@ -37,7 +37,7 @@ def list_open() -> list[dict[str, Any]]:
     doc_md="Lists the question again if an answer did not count, for the next task to put it in a run of its own.",
 )
 def list_again(dag_run: Any = None) -> list[dict[str, Any]]:
-    """Return the run that puts the same question again; none where ``ask`` has failed for another reason."""
+    """Return the run that asks again after a refused answer; empty if ``ask`` failed for another reason."""
     from include.outbox import approvals
 
     found = approvals.get(_asked(dag_run))
@@ -46,23 +46,24 @@ def list_again(dag_run: Any = None) -> list[dict[str, Any]]:
 
 
 def _run(found: Any) -> dict[str, Any]:
-    """Return the run of a question; each answer that did not count is followed by another one."""
+    """Return the run of a request. Each refused answer leads to another run."""
     number = f"_{len(found.refusals) + 1}" if found.refusals else ""
     return {"trigger_run_id": f"{_NAME}{found.approval_id}{number}"}
 
 
 def _asked(dag_run: Any) -> str:
-    """Return which question a run is about: its name says so.
+    """Return the id of the request that a run is about, from the run's name.
 
-    Airflow takes an answer for a run by the run's name. If its conf said so, the run could be deleted and rebuilt
-    with another conf, and anyone who still has the first question on the screen would approve the other one.
+    Airflow matches an answer to a run by the run's name. If the conf held the id, somebody could delete the run and
+    create it again with another conf. A person who still has the first request on screen would then approve the other
+    one.
     """
     name = str(dag_run.run_id)
     return name.removeprefix(_NAME).partition("_")[0] if name.startswith(_NAME) else ""
 
 
 def put_questions(questions: Any) -> Any:
-    """Start a run of ``approve_actions`` for each open question that has none yet; nothing waits for it."""
+    """Start a run of ``approve_actions`` for each open request that has none yet. Nothing waits for these runs."""
     return TriggerDagRunOperator.partial(
         task_id="ask_for_approval",
         map_index_template="{{ task.trigger_run_id }}",
@@ -73,13 +74,13 @@ def put_questions(questions: Any) -> Any:
 
 
 class Ask(HITLOperator):
-    """Asks, for as long as the question can be answered, and records the answer where it is given.
+    """Asks until the request expires, and records the answer in the task itself.
 
-    Neither the question nor the answer passes through an XCom, which many may edit.
+    Neither the request nor the answer passes through an XCom, which many people can edit.
     """
 
     def execute(self, context: Context) -> Any:
-        """Put the question, or say what happened to it."""
+        """Ask, or return the state of a request that is no longer open."""
         from include.common import clock
         from include.outbox import approvals
 
@@ -94,10 +95,10 @@ class Ask(HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Record the answer; fail if the person who gave it may not, so that the question is put again.
+        """Record the answer. Fail if the person may not give it, so that the request is asked again.
 
         Args:
-            event: Airflow's own record of the answer, and of who was logged in.
+            event: Airflow's own record of the answer and of the logged-in user.
         """
         from include.common.errors import ConfigError
         from include.outbox import approvals
@@ -111,7 +112,7 @@ class Ask(HITLOperator):
             return f"nobody answered until {found.expires_at:%Y-%m-%d %H:%M} UTC"
         said: approvals.Answer = "approved" if answered["chosen_options"] == [APPROVE] else "rejected"
         name, number = (str(user.get(key) or "") for key in ("name", "id"))
-        # Under FAB approvers are also called by their numbers: nobody else may be by choosing a number as a name.
+        # FAB also identifies approvers by their numeric id. Nobody may pass as one by choosing a number as a user name.
         who = (number, number) if name.isdigit() else (name, number)
         try:
             state = approvals.answer(found.approval_id, said, who, "in Airflow").state
@@ -120,7 +121,7 @@ class Ask(HITLOperator):
             raise approvals.Refused(
                 f"the answer does not count, and the question is put again: {error.message}", cure=error.cure
             ) from None
-        except ConfigError as error:  # answered elsewhere in this moment, or expired
+        except ConfigError as error:  # answered elsewhere at the same time, or expired
             return error.message
         return f"{found.approval_id} is {state}"
 
@@ -129,7 +130,7 @@ def ask() -> Ask:
     """Return the task that waits for the answer, without a worker."""
     return Ask(
         task_id="ask",
-        subject="Actions above the caps of a run",  # each run writes its own, which then is in no XCom
+        subject="Actions above the caps of a run",  # each run sets its own subject, which is then in no XCom
         options=[APPROVE, REJECT],
         defaults=[REJECT],
         response_timeout=timedelta(days=14),
@@ -139,11 +140,11 @@ def ask() -> Ask:
 
 
 @task(
-    outlets=[OUTBOX],  # what is approved goes out at once
+    outlets=[OUTBOX],  # approved actions are sent at once
     doc_md="Says what became of the question.",
 )
 def record(dag_run: Any = None) -> str:
-    """Return what became of the question; the answer itself was recorded where it was given."""
+    """Return the outcome of the request. The ``ask`` task has already recorded the answer itself."""
     from include.outbox import approvals
 
     found = approvals.get(_asked(dag_run))
@@ -151,7 +152,7 @@ def record(dag_run: Any = None) -> str:
 
 
 def _assigned(approvers: Sequence[str]) -> Any:
-    """Return those who may answer as Airflow knows them: under its FAB auth manager a user's id is a number."""
+    """Return the approvers as Airflow identifies them. FAB's auth manager uses numeric user ids."""
     from airflow.configuration import conf
 
     is_fab = "fab" in conf.get("core", "auth_manager", fallback="").lower()
@@ -159,7 +160,7 @@ def _assigned(approvers: Sequence[str]) -> Any:
 
 
 def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ()) -> str:
-    """Return the question as Markdown. Airflow keeps it permanently, so it names account keys and no person."""
+    """Return the request as Markdown. Airflow keeps it permanently, so it names account keys but no persons."""
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         counts[row["rule"], row["channel"]] = counts.get((row["rule"], row["channel"]), 0) + 1
@@ -193,7 +194,7 @@ def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ())
 
 
 def _who(found: Any, approvers: Sequence[str]) -> list[str]:
-    """Return who may approve, and which answers did not count."""
+    """Return the lines that say who may approve, and which answers were refused."""
     lines = [f"May not approve: {', '.join(map(_cell, found.authors)) or 'nobody is known to have changed anything'}."]
     named = ", ".join(map(_cell, approvers)) or "nobody, until PERENNIAL\\_APPROVERS names somebody"
     unknown = "" if found.is_author_known else "It is not known who changed the configuration. "
@@ -205,6 +206,6 @@ def _who(found: Any, approvers: Sequence[str]) -> list[str]:
 
 
 def _cell(value: object) -> str:
-    """Return text that neither leaves its cell nor is taken for markup."""
+    """Return text that cannot break out of its table cell or be read as markup."""
     text = html.escape(unlinked(" ".join(str(value if value is not None else "").split())))
     return "".join(f"\\{sign}" if sign in "\\|`*_[]()#!~{}" else sign for sign in text)

@@ -1,4 +1,4 @@
-"""The assets that link the DAGs. Each event carries what its producer found out, shown on the asset's page."""
+"""The assets that link the DAGs. Each event carries its producer's result, shown on the asset's page."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _ABOUT = {
     "product": "accounts, users, usage and seats as last merged",
 }
 
-# One for each connection of the settings. An event of a source: verdict (green, red, stale) and watermark. Published by
-# every run, the red ones too.
+# One asset for each connection in the settings. Its events carry the source's verdict (green, red, stale) and
+# watermark. Every run publishes one, red runs too.
 SOURCES: dict[str, Asset] = {source.id: _asset(source.id, _ABOUT[source.kind]) for source in load().sources}
 
 KPIS = _asset("kpis", "the tables of core and marts as last built")

@@ -1,4 +1,4 @@
-"""The tasks of the two build DAGs: a plan, one task per SQL model, an end."""
+"""The tasks of the two build DAGs: a plan, one task per SQL model, and a task that closes the build."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def plan(kind: str, *, partition_key: str | None = None) -> str | None:
 
     Args:
         kind: ``forward`` for the newest day, ``rebuild`` for the day of the run's partition.
-        partition_key: That day; filled in by Airflow.
+        partition_key: That day. Airflow fills it in.
 
     Returns:
-        The build's id, or None when none is needed.
+        The build's id, or None if there is nothing to build.
     """
     from include.models import build
 
@@ -43,7 +43,7 @@ def plan(kind: str, *, partition_key: str | None = None) -> str | None:
 
 @task
 def build_model(name: str) -> Any:
-    """Build one model and check it."""
+    """Build one model and run its checks."""
     from include.models import build
     from include.orchestration.results import as_json
 
@@ -71,9 +71,10 @@ def publish_kpis(asset: Asset) -> Iterator[Metadata]:
 
 
 def build_between(planned: XComArg, closed: XComArg) -> None:
-    """Wire one task per SQL model between the plan and the end; an edge is a reference in a model's own query.
+    """Wire one task per SQL model between the plan and the closing task. An edge is a reference in a model's query.
 
-    Models of one layer and subject, the first tag of their metadata, are a group, so that the graph can be read.
+    Models of the same layer and subject (the first tag of their metadata) form a task group, which keeps the graph
+    readable.
     """
     edges = registry.edges()
     groups: dict[str, TaskGroup] = {}
@@ -94,7 +95,7 @@ def build_between(planned: XComArg, closed: XComArg) -> None:
 
 
 def _build_id() -> str:
-    """Return the id of this run's build: the same for each try, another one when a finished run is cleared."""
+    """Return the id of this run's build: the same for each retry, and a new one when a finished run is cleared."""
     from include.models import build_store
     from include.warehouse.engine import engine
 

@@ -1,4 +1,4 @@
-"""The task of the DAG that looks at connections."""
+"""The task of the DAG that checks connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow.sdk import Param, task
 
 log = logging.getLogger(__name__)
 
-# What a person can fill in when triggering a run.
+# The form of a manual run.
 PARAMS = {
     "connections": Param(
         None,
@@ -29,7 +29,7 @@ PARAMS = {
     doc_md="Looks at each connection; the table is in the log. Fails if anything in it failed.",
 )
 def check_connections(*, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Look at connections and return what was found."""
+    """Check connections and return the findings."""
     from include.common.errors import ConfigError
     from include.operations.connection_check import run
     from include.orchestration.results import as_json

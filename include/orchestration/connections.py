@@ -1,4 +1,4 @@
-"""Let ``include.common.connections`` find what is stored in Airflow: in its database or in its secrets backend."""
+"""Let ``include.common.connections`` read connections from Airflow's database or secrets backend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from include.common import connections
 
 
 def use_airflow() -> None:
-    """Ask Airflow for connections that no ``AIRFLOW_CONN_<ID>`` variable gives."""
+    """Ask Airflow for connections that no ``AIRFLOW_CONN_<ID>`` variable defines."""
     connections.set_resolver(_from_airflow)
 
 
@@ -31,13 +31,13 @@ def _from_airflow(connection_id: str) -> connections.Connection | None:
         schema=found.schema,
         extra=found.extra,
     )
-    # What a library of others writes into a task's log goes through Airflow's own masker.
+    # Third-party libraries may log the password, so Airflow's own masker must know it.
     mask_secret(made.password)
     return made
 
 
 def log_folder() -> Path | None:
-    """Return where Airflow keeps its tasks' logs on this machine."""
+    """Return the folder of Airflow's task logs on this machine."""
     from airflow.configuration import conf
 
     folder = conf.get("logging", "base_log_folder", fallback="")

@@ -1,4 +1,4 @@
-"""What every DAG has in common."""
+"""The tags, retry policy and default arguments of every DAG."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from include.common.errors import AuthError, ConfigError, ContractError, Unavail
 from include.orchestration.connections import use_airflow
 from include.orchestration.notices import notify_owner
 
-# Whatever a task calls finds the connections that are stored in Airflow.
+# From here on, the code that tasks call finds the connections stored in Airflow.
 use_airflow()
 
-# The closed list of tags: what a DAG is for, and how soon its failure must be checked.
-# The first sorts the DAGs along the chain.
+# The closed list of tags: the DAG's place in the chain, which sorts the DAGs, and how soon its failure must be checked.
 TAGS = frozenset(
     {"1-ingest", "2-build", "3-score", "4-decide", "5-deliver", "6-report", "7-operate", "tier:1", "tier:2"}
 )
 
-# A defect does not fix itself within minutes: what is not listed here fails at once and is seen at once. Workers that
-# are killed raise nothing; their tasks are always tried again.
+# Errors that are not listed here are defects. They do not fix themselves within minutes, so they fail at once and are
+# seen at once. A killed worker raises nothing; its task is always retried.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
@@ -36,7 +35,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
                 "sqlalchemy.exc.OperationalError",
                 "sqlalchemy.exc.InterfaceError",
                 "sqlalchemy.exc.TimeoutError",
-                # Rows are landed by COPY, past SQLAlchemy.
+                # Rows are landed by COPY, which bypasses SQLAlchemy.
                 "psycopg.OperationalError",
                 "psycopg.InterfaceError",
                 "builtins.OSError",

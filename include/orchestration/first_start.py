@@ -1,7 +1,7 @@
-"""Bring both databases to their newest version and set the password of the UI's user ``admin``.
+"""Migrate both databases to their newest version and set the password of the UI's user ``admin``.
 
-``python -m include.orchestration.first_start`` is the one job that runs before Airflow's components do, in the demo
-and in docker-compose.yaml alike. Safe to run at every start.
+``python -m include.orchestration.first_start`` runs before Airflow's components, both in the demo and in
+docker-compose.yaml. It is safe to run at every start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from include.common.errors import ConfigError, PerennialError
 from include.warehouse.migrate import migrate
 
 PASSWORD = "PERENNIAL_UI_PASSWORD"  # noqa: S105 - a variable's name
-AUTH_MANAGER = "AIRFLOW__CORE__AUTH_MANAGER"  # unset: Airflow's simple one, for one person on one machine
+AUTH_MANAGER = "AIRFLOW__CORE__AUTH_MANAGER"  # unset: Airflow's simple auth manager, for one person on one machine
 PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
 
 
@@ -40,12 +40,12 @@ def main() -> int:
 
 
 def set_password(path: Path, password: str) -> None:
-    """Write the password of the user ``admin`` where Airflow's simple login looks for it; those of other users stay.
+    """Write the password of the user ``admin`` to the file of Airflow's simple login. Other users' passwords stay.
 
-    A file and not a setting, because Airflow opens it for writing: a read-only secret would not do.
+    It is a file and not a setting, because Airflow opens it for writing: a read-only secret would not work.
 
     Args:
-        path: The file; readable by its owner only.
+        path: The file. Only its owner can read it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(path.read_text()) if path.exists() else {}

@@ -1,6 +1,6 @@
-"""Ask Airflow's API server how its components are: ``python -m include.orchestration.health scheduler``.
+"""Ask Airflow's API server for the health of its components: ``python -m include.orchestration.health scheduler``.
 
-Health checks of containers run this every few seconds, so it imports nothing of Airflow (which costs 3 s of CPU).
+Containers run this health check every few seconds, so it does not import Airflow, which would cost 3 s of CPU.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sys
 import urllib.request
 
-# As the health answer names them.
+# Component -> its name in the answer of the health endpoint.
 NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
 
@@ -18,10 +18,10 @@ def unhealthy(base_url: str, seconds: float = 5) -> list[str]:
     """Return the components that are not healthy.
 
     Args:
-        seconds: How long to wait for the answer.
+        seconds: The timeout of the request.
 
     Returns:
-        Names as in ``COMPONENTS``; ``api-server`` stands for it and for Airflow's database.
+        Names as in ``COMPONENTS``. ``api-server`` also stands for Airflow's database.
     """
     try:
         with urllib.request.urlopen(f"{base_url.rstrip('/')}/api/v2/monitor/health", timeout=seconds) as answer:  # noqa: S310
@@ -33,6 +33,6 @@ def unhealthy(base_url: str, seconds: float = 5) -> list[str]:
 
 
 if __name__ == "__main__":
-    # The address inside the network, which every component has; the base URL is the one that browsers use.
+    # The URL inside the network, which every component has. The base URL is for browsers.
     url = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://127.0.0.1:8080/execution/")
     sys.exit(sys.argv[1] in unhealthy(url.removesuffix("/").removesuffix("/execution")))

@@ -1,4 +1,4 @@
-"""The tasks of an ingest DAG; each calls one function of ``include.ingest.pipeline``."""
+"""The tasks of an ingest DAG. Each calls one function of ``include.ingest.pipeline``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from include.config import load
 from include.entities.catalog import Kind, of_kind
 from include.orchestration.assets import SOURCES
 
-# A part after its whole: whose that is need then not be asked for each part.
+# Entity -> the entity to extract before it, so that the link between them need not be requested for each record.
 _AFTER = {"contract_line": "opportunity"}
-# What a person can fill in when triggering a run by hand.
+# The form of a manual run.
 PARAMS = {
     "since": Param(
         None,
@@ -36,7 +36,7 @@ PARAMS = {
 def extract(
     source: str, entity: str, *, run_id: str | None = None, params: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Land what one entity's source has that is new."""
+    """Land the new records of one entity."""
     from include.ingest import pipeline
     from include.orchestration.results import as_json
 
@@ -51,7 +51,7 @@ def extract(
     doc_md="Judges the landed batches against their contracts: bad rows to quarantine, a bad batch is held.",
 )
 def validate(source: str, *, run_id: str | None = None) -> dict[str, Any]:
-    """Validate all that this source has landed, in one Great Expectations process."""
+    """Validate all landed batches of a source, in one Great Expectations process."""
     from include.ingest import pipeline
     from include.orchestration.results import as_json
 
@@ -65,7 +65,7 @@ def validate(source: str, *, run_id: str | None = None) -> dict[str, Any]:
 def extract_optional(
     source: str, entities: list[str], *, run_id: str | None = None, params: dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Land what is new of several entities, one after the other; one that fails does not keep the others waiting."""
+    """Land the new records of several entities in sequence. A failing entity does not block the others."""
     from include.ingest import pipeline
     from include.orchestration.results import as_json
 
@@ -82,7 +82,7 @@ def extract_optional(
     "load it also asks the vendor, once, what the records were before."
 )
 def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
-    """Merge what passed."""
+    """Merge the validated batches. After a first load, also backfill the vendor's history."""
     from include.ingest import pipeline
     from include.ingest.history_backfill import backfill
     from include.orchestration.results import as_json
@@ -96,7 +96,7 @@ def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
     doc_md="Publishes the source's verdict and watermark, also when something before it failed.",
 )
 def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
-    """Tell everybody who reads this source how far it is and whether to trust it."""
+    """Publish the source's verdict and watermark for all downstream DAGs."""
     from include.ingest import pipeline
     from include.orchestration.notices import notify_changes
     from include.orchestration.results import as_json
@@ -108,7 +108,7 @@ def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
 
 @task(retries=0, doc_md="Fails when the verdict is red, so that a red source is a red run. Its message names the cure.")
 def show_verdict(source: str) -> None:
-    """End the run in the colour of the verdict."""
+    """Fail if the verdict is red, so that the run is red too."""
     from include.common.errors import ContractError
     from include.gate import verdicts
     from include.orchestration.notices import notify_incidents
@@ -122,22 +122,19 @@ def show_verdict(source: str) -> None:
 
 
 def schedule_of(kind: Kind) -> str | None:
-    """Return when a kind of source is read: every quarter of an hour, or never if the settings list none."""
+    """Return the schedule of a kind of source: every 15 minutes, or none if the settings list no source of it."""
     return "*/15 * * * *" if load().of_kind(kind) else None
 
 
 def at_once(kind: Kind) -> int:
-    """Return how many tasks of a kind may run together: two for each connection, whose system must not feel us."""
+    """Return the number of parallel tasks for a kind of source: two per connection, to limit the load on vendors."""
     return 2 * max(1, len(load().of_kind(kind)))
 
 
 def ingest_all(kind: Kind) -> None:
-    """Wire the tasks of every connection of a kind inside a DAG; where there are several, each in a group of its own.
+    """Wire the tasks of every connection of a kind inside a DAG, with a task group for each if there are several.
 
-    They do not wait for each other: what one of them lacks holds up none of the others.
-
-    Args:
-        kind: The kind of source.
+    Connections do not wait for each other: a failing one does not block the others.
     """
     sources = load().of_kind(kind)
     if len(sources) == 1:
@@ -164,5 +161,5 @@ def _ingest(source: str, kind: Kind) -> None:
     published = publish.override(outlets=[asset])(source, asset)
     shown = show_verdict(source)
     chain(extracts, judged, merged, published, shown)
-    # The leaf decides the run's colour: it must not run green after an extract that failed.
+    # The leaf task decides the run's state, so it must not be green after a failed extract.
     chain([*extracts, judged, merged], shown)

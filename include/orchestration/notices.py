@@ -1,6 +1,6 @@
-"""Notify the owner of the data that a DAG fails: what, since when, and the command that runs it again.
+"""Notify the data owner of a failing DAG: what fails, since when, and the command to run it again.
 
-One notice for an outage, and one a day while it lasts: failures that follow each other within the hour are one outage.
+The owner gets one notice per outage, and one a day while it lasts. Failures less than an hour apart are one outage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ONE_OUTAGE = timedelta(hours=1)
 REMIND_AFTER = timedelta(days=1)
 _SHOWN_CHANGES = 10
 
-# The command that does a DAG's work without Airflow, and the kind of source whose owner is notified.
+# DAG -> the command that does its work without Airflow. ``KINDS`` names the kind of source whose owner is notified.
 COMMANDS = {
     "connect_check": "connect check",
     "ingest_crm": "ingest crm",
@@ -51,9 +51,10 @@ class Failure:
     """One failed task or run.
 
     Args:
-        name: Its name without the prefix, as in ``COMMANDS``.
-        task: The task's id; "" when the run itself failed.
-        reason: What went wrong, and its cure.
+        dag: The DAG's id.
+        name: The DAG's name without the prefix, as in ``COMMANDS``.
+        task: The task's id; "" if the run itself failed.
+        reason: The error and its fix.
         url: The page of its log.
     """
 
@@ -65,17 +66,17 @@ class Failure:
 
     @property
     def key(self) -> str:
-        """What makes two failures the same outage."""
+        """Failures with the same key belong to the same outage."""
         return f"{self.dag}/{self.task}"
 
 
 def notify_owner(context: Context) -> None:
-    """Airflow calls this when a task has failed permanently: once per run, not per retry."""
+    """Notify the owner of a permanent failure. Airflow calls this once per failed run, not per retry."""
     from include.deliver import notices
 
     failure = _from_context(context)
     if failure.task.rpartition(".")[2] == "show_verdict" or _is_incident(failure):
-        # One outage is one incident, however many tasks fail by it; the run's last task reports it.
+        # One outage is one incident, however many of its tasks fail. The run's last task reports it.
         return
     since = failing_since(failure.key, now())
     if since is None:
@@ -100,7 +101,7 @@ def notify_incidents() -> None:
 
 
 def notify_changes(source_id: str) -> None:
-    """Notify the owner of a source once of its changed fields. Never raises: the verdict matters more."""
+    """Notify a source's owner once of each schema change. Never raises: publishing the verdict matters more."""
     import sqlalchemy as sa
 
     from include.common.errors import PerennialError
@@ -141,7 +142,7 @@ def _notify_changes(source_id: str) -> None:
 
 
 def notify_contracts() -> None:
-    """Notify the owners of CRMs once of what makes figures about contracts wrong. Never raises: the build has ended."""
+    """Notify the owners of CRMs once of findings that distort contract figures. Never raises: the build is done."""
     import sqlalchemy as sa
 
     from include.common.errors import PerennialError
@@ -190,13 +191,13 @@ def write(failure: Failure, since: datetime) -> Message:
 
 
 def failing_since(key: str, failed_at: datetime) -> datetime | None:
-    """Note a failure.
+    """Record a failure.
 
     Args:
-        key: What fails.
+        key: The key of the failure.
 
     Returns:
-        Since when it fails, if its owner is to be notified now; None if that was done.
+        The start of the outage, if its owner must be notified now; None if they already were.
     """
     import sqlalchemy as sa
 
@@ -223,7 +224,7 @@ def failing_since(key: str, failed_at: datetime) -> datetime | None:
             )
             return seen.failing_since
     except (sa.exc.SQLAlchemyError, PerennialError) as error:
-        # It may well be the warehouse that fails: then saying it too often beats not saying it.
+        # The warehouse itself may be down. Notifying too often is then better than not at all.
         log.warning("cannot look up whether the owner of %s was notified before: %s", key, error)
         return failed_at
 
@@ -243,7 +244,7 @@ def _from_context(context: Context) -> Failure:
 
 
 def _reason(error: object) -> str:
-    """Return what went wrong, without the statements and values that an error of others may carry."""
+    """Return the error text, without statements and values that a library's error may contain."""
     from include.gate.source_failures import described
 
     if isinstance(error, Exception):
@@ -252,7 +253,7 @@ def _reason(error: object) -> str:
 
 
 def _source(failure: Failure) -> SourceSettings | None:
-    """Return the connection whose task failed: the only one of its kind, or that of the task's group."""
+    """Return the connection whose task failed: the only one of its kind, or the one of the task's group."""
     from include.config import load
 
     sources = load().of_kind(KINDS.get(failure.name, ""))

@@ -1,10 +1,10 @@
-"""What a person fills in to decide about rows in quarantine and held batches."""
+"""The form in which a person decides about quarantined rows and held batches."""
 
 from __future__ import annotations
 
 from airflow.sdk import Param
 
-# What may stay empty says so by its type: Airflow's form cannot be sent while anything else is empty.
+# Optional fields must allow null: Airflow's form cannot be submitted while a field of another type is empty.
 PARAMS = {
     "action": Param(
         "show",

@@ -1,4 +1,4 @@
-"""The tasks of the reconcile DAG, one for each connection of the settings."""
+"""The tasks of the reconcile DAG, one for each connection in the settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow.sdk import Param, task
 
 from include.config import load
 
-# What a person can fill in when triggering a run by hand.
+# The form of a manual run.
 PARAMS = {
     "source": Param(
         None,
@@ -31,7 +31,7 @@ PARAMS = {
     doc_md="Holds what is stored against all that the source holds, and fixes what differs. Killed, it resumes.",
 )
 def reconcile(source: str, *, run_id: str | None = None, params: dict[str, Any] | None = None) -> list[Any]:
-    """Reconcile one source; red when something is held or could not be compared."""
+    """Reconcile one source. Fail if an entity is held or could not be compared."""
     from include.common.errors import ContractError, Unavailable
     from include.ingest import reconcile as reconciling
     from include.orchestration.results import as_json
@@ -49,6 +49,6 @@ def reconcile(source: str, *, run_id: str | None = None, params: dict[str, Any] 
 
 
 def reconcile_all() -> None:
-    """Wire one task for each source; they do not wait for each other."""
+    """Wire one task for each source. They do not wait for each other."""
     for source in load().sources:
         reconcile.override(task_id=f"reconcile_{source.id}")(source.id)

@@ -1,4 +1,4 @@
-"""Results of the domain as XComs and asset events carry them."""
+"""Convert results to JSON for XComs and asset events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def as_json(result: Any) -> Any:
-    """Return a result (a dataclass, or plain values) as plain JSON values; times become ISO text."""
+    """Return a result (a dataclass, or plain values) as plain JSON values. Times become ISO text."""
     import orjson
 
     return orjson.loads(orjson.dumps(asdict(result) if is_dataclass(result) else result, default=str))  # type: ignore[arg-type]

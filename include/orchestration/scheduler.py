@@ -1,7 +1,8 @@
-"""Airflow's scheduler, with the libraries loaded that its tasks use: ``python -m include.orchestration.scheduler``.
+"""Run Airflow's scheduler with its tasks' libraries preloaded: ``python -m include.orchestration.scheduler``.
 
-The LocalExecutor forks a process per task, which inherits what its parent has loaded. Great Expectations alone costs a
-task three seconds of CPU to load. Perennial's own modules are left out: each task runs them as they are on disk.
+The LocalExecutor forks a process per task, which inherits the modules that its parent has loaded. Loading Great
+Expectations alone costs a task three seconds of CPU. Perennial's own modules are not preloaded: each task loads them
+from disk.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ LIBRARIES = (
 
 
 def main() -> None:
-    """Load the libraries and become the scheduler."""
+    """Load the libraries and run the scheduler."""
     for name in LIBRARIES:
         importlib.import_module(name)
     from airflow.__main__ import main as airflow

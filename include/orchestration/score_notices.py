@@ -1,4 +1,4 @@
-"""Judges the health score and reports the floors that it misses to the person who answers for it."""
+"""Back-test the health score, and report missed floors to the head of customer success."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.scores.health import record
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """The numbers of one back-test."""
+    """The figures of one back-test."""
 
     n_losses: int
     n_left_out: int
@@ -22,7 +22,7 @@ class BacktestResult:
 
 
 def judge() -> BacktestResult:
-    """Judge the score for the month that is over, and notify the head where it misses a floor."""
+    """Back-test the score for last month, and notify the head of customer success, or the queue, of missed floors."""
     found = record.run(clock.now().date().replace(day=1) - timedelta(days=1))
     if found.warnings:
         people = config.load().people

@@ -1,7 +1,7 @@
-"""Set the password of the user ``admin`` of Airflow's UI, where FAB keeps the users: in Airflow's database.
+"""Set the password of the UI's user ``admin`` where FAB keeps the users: in Airflow's database.
 
-``first_start`` runs it in a process of its own. The password comes by the environment: a command line can be read by
-everybody on the machine.
+``first_start`` runs it in a separate process. The password comes from the environment, because everybody on the machine
+can read a command line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NAME, ROLE = "admin", "Admin"
 
 
 def main() -> int:
-    """Make the user, or change the password if it is another one, and return the exit status."""
+    """Create the user, or change the password if it differs. Return the exit status."""
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
     from airflow.providers_manager import ProvidersManager
     from werkzeug.security import check_password_hash
