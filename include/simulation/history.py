@@ -1,8 +1,8 @@
-"""The tables that signals and playbooks read, for every day of a stretch that is over.
+"""Rebuild the tables that signals and playbooks read, for every day of a past period.
 
-The queries of ``sql/actions/`` are the same that make today's tables; they are given another newest day, and what
-happened after it counts nowhere. What they read are the tables as they are: figures by day, and facts with the time
-at which they happened. What is not dated there (an account's name, an exclusion) is as it is now.
+The queries of ``sql/actions/`` also make today's tables. Here they get another newest day, and ignore everything that
+happened after it. They read the current tables: figures by day, and facts with their time. Undated values, such as an
+account's name or an exclusion, are today's.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from include.warehouse.engine import engine
 
 @dataclass(frozen=True)
 class History:
-    """Days of the past.
+    """A period of past days.
 
     Args:
-        connection: Sees the tables of these days, and may change nothing but them.
+        connection: Sees the tables of these days, and may change only them.
     """
 
     connection: sa.Connection
@@ -36,17 +36,16 @@ class History:
 
     @property
     def days(self) -> list[date]:
-        """All days, in order."""
         return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
 
     def table(self, about: str) -> Table:
-        """Return the table of a kind of thing, with a row for each of these days."""
+        """Return the table of a kind of subject, with a row for each of these days."""
         return replace(table(about), name=f"pg_temp.past_{about}")
 
 
 @contextmanager
 def replayed(first: date, last: date, abouts: Collection[str]) -> Iterator[History]:
-    """Make the tables of some days, for as long as the block lasts.
+    """Create the tables of a period for the duration of the block.
 
     Raises:
         ConfigError: The days are not built.
@@ -55,7 +54,7 @@ def replayed(first: date, last: date, abouts: Collection[str]) -> Iterator[Histo
         _check(connection, first, last)
         history = History(connection, first, last)
         connection.exec_driver_sql("set local work_mem = '128MB'; set local jit = off")
-        # The same query runs for each day; a plan kept for all of them knows not which months it needs.
+        # The same query runs for each day. A generic plan would not know which months each day needs.
         connection.exec_driver_sql("set local plan_cache_mode = force_custom_plan")
         for about in sorted({*abouts, *(["account"] if "contact" in abouts else [])}):
             _make(history, about, {**settings_tables.parameters(), "known_at": clock.now(), "accounts": None})
@@ -79,7 +78,7 @@ def _make(history: History, about: str, fixed: Mapping[str, object]) -> None:
     history.connection.exec_driver_sql(f"create temp table past_{about} ({columns}) on commit drop")
     query = registry.get(source.name).query
     if about == "contact":
-        # Its accounts are those of the day, not today's.
+        # Use the accounts of that day, not today's.
         query = query.replace(table("account").name, "(select * from past_account where as_of_day = :newest) as there")
     names = ", ".join(here.types)
     for day in history.days:
@@ -89,7 +88,7 @@ def _make(history: History, about: str, fixed: Mapping[str, object]) -> None:
             {**fixed, "newest": day, "start": day, "end": day + timedelta(days=1), "daily_days": 0},
         )
     if about == "renewal":
-        # A term that had not started was not there to be renewed.
+        # A term that had not started yet could not be renewed.
         history.connection.exec_driver_sql("delete from past_renewal where term_start > as_of_day")
     history.connection.exec_driver_sql(f"create index on past_{about} (as_of_day, {here.key})")
     history.connection.exec_driver_sql(f"analyze past_{about}")

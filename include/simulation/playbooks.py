@@ -1,4 +1,4 @@
-"""What a playbook would have done on days that are over, against writing to everyone at 90 days."""
+"""Replay a playbook on past days, and compare it with the plain rule: contact everyone 90 days before the decision."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from include.simulation.signals import Past
 
 @dataclass(frozen=True)
 class Touch:
-    """Somebody for whom something would have started.
+    """One start of a playbook, or of the plain rule, for an account.
 
     Args:
-        owner: Name of its CSM on that day.
+        owner: The name of its CSM on that day.
         arm: ``acted``, or ``held_out``.
     """
 
@@ -35,7 +35,7 @@ class Touch:
 
 @dataclass
 class Score(Precision):
-    """How well a playbook touched those who left, and how much work it made.
+    """The precision and recall of a playbook's touches, and the work that they caused.
 
     Args:
         per_week: CSM and Monday of the week -> touches.
@@ -45,17 +45,17 @@ class Score(Precision):
 
     @property
     def busiest_week(self) -> int:
-        """The most touches that one CSM had in a week."""
+        """The most touches of one CSM in a week."""
         return max(self.per_week.values(), default=0)
 
 
 def replay(history: History, rule: Rule[Playbook], episodes: Sequence[Past]) -> list[Touch]:
-    """Return for whom a playbook would have started, and when.
+    """Return the touches of a playbook, in order of their days.
 
     Args:
-        history: The days, with the table that the playbook is about.
+        history: The days, with the table of the playbook's subjects.
         rule: The playbook, whatever its status.
-        episodes: What the signals that it rests on would have done.
+        episodes: The replayed episodes of the signals that it depends on.
     """
     placed = replace(rule, table=history.table(rule.about))
     playbook, touches = rule.file, []
@@ -110,7 +110,7 @@ def _is_over(playbook: Playbook, hit: Hit | None, day: date, since: date, is_sig
 
 
 def score(name: str, touches: Sequence[Touch], settled: Sequence[Renewal], horizon: int = HORIZON_DAYS) -> Score:
-    """Compare touches with the outcome of the renewals that followed, as `precision.measure` does."""
+    """Compare touches with the outcomes of the renewals that followed, by `precision.measure`."""
     by_account: dict[str, list[date]] = {}
     for touch in touches:
         by_account.setdefault(touch.account_key, []).append(touch.on)
@@ -120,7 +120,7 @@ def score(name: str, touches: Sequence[Touch], settled: Sequence[Renewal], horiz
 
 
 def plain_rule(settled: Sequence[Renewal], owners: Mapping[str, str], first: date) -> list[Touch]:
-    """Return whom the plain rule touches: everyone, 90 days before the decision."""
+    """Return the touches of the plain rule: everyone, 90 days before the decision."""
     return [
         Touch(on, one.account_key, "", owners.get(one.account_key, "nobody"), "90 days", one.arr)
         for one in settled

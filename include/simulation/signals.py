@@ -1,4 +1,4 @@
-"""What signals would have done on past days: opened, become worse, closed, and how many alerts a person had."""
+"""Replay signals on past days: when they would have opened, become worse and closed, and the alerts per person."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from include.simulation.history import History
 
 @dataclass
 class Past:
-    """An episode that a signal would have had.
+    """A replayed episode.
 
     Args:
         kind: risk, opportunity or data.
-        owner_key: Its CSM when it opened.
-        arr: What it paid when it opened.
-        is_silent: It held on the first day already, so nobody would have been notified.
+        owner_key: The CSM when it opened.
+        arr: The account's ARR when it opened.
+        is_silent: Whether it opened on the first day and the signal is silent then: nobody would have been notified.
         worse_on: The day on which it became worse.
         closed_on: The day on which it closed; None while it is open.
     """
@@ -41,11 +41,11 @@ class Past:
 
 @dataclass
 class Replay:
-    """All of them.
+    """All replayed episodes of a period.
 
     Args:
         episodes: In the order in which they opened.
-        accounts: CSM -> accounts, on the last day.
+        accounts: CSM -> number of accounts on the last day.
     """
 
     first: date
@@ -55,11 +55,11 @@ class Replay:
 
     @property
     def notified(self) -> list[Past]:
-        """Those of which somebody would have been notified."""
+        """The episodes of which somebody would have been notified."""
         return [past for past in self.episodes if not past.is_silent]
 
     def new_by_person_and_day(self) -> Counter[tuple[str, date]]:
-        """Return how many alerts a person would have had on a day, before any budget."""
+        """Return the number of alerts per person and day, before any budget."""
         found: Counter[tuple[str, date]] = Counter()
         for past in self.notified:
             found[past.owner_key, past.opened_on] += 1
@@ -72,8 +72,8 @@ def replay(history: History, signals: Mapping[str, Rule[Signal]]) -> Replay:
     """Replay signals day by day.
 
     Args:
-        history: The days, with the tables that the signals are about.
-        signals: Which ones; retired ones open nothing.
+        history: The days, with the tables of the signals' subjects.
+        signals: The signals to replay. Retired ones open nothing.
     """
     result = Replay(history.first, history.last)
     placed = {
