@@ -1,4 +1,4 @@
-"""``python -m include.cli``."""
+"""Run ``python -m include.cli``."""
 
 import sys
 

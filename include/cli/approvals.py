@@ -1,4 +1,4 @@
-"""``approvals`` and ``undo``."""
+"""The commands ``approvals`` and ``undo``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def show(approval_id: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def approve(approval_id: str, note: Note = "") -> None:
-    """Approve the actions; each still passes the gate. Authors of the change may not approve."""
+    """Approve the actions. Each still has to pass the gate. Authors of the change may not approve."""
     _answer(approval_id, "approved", note)
 
 
@@ -60,7 +60,7 @@ def reject(approval_id: str, note: Note = "") -> None:
 
 @app.command("leave-out")
 def leave_out(approval_id: str, account: str, note: Note = "") -> None:
-    """Reject the actions of one account; the others stay open."""
+    """Reject the actions of one account. The others stay open."""
     n = approvals.leave_out(approval_id, account, user.user(), note)
     typer.echo(f"{account} is left out of {approval_id}: {n} actions will not happen")
 
@@ -70,7 +70,7 @@ def undo(
     reason: Annotated[str, typer.Option("--reason", help="Reason; stored with each message and task.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Undo the planned and sent actions of a run, where the outside system allows it, and list the others."""
+    """Undo the planned and sent actions of a run where possible, and list the others."""
     from include.deliver import deliver
     from include.deliver import undo as undoing
 

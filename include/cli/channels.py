@@ -51,7 +51,7 @@ def channels() -> list[dict[str, Any]]:
 
 
 def deliveries(channel: str, state: str, limit: int) -> list[dict[str, Any]]:
-    """Return the newest rows of a channel's outbox.
+    """Return a channel's newest outbox rows.
 
     Raises:
         ConfigError: There is no such channel.

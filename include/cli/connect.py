@@ -1,4 +1,4 @@
-"""``python -m include.cli connect``."""
+"""The commands ``connect check`` and ``connect propose``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check(
     samples: Annotated[bool, typer.Option("--samples", help="Show some rows, with personal data masked.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
-    """Check each connection and list what to fix. Reads a sample, changes and sends nothing."""
+    """Check each connection and list what to fix. Reads a sample, and changes and sends nothing."""
     from include.operations.connection_check import run
     from include.operations.connection_check.finding import COLUMNS
 

@@ -1,4 +1,4 @@
-"""``contracts``: the rules that data is validated with."""
+"""The command ``contracts``: the rules that validate data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS = ("id", "severity", "scope", "owner", "why", "cure")
 
 @app.callback()
 def contracts(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the rules that batches are validated with."""
+    """List the rules that validate batches."""
     if context.invoked_subcommand:
         return
     from include.contracts.catalogue import rules

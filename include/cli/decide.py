@@ -1,4 +1,4 @@
-"""``decide`` and ``decide explain``."""
+"""The commands ``decide`` and ``decide explain``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.cli import output as console
 from include.common import clock, formatting, user
 from include.common.errors import ConfigError
 
-if TYPE_CHECKING:  # it costs time to import, and other commands do without
+if TYPE_CHECKING:  # slow to import, and other commands do not need it
     from include.decide.decide import Decision
     from include.decide.explain.read import Explanation
 

@@ -1,4 +1,4 @@
-"""``score forecast`` and its lists."""
+"""The command ``score forecast`` and its lists."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def accuracy(group: Group = "", as_json: AsJson = False) -> None:
 
 
 def _emit(rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str, as_json: bool) -> None:
-    """Write rows; amounts are formatted unless it is JSON."""
+    """Write rows. Amounts are formatted, except in JSON."""
     shown = [{name: _money(v) if isinstance(v, Decimal) else v for name, v in row.items()} for row in rows]
     output.emit(rows if as_json else shown, columns, title=title, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""``identity``: ids without an account, and answers to them."""
+"""The command ``identity``: ids without an account, and answers about them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def review_open(
     limit: Annotated[int, typer.Option("--limit", help="How many at most.", min=1)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List ids without an account, with suggestions. No suggestion is used without an answer."""
+    """List ids without an account, with suggestions. A suggestion is never used without an answer."""
     from include.identity import review, suggest
 
     found = review.open_ids(source, limit)
@@ -71,7 +71,7 @@ def unmatch_id(
     account: Annotated[str, typer.Option("--account", help="The account; without it: no customer at all.")] = "",
     by: By = "",
 ) -> None:
-    """Record that an id does not belong to an account, or to no customer at all."""
+    """Record that an id does not belong to an account, or belongs to no customer."""
     from include.identity import answers
 
     answers.unmatch(source, source_id, account, reason=reason, by=by or user.user())
@@ -80,7 +80,7 @@ def unmatch_id(
 
 @app.command("withdraw")
 def withdraw_answer(source: Source, source_id: Id) -> None:
-    """Withdraw the answers to an id that were given on the command line."""
+    """Withdraw the answers about an id that were given on the command line."""
     from include.identity import answers
 
     number = answers.withdraw(source, source_id)

@@ -1,4 +1,4 @@
-"""``incidents``: data incidents, notifications and silences."""
+"""The command ``incidents``: data incidents, notifications and silences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def listing(
 
 @app.command("notify")
 def notify(as_json: AsJson = False) -> None:
-    """Scan for incidents and notify owners of those that began, got worse or ended since the last scan."""
+    """Scan for incidents, and notify owners of those that began, got worse or ended since the last scan."""
     from include.operations.incidents import notify as incidents
 
     found = incidents.run()

@@ -1,8 +1,8 @@
 """The command line: every step of Perennial without Airflow.
 
-Each command calls the function that the DAGs call and prints what it returns. Exit statuses are those of
-``include.common.errors``: 0 done, 2 configuration or usage, 3 refused by the other side, 4 data held, 5 unavailable,
-6 quota used up, 7 warehouse, 1 anything else.
+Each command calls the function that the DAGs call, and prints its result. Exit statuses are those of
+``include.common.errors``: 0 done, 2 configuration or usage, 3 refused by the other side, 4 data held, 5 unavailable, 6
+quota used up, 7 warehouse, 1 anything else.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def deliver_due(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is due.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send planned messages that are due, and resolve uncertain ones."""
+    """Send due messages and tasks, and settle uncertain ones."""
     from include.cli import channels as commands
     from include.deliver.deliver import deliver
 
@@ -154,7 +154,7 @@ def channel_show(
 
 @channel_app.command("release")
 def channel_release(channel: str, reason: ChannelReason = "") -> None:
-    """Release a channel from its hold. Confirms that its planned messages were not sent from elsewhere."""
+    """Release a channel from its hold. This confirms that its planned messages have not been sent by another store."""
     from include.deliver import holds
 
     holds.release(channel, reason, user.user())
@@ -227,7 +227,7 @@ def batch_accept(batch_id: int, reason: Reason = "") -> None:
 
 @batch_app.command("drop")
 def batch_drop(batch_id: int, reason: Reason = "") -> None:
-    """Drop a held batch and the later ones of its entity; the next run extracts them again."""
+    """Drop a held batch and the later ones of its entity. The next run extracts them again."""
     from include.ingest import pipeline
 
     dropped = pipeline.drop(batch_id, reason=reason)
@@ -237,7 +237,7 @@ def batch_drop(batch_id: int, reason: Reason = "") -> None:
 
 @server_app.command("start")
 def server_start() -> None:
-    """Start the embedded PostgreSQL; create and migrate it if needed."""
+    """Start the embedded PostgreSQL. Create and migrate it if needed."""
     from sqlalchemy.engine import make_url
 
     from include.cli.output import Waiting
@@ -251,7 +251,7 @@ def server_start() -> None:
 
 @server_app.command("stop")
 def server_stop() -> None:
-    """Stop the embedded PostgreSQL; its data stays."""
+    """Stop the embedded PostgreSQL. Its data stays."""
     from include.cli.output import Waiting
     from include.warehouse.embedded import server
 
@@ -286,25 +286,25 @@ def config_show(as_json: AsJson = False) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status. Errors are one line, never a traceback."""
+    """Run one command and return its exit status. An error is one line, never a traceback."""
     debug = os.environ.get("PERENNIAL_DEBUG") == "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("include").setLevel(logging.DEBUG if debug else logging.INFO)
-    if not debug:  # what it finds is reported by ingest, in words
+    if not debug:  # ingest reports its findings in plain words
         logging.getLogger("include.contracts").setLevel(logging.WARNING)
     try:
         status = typer.main.get_command(app).main(arguments, prog_name="python -m include.cli", standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except typer.TyperException as error:
-        # Without a command Typer raises the help itself as an error.
+        # Without a command, Typer raises the help text as an error.
         is_help = type(error).__name__ == "NoArgsIsHelpError"
         typer.echo(error.format_message() if is_help else f"error: {error.format_message()}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
-        # Anyone who read our output has closed it (`| head`); without this Python complains again while it ends.
+        # The reader of the output has closed it (`| head`). Without this, Python would print an error on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:

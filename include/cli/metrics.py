@@ -1,4 +1,4 @@
-"""``metrics``: the registry, explained values, restatements and overrides."""
+"""The command ``metrics``: the registry, explained values, restatements and overrides."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def metrics_show(
     from include.metrics.explain import explain, groups
 
     day = clock.day(as_of, "--as-of") if as_of else None
-    # Of a grain without a group all are shown side by side, where there are any.
+    # For a grain without a group, show all groups side by side, if there are any.
     side_by_side = groups(metric_id, period=period, as_of=day, grain=grain) if grain != "all" and not key else []
     if side_by_side:
         title = f"by {grain}, {period} to {side_by_side[0]['as_of']}; --key names one of them"
@@ -75,7 +75,7 @@ def metrics_write() -> None:
     from include.config import files
     from include.metrics import dictionary
 
-    if files.overlay() is None:  # the page describes what is shipped
+    if files.overlay() is None:  # the page describes the shipped metrics
         typer.echo(f"wrote {files.shown(dictionary.write())}")
 
 
@@ -124,7 +124,7 @@ def metrics_override(
 
 @app.command("overrides")
 def metrics_overrides(as_json: AsJson = False) -> None:
-    """List all overrides, expired and withdrawn ones included."""
+    """List all overrides, including expired and withdrawn ones."""
     from include.metrics import restatement_report
 
     output.emit(restatement_report.overridden(), restatement_report.OVERRIDDEN, as_json=as_json)
@@ -142,7 +142,7 @@ def metrics_withdraw(
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return the registry, one metric a row."""
+    """Return the registry, one metric per row."""
     from include.models import metrics
 
     return [
@@ -170,7 +170,7 @@ def listing() -> list[dict[str, Any]]:
 
 
 def facts_of(found: Explained) -> dict[str, str]:
-    """Return what is said about a value, line by line."""
+    """Return the facts about a value, label -> text."""
     entry = found.metric.entry
     facts = {"metric": f"{found.metric.id}, version {entry.version}, {entry.level}", "formula": entry.formula}
     if found.values:
@@ -222,7 +222,7 @@ def as_dict(found: Explained) -> dict[str, Any]:
 
 
 def _history(found: Explained) -> dict[str, str]:
-    """Return how the value came to be what it is: first reported, restated, corrected by hand."""
+    """Return the history of a value: first reported, restated, overridden."""
     unit, said = found.metric.entry.unit, {}
     if found.override:
         said["counts as"] = f"{shown(found.override.value, unit)}, {found.override}"

@@ -1,4 +1,4 @@
-"""Output: rich tables on a terminal, plain columns in a pipe, or JSON."""
+"""Write output: rich tables on a terminal, plain columns in a pipe, or JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import orjson
 
 from include.common.text import one_line
 
-# A wait that takes longer is reported, and again each time it has taken twice as long.
+# A longer wait is reported, at intervals that double up to the longest one.
 SILENT_SECONDS = 15.0
 LONGEST_SILENCE = 60.0
 
@@ -30,7 +30,7 @@ class Waiting:
         self._next: dict[str, float] = {}
 
     def __call__(self, what: str, seconds: float, log: Path) -> None:
-        """Take note of how long something has been waited for by now."""
+        """Record how long a wait has lasted, and print it if it is due."""
         if seconds < SILENT_SECONDS:
             self._next[what] = SILENT_SECONDS
         elif seconds >= self._next.get(what, SILENT_SECONDS):
@@ -42,9 +42,9 @@ def emit(rows: Sequence[dict[str, Any]], columns: Iterable[str], *, title: str =
     """Write rows to standard output.
 
     Args:
-        rows: What to show; keys that are not in ``columns`` appear only in JSON.
+        rows: The rows. Keys that are not in ``columns`` appear only in JSON.
         columns: The columns of the table, in order.
-        title: A line above the table; left out of JSON and where there is nothing to show.
+        title: A line above the table, left out of JSON.
         as_json: Write one JSON array instead.
     """
     if as_json:
@@ -59,12 +59,12 @@ def emit(rows: Sequence[dict[str, Any]], columns: Iterable[str], *, title: str =
 
 
 def to_json(value: Any) -> str:
-    """Return a value as indented JSON with a line end; what JSON does not know becomes text."""
+    """Return a value as indented JSON with a line end. Values that JSON does not support become text."""
     return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that names people: nobody but its owner may read it."""
+    """Write a file with personal data, readable only by its owner."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

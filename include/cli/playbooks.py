@@ -1,4 +1,4 @@
-"""``playbook``."""
+"""The command ``playbook``."""
 
 from __future__ import annotations
 

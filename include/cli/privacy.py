@@ -1,4 +1,4 @@
-"""``erase`` and ``housekeeping``."""
+"""The commands ``erase`` and ``housekeeping``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``quarantine``: rows that broke a rule, and decisions about them."""
+"""The command ``quarantine``: rows that broke a rule, and decisions about them."""
 
 from __future__ import annotations
 

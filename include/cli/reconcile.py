@@ -1,4 +1,4 @@
-"""``reconcile``."""
+"""The command ``reconcile``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def reconcile(
     entity: Annotated[list[str] | None, typer.Option("--entity", help="Only this one; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
-    """Compare the stored records with those at the sources, and fix differences."""
+    """Compare the stored records with those of the sources, and fix differences."""
     from include.ingest import reconcile as reconciling
 
     ids = reconciling.meant(source, entity or ())

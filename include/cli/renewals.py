@@ -1,4 +1,4 @@
-"""``python -m include.cli renewals``: the brief of a renewal; what the records leave open, and answering it."""
+"""The command ``renewals``: the brief of a renewal, uncertain continuations of terms, and answers about them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def show_brief(
     html: Annotated[Path | None, typer.Option("--html", help="Write a page to this file instead.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show all that there is to know before talking about a renewal; it names people."""
+    """Show the brief of a renewal: everything to know before the renewal call. It names people."""
     from include.reports import brief
 
     found = brief.read(account, renewal)
@@ -101,7 +101,7 @@ def unlink_deal(
     deal: Annotated[str, typer.Option("--deal", help="The deal; without it: no deal at all.")] = "",
     by: By = "",
 ) -> None:
-    """Record that a deal, or no deal at all, continues a term."""
+    """Record that a deal does not continue a term, or that no deal does."""
     from include.continuation import answers
 
     answers.unlink(term, deal, reason=reason, by=by or user.user())

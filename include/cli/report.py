@@ -1,4 +1,4 @@
-"""``python -m include.cli report``: charts of the pages; reports made, listed and shown."""
+"""The command ``report``: draw charts, and make, list and show reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EDITIONS = ("report_id", "report", "audience", "period", "edition", "made_at", 
 
 @app.command("charts")
 def draw_charts() -> None:
-    """Draw the charts of the pages whose figures have changed."""
+    """Draw the pages' charts whose figures have changed."""
     from include.charts import draw
 
     number = draw.draw()
@@ -30,7 +30,7 @@ def make(
     period: Annotated[str, typer.Option("--period", help="Such as 2026-11 or 2026-W48; the last by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make the reports that are due and plan their mails; what has not changed is not made again."""
+    """Make the reports that are due and plan their mails. Unchanged reports are not made again."""
     from include.reports import publish
 
     output.emit([vars(one) for one in publish.publish(name, period)], _MADE, as_json=as_json)
@@ -38,7 +38,7 @@ def make(
 
 @app.command("list")
 def list_reports(as_json: AsJson = False) -> None:
-    """List the archive, the newest edition first."""
+    """List the archive, newest edition first."""
     from include.reports import archive
     from include.warehouse.engine import engine
 

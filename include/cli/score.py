@@ -1,4 +1,4 @@
-"""``score``: health, customer value and tiers."""
+"""The command ``score``: health, customer value and tiers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def list_changes(
     keep: Annotated[bool, typer.Option("--keep", help="First keep the week and the month that are over.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List why scores changed in the newest week or month: of accounts that moved 3 points or changed band."""
+    """List why scores changed in the newest week or month, for accounts that moved 3 points or changed band."""
     from include.scores.health import changes, judgements
     from include.warehouse.engine import engine
 
@@ -91,7 +91,7 @@ def give_pulse(
     why: Annotated[str, typer.Option("--why", help="The reason; kept with it.")],
     by: By = "",
 ) -> None:
-    """Record the CSM's pulse for an account; it counts in the score for 90 days."""
+    """Record the CSM's pulse for an account. It counts in the score for 90 days."""
     from include.scores.health import judgements
 
     judgements.pulse(account, score, why=why, by=by or user.user(), day=judgements.today())
@@ -107,7 +107,7 @@ def override_score(
     days: Annotated[int, typer.Option("--days", help="For how many days, 60 at most.", min=1, max=60)] = 30,
     by: By = "",
 ) -> None:
-    """Override the shown score or band for some days; forecasts and backtests keep the computed one."""
+    """Override the shown score or band for some days. Forecasts and backtests keep the computed one."""
     from include.scores.health import judgements
 
     today = judgements.today()
@@ -134,7 +134,7 @@ def lift_override(account: Account) -> None:
 
 @app.command("overrides")
 def list_overrides(as_json: AsJson = False) -> None:
-    """List all overrides, and of settled renewals who was right: the person or the score."""
+    """List all overrides, and who was right about settled renewals: the person or the score."""
     from include.scores.health import overrides
     from include.warehouse.engine import engine
 
@@ -176,7 +176,7 @@ def judge_score(
 
 @app.command("alerts")
 def judge_alerts(as_json: AsJson = False) -> None:
-    """Judge each signal and playbook by the renewals that followed what it really opened."""
+    """Measure each signal and playbook against the renewals that followed its episodes."""
     from include.scores import precision
     from include.warehouse.engine import engine
 
@@ -209,7 +209,7 @@ def learn_weights(
     ),
     profile: Annotated[str, typer.Option("--profile", help="Which profile; the one for all others by default.")] = "",
 ) -> None:
-    """Propose weights learned from renewals with an outcome, as a file. Needs 30 losses."""
+    """Propose weights learned from settled renewals, as a file. Needs 30 losses."""
     from include.scores.health import proposal
 
     today = clock.now().date()
@@ -281,7 +281,7 @@ def show_completeness(
     limit: Annotated[int, typer.Option("--limit", help="How many of the least complete accounts.", min=0)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show how complete the data of scores is, and what is missing most."""
+    """Show how complete the scores' data is, and which figures are missing most."""
     from include.scores import completeness
 
     found = completeness.read()

@@ -1,4 +1,4 @@
-"""``signals``."""
+"""The command ``signals``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from include.decide.rules.load import Rule
 from include.decide.signals.load import load
 from include.decide.signals.schema import Signal
 
-# Signals that users know and that nothing connected can give yet: listed, so that nobody looks for them in vain.
+# Well-known signals that no connected source can provide yet. They are listed so that nobody searches for them.
 AWAITED = {
     "email_bounced": ("Mail to a key contact bounces", "contact", "email_bounce"),
 }
@@ -65,7 +65,7 @@ def simulate(
 
 
 def _with_availability() -> list[tuple[Rule[Signal], str]]:
-    """Return the signals, each with missing data; unknown without a warehouse."""
+    """Return the signals, each with its missing data; "unknown" without a warehouse."""
     from include.decide.signals.scan import unavailable
 
     signals = load()
@@ -77,7 +77,7 @@ def _with_availability() -> list[tuple[Rule[Signal], str]]:
 
 
 def _ladder() -> dict[str, object]:
-    """Return the one signal that is not a file: it follows dates, and what a CRM must have to be a CRM."""
+    """Return the only signal that has no file: it depends on dates, and on data that every CRM has."""
     days = ", ".join(str(days) for days in config.load().renewals.ladder_days)
     return {
         **LADDER.model_dump(include={"name", "version", "status", "title", "why"}),

@@ -1,4 +1,4 @@
-"""``playbook simulate`` and ``signals simulate``: a table and an optional page with charts."""
+"""The commands ``playbook simulate`` and ``signals simulate``: a table and an optional page with charts."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _GROUPS = {"risk": "risks", "opportunity": "opportunities", "data": "missing dat
 
 
 def day(text: str, name: str) -> date:
-    """Return a day as it was given.
+    """Parse a day.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is not a date.
     """
     try:
         return date.fromisoformat(text)
@@ -45,7 +45,7 @@ def day(text: str, name: str) -> date:
 
 
 def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_json: bool) -> None:
-    """Replay one playbook, show what it would have done, and compare it with the plain rule."""
+    """Replay one playbook, show its touches, and compare it with the plain rule."""
     known = load_playbooks()
     if name not in known:
         raise ConfigError(f"unknown playbook {name}", cure=f"known: {', '.join(known)}")
@@ -76,7 +76,7 @@ def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_
 
 
 def simulate_signals(names: Sequence[str], first: date, last: date, html: Path | None, as_json: bool) -> None:
-    """Replay signals, and show what each would have opened and how many alerts a person would have had."""
+    """Replay signals, and show what each would have opened and the alerts per person."""
     known = load_signals()
     for name in names:
         if name not in known:
@@ -108,7 +108,7 @@ def simulate_signals(names: Sequence[str], first: date, last: date, html: Path |
 
 
 def _settled(history: History) -> list[Renewal]:
-    """Return the decisions that were settled, late enough that the plain rule could have foreseen them."""
+    """Return the settled decisions, except those too early in the period for the plain rule to foresee."""
     since = history.first + timedelta(days=precision.PLAIN_RULE_DAYS)
     return precision.decisions(history.connection, since, history.last)
 
