@@ -1,25 +1,25 @@
 """# Build the tables of core and marts
 
-**What it does.** Takes each source's last good state and builds every SQL model for the newest day and for the accounts
-and days that a merge has touched. Its graph is the lineage: one task per model, an edge where one model reads another.
+**What it does.** Builds every SQL model from each source's last good state, for the newest day and for the accounts and
+days that a merge has changed. Its graph is the lineage: one task per model, and an edge where one model reads another.
 
 **Inputs and outputs.** Reads `raw`. Writes `staging`, `core` and `marts`, and `meta.build`, and publishes the asset
 **kpis**.
 
 **When it fails.**
 
-- `plan` is red: the warehouse or a setting is wrong; its log names file and line.
-- a model is red: its query or a `fail` check of its `checks.sql` failed. Its log names the model, the check and
-  the keys of the first five rows. Its table keeps its former content, and nothing is decided on a half-built day.
-- all models are skipped: nothing has changed since the last build. That is the normal case.
+- `plan` is red: the warehouse or a setting is wrong. Its log names file and line.
+- a model is red: its query or a `fail` check of its `checks.sql` failed. Its log names the model, the check and the
+  keys of the first five rows. Its table keeps its previous content, and no decisions are made from a half-built day.
+- all models are skipped: nothing has changed since the last build. This is the normal case.
 
 **Re-running and backfill.** Clear the red model with its downstream tasks. To rebuild past days, backfill
 `rebuild_kpis`. Without Airflow: `python -m include.cli build`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
-**Triage notes.** Tier 1: nothing is decided while it is red. It runs when any source has moved, and once an hour in any
-case, so that a lost event costs an hour at most.
+**Triage notes.** Tier 1: no decisions are made while it is red. It runs after every update of a source and once an
+hour, so a lost event delays a build by an hour at most.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     ),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,  # the next run takes what came meanwhile
+    max_active_runs=1,  # the next run builds what arrived in the meantime
     max_active_tasks=3,
     dagrun_timeout=timedelta(hours=4),
     default_args=DEFAULT_ARGS,

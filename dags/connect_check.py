@@ -1,22 +1,23 @@
 """# Check the connections: what works, and what exactly to fix
 
-**What it does.** Looks at each connection that the settings name, from the host to the first rows: reachability, TLS,
-credentials, missing scopes by name, limits left, the clock, entities with their counts, how much of the mapping is
-filled. It reads little (a page of each entity), changes nothing and sends nothing.
+**What it does.** Checks each connection that the settings name, from the host to the first rows: reachability, TLS,
+credentials, missing scopes by name, remaining quota, clock difference, entities with their counts, and the share of
+mapped fields that are filled. It reads one page of each entity, changes nothing and sends nothing.
 
-**Inputs and outputs.** Reads the Airflow connections of all sources, Slack and the mail server. The table is in the log
-of its task and, as JSON, in its XCom. Values that identify a person are masked; secrets are in neither.
+**Inputs and outputs.** Reads the Airflow connections of all sources, Slack and the mail server. The results are in the
+log of its task as a table, and in its XCom as JSON. Values that identify a person are masked. Secrets appear in
+neither.
 
-**When it fails.** A line of the table says `failed`: its last column says what to do. All other connections were looked
-at too.
+**When it fails.** A line of the table says `failed`. Its last column says how to fix it. All other connections were
+still checked.
 
-**Re-running and backfill.** Trigger it again after each correction, if you like with the connection's id alone. By
-hand: `python -m include.cli connect check`. There is nothing to backfill.
+**Re-running and backfill.** Trigger it again after each fix, for all connections or for one id. Without Airflow:
+`python -m include.cli connect check`. There is nothing to backfill.
 
-**Owner.** Anyone who set up the connection; a failure is reported to the queue of `config/people.yaml`.
+**Owner.** The person who set up the connection. A failure is reported to the queue of `config/people.yaml`.
 
-**Triage notes.** Tier 2: nothing depends on it. Start with the first line that failed; what follows from it is left
-out.
+**Triage notes.** Tier 2: nothing depends on it. Start with the first failed line: checks that depend on it were
+skipped.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     description="Checks each connection and says what to fix",
     doc_md=__doc__,
     schedule=None,
-    is_paused_upon_creation=False,  # it runs only when asked to, and a run of a paused DAG waits for ever
+    is_paused_upon_creation=False,  # triggered on demand only, and a run of a paused DAG would wait forever
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,

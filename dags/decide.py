@@ -1,33 +1,33 @@
 """# Decide whom to notify of what
 
-**What it does.** Reads back what people did with their tasks in the CRM: completed closes the alert, moved puts it to
-rest, reassigned makes it theirs. Then looks at the newest day only: opens, updates and closes signals (a renewal that
-comes near, a playbook that applies) and writes each message and task that follows into the outbox, once. It sends
-nothing. What is above the caps of `config/caps.yaml` is parked there, and a run of `approve_actions` asks a person
-about it.
+**What it does.** Reads the CSMs' changes to their tasks back from the CRM: completing a task closes its alert, moving
+it snoozes the alert, and reassigning it also reassigns the alert. Then it looks at the newest day only. It opens,
+updates and closes the episodes of signals, the renewal ladder and playbooks, and writes each resulting message and task
+to the outbox, once. It sends nothing. Actions above the caps of `config/caps.yaml` are parked, and a run of
+`approve_actions` asks a person about them.
 
 **Inputs and outputs.** Reads tasks from the CRM, `marts.act_*`, the verdicts of the gate and the playbooks. Writes
-`ops.task`, `ops.episode`, `ops.outbox` and `ops.decision`, what it saw (`ops.evaluation`, `ops.evaluation_input`), and
-publishes the asset **outbox**.
+`ops.task`, `ops.episode`, `ops.outbox` and `ops.decision`, and its inputs to `ops.evaluation` and
+`ops.evaluation_input`. Publishes the assets **outbox** and **decisions**.
 
 **When it fails.**
 
-- `decide_newest_day` is red: a setting or file is wrong (its log names file and line), or the warehouse refused.
-  Nothing was decided.
-- only `show_problems` is red: a playbook's condition could not be evaluated, or a CRM's tasks could not be read back;
-  its message names the file or the connection. Everything else was decided.
-- it is green and nothing was planned: its log, and `ops.decision.gate`, say which source was red or stale and what that
-  held back. For one account, the page *Why not?* or `python -m include.cli decide explain ACCOUNT` says of each signal,
-  reminder and playbook what kept it from opening, for each of the last 30 days.
+- `decide_newest_day` is red: a setting or file is wrong (its log names file and line), or the warehouse returned an
+  error. Nothing was decided.
+- only `show_problems` is red: a playbook's condition could not be evaluated, or a CRM's tasks could not be read back.
+  Its message names the file or the connection. Everything else was decided.
+- it is green, but nothing was planned: its log and `ops.decision.gate` say which source was red or stale, and what was
+  put on hold for that. For one account, the page *Why not?* or `python -m include.cli decide explain ACCOUNT` shows
+  what kept each signal, reminder and playbook from opening, for each of the last 30 days.
 
-**Re-running and backfill.** Clear the task, or trigger a run: what was decided before is known by its key and not
-planned twice. Past days are never decided, so there is nothing to backfill. Without Airflow: `python -m include.cli
-decide`, with `--dry-run` to only look.
+**Re-running and backfill.** Clear the task, or trigger a run: every action has a key, so nothing is planned twice. Past
+days are never decided, so there is nothing to backfill. Without Airflow: `python -m include.cli decide`, with
+`--dry-run` to see the decision without writing it.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
-**Triage notes.** Tier 1: while it is red nobody learns of a renewal. Within a day it should be green again; deadlines
-that pass meanwhile are named by the first run that works.
+**Triage notes.** Tier 1: while it is red, nobody is notified of a renewal. Fix it within a day. The first run that
+succeeds names the deadlines that passed in the meantime.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     tags=["4-decide", "tier:1"],
 )
 def decide() -> None:
-    # What cannot be read back stays as it was last read, and holds up no decision.
+    # Tasks that cannot be read back keep their last known state, and do not block the decision.
     @task(doc_md="Reads the tasks of open alerts back from the CRM: what people did with them is their answer.")
     def read_answers() -> dict[str, Any]:
         from include.deliver import task_readback
@@ -82,7 +82,7 @@ def decide() -> None:
             outlet_events[asset].extra = decision
         return decision
 
-    # A task of its own, so that what was decided goes out although one playbook is wrong.
+    # A separate task, so that decisions are sent even if one playbook is wrong.
     @task(retries=0, doc_md="Fails when a playbook could not be evaluated or answers not be read; names the cure.")
     def show_problems(answers: Any, decision: Any) -> None:
         from include.common.errors import ConfigError

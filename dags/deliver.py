@@ -1,25 +1,26 @@
 """# Deliver what the outbox holds
 
-**What it does.** Sends everything planned that is due: Slack, e-mail, CRM tasks, and the values kept in the CRM's
-accounts. Before each it looks again whether the sources it reads are green, the signal still open and the owner still
-the owner. What may or may not have arrived becomes *uncertain* and is looked up, not sent again.
+**What it does.** Sends every due delivery: Slack and e-mail messages, CRM tasks, and values of fields in the CRM's
+accounts. Before each, it checks again that the sources are green, the signal is still open and the owner is unchanged.
+A delivery that may or may not have arrived becomes *uncertain*. It is looked up, not sent again.
 
 **Inputs and outputs.** Reads and writes `ops.outbox`. Uses the Airflow connections `slack`, `smtp` and `crm`. A channel
-with `dry_run: true` in `config/channels.yaml`, or on hold, sends nothing.
+that is on hold, or has `dry_run: true` in `config/channels.yaml`, sends nothing.
 
 **When it fails.**
 
-- `deliver_due` is red: credentials were refused, or a channel was out of reach after four tries. Its log names the
-  channel and the cure. What was sent stays sent; the rest waits in the outbox.
-- it is green and nothing arrives: the channel is in dry run or on hold; the page *Data health* says which.
+- `deliver_due` is red: credentials were refused, or a channel was unreachable after four tries. Its log names the
+  channel and the fix. Sent deliveries stay sent. The others wait in the outbox.
+- it is green, but nothing arrives: the channel is in dry run or on hold. The page *Data health* says which.
 
-**Re-running and backfill.** Clear the task, or trigger a run: nothing is sent twice. There is nothing to backfill: what
-is late beyond its use expires. Without Airflow: `python -m include.cli deliver`, with `--dry-run` to only look.
+**Re-running and backfill.** Clear the task, or trigger a run: nothing is sent twice. There is nothing to backfill:
+overdue deliveries expire. Without Airflow: `python -m include.cli deliver`, with `--dry-run` to only count due
+deliveries.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
-**Triage notes.** Tier 1. It runs after every decision and every ten minutes besides, for what has to be tried again. If
-it has been red for a day, look at the deadlines in the outbox first.
+**Triage notes.** Tier 1. It runs after every decision, and every ten minutes for retries. If it has been red for a day,
+first check the deadlines in the outbox.
 """
 
 from __future__ import annotations

@@ -1,26 +1,25 @@
 """# Delete what is kept no longer
 
-**What it does.** Deletes, once a night, what is older than `config/retention.yaml` allows: batches and the results of
-their rules, settled rows of quarantine, bodies of messages, builds, notices that are over, log files. It counts what it
-deletes. What figures rest on is not touched.
+**What it does.** Once a night, deletes data that is older than `config/retention.yaml` allows: batches and their rule
+results, settled rows of quarantine, message bodies, builds, old notices and log files. It counts the deleted rows. Data
+that figures depend on is never deleted.
 
 **Inputs and outputs.** Reads the settings. Deletes from `meta`, `quarantine` and `ops`, and log files below
-`PERENNIAL_HOME`; writes the counts to `meta.housekeeping`.
+`PERENNIAL_HOME`. Writes the counts to `meta.housekeeping`.
 
 **When it fails.**
 
-- `delete_old` is red: the warehouse did not answer, or a setting is wrong; its log names it. What was deleted stays
-  deleted, the rest goes the next night.
-- it is green and a store stays large: `is_complete` is false in `meta.housekeeping` when a run reached its limit of a
-  million rows of one store; the next runs continue.
+- `delete_old` is red: the warehouse did not answer, or a setting is wrong. Its log names it. Deleted rows stay deleted,
+  and the next night continues with the rest.
+- it is green, but a store stays large: a run stops at a million rows per store, and `is_complete` in
+  `meta.housekeeping` is then false. The next runs continue.
 
 **Re-running and backfill.** Clear the task: it resumes where it stopped. There is nothing to backfill. Without Airflow:
 `python -m include.cli housekeeping`, with `--dry-run` to only count.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
-**Triage notes.** Tier 2: a week without it costs disk space and nothing else, unless you have promised somebody a
-retention period.
+**Triage notes.** Tier 2: a week without it only costs disk space, unless you have promised somebody a retention period.
 """
 
 from __future__ import annotations

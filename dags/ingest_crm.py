@@ -1,36 +1,36 @@
 """# Bring the CRM's changes into the warehouse
 
-**What it does.** Every 15 minutes it reads what has changed in the CRM since the last run (owners, accounts, contacts,
-opportunities, contract lines, and where there are any activities, invoices, surveys, milestones, objectives), lands it
-page by page, validates every batch with Great Expectations and merges what passed into `raw`. The first run reads
-everything; then the CRM is asked, once, what the records were before.
+**What it does.** Every 15 minutes, extracts the records that have changed in the CRM since the last run: owners,
+accounts, contacts, opportunities and contract lines, and, if the CRM has them, activities, invoices, surveys,
+milestones and objectives. It lands them page by page, validates every batch with Great Expectations and merges the
+valid rows into `raw`. The first run reads everything, and then backfills the records' history from the CRM, once.
 
 **Inputs and outputs.** Reads the Airflow connection of each CRM in the settings (`crm`, unless you list others). Writes
-`raw.<vendor>__<entity>`, `quarantine.record` and `meta.*`, and publishes for each connection the asset of its name with
-the verdict and watermark, also when something failed. Several connections have a group of tasks each, and none waits
-for another.
+`raw.<vendor>__<entity>`, `quarantine.record` and `meta.*`. For each connection it publishes the asset with the same
+name, with verdict and watermark, even after a failure. If there are several connections, each has its own task group,
+and none waits for another.
 
 **When it fails.**
 
-- `extract_*` is red: the CRM refused our credentials, or was out of reach after four tries. The last line of its log
-  names the cure. A read that was cut resumes where it stopped.
-- `validate` or `merge` is red: the judging or the warehouse broke; see the log. The landed rows wait, nothing is half
-  merged.
-- only `show_verdict` is red: everything worked, and a batch is **held** because it broke a rule of its contract. Look
-  at it on the page *Data health*, then `python -m include.cli batch accept ID --reason ...` or `batch drop ID --reason
+- `extract_*` is red: the CRM refused our credentials, or was unreachable after four tries. The last line of its log
+  names the fix. An interrupted extract resumes where it stopped.
+- `validate` or `merge` is red: the validation or the warehouse failed. See the log. Landed rows wait, and no batch is
+  half merged.
+- only `show_verdict` is red: everything worked, but a batch is **held** because it broke a rule of its contract. Check
+  it on the page *Data health*, then run `python -m include.cli batch accept ID --reason ...` or `batch drop ID --reason
   ...`.
 
-While the CRM is red, nothing is decided or sent that reads it; the rest continues.
+While the CRM is red, no decision or delivery uses its data. Everything else continues.
 
-**Re-running and backfill.** Clear the red task, or trigger a run: every task may be run again at any time. To read a
-stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest ID --since 2026-01-31`. There
-is nothing to backfill: what the CRM remembers of the history is read by itself.
+**Re-running and backfill.** Clear the red task, or trigger a run: every task is safe to run again. To extract a period
+again, trigger with *Read again since*, or run `python -m include.cli ingest ID --since 2026-01-31`. There is nothing to
+backfill: the first run reads the history that the CRM keeps.
 
 **Owner.** The owner of the connection in `config/settings.yaml` is notified once when an outage begins and once
 when it is over.
 
-**Triage notes.** Tier 1: renewal alerts read it. A run that is red for an outage of the vendor fixes itself with the
-next one. Look when three in a row are red, or at once when the reason says credentials or held.
+**Triage notes.** Tier 1: renewal alerts depend on it. If the vendor has an outage, the first run after it succeeds
+without your help. Act when three runs in a row are red, or at once if the reason is credentials or a held batch.
 """
 
 from __future__ import annotations

@@ -1,20 +1,21 @@
 """# Judge the health score by what happened
 
-**What it does.** On the fifth of each month it judges the health score by all settled renewals: how well the score of
-180 to 30 days before the decision separated lost renewals from kept ones, next to each single measure, equal weights,
-learned weights and the CRM's own forecast category. The head of customer success is notified of a missed floor.
+**What it does.** On the fifth of each month, back-tests the health score on all settled renewals: how well the score of
+180 to 30 days before the decision separated lost renewals from kept ones. It compares this with each single measure,
+equal weights, learned weights and the CRM's own forecast category. The head of customer success is notified of a missed
+floor.
 
-**Inputs and outputs.** Reads `marts.health_checkpoint` (what was known then; never changed) and `marts.renewal_due`
-(the outcome). Writes a month of `meta.health_backtest` and `meta.health_backtest_method`.
+**Inputs and outputs.** Reads `marts.health_checkpoint` (the scores as known then, never changed) and
+`marts.renewal_due` (the outcomes). Writes one month of `meta.health_backtest` and `meta.health_backtest_method`.
 
 **When it fails.**
 
-- `judge` is red: the warehouse did not answer, or a profile in `sql/health/` is wrong; its log names file and line.
-  Clear it: a month that is judged again has the same rows.
+- `judge` is red: the warehouse did not answer, or a profile in `sql/health/` is wrong. Its log names file and line.
+  Clear it: judging a month again writes the same rows.
 - it is green and reports a missed floor: see "When the score is poor" in `docs/reference/scores.md`.
 
-**Re-running and backfill.** Clear the task. A month is judged by what is settled when it runs; past months keep their
-record. By command: `python -m include.cli score backtest`.
+**Re-running and backfill.** Clear the task. A month is judged by the renewals that are settled when it runs. Past
+months keep their result. Without Airflow: `python -m include.cli score backtest`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 

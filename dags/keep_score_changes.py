@@ -1,20 +1,20 @@
 """# Keep why health scores changed
 
-**What it does.** Each morning it keeps the changes of the week and of the month that are over, unless they are kept:
-one row per cause, of accounts whose score moved by 3 points or whose band changed. The causes of an account add up to
-its change, and are those that `score show ACCOUNT --since 2026-10-01` names.
+**What it does.** Each morning, stores why scores changed in the last full week and month, unless they are already
+stored: one row per cause, for accounts whose score moved by at least 3 points or whose band changed. The causes of an
+account add up to its change. `score show ACCOUNT --since 2026-10-01` names the same causes.
 
-**Inputs and outputs.** Reads `marts.health_input` and `marts.account_health`. Adds rows to `meta.health_change`; they
-are written once, after the last day of the period is over, and never changed.
+**Inputs and outputs.** Reads `marts.health_input` and `marts.account_health`. Adds rows to `meta.health_change`. They
+are written once, after the last day of the period, and never changed.
 
 **When it fails.**
 
-- `keep` is red: the warehouse did not answer, or a profile in `sql/health/` is wrong; its log names file and line.
-  Clear it: nothing is kept twice.
-- it is green and keeps nothing: the period is kept, is not built up to its end yet, or no account moved.
+- `keep` is red: the warehouse did not answer, or a profile in `sql/health/` is wrong. Its log names file and line.
+  Clear it: nothing is stored twice.
+- it is green, but stores nothing: the period is already stored, is not yet built to its end, or no account moved.
 
-**Re-running and backfill.** Clear the task. Only the last week and the last month are kept; `score show ACCOUNT
---since DAY --as-of DAY` explains any other. By command: `python -m include.cli score changes --keep`.
+**Re-running and backfill.** Clear the task. Only the last week and the last month are stored. `score show ACCOUNT
+--since DAY --as-of DAY` explains any other period. Without Airflow: `python -m include.cli score changes --keep`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 

@@ -1,24 +1,24 @@
 """# Notify the owners of the data of what is wrong with it
 
-**What it does.** Finds what is wrong now: rows in quarantine, batches on hold, sources that are late, features that are
-not measured any more. Each is an incident. Its owner is notified when it begins, when it grows worse (twice as bad as
-reported and ten rows more, or back within six hours) and when it is over; not at every run.
+**What it does.** Finds current data problems: quarantined rows, batches on hold, late sources, and features that are no
+longer measured. Each is an incident. Its owner is notified when it begins, gets worse (twice as bad as reported and at
+least ten more rows, or back within six hours) and ends, not on every run.
 
-**Inputs and outputs.** Reads `quarantine.record` and `meta`. Writes `meta.incident` and `meta.notification`, and sends
-by the channels that are turned on in `config/channels.yaml`; without any, it is in the task's log.
+**Inputs and outputs.** Reads `quarantine.record` and `meta`. Writes `meta.incident` and `meta.notification`. Sends over
+the channels that are turned on in `config/channels.yaml`. Without any, notifications appear only in the task's log.
 
 **When it fails.**
 
-- `notify` is red: the warehouse could not be read. A message that could not be sent fails no run: it is tried again
-  five times, and `python -m include.cli incidents list --all` shows what happened to it.
+- `notify` is red: the warehouse could not be read. A failed message does not fail the run: it is retried five times,
+  and `python -m include.cli incidents list --all` shows its state.
 
 **Re-running and backfill.** Clear the task, or trigger a run: nobody is notified twice. There is nothing to backfill.
-By hand: `python -m include.cli incidents notify`. To be silent temporarily:
-`incidents silence PATTERN --until DAY --reason ...`.
+Without Airflow: `python -m include.cli incidents notify`. To silence notifications temporarily: `incidents silence
+PATTERN --until DAY --reason ...`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage of this DAG itself.
 
-**Triage notes.** Tier 2: nothing that CSMs see depends on it. If it has been red for a day, look at the page *Data
+**Triage notes.** Tier 2: nothing that CSMs see depends on it. If it has been red for a day, check the page *Data
 quality* instead.
 """
 

@@ -1,26 +1,27 @@
 """# Draw the charts, make and mail the reports
 
-**What it does.** After each decision it draws the charts of the pages inside Airflow, as far as their figures have
-changed. Then it makes the reports whose period is over (`include/defaults/reports`, overlaid by yours), keeps each
-edition in the archive, and plans its mails. A report whose figures have not changed is neither made nor sent again; one
-whose figures were corrected becomes a corrected edition, and both stay.
+**What it does.** After each decision, draws the charts of the pages inside Airflow whose figures have changed. Then it
+makes the reports whose period is over (`include/defaults/reports`, overlaid by yours), archives each edition, and plans
+its mails. If a report's figures have not changed, it is neither made nor sent again. If they were corrected, a
+corrected edition is made, and both stay.
 
-**Inputs and outputs.** Reads `core`, `marts` and `meta`. Writes `ops.chart`, `ops.report` and `ops.outbox`, and
-publishes the asset **outbox**, after which `deliver` runs.
+**Inputs and outputs.** Reads `core`, `marts` and `meta`. Writes `ops.chart`, `ops.report` and `ops.outbox`. Publishes
+the asset **outbox**, which triggers `deliver`.
 
 **When it fails.**
 
-- `draw_charts` is red: the warehouse did not answer, or a chart could not be drawn; its log says which. Clear it. Pages
-  keep the charts of before, and reports are made with them.
-- `make_reports` is red: a report's file is wrong (the log names file and line), or the warehouse did not answer. The
-  reports that could be made were made. Clear it.
+- `draw_charts` is red: the warehouse did not answer, or a chart could not be drawn. Its log says which. Clear it. Until
+  then, pages and reports use the previous charts.
+- `make_reports` is red: a report's file is wrong (the log names file and line), or the warehouse did not answer. All
+  other reports were made. Clear it.
 
-**Re-running and backfill.** Clear the tasks, or `python -m include.cli report charts` and `report make`. The same
-figures give the same chart and the same report. One report of a past period: `report make NAME --period 2026-10`.
+**Re-running and backfill.** Clear the tasks, or run `python -m include.cli report charts` and `report make`. The same
+figures produce the same chart and the same report. For one report of a past period: `report make NAME --period
+2026-10`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
-**Triage notes.** Tier 2: nothing waits for it.
+**Triage notes.** Tier 2: no other DAG depends on it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     dag_id=dag_id("publish_reports"),
     description="Draws the charts of the pages, makes the reports that are due, and plans their mails",
     doc_md=__doc__,
-    # Not after the build alone: open risks are shown, and would be those of the day before, or none.
+    # Not right after the build: reports show open risks, which would still be those of the day before, or none.
     schedule=[DECISIONS],
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -55,7 +56,7 @@ def publish_reports() -> None:
 
         return draw.draw()
 
-    # Without a chart a report says so, and goes out.
+    # A report without its chart says so, and is still sent.
     @task(
         outlets=[OUTBOX],
         trigger_rule="all_done",

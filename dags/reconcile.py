@@ -1,27 +1,27 @@
 """# Compare the warehouse with its sources
 
-**What it does.** Every Sunday night it asks each source what it holds: counts where the vendor counts cheaply, else all
-ids. What differs is read again in full: records that were missed come in, and records that the source has no longer are
-marked as deleted. That also confirms deletions of which no vendor tells, such as a purge.
+**What it does.** Every Sunday night, compares the warehouse with each source: by counts if the vendor can count
+cheaply, else by all ids. Entities that differ are extracted again in full: missing records are added, and records that
+the source no longer has are marked as deleted. This also finds deletions that no vendor reports, such as a purge.
 
 **Inputs and outputs.** Reads every connection of `config/settings.yaml`. Writes `raw.<vendor>__<entity>` and
-`meta.reconciliation`: per entity how many records the source and the warehouse hold, how many were missing and gone,
-and what happened to it. What it changed is built by the next run of `build_kpis`.
+`meta.reconciliation`: per entity, the number of records in the source and in the warehouse, the number missing and
+gone, and the outcome. The next run of `build_kpis` builds the changes.
 
 **When it fails.**
 
-- a task is red, "is held": more than 2% of an entity is gone from its source at once. That is rarely real: look
-  whether a filter or a lost permission hides records, then `python -m include.cli batch accept ID --reason ...`, or
-  `batch drop ID --reason ...`.
-- a task is red, "is failed": the source did not answer, or its quota is used up. It is tried again, and a full read
-  resumes at the page where it stopped.
+- a task is red, "is held": more than 2% of an entity has disappeared from its source at once. That is rarely real:
+  check whether a filter or a lost permission hides records, then run `python -m include.cli batch accept ID --reason
+  ...`, or `batch drop ID --reason ...`.
+- a task is red, "is failed": the source did not answer, or its quota is used up. It is retried, and a full read resumes
+  at the page where it stopped.
 
-**Re-running and backfill.** Trigger it at any time, for one source or one entity if you like. By command:
-`python -m include.cli reconcile support --entity ticket`. There is nothing to backfill.
+**Re-running and backfill.** Trigger it at any time, for all sources, one source or one entity. Without Airflow: `python
+-m include.cli reconcile support --entity ticket`. There is nothing to backfill.
 
 **Owner.** The owner of the source in `config/settings.yaml` is notified once per outage.
 
-**Triage notes.** Tier 2: everything else continues without it; what was purged counts as present for another week.
+**Triage notes.** Tier 2: everything else continues without it. Purged records count as present for another week.
 """
 
 from __future__ import annotations

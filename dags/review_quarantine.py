@@ -1,21 +1,21 @@
 """# Decide about rows in quarantine and held batches
 
-**What it does.** What is filled in the form of *Trigger*. `show` changes nothing: the log then says what is held and
-what is in quarantine, or the rows of one batch, rule or record, values that identify a person masked. The rest decides:
-validate rows again (`replay`), let them in until a day (`waive`), drop them (`drop`), accept or drop a held batch.
-Who is logged in is kept as the one who decided.
+**What it does.** Runs the action chosen in the form of *Trigger*. `show` changes nothing: it logs the held batches and
+quarantined rows, or the rows of one batch, rule or record, with values that identify a person masked. The other actions
+decide: validate rows again (`replay`), let them in until a day (`waive`), drop them (`drop`), accept or drop a held
+batch. The logged-in user is recorded as the person who decided.
 
-**Inputs and outputs.** Reads `quarantine.record` and `meta.batch`. Merges what is good into `raw`, and publishes the
-source's verdict. Never reads a source itself: the next ingest run does.
+**Inputs and outputs.** Reads `quarantine.record` and `meta.batch`. Merges valid rows into `raw`, and publishes the
+source's verdict. It never reads a source itself. The next ingest run does.
 
 **When it fails.**
 
-- `decide_on_data` is red at once: what was filled in does not fit, or nothing is meant by it; the log's last line says
-  what is missing. Nothing was changed.
-- it is red with *a read is unfinished*: let the ingest DAG end, then clear the task.
+- `decide_on_data` is red at once: the form's values do not fit together, or match nothing. The last line of the log
+  says what is missing. Nothing was changed.
+- it is red with *a read is unfinished*: wait until the ingest DAG has finished, then clear the task.
 
-**Re-running and backfill.** Clear the task: each decision may be carried out again, the second time there is nothing
-left to do. There is nothing to backfill. Without Airflow: `python -m include.cli quarantine` and `batch`.
+**Re-running and backfill.** Clear the task: each action is safe to repeat, and the second time there is nothing left to
+do. There is nothing to backfill. Without Airflow: `python -m include.cli quarantine` and `batch`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
@@ -40,7 +40,7 @@ from include.orchestration.quarantine_form import PARAMS
     description="Replays, waives or drops rows in quarantine, and decides about held batches",
     doc_md=__doc__,
     schedule=None,
-    is_paused_upon_creation=False,  # it runs only when asked to, and a run of a paused DAG waits for ever
+    is_paused_upon_creation=False,  # triggered on demand only, and a run of a paused DAG would wait forever
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
