@@ -29,11 +29,11 @@ class Day:
     Args:
         today: The current date in the reporting time zone.
         as_of: The day that the tables were built for.
-        renewals: The open renewals, by id.
-        episodes: The last episode of each rule and renewal.
-        ends: How renewals ended that have an open episode and are no longer listed, by id.
-        outbox: The state of these renewals' outbox rows, by key.
-        assignees: People who were assigned an alert's task in the CRM, by owner key.
+        renewals: Id -> open renewal.
+        episodes: Rule and renewal id -> the last episode.
+        ends: Renewal id -> how it ended, for renewals with an open episode that are no longer listed.
+        outbox: Key -> state, for all outbox rows of the open renewals.
+        assignees: Owner key -> the person who was assigned an alert's task in the CRM.
     """
 
     today: date
@@ -57,7 +57,7 @@ class Day:
         return self.readiness.why_on_hold(renewal.crm_source, renewal.account_key)
 
     def why_missing(self, renewal_id: str) -> str:
-        """Return how a renewal ended that is no longer listed."""
+        """Return why a renewal is no longer listed."""
         return self.ends.get(renewal_id, "the renewal is no longer in the CRM, or its account is excluded")
 
     def start_of(self, day: date) -> datetime:

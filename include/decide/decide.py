@@ -130,8 +130,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         alerts = signal_plan.Alerts(day, signal_plan.notified(connection, day)).plan(scan.signals)
         alerts.changes += signal_scan.switched_off(connection, {*rules, *playbooks})
         unanswered = escalation.plan(connection, day, scan.signals)
-        # Stored before the playbooks are scanned, so that a signal that opens now starts its playbook in this
-        # decision.
+        # Stored before the playbooks are scanned: a signal that opens now can start its playbook in this decision.
         episodes.apply(connection, alerts.changes, day.today)
         risks = risk.read(connection, day.readiness, rules)
         reminders = Reminders(day, playbooks, risks).plan()
@@ -196,7 +195,7 @@ def _read(
 
 
 def _of_renewals(connection: sa.Connection, playbooks: Mapping[str, Rule[Playbook]]) -> list[str]:
-    """Return the rules that may have episodes about renewals: the ladder and all playbooks, including retired ones."""
+    """Return the rules that may have episodes about renewals: the ladder, and all playbooks, even if not in force."""
     started = connection.execute(sa.text("select distinct playbook from ops.playbook_version")).scalars()
     return [episodes.RENEWAL, *{*playbooks, *started}]
 

@@ -1,4 +1,4 @@
-"""Undo a run, as far as its channels allow: first mark its deliveries as recalled, then withdraw them.
+"""Undo a run where its channels allow it: first mark its deliveries as recalled, then withdraw them.
 
 Recalling is one transaction: deliveries that were not sent never will be, and the others are marked. Withdrawing is
 repeatable: if it is killed half way, the next pass resumes, and uncertain deliveries are withdrawn once their outcome

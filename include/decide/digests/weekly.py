@@ -135,7 +135,7 @@ def _digest(
 
 
 def _disagreements(day: Day) -> list[Disagreement]:
-    """Return renewals decided in the next 90 days whose forecast is better than their health score suggests."""
+    """Return renewals decided in the next 90 days that category or pulse rates better than the health score."""
     with engine("reader").connect() as tables:
         if not has_table(tables, lines.TABLE):
             return []

@@ -79,7 +79,7 @@ def read(connection: sa.Connection, as_of_day: date) -> list[Checkpoint]:
 
 
 def read_ends(connection: sa.Connection, renewal_ids: Sequence[str]) -> dict[str, str]:
-    """Return, in words, how renewals ended that are no longer listed as open.
+    """Return, in words, why renewals are no longer listed as open.
 
     Args:
         renewal_ids: The renewals to look up. Those that are no longer in the CRM are missing from the result.

@@ -43,7 +43,7 @@ class Signal(RuleFile):
         worse: Condition that raises an open episode to high severity; empty for never.
         close: Condition that closes it. It must be clearly beyond ``open``, so that episodes do not flap.
         needs: Entities without which the signal is not available.
-        min_days_as_customer: It does not open for accounts that became customers more recently.
+        min_days_as_customer: It opens only for accounts that have been customers for at least this many days.
         cool_down_days: It does not open again for this many days after a close.
         quiet: Days of the year on which nothing opens.
         unless_at_risk: It does not open while another risk signal, which names the cause, is open for the account.

@@ -30,7 +30,7 @@ _BUSY = -1  # "the system is busy": the message may have been accepted or not
 
 
 class _KeyInTheCall(AuthBase):
-    """Adds nothing: the key is a parameter."""
+    """Adds nothing: the key is a parameter of the call."""
 
     def __call__(self, request: Any) -> Any:
         return request

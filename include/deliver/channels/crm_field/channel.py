@@ -19,8 +19,6 @@ from include.outbox.store import Delivery
 
 
 class CrmFields:
-    """The channel."""
-
     name = "crm_field"
     is_repeatable = True
 

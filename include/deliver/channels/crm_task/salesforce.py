@@ -180,8 +180,8 @@ class SalesforceTasks:
             return {delivery.key: _sent(delivery, str(result.get("id", "")), delivery.key in self._ownerless)}
         codes = _codes(result)
         if codes & _NO_OWNER and delivery.address:
-            # The owner was deactivated since the last ingest. A task without an owner is better than none: nobody sees
-            # a task that was not written.
+            # The owner was deactivated since the last ingest. Write the task without one: nobody sees a task that was
+            # not written.
             self._ownerless.add(delivery.key)
             return self._write([replace(delivery, address="")])
         said, is_passing = refusal(result)
