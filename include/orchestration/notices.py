@@ -76,7 +76,8 @@ def notify_owner(context: Context) -> None:
 
     failure = _from_context(context)
     if failure.task.rpartition(".")[2] == "show_verdict" or _is_incident(failure):
-        # One outage is one incident, however many of its tasks fail. The run's last task reports it.
+        # Incidents report these failures: one outage is one incident, however many of its tasks fail. The run's last
+        # task reports it, and ``show_verdict`` only shows the verdict.
         return
     since = failing_since(failure.key, now())
     if since is None:
@@ -88,7 +89,7 @@ def notify_owner(context: Context) -> None:
 
 
 def notify_incidents() -> None:
-    """Notify owners of what is wrong now, without waiting for the next scan. Never raises."""
+    """Notify owners of current incidents without waiting for the next scan. Never raises."""
     import sqlalchemy as sa
 
     from include.common.errors import PerennialError
@@ -263,7 +264,7 @@ def _source(failure: Failure) -> SourceSettings | None:
 
 
 def _is_incident(failure: Failure) -> bool:
-    """Return whether the failure is on record for its source, so that an incident reports it."""
+    """Return whether the failure is recorded for its source, so that an incident reports it."""
     import sqlalchemy as sa
 
     from include.common.errors import PerennialError
