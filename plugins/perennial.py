@@ -1,7 +1,7 @@
 """The pages of Perennial inside Airflow's UI.
 
-They only read, show themselves only to those who may see the DAGs, and name accounts, amounts and persons only as far
-as ``viewers.yaml`` says of the login.
+Only those who may see the DAGs see them. ``viewers.yaml`` says which accounts, amounts and persons a login sees, and
+whose pulse and override it may enter: the only two things that can be changed here.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlencode, urlsplit
 
 import jinja2
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends, FastAPI
-from fastapi.responses import HTMLResponse
+from fastapi import Depends, FastAPI, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from include.config.viewers import Viewer
 from include.orchestration.dag_ids import PREFIX as DAG_PREFIX
@@ -36,6 +38,7 @@ PAGES = {
     "/reports/": "Reports",
     "/": "Data health",
     "/why/": "Why not?",
+    "/ledger/": "Ledger",
 }
 # Anyone who may see this DAG may see what it works on. Named here, since else the caller's query would name it.
 may_see = requires_access_dag("GET", param_dag_id=dag_id("build_kpis"))
@@ -49,6 +52,11 @@ _templates = jinja2.Environment(
 
 # No pages of documentation: they would be open to everyone.
 app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_see)])
+
+
+# Airflow's components share this secret, so that any API server accepts the form of another.
+_forms = URLSafeTimedSerializer(conf.get_mandatory_value("api", "secret_key"), salt="perennial-form")
+FORM_SECONDS = 8 * 3600
 
 
 @app.get("/", response_class=HTMLResponse)
@@ -84,11 +92,55 @@ def today_page(user: GetUserDep) -> HTMLResponse:
 
 
 @app.get("/account/", response_class=HTMLResponse)
-def account_page(user: GetUserDep, account: str = "") -> HTMLResponse:
+def account_page(user: GetUserDep, account: str = "", done: str = "") -> HTMLResponse:
     """Show all that is known of one account."""
     from include.pages import account as accounts
 
-    return _answer("/account/", "account.html", user, lambda viewer: accounts.read(viewer, account))
+    token = _forms.dumps(user.get_name())
+    return _answer(
+        "/account/", "account.html", user, lambda viewer: accounts.read(viewer, account), token=token, done=done
+    )
+
+
+@app.post("/account/")
+def judge_account(
+    request: Request,
+    user: GetUserDep,
+    account: Annotated[str, Form(max_length=200)],
+    action: Annotated[str, Form()],
+    token: Annotated[str, Form()],
+    score: Annotated[str, Form(max_length=10)] = "",
+    days: Annotated[int, Form()] = 30,
+    reason: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Record a pulse, set an override, or end one."""
+    from include.pages import judge
+
+    _must_be_own_form(request, user.get_name(), token)
+    login = user.get_name()
+    answer = _answer(
+        "/account/",
+        "judged.html",
+        user,
+        lambda viewer: judge.act(viewer, login, account, action, score=score, days=days, reason=reason),
+        account=account,
+    )
+    if answer.status_code != 200:
+        return answer
+    return RedirectResponse(f"{BASE}{PREFIX}/account/?{urlencode({'account': account, 'done': action})}", 303)
+
+
+def _must_be_own_form(request: Request, login: str, token: str) -> None:
+    """Refuse a form that was not made by these pages for this login."""
+    sender = urlsplit(request.headers.get("origin", "")).netloc
+    if not sender or sender not in (urlsplit(BASE).netloc, request.headers.get("host", "")):
+        raise HTTPException(403, "This form was sent from another site.")
+    try:
+        is_own = _forms.loads(token, max_age=FORM_SECONDS) == login
+    except BadSignature:
+        is_own = False
+    if not is_own:
+        raise HTTPException(403, "This form is too old, or was made for another login. Load the page again.")
 
 
 @app.get("/brief/", response_class=HTMLResponse)
@@ -142,6 +194,14 @@ def reports_page(user: GetUserDep, id: int = 0) -> HTMLResponse:
     return _answer("/reports/", "reports.html", user, lambda viewer: reports.read(viewer, id))
 
 
+@app.get("/ledger/", response_class=HTMLResponse)
+def ledger_page(user: GetUserDep, person: str = "") -> HTMLResponse:
+    """Show what people decided and approved."""
+    from include.pages import ledger
+
+    return _answer("/ledger/", "ledger.html", user, lambda viewer: ledger.read(viewer, person), asked=person)
+
+
 def _answer(path: str, template: str, user: Any, read: Callable[[Viewer], Any], **more: Any) -> HTMLResponse:
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -188,7 +248,8 @@ def _answer(path: str, template: str, user: Any, read: Callable[[Viewer], Any], 
                 " base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
             ),
             "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
+            # Without a referrer a browser sends its forms with the origin "null".
+            "Referrer-Policy": "same-origin",
             "Cache-Control": "no-store",
         },
     )

@@ -56,12 +56,13 @@ METADATA = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHE
 CONNECTIONS, TOKENS = {"AIRFLOW__CORE__FERNET_KEY"}, {"AIRFLOW__API_AUTH__JWT_SECRET"}
 SESSIONS, OWNER = {"AIRFLOW__API__SECRET_KEY"}, {"PERENNIAL_DATABASE_URL"}
 READER = {"PERENNIAL_DATABASE_URL_READER"}
+EDITOR = {"PERENNIAL_DATABASE_URL_EDITOR"}
 LOGINS = READER | {"PERENNIAL_DATABASE_URL_LOADER", "PERENNIAL_DATABASE_URL_BUILDER"}
 # What each needs, and no more (https://airflow.apache.org/docs/apache-airflow/3.3.2/security/, the security model and
 # the JWT tokens: only what issues and checks tokens has their secret; the LocalExecutor's tasks run in the scheduler).
 SECRETS = {
-    "first-start": METADATA | CONNECTIONS | SESSIONS | OWNER | LOGINS | {"PERENNIAL_UI_PASSWORD"},
-    "api-server": METADATA | CONNECTIONS | TOKENS | SESSIONS | READER,
+    "first-start": METADATA | CONNECTIONS | SESSIONS | OWNER | LOGINS | EDITOR | {"PERENNIAL_UI_PASSWORD"},
+    "api-server": METADATA | CONNECTIONS | TOKENS | SESSIONS | EDITOR | READER,
     "scheduler": METADATA | CONNECTIONS | TOKENS | OWNER | LOGINS,
     "dag-processor": METADATA | CONNECTIONS | LOGINS,
     "triggerer": METADATA | CONNECTIONS,

@@ -124,11 +124,11 @@ def override_score(
 
 
 @app.command("lift")
-def lift_override(account: Account) -> None:
+def lift_override(account: Account, by: By = "") -> None:
     """End an account's override."""
     from include.scores.health import judgements
 
-    is_ended = judgements.lift(account, judgements.today())
+    is_ended = judgements.lift(account, judgements.today(), by=by or user.user())
     typer.echo(f"{account} shows its computed score again" if is_ended else f"{account} has no override")
 
 

@@ -25,10 +25,10 @@ def accept(batch_id: int, *, reason: str, by: str) -> Batch:
         batch = _locked(connection, batch_id, reason, ("held",))
         connection.execute(
             sa.text(
-                "update meta.batch set state = 'closed', decided_by = :by, decision_reason = :reason"
+                "update meta.batch set state = 'closed', decided_by = :by, decision_reason = :reason, decided_at = :now"
                 " where batch_id = :id"
             ),
-            {"id": batch.batch_id, "by": by, "reason": reason.strip()},
+            {"id": batch.batch_id, "by": by, "reason": reason.strip(), "now": clock.now()},
         )
         _owe_full(connection, batch)
         return batches.get(connection, batch_id)
@@ -53,11 +53,12 @@ def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
             {"source": batch.source, "entity": batch.entity, "id": batch_id},
         )
         dropped = [batches.from_row(row) for row in rows.mappings()]
-        numbers = {"ids": [each.batch_id for each in dropped], "by": by, "reason": reason.strip()}
+        ids = [each.batch_id for each in dropped]
+        numbers = {"ids": ids, "by": by, "reason": reason.strip(), "now": clock.now()}
         connection.execute(
             sa.text(
-                "update meta.batch set state = 'dropped', table_name = '', decided_by = :by, decision_reason = :reason"
-                " where batch_id = any(:ids)"
+                "update meta.batch set state = 'dropped', table_name = '', decided_by = :by, decision_reason = :reason,"
+                " decided_at = :now where batch_id = any(:ids)"
             ),
             numbers,
         )

@@ -7,7 +7,7 @@ from datetime import date
 
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
-from include.pages import health, scope
+from include.pages import health, judge, scope
 from include.reports import brief
 from include.reports.brief import Account, Brief
 from include.scores.health import explanation
@@ -21,12 +21,14 @@ class Asked:
 
     Args:
         score: Its health explained; None where it has no score.
+        may: What the viewer may enter: pulse, override, lift.
         line: Points of its scores of 90 days, as an SVG polyline has them.
     """
 
     account: str = ""
     found: Account | None = None
     score: Explanation | None = None
+    may: tuple[str, ...] = ()
     line: str = ""
     first: date | None = None
     message: str = ""
@@ -51,7 +53,7 @@ def read(viewer: Viewer, account: str = "") -> Asked:
     except ConfigError:
         return Asked(account, found)
     line, first = health.line(account, found.as_of)
-    return Asked(account, found, score, line, first)
+    return Asked(account, found, score, judge.MAY.get(viewer.role, ()), line, first)
 
 
 def read_brief(viewer: Viewer, account: str, renewal: str) -> Brief:

@@ -19,8 +19,8 @@ from sqlalchemy.engine import Engine, make_url
 
 from include.common.errors import ConfigError, WarehouseError
 
-Role = Literal["owner", "loader", "builder", "reader"]
-GROUPS: tuple[Role, ...] = ("loader", "builder", "reader")
+Role = Literal["owner", "loader", "builder", "editor", "reader"]
+GROUPS: tuple[Role, ...] = ("loader", "builder", "editor", "reader")
 OWNER_URL = "PERENNIAL_DATABASE_URL"
 SCHEMAS = ("raw", "quarantine", "meta", "staging", "core", "marts", "ops")
 MINIMUM_VERSION = 15
@@ -134,8 +134,9 @@ def engine(role: Role = "reader", url: str | None = None) -> Engine:
     """Return the engine that logs in as a role.
 
     Args:
-        role: ``loader`` writes raw, quarantine and meta. ``builder`` writes staging, core and marts. ``reader`` only
-            reads, with a statement timeout of 60 seconds. ``owner`` is for migrations, erasure and housekeeping.
+        role: ``loader`` writes raw, quarantine and meta. ``builder`` writes staging, core and marts. ``editor`` writes
+            what people enter on the pages. ``reader`` only reads, with a statement timeout of 60 seconds. ``owner`` is
+            for migrations, erasure and housekeeping.
         url: The owner's URL, if not that of the configured warehouse.
     """
     return _engine(login_url(role, url), role)

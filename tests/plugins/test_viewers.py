@@ -36,7 +36,7 @@ REPORTS = {  # report -> audience, regions, and the roles that may open it
 }
 PAGES = (
     "/today/", "/account/?account=crm:1", "/brief/?account=crm:1", "/renewals/", "/health/", "/health/?account=crm:1",
-    "/team/", "/", "/why/?account=crm:1", "/playbooks/", "/metrics/", "/metrics/?metric=nrr", "/metrics/?metric=arr",
+    "/team/", "/", "/why/?account=crm:1", "/playbooks/", "/metrics/", "/metrics/?metric=nrr", "/metrics/?metric=arr", "/ledger/",
 )  # fmt: skip
 WHOLE = ("mine", "lead", "head")
 NAME, PERSON, TARGET = "Acme & Sons", "Ada Byron", 123456
@@ -214,6 +214,69 @@ def test_a_role_names_what_it_needs(world) -> None:
     path.write_text("viewers: {ada: {role: csm}}\n")
     with pytest.raises(ConfigError, match=r"viewers\.yaml"):
         load()
+
+
+FORMS = {  # what each role may enter about an account of its own
+    "mine": {"pulse"}, "other": set(), "lead": {"pulse", "override", "lift"}, "head": {"pulse", "override", "lift"},
+    "executive": set(), "region": set(), "viewer": set(),
+}  # fmt: skip
+
+
+def _post(client, role: str, token: str, origin: str | None = "http://testserver", **fields: str):
+    headers = {"Authorization": f"Bearer {role}"} | ({"origin": origin} if origin else {})
+    given = {"account": "crm:1", "reason": "met them", "token": token, **fields}
+    return client.post("/account/", data=given, headers=headers, follow_redirects=False)
+
+
+def _token(plugin, role: str) -> str:  # noqa: F811
+    return plugin._forms.dumps(role)
+
+
+@pytest.mark.parametrize("role", FORMS)
+def test_each_role_enters_what_is_its_to_enter(client, plugin, world, role):  # noqa: F811
+    done = set()
+    for action, score in (("pulse", "2"), ("override", "red"), ("lift", "")):
+        answer = _post(client, role, _token(plugin, role), action=action, score=score)
+        if answer.status_code == 303:
+            assert answer.headers["location"].endswith(f"/account/?account=crm%3A1&done={action}")
+            done.add(action)
+    assert done == FORMS[role]
+    page = _as(client, role, "/account/?account=crm:1")
+    assert {action for action in ("pulse", "override", "lift") if f'value="{action}"' in page} == FORMS[role]
+    ledger = _as(client, "head", "/ledger/")
+    assert ("gave a pulse of 2" in ledger) == ("pulse" in done)
+    assert ("set health to red" in ledger and "ended an override" in ledger) == ("lift" in done)
+    assert "gave a pulse" not in _as(client, "viewer", "/ledger/") + _as(client, "mine", "/ledger/")
+
+
+def test_a_form_of_another_site_or_login_changes_nothing(client, plugin, world):  # noqa: F811
+    token = _token(plugin, "head")
+    for wrong in (
+        _post(client, "head", token, origin="https://evil.example", action="pulse", score="1"),
+        _post(client, "head", token, origin="null", action="pulse", score="1"),
+        _post(client, "head", token, origin=None, action="pulse", score="1"),
+        _post(client, "head", _token(plugin, "lead"), action="pulse", score="1"),
+        _post(client, "head", "x", action="pulse", score="1"),
+    ):
+        assert wrong.status_code == 403
+    refused = [
+        _post(client, "head", token, action="pulse", score=score, reason=reason, account=account)
+        for score, reason, account in (
+            ("9", "x", "crm:1"),
+            ("", "x", "crm:1"),
+            ("1", " ", "crm:1"),
+            ("1", "x", "crm:0"),
+        )
+    ]
+    refused += [
+        _post(client, "head", token, action="override", score="101"),
+        _post(client, "head", token, action="override", score="pink"),
+        _post(client, "head", token, action="override", score="50", days="61"),
+        _post(client, "head", token, action="lift"),
+        _post(client, "head", token, action="drop"),
+    ]
+    assert {answer.status_code for answer in refused} == {404}
+    assert "pulse" not in _as(client, "head", "/ledger/")
 
 
 def _as(client, role: str, path: str) -> str:  # noqa: F811

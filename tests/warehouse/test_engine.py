@@ -115,7 +115,9 @@ def test_an_owner_that_may_not_create_logins_is_told_what_to_run(
     with subject.engine("owner").begin() as connection:
         connection.exec_driver_sql("drop role if exists plain_owner")
         connection.exec_driver_sql("create role plain_owner login password 'x'")
-        connection.exec_driver_sql("grant perennial_loader, perennial_builder, perennial_reader to plain_owner")
+        connection.exec_driver_sql(
+            "grant perennial_loader, perennial_builder, perennial_editor, perennial_reader to plain_owner"
+        )
     with subject.engine("owner", empty_database).begin() as connection:
         connection.exec_driver_sql(f'grant all on database "{url.database}" to plain_owner')
     owned = url.set(username="plain_owner", password="x").render_as_string(hide_password=False)

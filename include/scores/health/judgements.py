@@ -61,8 +61,8 @@ def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None
     """
     if not 1 <= score <= 5:
         raise ConfigError(f"a pulse of {score} is not from 1 to 5", cure="give 1 for bad up to 5 for good")
-    with engine("builder").begin() as connection:
-        _must_be_known(connection, account_key, why)
+    _must_be_known(account_key, why)
+    with engine("editor").begin() as connection:
         named = {"account_key": account_key, "day": day, "score": score, "why": why, "by": by}
         named["now"] = locks.stamp(connection)
         connection.execute(_END_PULSE, named)
@@ -104,23 +104,23 @@ def override(
             cure=f"end it on {day + LONGEST_OVERRIDE} at the latest, and set it again if it is still needed",
         )
     given = Override(account_key, score, set_band or "", reason, by, day, until)
-    with engine("builder").begin() as connection:
-        _must_be_known(connection, account_key, reason)
-        named = {**vars(given), "now": locks.stamp(connection), "day": day}
+    _must_be_known(account_key, reason)
+    with engine("editor").begin() as connection:
+        named = {**vars(given), "by": by, "now": locks.stamp(connection), "day": day}
         _end(connection, named)
-        connection.execute(_ADD_OVERRIDE, {**named, "band": set_band})
+        connection.execute(_ADD_OVERRIDE, {**named, "band": set_band, "is_remainder": False})
     return given
 
 
-def lift(account_key: str, day: date) -> bool:
+def lift(account_key: str, day: date, *, by: str) -> bool:
     """End an account's override; return whether one held.
 
     Args:
         account_key: The account.
         day: The first day on which the computed score is shown again.
     """
-    with engine("builder").begin() as connection:
-        named = {"account_key": account_key, "day": day, "now": locks.stamp(connection)}
+    with engine("editor").begin() as connection:
+        named = {"account_key": account_key, "day": day, "by": by, "now": locks.stamp(connection)}
         return _end(connection, named)
 
 
@@ -130,14 +130,16 @@ def _end(connection: Connection, named: dict[str, Any]) -> bool:
     connection.execute(_END_OVERRIDE, named)
     for one in held:
         if one["from_day"] < named["day"]:
-            connection.execute(_ADD_OVERRIDE, {**one, "until": named["day"], "now": named["now"]})
+            connection.execute(_ADD_OVERRIDE, {**one, "until": named["day"], "is_remainder": True, "now": named["now"]})
     return bool(held)
 
 
-def _must_be_known(connection: Connection, account_key: str, reason: str) -> None:
+def _must_be_known(account_key: str, reason: str) -> None:
     if not reason.strip():
         raise ConfigError("the reason is missing", cure="say why: it is kept with it")
-    if not connection.execute(_HAS_ACCOUNT, {"account_key": account_key}).scalar():
+    with engine("reader").connect() as connection:
+        is_known = connection.execute(_HAS_ACCOUNT, {"account_key": account_key}).scalar()
+    if not is_known:
         raise ConfigError(f"unknown account {account_key}", cure="give its source and id there, such as crm:1001")
 
 
@@ -155,10 +157,10 @@ _HELD = sa.text(
     " where account_key = :account_key and known_to is null and until > :day"
 )
 _END_OVERRIDE = sa.text(
-    "update meta.health_override set known_to = :now"
+    "update meta.health_override set known_to = :now, ended_by = :by"
     " where account_key = :account_key and known_to is null and until > :day"
 )
 _ADD_OVERRIDE = sa.text(
-    "insert into meta.health_override (account_key, score, band, reason, given_by, from_day, until, known_from)"
-    " values (:account_key, :score, :band, :reason, :given_by, :from_day, :until, :now)"
+    "insert into meta.health_override (account_key, score, band, reason, given_by, from_day, until, is_remainder,"
+    " known_from) values (:account_key, :score, :band, :reason, :given_by, :from_day, :until, :is_remainder, :now)"
 )

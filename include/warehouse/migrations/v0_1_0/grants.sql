@@ -1,4 +1,5 @@
--- All roles read. The loader writes extracted data, the builder writes built tables and decisions.
+-- All roles but the editor read. The loader writes extracted data, the builder writes built tables and decisions, the
+-- editor what people enter on the pages.
 grant select on all tables in schema quarantine, meta, ops to perennial_loader, perennial_builder, perennial_reader;
 
 grant insert, update, delete on
@@ -16,8 +17,10 @@ grant insert, update, delete on
     meta.forecast_category, meta.shared_domain, meta.tier_policy, meta.account_brand,
     meta.identity_answer, meta.renewal_answer, meta.former_continuation,
     meta.kpi_restatement, meta.metric_definition, meta.kpi_override,
-    meta.health_pulse, meta.health_override, meta.health_change, meta.health_backtest, meta.health_backtest_method
+    meta.health_change, meta.health_backtest, meta.health_backtest_method
     to perennial_builder;
 grant insert, update, delete on all tables in schema ops to perennial_builder;
 revoke update, delete on ops.report from perennial_builder;
 grant insert, update (built_by) on meta.dirty_range to perennial_builder;
+grant select, insert, update on meta.health_pulse, meta.health_override to perennial_editor;
+grant select on meta.build to perennial_editor;

@@ -36,6 +36,7 @@ create table meta.batch (
     hold_reason text not null default '', -- Why the batch is held
     decided_by text not null default '', -- Who released or dropped a held batch
     decision_reason text not null default '', -- Reason that this person gave
+    decided_at timestamptz, -- When that person decided
     opened_at timestamptz not null default now(), -- When the batch was created
     closed_at timestamptz, -- When its last row was landed
     validated_at timestamptz, -- When its contract was evaluated

@@ -73,6 +73,8 @@ create table meta.health_override (
     given_by text not null, -- Who set it
     from_day date not null, -- First day
     until date not null check (until > from_day and until <= from_day + 60), -- Exclusive; 60 days at most
+    is_remainder boolean not null default false, -- True for the days that stay of an override that was ended early
+    ended_by text not null default '', -- Who ended it before its last day
     known_from timestamptz not null,
     known_to timestamptz,
     check ((score is null) <> (band is null))

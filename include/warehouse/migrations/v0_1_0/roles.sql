@@ -1,8 +1,8 @@
--- Three roles that cannot log in. Each login of Perennial is a member of exactly one of them.
+-- Four roles that cannot log in. Each login of Perennial is a member of exactly one of them.
 do $$
 declare role_name text;
 begin
-    foreach role_name in array array['perennial_loader', 'perennial_builder', 'perennial_reader'] loop
+    foreach role_name in array array['perennial_loader', 'perennial_builder', 'perennial_editor', 'perennial_reader'] loop
         begin
             if not exists (select from pg_roles where rolname = role_name) then
                 execute 'create role ' || quote_ident(role_name) || ' nologin';
@@ -18,6 +18,7 @@ end $$;
 
 grant usage on schema raw, quarantine, meta, staging, core, marts, ops
     to perennial_loader, perennial_builder, perennial_reader;
+grant usage on schema meta to perennial_editor;
 grant create on schema raw to perennial_loader;
 grant create on schema staging, core, marts to perennial_builder;
 alter default privileges for role perennial_loader in schema raw

@@ -12,7 +12,7 @@ down_revision = None
 FOLDER = Path(__file__).parents[1] / "v0_1_0"
 FILES = (
     "roles", "ingest", "quarantine", "gate", "models", "settings", "identity", "metrics", "decide", "outbox", "reports",
-    "grants",
+    "ledger", "grants",
 )  # fmt: skip
 
 

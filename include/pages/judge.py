@@ -1,0 +1,66 @@
+"""Pulses and overrides that people enter on the page *Account*."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+
+from include.common.errors import ConfigError
+from include.config.viewers import Viewer
+from include.pages import scope
+from include.scores.health import judgements
+from include.warehouse.engine import engine
+
+PULSE, OVERRIDE, LIFT = "pulse", "override", "lift"
+MAY = {"csm": (PULSE,), "lead": (PULSE, OVERRIDE, LIFT), "head": (PULSE, OVERRIDE, LIFT)}
+
+
+def act(
+    viewer: Viewer, login: str, account: str, action: str, *, score: str = "", days: int = 30, reason: str = ""
+) -> None:
+    """Record what a person entered; ``ops.human_action`` lists it.
+
+    Args:
+        login: The person's login in Airflow.
+        action: pulse, override or lift.
+        score: 1 to 5 for a pulse; 0 to 100 or a band for an override.
+        days: How long an override is shown.
+
+    Raises:
+        ConfigError: The role may not do this to the account, or a value is wrong.
+    """
+    with engine("reader").connect() as connection:
+        if not scope.may_see(connection, viewer, account):
+            raise ConfigError(f"{account} is not one of your accounts", cure="viewers.yaml assigns accounts")
+    if action not in MAY.get(viewer.role, ()):
+        raise ConfigError(f"the role {viewer.role} may not do this: {action}", cure="viewers.yaml assigns roles")
+    today = judgements.today()
+    if action == LIFT:
+        if not judgements.lift(account, today, by=login):
+            raise ConfigError(f"{account} has no override")
+    elif action == PULSE:
+        judgements.pulse(account, _whole(score), why=reason, by=login, day=today)
+    else:
+        number = _number(score)
+        judgements.override(
+            account,
+            number,
+            "" if number is not None else score.strip().lower(),
+            reason=reason,
+            by=login,
+            day=today,
+            until=today + timedelta(days=days),
+        )
+
+
+def _whole(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise ConfigError(f"a pulse of {text or 'nothing'} is not from 1 to 5", cure="enter 1 for bad up to 5 for good")
+    return int(text)
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal(text.strip())
+    except InvalidOperation:
+        return None
