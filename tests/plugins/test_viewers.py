@@ -36,7 +36,8 @@ REPORTS = {  # report -> audience, regions, and the roles that may open it
 }
 PAGES = (
     "/today/", "/account/?account=crm:1", "/brief/?account=crm:1", "/renewals/", "/health/", "/health/?account=crm:1",
-    "/team/", "/", "/why/?account=crm:1", "/playbooks/", "/metrics/", "/metrics/?metric=nrr", "/metrics/?metric=arr", "/ledger/",
+    "/team/", "/", "/why/?account=crm:1", "/playbooks/", "/metrics/", "/metrics/?metric=nrr", "/metrics/?metric=arr",
+    "/ledger/",
 )  # fmt: skip
 WHOLE = ("mine", "lead", "head")
 NAME, PERSON, TARGET = "Acme & Sons", "Ada Byron", 123456
@@ -222,7 +223,7 @@ FORMS = {  # what each role may enter about an account of its own
 }  # fmt: skip
 
 
-def _post(client, role: str, token: str, origin: str | None = "http://testserver", **fields: str):
+def _post(client, role, token, origin="http://testserver", **fields):  # noqa: F811
     headers = {"Authorization": f"Bearer {role}"} | ({"origin": origin} if origin else {})
     given = {"account": "crm:1", "reason": "met them", "token": token, **fields}
     return client.post("/account/", data=given, headers=headers, follow_redirects=False)
