@@ -1,1 +1,1 @@
-"""Scores of accounts and the forecast of renewals, each with its explanation and its record."""
+"""Health scores, value scores and the renewal forecast: their explanations and their track records."""

@@ -1,4 +1,4 @@
-"""How much is known of each account: of what its value and its health score need, which share is filled."""
+"""Measure how complete each account's profile is: the share of health and value inputs that are known."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Account:
     """One account's profile.
 
     Args:
-        share: Of the figures that apply and that a source brings, those that are known.
-        missing: The titles of the others.
+        share: Known inputs over needed inputs. An input is needed if it applies and a connected source provides it.
+        missing: Titles of the unknown inputs.
     """
 
     account_key: str
@@ -29,11 +29,11 @@ class Account:
 
 @dataclass(frozen=True)
 class Gap:
-    """A figure, and of how many accounts it is missing.
+    """An input that is missing for some accounts.
 
     Args:
-        score: health or value.
-        arr: What these accounts keep together.
+        score: ``health`` or ``value``.
+        arr: Total ARR of the accounts that lack the input.
     """
 
     figure: str
@@ -45,7 +45,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Completeness:
-    """All accounts, the least complete first; what is missing most first; what no source brings."""
+    """All accounts, least complete first; the inputs missing most often first; and the inputs no source provides."""
 
     accounts: tuple[Account, ...]
     gaps: tuple[Gap, ...]
@@ -53,14 +53,14 @@ class Completeness:
 
     @property
     def share(self) -> float | None:
-        """The share over all accounts; None without any."""
+        """The share over all accounts; None if there are no accounts."""
         needed = sum(each.n_needed for each in self.accounts)
         known = sum(each.share * each.n_needed for each in self.accounts)
         return known / needed if needed else None
 
 
 def read() -> Completeness:
-    """Return how complete the accounts' profiles are, by the last month's end and the newest day."""
+    """Return profile completeness: value inputs at the last month end, health inputs on the newest day."""
     with engine("reader").connect() as connection:
         rows = [row for each in (_of_value(connection), _of_health(connection)) for row in each]
         gaps = connection.execute(
@@ -104,7 +104,7 @@ def _titles() -> dict[str, str]:
 
 
 def _of_value(connection: sa.Connection) -> list[_Row]:
-    """Return account, what it keeps, dimension, and whether it is known; at the last month's end."""
+    """Return (account, ARR, dimension, is known) for the value score at the last month end."""
     if not has_table(connection, "marts.account_value"):
         return []
     found = connection.execute(
@@ -120,7 +120,7 @@ def _of_value(connection: sa.Connection) -> list[_Row]:
 
 
 def _of_health(connection: sa.Connection) -> list[_Row]:
-    """Return the same of the measures of health; on the newest day."""
+    """Return (account, ARR, measure, is known) for the health score on the newest day."""
     if not has_table(connection, "marts.health_score"):
         return []
     known = health.load()

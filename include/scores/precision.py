@@ -1,4 +1,4 @@
-"""How well signals and playbooks picked the customers who left: precision, recall and lead time."""
+"""Measure how well signals and playbooks predicted churn: precision, recall and lead time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,6 @@ PLAIN_RULE_DAYS = 90
 
 @dataclass(frozen=True)
 class Renewal:
-    """A settled renewal.
-
-    Args:
-        decision: Its decision date.
-    """
-
     account_key: str
     decision: date
     outcome: str
@@ -28,21 +22,20 @@ class Renewal:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the customer left."""
         return self.outcome == "lost"
 
 
 @dataclass
 class Precision:
-    """How many of the accounts that a rule touched left afterwards.
+    """How many of the accounts flagged by a rule churned afterwards.
 
     Args:
         name: The signal or playbook.
-        n_touched: Renewals before which the account was touched.
-        n_lost: Of these, the lost ones.
+        n_touched: Renewals whose account was flagged beforehand.
+        n_lost: Flagged renewals that were lost.
         n_decisions: All settled renewals.
-        n_all_lost: Of these, the lost ones.
-        leads: Days from the first touch to the decision, of the lost ones.
+        n_all_lost: All lost renewals.
+        leads: Days from the first flag to the decision, one per lost renewal.
     """
 
     name: str
@@ -54,35 +47,35 @@ class Precision:
 
     @property
     def precision(self) -> float | None:
-        """Share of the touched that left."""
+        """Share of the flagged renewals that were lost."""
         return self.n_lost / self.n_touched if self.n_touched else None
 
     @property
     def recall(self) -> float | None:
-        """Share of those who left that were touched before."""
+        """Share of the lost renewals that were flagged beforehand."""
         return self.n_lost / self.n_all_lost if self.n_all_lost else None
 
     @property
     def base(self) -> float | None:
-        """Share of all settled renewals that were lost."""
+        """Loss rate over all settled renewals."""
         return self.n_all_lost / self.n_decisions if self.n_decisions else None
 
     @property
     def lead(self) -> float | None:
-        """Median days from the first touch to the decision."""
+        """Median days from the first flag to the decision."""
         return median(self.leads) if self.leads else None
 
 
 def measure(
     name: str, touched: Mapping[str, Iterable[date]], settled: Sequence[Renewal], horizon: int = HORIZON_DAYS
 ) -> Precision:
-    """Compare touches with the outcome of the renewals that followed.
+    """Compare a rule's flags with the outcome of the renewals that followed.
 
     Args:
         name: The signal or playbook.
-        touched: Account -> days on which it was touched.
-        settled: The renewals; all of them late enough that the rule could have foreseen them.
-        horizon: A touch counts for a decision at most this many days later.
+        touched: Account -> days on which the rule flagged it.
+        settled: Settled renewals, all decided late enough for the rule to have flagged them.
+        horizon: A flag counts only if it precedes the decision by at most this many days.
     """
     found = Precision(name, n_decisions=len(settled), n_all_lost=sum(one.is_lost for one in settled))
     for one in settled:
@@ -96,15 +89,16 @@ def measure(
 
 
 def decisions(connection: sa.Connection, first: date, last: date) -> list[Renewal]:
-    """Return the settled renewals decided in a range of days, both included; terms below 90 days are left out."""
+    """Return settled renewals decided between two days, both included. Terms shorter than 90 days are left out."""
     rows = connection.execute(_DECISIONS, {"first": first, "last": last})
     return [Renewal(row[0], row[1], row[2], float(row[3] or 0)) for row in rows]
 
 
 def of_history(connection: sa.Connection, last: date) -> list[Precision]:
-    """Measure every risk signal and playbook by what it really opened, silent ones left out.
+    """Measure every risk signal and playbook on the episodes it opened, excluding silent ones.
 
-    A rule is judged by decisions from 90 days after it first opened: it had no chance with earlier ones.
+    A rule is judged only on decisions made at least 90 days after it first opened an episode. It could not have flagged
+    earlier ones.
 
     Args:
         connection: An open connection of the reader.

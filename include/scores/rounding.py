@@ -1,4 +1,4 @@
-"""Rounding that keeps a sum: the lines of an explanation add up to the rounded whole."""
+"""Round numbers so that the lines of an explanation add up to the rounded total."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ CENT = Decimal("0.01")
 
 
 def cents(value: float | Decimal) -> Decimal:
-    """Round to two decimals, a half away from zero, as PostgreSQL does."""
-    # Twelve decimals first: 60.005 is stored as 60.00499999999999545.
+    """Round to two decimals, halves away from zero, as PostgreSQL does."""
+    # Round to twelve decimals first: the float 60.005 is really 60.00499999999999545.
     return Decimal(f"{value:.12f}").quantize(CENT, ROUND_HALF_UP)
 
 
 def to_sum(parts: Mapping[str, float], total: Decimal) -> dict[str, Decimal]:
     """Round parts to two decimals so that they add up to a rounded total.
 
-    The parts with the largest remainders are rounded up; of equal remainders, those first by name. A part that is 0
-    stays 0.
+    The parts with the largest remainders are rounded up; ties are broken by name. A part that is 0 stays 0.
 
     Args:
         parts: Name -> exact part.
-        total: Their rounded sum.
+        total: The rounded sum.
     """
     exact = {name: Decimal(f"{value:.12f}") for name, value in parts.items()}
     rounded = {name: value.quantize(CENT, ROUND_FLOOR) for name, value in exact.items()}

@@ -1,4 +1,4 @@
-"""Small statistics that judge a score: intervals of shares, and how well numbers tell two outcomes apart."""
+"""Small statistics for judging a score: intervals for proportions, discrimination and calibration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A share with its interval of 95 %."""
+    """A proportion with its 95% confidence interval."""
 
     share: float
     low: float
@@ -24,10 +24,10 @@ class Interval(NamedTuple):
 
 
 def wilson(k: int, n: int, z: float = 1.959963984540054) -> Interval:
-    """Return k of n with Wilson's interval (Wilson 1927), which holds for small n and shares near 0 and 1.
+    """Return k/n with its Wilson interval (Wilson 1927), which is valid for small n and proportions near 0 and 1.
 
     Raises:
-        ValueError: n is not positive, or k is not a count of n.
+        ValueError: n is not positive, or k is not between 0 and n.
     """
     if n <= 0 or not 0 <= k <= n:
         raise ValueError(f"{k} of {n} is no share")
@@ -38,10 +38,10 @@ def wilson(k: int, n: int, z: float = 1.959963984540054) -> Interval:
 
 
 def auc(numbers: Sequence[float], is_event: Sequence[bool]) -> float | None:
-    """Return how probable it is that an event has the higher number than a non-event, ties as a half.
+    """Return the probability that an event has a higher number than a non-event. Ties count as one half.
 
     Returns:
-        None where there are no events, or nothing else.
+        None if there are no events or no non-events.
     """
     events = np.asarray(is_event, dtype=bool)
     n_events, n_others = int(events.sum()), int((~events).sum())
@@ -60,7 +60,7 @@ def auc_error(area: float, n_events: int, n_others: int) -> float:
 
 
 def calibration_error(probabilities: Numbers, is_event: npt.NDArray[np.bool_], n_bins: int = 10) -> float:
-    """Return the expected calibration error: how far shares are from probabilities, by bins of equal width.
+    """Return the expected calibration error over bins of equal width.
 
     Guo et al. 2017, https://arxiv.org/abs/1706.04599.
     """
@@ -70,30 +70,29 @@ def calibration_error(probabilities: Numbers, is_event: npt.NDArray[np.bool_], n
 
 
 class Curve(NamedTuple):
-    """A logistic curve: the logit of an event is intercept plus slope times the number."""
+    """A logistic curve: logit(event) = intercept + slope * number."""
 
     intercept: float
     slope: float
 
     def of(self, numbers: Numbers) -> Numbers:
-        """Return the probability at each number."""
         return expit(self.intercept + self.slope * np.asarray(numbers, dtype=float))
 
 
 def logistic(numbers: Numbers, is_event: npt.NDArray[np.bool_], *, shrink: float = 1.0) -> Curve:
-    """Fit a logistic curve of one number.
+    """Fit a logistic curve to one number.
 
     Args:
-        numbers: The number of each case.
-        is_event: Whether it happened.
-        shrink: Cases of prior belief, half of them events, so that few events give no steep curve (Platt 1999); 0 for
-            none.
+        numbers: One number per case.
+        is_event: Whether the event happened.
+        shrink: Pseudo-cases of prior belief, half of them events, so that a few events cannot produce a steep curve
+            (Platt 1999). 0 turns the prior off.
     """
     x = np.asarray(numbers, dtype=float)
     y = np.asarray(is_event, dtype=float)
     scale = x.std() or 1.0
     z = (x - x.mean()) / scale
-    # Platt's targets: events count as (n + 1) / (n + 2), others as 1 / (m + 2).
+    # Platt's targets: (n + 1) / (n + 2) for events, 1 / (m + 2) for non-events.
     high = (y.sum() + shrink) / (y.sum() + 2 * shrink) if shrink else 1.0
     low = shrink / (len(y) - y.sum() + 2 * shrink) if shrink else 0.0
     target = np.where(y > 0, high, low)

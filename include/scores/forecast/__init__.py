@@ -1,1 +1,1 @@
-"""The renewal forecast: how probable each renewal is, what a quarter will bring, and how good both were."""
+"""The renewal forecast: the probability of each renewal, the expected ARR of each quarter, and past accuracy."""

@@ -1,4 +1,4 @@
-"""The forecast of a whole quarter: this one or one of the next three."""
+"""Forecast a whole quarter: the current one or one of the next three."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from include.scores.forecast.totals import Total, Widening
 
 @dataclass(frozen=True)
 class Quarter:
-    """What a quarter's renewals are expected to bring.
+    """The expected renewals of a quarter.
 
     Args:
         start: Its first day.
         lines: Its renewals.
-        wider: By how much past quarters, forecast from the same distance, widen the interval.
+        wider: How much the interval is widened, learned from past quarters forecast equally far ahead.
     """
 
     start: date
@@ -34,7 +34,6 @@ class Quarter:
 
     @property
     def total(self) -> Total:
-        """Of all its renewals."""
         return totals.total(self.lines, self.wider)
 
     @property
@@ -49,7 +48,7 @@ def of(start: date, lines: Sequence[Line], frozen: Sequence[Frozen]) -> Quarter:
     Args:
         start: Its first day.
         lines: Renewals of all quarters; at least one.
-        frozen: What was forecast of earlier quarters.
+        frozen: Frozen forecasts of earlier quarters.
     """
     n_ahead = quarters.between(quarters.start(lines[0].as_of), start)
     wider = totals.widening(past.quarters(frozen, n_ahead))
@@ -57,7 +56,7 @@ def of(start: date, lines: Sequence[Line], frozen: Sequence[Frozen]) -> Quarter:
 
 
 def ahead(lines: Sequence[Line], frozen: Sequence[Frozen]) -> list[Quarter]:
-    """Return those of this quarter and the next three in which a renewal is due."""
+    """Return the forecasts of the current and the next three quarters, skipping quarters without a renewal."""
     if not lines:
         return []
     this = quarters.start(lines[0].as_of)

@@ -1,4 +1,4 @@
-"""What independent renewals may add up to: each brings its amount or nothing; the sum's distribution is exact."""
+"""Compute the distribution of renewed ARR when each renewal independently brings its full amount or nothing."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.float64]
-# So many uncertain amounts give at most 4,096 sums, which are all written out.
+# Up to this many uncertain amounts (4,096 sums), all sums are enumerated.
 EXACT = 12
-# Beyond that, sums are rounded to a grid of so many cells of the total, and of so many per amount if that is more:
-# otherwise two thousand amounts would each be half a cell.
+# Beyond that, sums are rounded to a grid of this many cells, or this many per amount if that is more. With a fixed
+# number of cells, each of two thousand amounts would be half a cell.
 CELLS, CELLS_PER_AMOUNT = 1000, 20
-# Sums of probabilities are this exact.
+# Tolerance for sums of probabilities.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Sums, rising, and how probable each is.
+    """Possible sums in ascending order, with their probabilities.
 
     Args:
-        sums: Each once.
+        sums: Distinct values.
         probabilities: They add up to 1.
     """
 
@@ -41,7 +41,7 @@ class Distribution:
         return float(self.sums[int(np.argmax(reached))] if reached.any() else self.sums[-1])
 
     def at_least(self, amount: float) -> float:
-        """Return how probable it is that the sum is an amount or more."""
+        """Return the probability that the sum is at least an amount."""
         return float(self.probabilities[self.sums >= amount - _ROUNDING].sum())
 
 
@@ -49,8 +49,8 @@ def of(amounts: Sequence[float], probabilities: Sequence[float]) -> Distribution
     """Return the distribution of a sum of independent amounts.
 
     Args:
-        amounts: What each brings if it comes; not negative.
-        probabilities: How probable that is.
+        amounts: The amount of each renewal; not negative.
+        probabilities: The probability of each renewal.
     """
     amount, p = np.asarray(amounts, dtype=float), np.asarray(probabilities, dtype=float)
     certain = float(amount[p >= 1].sum())
@@ -70,7 +70,7 @@ def _exact(amounts: Numbers, probabilities: Numbers) -> Distribution:
 
 def _on_grid(amounts: Numbers, probabilities: Numbers) -> Distribution:
     cell = amounts.sum() / max(CELLS, CELLS_PER_AMOUNT * len(amounts))
-    # Running totals are rounded, not amounts, so that they still add up to the whole.
+    # Round running totals, not amounts, so that the amounts still add up to the total.
     steps = np.diff(np.round(np.cumsum(amounts) / cell).astype(int), prepend=0)
     weights = np.zeros(int(steps.sum()) + 1)
     weights[0] = 1.0

@@ -1,4 +1,4 @@
-"""Reads ``marts.forecast_line``: the renewals of this quarter and the next three, as the newest build left them."""
+"""Read ``marts.forecast_line``: the renewals of this quarter and the next three, as of the newest build."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Line:
     """One renewal.
 
     Args:
-        as_of: The day on which it holds.
+        as_of: The day of the forecast.
         quarter_start: First day of the quarter in which it is due.
         csm: The CSM's name.
         line_class: won, lost, committed_churn, auto_renew or open.
         category: The forecast category; auto_renew for contracts that auto-renew.
         band: red, yellow, green or unknown.
-        n: Settled renewals behind the probability; None where nothing is to be forecast.
-        configured: Probability of the category alone.
+        n: Settled renewals behind the probability; None if there is nothing to forecast.
+        configured: Probability by the category alone.
         p: Probability by category and band.
-        target: ARR of what ends.
-        amount: What counts if it is renewed.
-        renewed_share: Share of the target that is left if it is renewed.
-        pulse: The CSM's feeling, 1 to 5, if given within 90 days.
+        target: ARR that is up for renewal.
+        amount: ARR that counts if it is renewed.
+        renewed_share: Share of the target that remains if it is renewed.
+        pulse: The CSM's pulse, 1 to 5, if recorded within 90 days.
     """
 
     as_of: date
@@ -69,7 +69,7 @@ def read(connection: sa.Connection) -> list[Line]:
     """Return all lines, by decision date.
 
     Raises:
-        ConfigError: No build has made them yet.
+        ConfigError: No build has created the table yet.
     """
     if not has_table(connection, TABLE):
         raise ConfigError("there is no renewal forecast yet", cure="run `python -m include.cli build`")

@@ -1,4 +1,4 @@
-"""Lists made of the forecast's lines: where people and figures disagree, and which decisions fall into which week."""
+"""List forecast lines where people and the score disagree, and the decisions due each week."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from decimal import Decimal
 from include import config
 from include.scores.forecast.lines import Line
 
-# A score that lost so many points in 28 days is falling, by as much as changes a band at once (sql/health).
+# A score that lost this many points in 28 days is falling. The same drop changes a band at once (sql/health).
 FALL = 5
 HIGH_PULSE = 4
 BANDS = ("red", "yellow", "green", "unknown")
@@ -18,7 +18,7 @@ BANDS = ("red", "yellow", "green", "unknown")
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A renewal that a person sees in another light than the figures do."""
+    """A renewal whose human judgement contradicts the score."""
 
     line: Line
     reason: str
@@ -26,13 +26,13 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Week:
-    """Decisions of one week.
+    """The decisions of one week.
 
     Args:
         starts: Its Monday; None for decision dates that have passed.
-        n: How many renewals are to be decided.
+        n: Number of renewals to be decided.
         at_stake: Their ARR.
-        by_band: The same for each band of the account.
+        by_band: Their ARR for each band.
     """
 
     starts: date | None
@@ -42,11 +42,7 @@ class Week:
 
 
 def disagreements(lines: Sequence[Line]) -> list[Disagreement]:
-    """Return open renewals whose category or pulse says better than the health score, by decision date.
-
-    Args:
-        lines: The forecast's lines.
-    """
+    """Return open renewals whose category or pulse is more optimistic than the health score, by decision date."""
     categories = config.load().kpis.forecast.categories
     surest = max(categories, key=lambda one: one.probability).category if categories else ""
     found = []
@@ -57,10 +53,9 @@ def disagreements(lines: Sequence[Line]) -> list[Disagreement]:
 
 
 def calendar(lines: Sequence[Line]) -> list[Week]:
-    """Return the weeks in which open renewals are decided; what is decided by notice is not at stake any more.
+    """Return the weeks in which open renewals are decided.
 
-    Args:
-        lines: The forecast's lines.
+    Renewals that are already won, lost or under notice are not at stake.
     """
     members: dict[date | None, list[Line]] = {}
     for line in lines:

@@ -1,6 +1,6 @@
-"""How good the forecast was: frozen lines next to what became of them.
+"""Measure how accurate the forecast was: compare frozen lines with their outcomes.
 
-Reads ``marts.forecast_frozen``, whose rows are never changed, so that nothing known later can make a forecast better.
+Rows of ``marts.forecast_frozen`` never change, so information that arrived later cannot improve a forecast.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ CATEGORY, BAND, BOTH = "category alone", "band alone", "category and band"
 
 @dataclass(frozen=True)
 class Frozen:
-    """What was forecast of one renewal at one checkpoint.
+    """The forecast of one renewal at one checkpoint.
 
     Args:
         category_p: Probability by the category alone.
-        band_p: By the band alone; None where there was no record.
-        p: By both.
-        part: What became of it: lost, open, or how it was renewed; None where it is due no more (restarted, merged).
-        actual: What was renewed of the target; None while it is open.
+        band_p: Probability by the band alone; None if there was no record.
+        p: Probability by both.
+        part: The outcome: lost, open, or how it was renewed; None if it is no longer due (restarted, merged).
+        actual: The renewed part of the target; None while it is open.
     """
 
     checkpoint: str
@@ -48,20 +48,20 @@ class Frozen:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known what became of it."""
+        """Whether the outcome is known."""
         return self.part not in (None, "open")
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How good one method was.
+    """The accuracy of one method.
 
     Args:
         n: Settled renewals that all methods forecast.
-        brier: Mean squared error of the probability: 0 is perfect, 0.25 says always a half.
-        forecast: ARR that was forecast of them.
-        renewed: ARR of those that were renewed, at their target.
-        error: Forecast over renewed, less 1; None where nothing was renewed.
+        brier: Mean squared error of the probability: 0 is perfect, 0.25 is a constant one half.
+        forecast: ARR forecast for them.
+        renewed: Target ARR of the renewed ones.
+        error: Forecast over renewed, less 1; None if nothing was renewed.
     """
 
     group: str
@@ -82,18 +82,18 @@ GROUPS: dict[str, Callable[[Frozen], str]] = {
 
 
 def read(connection: sa.Connection) -> list[Frozen]:
-    """Return all frozen lines; none before the first were frozen."""
+    """Return all frozen lines; none if nothing has been frozen yet."""
     if not has_table(connection, "marts.forecast_frozen"):
         return []
     return [Frozen(**row) for row in connection.execute(_FROZEN).mappings()]
 
 
 def quarters(rows: Sequence[Frozen], n_ahead: int = 0) -> list[Past]:
-    """Return each quarter that is over with all its renewals settled, as it was forecast.
+    """Return each finished quarter whose renewals are all settled, with its forecast and its actual ARR.
 
     Args:
         rows: Frozen lines.
-        n_ahead: How many quarters before it began.
+        n_ahead: How many quarters ahead the forecast was made; 0 for the start of the quarter itself.
     """
     checkpoint = f"quarter_{n_ahead}_ahead" if n_ahead else "quarter"
     by_quarter: dict[date, list[Frozen]] = {}
@@ -110,11 +110,11 @@ def quarters(rows: Sequence[Frozen], n_ahead: int = 0) -> list[Past]:
 
 
 def accuracy(rows: Sequence[Frozen], group: str = "") -> list[Accuracy]:
-    """Compare the methods, by checkpoint and group, on the renewals that each of them forecast.
+    """Compare the methods by checkpoint and group, on the renewals that all of them forecast.
 
     Args:
         rows: Frozen lines.
-        group: ``csm``, ``tier`` or ``category``; all together by default.
+        group: ``csm``, ``tier`` or ``category``; one group of all by default.
     """
     named = GROUPS[group] if group else lambda _: "all"
     chosen: dict[tuple[str, str], list[Frozen]] = {}

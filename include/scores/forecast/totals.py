@@ -1,8 +1,8 @@
-"""What a quarter is expected to bring, with an interval that holds eight times of ten.
+"""Forecast a quarter's renewed ARR with an 80% interval.
 
-Renewals are taken as independent; what hits many of them at once (a price rise, an outage) makes real intervals wider.
-How much, past quarters tell: the interval is scaled until it would have held in 80 % of them (split conformal
-prediction: Lei, G'Sell, Rinaldo, Tibshirani and Wasserman 2018, https://arxiv.org/abs/1604.04173).
+Renewals are treated as independent. A common shock (a price rise, an outage) makes the real interval wider. Past
+quarters show by how much: the interval is scaled until it would have covered 80% of them (split conformal prediction:
+Lei, G'Sell, Rinaldo, Tibshirani and Wasserman 2018, https://arxiv.org/abs/1604.04173).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GROUPS: dict[str, Callable[[Line], str]] = {
 
 
 class Past(NamedTuple):
-    """A quarter that is over: what was forecast as it began, or before, and what came."""
+    """A finished quarter: its forecast, made as it began or some quarters before, and its actual ARR."""
 
     p10: float
     p50: float
@@ -37,12 +37,12 @@ class Past(NamedTuple):
 
 
 class Widening(NamedTuple):
-    """By how much intervals are widened.
+    """How much intervals are widened.
 
     Args:
-        factor: Of half the interval's width; 1 leaves it as it is.
-        n: From how many past quarters.
-        is_known: Whether they are enough.
+        factor: Multiplies half the interval's width; 1 leaves it unchanged.
+        n: Number of past quarters behind it.
+        is_known: Whether there were enough of them.
     """
 
     factor: float
@@ -59,17 +59,17 @@ class Widening(NamedTuple):
 
 @dataclass(frozen=True)
 class Total:
-    """What some renewals are expected to bring.
+    """The expected ARR of a group of renewals.
 
     Args:
-        group: Whose.
-        n: How many renewals.
+        group: The name of the group.
+        n: Number of renewals.
         target: Their ARR.
-        expected: Of it.
-        by_category: The same by the category's probability alone.
-        after_contraction: What is expected once those that are renewed for less are allowed for.
-        p10: Less than this comes once in ten times.
-        p90: More than this comes once in ten times.
+        expected: Expected ARR.
+        by_category: Expected ARR by the category's probability alone.
+        after_contraction: Expected ARR after contraction of renewals that renew for less.
+        p10: ARR falls below this once in ten times.
+        p90: ARR exceeds this once in ten times.
     """
 
     group: str
@@ -84,20 +84,20 @@ class Total:
 
     @property
     def share(self) -> float | None:
-        """The expected share of the target; None without a target."""
+        """Expected share of the target; None without a target."""
         return float(self.expected / self.target) if self.target else None
 
 
 def widening(past: Sequence[Past]) -> Widening:
-    """Return the factor by which intervals would have held in 80 % of past quarters; never less than 1.
+    """Return the factor that would have made intervals cover 80% of past quarters; never less than 1.
 
     Args:
-        past: Past quarters forecast from the same distance; at least six count.
+        past: Past quarters forecast equally far ahead. Fewer than six give no factor.
     """
     scores = sorted(_score(one) for one in past)
     if len(scores) < FEWEST_QUARTERS:
         return Widening(1.0, len(scores), False)
-    # The next quarter is one more of the same kind, hence n + 1.
+    # Conformal rank: the next quarter counts as one more of the same kind, hence n + 1.
     rank = min(len(scores), math.ceil((len(scores) + 1) * _HELD - 1e-9))
     factor = scores[rank - 1]
     if math.isinf(factor):
@@ -106,12 +106,12 @@ def widening(past: Sequence[Past]) -> Widening:
 
 
 def total(lines: Iterable[Line], wider: Widening, group: str = "all") -> Total:
-    """Return what renewals are expected to bring.
+    """Return the expected ARR of some renewals.
 
     Args:
         lines: The renewals.
-        wider: By how much the interval is widened.
-        group: How they are called.
+        wider: How much the interval is widened.
+        group: The name of the group.
     """
     chosen = list(lines)
     amounts = [float(line.amount) for line in chosen]
@@ -119,7 +119,7 @@ def total(lines: Iterable[Line], wider: Widening, group: str = "all") -> Total:
     low, middle, high = (sums.quantile(share) for share in (0.1, 0.5, 0.9))
     if wider.factor > 1:
         half = wider.factor * (high - low) / 2
-        # No more can come than all of it, and no less than what is won.
+        # The total cannot exceed the sum of all amounts, or fall below the ARR already won.
         low = max(float(sums.sums[0]), min(low, middle - half))
         high = min(float(sums.sums[-1]), max(high, middle + half))
     return Total(
@@ -134,12 +134,12 @@ def total(lines: Iterable[Line], wider: Widening, group: str = "all") -> Total:
 
 
 def by_group(lines: Sequence[Line], name: str, wider: Widening) -> list[Total]:
-    """Return the total of each group, the largest target first; their expected sums add up to that of all.
+    """Return the total of each group, largest target first. Their expected ARR adds up to the overall one.
 
     Args:
         lines: The renewals.
         name: ``csm``, ``tier`` or ``category``.
-        wider: By how much intervals are widened.
+        wider: How much intervals are widened.
     """
     members: dict[str, list[Line]] = {}
     for line in lines:

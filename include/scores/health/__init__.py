@@ -1,1 +1,1 @@
-"""The health score: computed by ``marts.health_score``, explained here by the same definition."""
+"""The health score. ``marts.health_score`` computes it; this package explains it from the same definition."""

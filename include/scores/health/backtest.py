@@ -1,8 +1,8 @@
-"""How good the health score was, judged by what happened: the same table for ours and for everything simpler.
+"""Back-test the health score: compare it with simpler methods on settled renewals.
 
-Each month is judged with what was fitted on renewals settled before it. The floors are those of the best public method:
-red churns at least three times the base, two thirds of the lost were below green 60 to 90 days before, at most 80 % of
-the book is green; and no single measure may do better than the score.
+Each month is judged with models fitted only on renewals settled before it. The score must meet the floors of the best
+public method: red accounts churn at least three times as often as average, two thirds of the lost accounts were below
+green 60 to 90 days before, and at most 80% of the book is green. No single measure may outperform the score.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ Numbers = npt.NDArray[np.float64]
 SCORE, LEARNED, EQUAL, EVERYONE, CRM = "score", "learned", "equal weights", "everyone at T-90", "CRM category"
 RED_MULTIPLE, BELOW_GREEN, GREEN = 3.0, 2 / 3, 0.8
 ALL = "all"
-# Single measures are judged on all renewals only: a tier has few losses.
+# Single measures are judged on all renewals only: a tier has too few losses.
 BY_TIER = (SCORE, LEARNED, EQUAL, CRM)
 _DRAWS = 200
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One method at one checkpoint.
+    """The result of one method at one checkpoint.
 
     Args:
-        auc: How probable it is that a lost renewal had the worse figure; None where there is no outcome of one kind.
-        low: Lower end of its interval of 95 %, drawn by family.
-        auc_arr: The same, each pair weighted by the ARR of both.
-        lift: Share of the lost in the worst tenth of renewals, over a tenth.
-        brier: Mean squared error of the calibrated probability; None where there is none yet.
-        intercept: Of the calibration: 0 where as many are lost as foreseen.
-        slope: Of the calibration: 1 where probabilities are neither too bold nor too shy.
-        ece: How far the share of lost is from the probability, on average over ten bins.
-        segment: ``all``, or the tier whose renewals are judged; what is fitted is fitted on all.
+        auc: Probability that a lost renewal had the worse figure. None unless there are both lost and kept renewals.
+        low: Lower end of the 95% interval of ``auc``, bootstrapped by account family.
+        auc_arr: The AUC with each pair weighted by the ARR of both renewals.
+        lift: Share of lost renewals found in the worst tenth, divided by a tenth.
+        brier: Mean squared error of the calibrated probability. None if no calibration could be fitted yet.
+        intercept: Calibration intercept. 0 means as many losses as predicted.
+        slope: Calibration slope. 1 means that probabilities are neither too extreme nor too cautious.
+        ece: Expected calibration error over ten bins.
+        segment: ``all``, or the tier whose renewals are judged. Models are always fitted on all renewals.
     """
 
     method: str
@@ -61,15 +61,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class Backtest:
-    """All methods at all checkpoints, and how the bands did.
+    """The results of all methods at all checkpoints, and how well the bands performed.
 
     Args:
-        red_multiple: Loss rate of red accounts over that of all, 30 to 90 days before; None without red ones.
-        lost_below_green: Share of the lost that were red or yellow at some checkpoint 60 or 90 days before.
+        red_multiple: Loss rate of red accounts over the overall loss rate, 30 to 90 days before the decision. None
+            without red accounts.
+        lost_below_green: Share of lost renewals that were red or yellow at a checkpoint 60 or 90 days before.
         share_green: Share of renewals whose account was green.
-        lead_days: Median days before the decision from which on a lost account was below green permanently.
-        n_left_out: Renewals that are not settled.
-        warnings: Which floors are missed, in words.
+        lead_days: Median days before the decision from which a lost account stayed below green.
+        n_left_out: Renewals that are not settled yet.
+        warnings: The missed floors, in words.
     """
 
     judged: tuple[Judged, ...]
@@ -84,11 +85,11 @@ class Backtest:
 
 
 def judge(found: Checkpoints, profile: Profile) -> Backtest:
-    """Judge the score and what is simpler by settled renewals.
+    """Judge the score and the simpler methods on settled renewals.
 
     Args:
         found: Settled renewals.
-        profile: By which sub-scores were computed.
+        profile: The profile that the sub-scores were computed with.
     """
     risks = dict(_risks(found, profile))
     judged = [
@@ -105,7 +106,7 @@ def judge(found: Checkpoints, profile: Profile) -> Backtest:
 
 
 def _risks(found: Checkpoints, profile: Profile) -> Iterator[tuple[str, Numbers]]:
-    """Yield each method with a number per row that is higher for the worse; nan where it says nothing."""
+    """Yield each method with one risk per row: higher is worse, nan where the method has no figure."""
     yield SCORE, -found.computed
     yield EQUAL, np.where(np.isnan(found.sub_scores).all(axis=1), np.nan, found.rows.losses.mean(axis=1))
     for column, measure in enumerate(profile.measures):
@@ -171,7 +172,7 @@ def _weighted(number: Numbers, found: Checkpoints) -> float | None:
 
 
 def _lift(number: Numbers, lost: npt.NDArray[np.bool_]) -> float | None:
-    """Return the loss rate in the worst tenth over that of all; ties at its edge count in proportion."""
+    """Return the loss rate of the worst tenth over the overall loss rate. Ties at the cut-off count in proportion."""
     if not lost.any():
         return None
     size = len(number) / 10
@@ -184,7 +185,7 @@ def _lift(number: Numbers, lost: npt.NDArray[np.bool_]) -> float | None:
 def _calibration(
     risk: Numbers, found: Checkpoints, days: int, of_segment: npt.NDArray[np.bool_]
 ) -> tuple[float | None, float | None, float | None, float | None]:
-    """Return Brier score, intercept, slope and ECE of Platt's curve, fitted on all of the months before (1999)."""
+    """Return the Brier score, intercept, slope and ECE of Platt scaling (1999), fitted on the preceding months."""
     foreseen, lost = [], []
     rows = found.rows
     chosen = (rows.checkpoint == days) & ~np.isnan(risk)
@@ -228,7 +229,7 @@ def _bands(found: Checkpoints) -> tuple[float | None, float | None, float | None
 
 
 def _lead(bands: dict[int, str]) -> int:
-    """Return from how many days before the decision on an account was below green at every checkpoint; 0 for never."""
+    """Return how many days before the decision the account dropped below green for good; 0 if it never did."""
     lead = 0
     for days in sorted(bands):
         if bands[days] == "green":

@@ -1,4 +1,4 @@
-"""The colour of a score: it changes only when a score is beyond an edge for some days, or plunges."""
+"""Assign a band to a score with hysteresis: it changes after some days beyond an edge, or at once on a sharp drop."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Literal
 from include.models.health import Bands
 
 Band = Literal["red", "yellow", "green"]
-# After so many days without a known score the next one counts plainly.
+# After this many days without a known score, the next score sets the band directly, without hysteresis.
 FORGOTTEN_DAYS = 14
 NAMES: tuple[Band, ...] = ("red", "yellow", "green")
 
 
 def plain(bands: Bands, number: float) -> Band:
-    """Return the band of a score alone; an edge belongs to the band above it."""
+    """Return the band of a score without hysteresis. A score on an edge belongs to the higher band."""
     return NAMES[sum(number >= edge for edge in bands.edges)]
 
 
 def follow(bands: Bands, days: Iterable[tuple[float | None, bool]]) -> list[Band | None]:
-    """Return the bands of an account's days in order.
+    """Return the band of each day of an account.
 
-    The reference for ``marts.health_step``, which computes the same for all accounts at once.
+    This is the reference for ``marts.health_step``, which computes the same bands for all accounts at once.
 
     Args:
         bands: The rules.
-        days: Computed score, None where the band is unknown, and whether a ceiling lowered it.
+        days: In order, the computed score (None where the band is unknown) and whether a ceiling lowered it.
 
     Returns:
         The band of each day; None where it is unknown.

@@ -1,8 +1,8 @@
-"""Why a score changed: lines that add up to the change, exact whatever the order in which causes are looked at.
+"""Explain why a score changed, in lines that add up exactly to the change and do not depend on the order of causes.
 
-A measure's line is its Shapley value over the measures that changed (Shapley 1953: its mean effect over all orders in
-which the changes could have come). With more than ten changes, groups are looked at first and the measures of a group
-within it (Owen 1977), which takes less time and adds up as exactly. A measure that did not change explains 0.00.
+A measure's line is its Shapley value over the measures that changed: its mean effect over all orders in which the
+changes could have come (Shapley 1953). With more than ten changes, groups are attributed first and then the measures
+within each group (Owen 1977). That is faster and adds up just as exactly. A measure that did not change gets 0.00.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from include.scores import rounding
 from include.scores.health.score import Numbers, Part, Score, capped
 
-# Up to so many changes all 2^n combinations are computed.
+# Up to this many changes, all 2^n combinations are computed.
 AT_ONCE = 10
 Kind = Literal["value", "aged", "lost", "back", "definition", "peers", "ceiling", "override"]
 Choices = npt.NDArray[np.int64]
@@ -32,8 +32,9 @@ class Line:
     """One cause of a change.
 
     Args:
-        id: Measure, or ``definition``, ``peers``, ``ceiling``, ``override``.
-        kind: ``value``: another value; ``aged``: it weighs less; ``lost``, ``back``: it is known no more, or again.
+        id: The measure, or ``definition``, ``peers``, ``ceiling``, ``override``.
+        kind: For measures, ``value``: the value changed; ``aged``: its freshness changed; ``lost``, ``back``: the value
+            became unknown, or known again.
         change: In points of the score.
     """
 
@@ -43,12 +44,12 @@ class Line:
 
 
 def explain(before: Score, after: Score, steps: Sequence[tuple[Kind, Score]] = ()) -> list[Line]:
-    """Return the lines of a change of the shown score, the largest first.
+    """Return the causes of a change of the shown score, largest first.
 
     Args:
         before: The earlier score.
-        after: The later one.
-        steps: The earlier score by the later definition, then also by the later month of peers, where they differ.
+        after: The later score.
+        steps: The earlier score under the later definition, then also with the later month's peers, where they differ.
 
     Raises:
         ValueError: One of the scores has no number, or the definitions differ and their step is missing.
@@ -121,12 +122,12 @@ def _kind(one: Part, two: Part) -> Kind:
 
 
 def _worth(before: Score, after: Score, changed: Sequence[int]) -> Worth:
-    """Return a function of which changes have come (rows of 0 and 1) to the score that this gives."""
+    """Return a function from applied changes (rows of 0 and 1) to the resulting score."""
     profile = after.profile
     old, new = (list(each.parts.values()) for each in (before, after))
     weights = np.array([[_weight(part) for part in parts] for parts in (old, new)])
     subs = np.array([[part.sub_score or 0.0 for part in parts] for parts in (old, new)])
-    # Of a measure that comes or goes, the value that is there counts on both sides: alone, a value has no weight.
+    # A measure without weight on one side takes the other side's value: a value alone, without weight, has no effect.
     for side, other in ((0, 1), (1, 0)):
         subs[side] = np.where(weights[side] == 0, subs[other], subs[side])
 
@@ -138,7 +139,7 @@ def _worth(before: Score, after: Score, changed: Sequence[int]) -> Worth:
         w, _ = capped(profile, w)
         total = w.sum(axis=1)
         known = total > 0
-        # With nothing known there is no score to tell apart from: the earlier one stays.
+        # With nothing known there is no score to compare with: keep the earlier one.
         start = (weights[0] * subs[0]).sum() / weights[0].sum()
         return np.where(known, (w * s).sum(axis=1) / np.where(known, total, 1), start)
 

@@ -1,4 +1,4 @@
-"""Keeps why scores changed in each week and month that is over: once, as it was explained then."""
+"""Store the explanation of each score change, once per finished week and month."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from include.warehouse.engine import engine, has_table
 
 Period = Literal["week", "month"]
 PERIODS: tuple[Period, ...] = ("week", "month")
-# In points of the shown score; an account whose band changed is kept whatever its points are.
+# In points of the shown score. A change of band is stored whatever its points.
 MOVED = 3
 
 
 def over(period: Period, today: date) -> tuple[date, date]:
-    """Return the last day of the period before the last one that is over, and that of the last one.
+    """Return the last days of the two newest finished periods, the earlier one first.
 
     Weeks end on Sundays.
     """
@@ -33,14 +33,14 @@ def over(period: Period, today: date) -> tuple[date, date]:
 
 
 def keep(period: Period, today: date) -> int:
-    """Keep the changes of the last period that is over, if it is built and not kept yet.
+    """Store the changes of the last finished period, once it is built and unless they are stored already.
 
     Args:
         period: A week or a month.
-        today: The day by the reporting zone's clock.
+        today: The day in the reporting time zone.
 
     Returns:
-        How many lines were written.
+        Number of lines written.
     """
     since, day = over(period, today)
     bound: dict[str, Any] = {"period": period, "since": since, "day": day}
@@ -52,22 +52,22 @@ def keep(period: Period, today: date) -> int:
     if lines:
         with engine("builder").begin() as connection:
             now = locks.stamp(connection)
-            # Another run may have kept the period in between: its lines are the same.
+            # A concurrent run may have stored the period already, with the same lines.
             connection.execute(_ADD, [{**line, "now": now} for line in lines])
     return len(lines)
 
 
 def read(connection: sa.Connection, period: Period) -> list[dict[str, Any]]:
-    """Return the lines of the newest period that is kept, accounts that fell most first."""
+    """Return the lines of the newest stored period, largest falls first."""
     return [dict(row) for row in connection.execute(_NEWEST, {"period": period}).mappings()]
 
 
 def _lines(connection: sa.Connection, row: dict[str, Any], bound: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         change = explanation.between(connection, row["account_key"], bound["since"], bound["day"])
-    except ConfigError:  # one of the days is of a profile that is gone
+    except ConfigError:  # One of the days was scored by a profile that no longer exists.
         return []
-    # A band may change with no score: after its days below an edge, or set by a lead.
+    # A band can change without the score: after enough days below an edge, or when a lead sets it.
     causes = change.lines or (Line("band", "band", Decimal(0), row["band_before"], row["band_after"]),)
     return [{**bound, **row, **vars(line), "position": number} for number, line in enumerate(causes, start=1)]
 

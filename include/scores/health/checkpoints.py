@@ -1,7 +1,7 @@
-"""Reads ``marts.health_checkpoint``: what was known of each renewal then, and its outcome.
+"""Read ``marts.health_checkpoint``: each renewal as it was known at its checkpoints, and its outcome.
 
-All that judges history reads this table only. Its rows are taken once, on their day, so nothing that became known
-later can raise a figure.
+Every back-test reads only this table. Its rows are recorded on their day and never change, so information that arrived
+later cannot improve a result.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class Checkpoints:
     """Settled renewals at their checkpoints, one row each.
 
     Args:
-        rows: What a learner needs; sub-scores that are not known are at the row's mean.
-        sub_scores: One column per measure; nan where it was not known.
-        computed: The score as people saw it, without overrides; nan where nothing was known.
+        rows: The input for fitting. Unknown sub-scores are set to the row's mean.
+        sub_scores: One column per measure; nan where it was unknown.
+        computed: The score as users saw it, without overrides; nan where nothing was known.
         band: red, yellow or green; "" where it was never known.
         coverage: Share of the weight that was known.
-        target: ARR of the target.
-        probability: Of the CRM's forecast category then; nan where it was not recorded.
-        n_open: Renewals that are left out since they are not settled yet.
-        tier: The account's tier then; "none" where it had none.
+        target: Target ARR of the renewal.
+        probability: Probability of the CRM's forecast category at that time; nan where it was not recorded.
+        n_open: Number of renewals left out because they are not settled yet.
+        tier: The account's tier at that time; "none" where it had none.
     """
 
     rows: learn.Rows
@@ -50,7 +50,6 @@ class Checkpoints:
     tier: npt.NDArray[np.str_]
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> Checkpoints:
-        """Return some of the rows."""
         return Checkpoints(
             self.rows.where(chosen),
             self.sub_scores[chosen],
@@ -69,8 +68,8 @@ def read(connection: sa.Connection, profile: Profile, *, only: bool = False) -> 
 
     Args:
         connection: An open connection of the reader.
-        profile: By whose measures and points sub-scores are computed.
-        only: Leave out what was scored by another profile.
+        profile: Its measures and points define the sub-scores.
+        only: Leave out renewals scored by another profile.
     """
     known = health.load()
     columns = []
@@ -127,7 +126,7 @@ def read(connection: sa.Connection, profile: Profile, *, only: bool = False) -> 
 
 
 def months(found: Checkpoints) -> list[date]:
-    """Return the first days of the months with a decision, rising."""
+    """Return the first day of each month with a decision, in ascending order."""
     if not len(found.rows.decided_on):
         return []
     first = np.unique(found.rows.decided_on.astype("datetime64[M]"))

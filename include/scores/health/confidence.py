@@ -1,4 +1,4 @@
-"""How far a score can be believed: what is known, how old it is, and how renewals that looked like this ended."""
+"""Grade the confidence in a score: how much is known, how old it is, and how similar renewals ended."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from include.scores.health.readings import Day
 from include.scores.statistics import Interval
 from include.warehouse.engine import has_table
 
-# Least coverage and number of settled renewals that looked like this, of a grade.
+# The least coverage, and the least number of settled renewals with a similar score, for a grade.
 HIGH, MEDIUM = (0.85, 100), (0.7, 30)
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """What belongs next to a score.
+    """The confidence shown next to a score.
 
     Args:
         grade: high, medium or low.
-        low, high: The range of scores that counts as alike: ten points, the upper bound exclusive below 100.
+        low, high: The ten-point range of similar scores. The upper bound is exclusive below 100.
         n: Settled renewals with such a score 60 to 120 days before their decision.
-        n_renewed: Of these, those that were not lost.
-        n_losses: All settled losses there are.
-        oldest_days: Age in days of the oldest figure that still weighs; None where nothing does.
-        oldest: Its measure.
+        n_renewed: Similar renewals that were not lost.
+        n_losses: All settled losses.
+        oldest_days: Age in days of the oldest figure that still has weight; None if there is none.
+        oldest: The measure with that figure.
     """
 
     grade: str
@@ -43,12 +43,11 @@ class Confidence:
 
     @property
     def share(self) -> Interval | None:
-        """Share that was renewed, with Wilson's interval."""
+        """Share of similar renewals that were renewed, with its Wilson interval."""
         return statistics.wilson(self.n_renewed, self.n) if self.n else None
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The record in words."""
         said = [f"Confidence: {self.grade}."]
         if self.oldest_days:
             said.append(f"Its oldest figure is {self.oldest_days} days old: {self.oldest}.")
@@ -66,7 +65,7 @@ class Confidence:
 
 
 def grade(coverage: float, n: int) -> str:
-    """Return high, medium or low for a coverage and a number of settled renewals that looked like this."""
+    """Return high, medium or low for a coverage and a number of settled renewals with a similar score."""
     for name, (least_coverage, least_n) in (("high", HIGH), ("medium", MEDIUM)):
         if coverage >= least_coverage and n >= least_n:
             return name
@@ -74,7 +73,7 @@ def grade(coverage: float, n: int) -> str:
 
 
 def read(connection: sa.Connection, found: Day, day: date) -> Confidence | None:
-    """Return how far the score of a day can be believed, by renewals settled by then; None where there is no score."""
+    """Return the confidence in a day's score, from renewals settled by that day; None without a score."""
     made = found.score
     if made.computed is None:
         return None

@@ -1,4 +1,4 @@
-"""A score in lines that people read: what it is made of, how sure it is, and why it changed."""
+"""Explain a health score to people: its parts, its confidence, and why it changed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Part:
     """One measure of a score.
 
     Args:
-        points: What it adds; "-" where it is not known.
-        lost: What is missing to its full weight.
-        fresh: Share of its weight that is left at its age.
+        points: Points that it adds; "-" if unknown.
+        lost: Points missing to its full weight.
+        fresh: Share of its weight left at its age.
     """
 
     measure: str
@@ -42,14 +42,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A score of one account and day.
+    """The score of an account on a day.
 
     Args:
-        shown: What people see: the override, else the computed score.
-        computed: The score under its ceilings.
-        score: The weighted mean; the points of ``parts`` add up to it.
-        confidence: How far it can be believed; None without a score.
-        children: How the accounts below it do; None where there are none, or where they were not asked for.
+        shown: The override if there is one, else the computed score.
+        computed: The score after ceilings.
+        score: The weighted mean before ceilings; the points of ``parts`` add up to it.
+        confidence: The confidence in the score; None without a score.
+        children: Roll-up of the child accounts; None if there are none or they were not requested.
     """
 
     account: str
@@ -69,7 +69,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Line:
-    """One cause of a change; the changes of all lines add up to it."""
+    """One cause of a change. The changes of all lines add up to the total change."""
 
     cause: str
     kind: str
@@ -91,7 +91,6 @@ class Change:
 
     @property
     def sentence(self) -> str:
-        """The change in words."""
         return (
             f"{self.before} on {self.since}, {self.after} on {self.day}: {self.after - self.before:+}."
             f" The {len(self.lines)} lines add up to it."
@@ -103,8 +102,8 @@ def of_day(account_key: str, day: date | None = None, *, with_children: bool = F
 
     Args:
         account_key: The account.
-        day: The day; the newest one with a score by default.
-        with_children: Also say how the accounts below it do; not for a viewer who may not see those.
+        day: The day; by default the newest day with a score.
+        with_children: Include the roll-up of child accounts. Leave it out for viewers who may not see them.
 
     Raises:
         ConfigError: The account has no score on that day.
@@ -158,7 +157,7 @@ def of_change(account_key: str, since: date, day: date | None = None) -> Change:
     Args:
         account_key: The account.
         since: The earlier day.
-        day: The later one; the newest one with a score by default.
+        day: The later day; by default the newest day with a score.
 
     Raises:
         ConfigError: The account has no score on one of the days.
@@ -168,7 +167,7 @@ def of_change(account_key: str, since: date, day: date | None = None) -> Change:
 
 
 def between(connection: sa.Connection, account_key: str, since: date, day: date) -> Change:
-    """Explain why a score changed between two days; see ``of_change``."""
+    """Explain why a score changed between two days, on an open connection. See ``of_change``."""
     before, after = (readings.read(connection, account_key, each) for each in (since, day))
     steps: list[tuple[Kind, Score]] = []
     start = before

@@ -1,4 +1,4 @@
-"""What the score of a parent leaves out: how its children do, next to its own, never mixed with it."""
+"""Roll up the scores of child accounts. The roll-up is shown next to the parent's own score and never mixed into it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Child:
     """A customer below an account, on a day.
 
     Args:
-        score: As shown; None where its band is unknown, or where it has no score.
+        score: The shown score; None if the account has no score or its band is unknown.
     """
 
     account_key: str
@@ -30,9 +30,9 @@ class Children:
     """All customers below an account.
 
     Args:
-        score: Mean of their scores, weighted by ARR; None where none is known.
-        coverage: Share of their ARR whose score is known.
-        worst: The one with the lowest score; None where none is known.
+        score: Mean score weighted by ARR; None if no score is known.
+        coverage: Share of their ARR that has a known score.
+        worst: The child with the lowest score; None if no score is known.
     """
 
     n: int
@@ -43,7 +43,6 @@ class Children:
 
     @property
     def sentence(self) -> str:
-        """The roll-up in words."""
         children = f"{self.n} {'child' if self.n == 1 else 'children'}"
         unknown = f" Unknown: {self.n_unknown} of {children}." if self.n_unknown else ""
         if self.score is None or self.worst is None:
@@ -55,7 +54,7 @@ class Children:
 
 
 def roll_up(found: Sequence[Child]) -> Children | None:
-    """Return how the children of an account do; None where it has none."""
+    """Return the roll-up of an account's children; None if there are none."""
     if not found:
         return None
     known = [(child, child.score) for child in found if child.score is not None]
@@ -72,7 +71,7 @@ def roll_up(found: Sequence[Child]) -> Children | None:
 
 
 def read(connection: sa.Connection, account_key: str, day: date) -> Children | None:
-    """Return how the customers below an account do on a day, its children's children too; None where there are none."""
+    """Return the roll-up of all customers below an account on a day, at any depth; None if there are none."""
     rows = connection.execute(_BELOW, {"account_key": account_key, "day": day})
     return roll_up([Child(*row) for row in rows])
 

@@ -1,4 +1,4 @@
-"""What people say about an account's health: a CSM's pulse, and a lead's override of the score."""
+"""Record human judgements of an account's health: a CSM's pulse, and a lead's override of the score."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LONGEST_OVERRIDE = timedelta(days=60)
 
 @dataclass(frozen=True)
 class Override:
-    """A score, or only a band, that a lead set in the place of the computed one.
+    """A score or a band that a lead set in place of the computed one.
 
     Args:
-        score: None where only the band is set.
-        band: "" where a score is set.
+        score: None if only the band is set.
+        band: "" if a score is set.
         from_day: The first day on which it is shown.
-        until: The day after the last.
+        until: The day after the last one.
     """
 
     account_key: str
@@ -42,18 +42,18 @@ class Override:
 
 
 def today() -> date:
-    """Return the day by the reporting zone's clock, by which builds count too."""
+    """Return the day in the reporting time zone, which builds use too."""
     return clock.now().astimezone(ZoneInfo(config.load().reporting_zone)).date()
 
 
 def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None:
-    """Record how a CSM feels about an account; a second pulse of one day replaces the first.
+    """Record a CSM's sentiment about an account. A second pulse on the same day replaces the first.
 
     Args:
         account_key: The account.
         score: 1 (bad) to 5 (good).
-        why: The reason; kept with it.
-        by: Who says so.
+        why: The reason, stored with it.
+        by: The CSM.
         day: The day that it is about.
 
     Raises:
@@ -72,22 +72,22 @@ def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None
 def override(
     account_key: str, score: Decimal | None, band: str = "", *, reason: str, by: str, day: date, until: date
 ) -> Override:
-    """Show another score or band than the computed one temporarily; it replaces an override that holds.
+    """Show a score or band other than the computed one for a limited time. It replaces an active override.
 
     Back-tests and forecasts keep using the computed score.
 
     Args:
         account_key: The account.
-        score: What to show; None to set only the band.
+        score: The score to show; None to set only the band.
         band: The band to show; "" to set a score.
-        reason: Kept with it.
-        by: Who sets it.
+        reason: Stored with it.
+        by: The lead who sets it.
         day: The first day.
-        until: The day after the last.
+        until: The day after the last one.
 
     Raises:
-        ConfigError: There is no such account, not exactly one of score and band is given, the score is not from 0 to
-            100, the band is none, or the time is longer than 60 days.
+        ConfigError: There is no such account, not exactly one of score and band is set, the score is not from 0 to 100,
+            the band is unknown, or the period is longer than 60 days.
     """
     if (score is None) == (not band):
         raise ConfigError(
@@ -113,7 +113,7 @@ def override(
 
 
 def lift(account_key: str, day: date, *, by: str) -> bool:
-    """End an account's override; return whether one held.
+    """End an account's override. Return whether one was active.
 
     Args:
         account_key: The account.
@@ -125,7 +125,7 @@ def lift(account_key: str, day: date, *, by: str) -> bool:
 
 
 def _end(connection: Connection, named: dict[str, Any]) -> bool:
-    """End what holds on a day, or later, from that day on; its days before stay. Return whether something held."""
+    """End overrides that are active on or after a day. Their earlier days stay. Return whether there was one."""
     held = connection.execute(_HELD, named).mappings().all()
     connection.execute(_END_OVERRIDE, named)
     for one in held:

@@ -1,7 +1,8 @@
-"""Learns weights and a calibration for the same additive score, from renewals that are settled.
+"""Learn the weights and the calibration of the additive score from settled renewals.
 
-Only weights are learned, never shapes: every learned score is still explained to the hundredth. With few losses a free
-fit would follow chance, so weights are drawn towards those of the file (ridge towards c times the file's weights).
+Only weights are learned, never the shapes of measures, so a learned score can still be explained to the hundredth. With
+few losses an unconstrained fit would fit noise. Weights are therefore shrunk towards the configured ones (ridge towards
+c times the configured weights).
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ class Rows:
     """Settled renewals at their checkpoints.
 
     Args:
-        losses: One row per renewal and checkpoint, one column per measure: (100 - sub-score) / 100; where a measure is
-            not known, the mean of the row's others, as a score leaves its weight to them.
+        losses: One row per renewal and checkpoint, one column per measure: (100 - sub-score) / 100. An unknown measure
+            gets the mean of the row's known ones, because a score gives its weight to them.
         checkpoint: Days before the decision.
         is_lost: Whether the renewal was lost.
-        family: Of the account; families are drawn together, never split.
-        settled_on: When the outcome was known.
+        family: The account's family. The bootstrap draws whole families and never splits one.
+        settled_on: The day on which the outcome became known.
         decided_on: The decision date.
     """
 
@@ -48,7 +49,6 @@ class Rows:
     decided_on: npt.NDArray[np.datetime64]
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> Rows:
-        """Return some of the rows."""
         return Rows(
             self.measures,
             *(getattr(self, name)[chosen] for name in
@@ -57,13 +57,13 @@ class Rows:
 
     @property
     def n_losses(self) -> int:
-        """How many renewals were lost: each counts once, however many checkpoints it has."""
+        """Number of lost renewals. Each counts once, whatever its number of checkpoints."""
         return len(set(self.renewal[self.is_lost]))
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model: the logit of a loss is an intercept of the checkpoint plus the weighted losses of points."""
+    """A fitted model: logit(loss) = intercept of the checkpoint + the weighted losses of points."""
 
     measures: tuple[str, ...]
     beta: Numbers
@@ -78,13 +78,12 @@ class Fit:
         return dict(zip(self.measures, (100 * shares).tolist(), strict=True))
 
     def risk(self, rows: Rows) -> Numbers:
-        """Return the probability of a loss."""
         base = np.array([self.intercepts.get(int(c), 0.0) for c in rows.checkpoint])
         return expit(base + rows.losses @ self.beta)
 
 
 def filled(sub_scores: Numbers, weights: Numbers) -> Numbers:
-    """Return losses of points, with the account's weighted mean loss where a sub-score is not known (nan)."""
+    """Return losses of points. An unknown sub-score (nan) gets the weighted mean loss of its row."""
     losses = (100 - sub_scores) / 100
     known = ~np.isnan(losses)
     weighed = np.where(known, weights, 0)
@@ -96,15 +95,15 @@ def filled(sub_scores: Numbers, weights: Numbers) -> Numbers:
 
 
 def fit(rows: Rows, configured: Mapping[str, float], ridge: float) -> Fit:
-    """Fit non-negative weights, drawn towards the configured ones.
+    """Fit non-negative weights, shrunk towards the configured ones.
 
     Minimises the mean log-loss plus ``ridge`` times the squared distance of the weights from c times the configured
     ones, over the intercepts, c >= 0 and the weights >= 0.
 
     Args:
-        rows: What is learned from.
-        configured: Measure -> weight in the file.
-        ridge: How strongly weights are drawn.
+        rows: Training rows.
+        configured: Measure -> configured weight.
+        ridge: Strength of the shrinkage.
     """
     checkpoints = sorted({int(each) for each in rows.checkpoint})
     prior = np.array([configured[name] for name in rows.measures])
@@ -131,17 +130,16 @@ def fit(rows: Rows, configured: Mapping[str, float], ridge: float) -> Fit:
 
 
 def log_loss(risk: Numbers, is_lost: npt.NDArray[np.bool_]) -> float:
-    """Return the mean log-loss."""
     safe = np.clip(risk, 1e-9, 1 - 1e-9)
     return float(-np.where(is_lost, np.log(safe), np.log(1 - safe)).mean())
 
 
 def walk_forward(rows: Rows, make: Callable[[Rows], Fit | None], months: Sequence[date]) -> Numbers:
-    """Return each row's risk by what was fitted on renewals settled before its month; nan where nothing was.
+    """Return each row's risk under a model fitted on renewals settled before its month; nan if there was none.
 
     Args:
-        make: Fits, or returns None where there is too little.
-        months: First days of the months, rising.
+        make: Fits a model, or returns None if there are too few rows.
+        months: First days of the months, in ascending order.
     """
     found = np.full(len(rows.is_lost), np.nan)
     for position, month in enumerate(months):
@@ -149,7 +147,7 @@ def walk_forward(rows: Rows, make: Callable[[Rows], Fit | None], months: Sequenc
         inside = rows.decided_on >= np.datetime64(month)
         if after:
             inside &= rows.decided_on < np.datetime64(after)
-        # Taken before the month, as a fit made then could have been used; known outcomes only.
+        # Train only on outcomes known before the month starts: a model fitted then could not have used others.
         fitted = make(rows.where(rows.settled_on < np.datetime64(month)))
         if fitted is not None and inside.any():
             found[inside] = fitted.risk(rows.where(inside))
@@ -157,7 +155,7 @@ def walk_forward(rows: Rows, make: Callable[[Rows], Fit | None], months: Sequenc
 
 
 def choose(rows: Rows, configured: Mapping[str, float], months: Sequence[date]) -> Fit:
-    """Fit with the ridge that would have served best, judged forward in time.
+    """Fit with the ridge that performed best in walk-forward validation.
 
     Raises:
         ConfigError: Fewer than 30 losses are settled.
@@ -184,7 +182,7 @@ def choose(rows: Rows, configured: Mapping[str, float], months: Sequence[date]) 
 
 
 def limited(profile: Profile, weights: Mapping[str, float]) -> dict[str, float]:
-    """Return weights with no group above its largest weight, rounded to one decimal, that add up to 100."""
+    """Return weights that keep each group within its maximum weight, rounded to one decimal and adding up to 100."""
     from include.scores.health.score import capped
 
     order = [measure.id for measure in profile.measures]
@@ -200,11 +198,11 @@ def limited(profile: Profile, weights: Mapping[str, float]) -> dict[str, float]:
 def interval(
     risk_now: Numbers, risk_new: Numbers, rows: Rows, *, n_draws: int = 400, seed: int = 1
 ) -> tuple[float, float, float]:
-    """Return how much higher the AUC of the new risk is, with its interval of 95 %; whole families are drawn.
+    """Return the gain in AUC with its 95% bootstrap interval. Whole families are drawn.
 
     Args:
-        risk_now: Risk of each row by the weights of today, in any unit.
-        risk_new: By the proposed ones.
+        risk_now: Risk of each row under the current weights, in any unit.
+        risk_new: Risk of each row under the proposed weights.
     """
     chance = np.random.default_rng(seed)
     families, number = np.unique(rows.family, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Judges overrides once the renewal is settled: was the person right, or the score?"""
+"""Judge overrides once the renewal is settled: was the lead right, or the score?"""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class JudgedOverride:
     """One override and its outcome.
 
     Args:
-        score: What the lead set; None where it was only the band.
-        computed: What was computed on the first day.
-        band, computed_band: The bands that they stand for.
-        decision_date: Of the renewal that was decided next; None while there is none.
-        outcome: of that renewal; "" while it is open.
-        right: Whose band pointed the right way: the better one where it was renewed, the worse one where it was lost.
+        score: The lead's score; None if only the band was set.
+        computed: The computed score on the first day.
+        band, computed_band: The bands of the two.
+        decision_date: Of the next renewal to be decided; None if there is none yet.
+        outcome: Of that renewal; "" while it is open.
+        right: Whose band was right: the better band if the account renewed, the worse one if it was lost.
     """
 
     account_key: str
@@ -45,7 +45,7 @@ class JudgedOverride:
 
 
 def judge(band: str, computed_band: str, is_lost: bool | None) -> Right:
-    """Return whose band pointed the right way.
+    """Return whose band was right.
 
     Args:
         is_lost: Whether the renewal was lost; None while it is open.
@@ -59,7 +59,7 @@ def judge(band: str, computed_band: str, is_lost: bool | None) -> Right:
 
 
 def read(connection: sa.Connection, accounts: list[str] | None = None) -> list[JudgedOverride]:
-    """Return overrides with who was right, the newest first; those of some accounts, or of all."""
+    """Return the overrides of some accounts, or of all, with who was right, newest first."""
     if not has_table(connection, "marts.renewal_due"):
         return []
     found = []
@@ -72,7 +72,7 @@ def read(connection: sa.Connection, accounts: list[str] | None = None) -> list[J
 
 
 def summary(found: Sequence[JudgedOverride]) -> str:
-    """Return how often the person was right, and how often the score, in one sentence."""
+    """Summarise in words how often the lead was right and how often the score."""
     counts = Counter(one.right for one in found)
     n_judged = counts["person"] + counts["score"]
     if not n_judged:

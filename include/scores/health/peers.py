@@ -1,4 +1,4 @@
-"""Where an account stands among its peers, as ``marts.health_score`` computes it: see ``health_peer_query``."""
+"""Rank an account among its peers the way ``marts.health_score`` does; see ``health_peer_query``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Peers:
     """The quantiles of one version of a profile.
 
     Args:
-        measures: The measures whose value is a position among peers.
+        measures: The measures whose value is a percentile among peers.
         known: (month end, measure, tier, age band) -> quantiles.
     """
 
@@ -29,14 +29,14 @@ class Peers:
     known: dict[tuple[date, str, str, str], Quantiles] = field(default_factory=dict)
 
     def position(self, measure: str, value: float | None, month_end: date, tier: str | None, days: int) -> float | None:
-        """Return a value's position, 0 to 100; None where it, or where peers stood, is not known.
+        """Return a value's percentile, 0 to 100; None if the value or the peers' quantiles are unknown.
 
         Args:
             measure: The measure.
-            value: What is compared.
-            month_end: As of which peers stood.
+            value: The account's value.
+            month_end: The month end of the peers' quantiles.
             tier: The account's tier.
-            days: Its days as a customer.
+            days: Days since it became a customer.
         """
         age = next(name for below, name in AGE_BANDS if below is None or days < below)
         groups = ((tier or UNKNOWN_TIER, age), (tier or UNKNOWN_TIER, ""), ("", ""))
@@ -45,12 +45,12 @@ class Peers:
 
 
 def month_end(day: date) -> date:
-    """Return the month end whose quantiles serve a day: that of the month before."""
+    """Return the month end whose quantiles apply to a day: the end of the previous month."""
     return day.replace(day=1) - timedelta(days=1)
 
 
 def position(value: float, quantiles: Sequence[float]) -> float:
-    """Return a value's position among quantiles; of a value that many share, the middle of theirs."""
+    """Return a value's percentile among quantiles. A value shared by several quantiles gets their midpoint."""
     lower = 100.0
     upper = 0.0
     for n, at in enumerate(quantiles):
@@ -70,7 +70,7 @@ def _between(value: float, quantiles: Sequence[float], n: int) -> float:
 
 
 def read(connection: sa.Connection, profile: Profile) -> Peers:
-    """Read the quantiles of a profile; none are read where no measure needs them."""
+    """Read the quantiles of a profile, if any of its measures needs them."""
     measures = frozenset(measure for key, measure in health.load().peers if key == profile.key)
     if not measures or not has_table(connection, TABLE):
         return Peers(measures)

@@ -1,4 +1,4 @@
-"""Proposes learned weights as a file that a person accepts: nothing changes until it is in ``sql/health``."""
+"""Propose learned weights as a file for review. Nothing changes until a person puts the file into ``sql/health``."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _WEIGHT = re.compile(r"^    weight: [\d.]+")
 
 @dataclass(frozen=True)
 class Proposal:
-    """Learned weights next to those of today.
+    """Learned weights next to the current ones.
 
     Args:
-        text: The file as it would be.
-        weights: Measure -> weight today and proposed.
-        auc: Checkpoint -> AUC today, proposed.
-        gain: How much higher the AUC over all checkpoints is, with its interval of 95 %.
-        n_moved: Accounts whose band the new weights change, by the edges alone.
+        text: The proposed file.
+        weights: Measure -> current and proposed weight.
+        auc: Checkpoint -> current and proposed AUC.
+        gain: Gain in AUC over all checkpoints, with its 95% interval.
+        n_moved: Accounts whose band would change, without hysteresis.
         arr_moved: Their ARR.
     """
 
@@ -51,7 +51,7 @@ def propose(name: str, valid_from: date) -> Proposal:
     """Learn weights for a profile.
 
     Args:
-        name: The profile; "" for the one for all other accounts.
+        name: The profile; "" for the default profile, which scores all other accounts.
         valid_from: The first day that the proposed version would score.
 
     Raises:
@@ -97,7 +97,7 @@ def propose(name: str, valid_from: date) -> Proposal:
 
 
 def _moved(connection: sa.Connection, profile: Profile, weights: Mapping[str, float]) -> tuple[int, float]:
-    """Return how many accounts, with how much ARR, the weights put into another band."""
+    """Return the number and ARR of accounts that the weights would move to another band."""
     measures = tuple(
         measure.model_copy(update={"weight": weights[measure.id]})
         for measure in profile.measures
@@ -115,7 +115,7 @@ def _moved(connection: sa.Connection, profile: Profile, weights: Mapping[str, fl
 
 
 def _written(profile: Profile, weights: Mapping[str, float], valid_from: date) -> str:
-    """Return the profile's file with other weights, its next version and first day, and all else as it is."""
+    """Return the profile's file with new weights, the next version and first day, and everything else unchanged."""
     lines, measure = [], ""
     for line in _file(profile).read_text(encoding="utf-8").splitlines():
         if found := _ID.match(line):

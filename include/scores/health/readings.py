@@ -1,4 +1,4 @@
-"""Reads what the health score looked at on a day, and explains the score by the definition that made it."""
+"""Read the inputs of a day's health score, and recompute the score by the definition that produced it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from include.warehouse.engine import has_table
 
 @dataclass(frozen=True)
 class Day:
-    """What is known of an account on a day.
+    """The inputs of an account's score on a day.
 
     Args:
-        profile: The profile by which the day was scored.
+        profile: The profile that scored the day.
         readings: Measure -> value and age.
-        ceilings: Ids of the ceilings that hold.
-        values: All columns of ``marts.health_input``, for the texts.
-        override: The number that a lead set; None without one.
-        override_band: The band that a lead set instead of a number; "" without one.
-        peers_of: The month end as of which peers stood; None where nothing is compared with peers.
+        ceilings: Ids of the ceilings whose condition holds.
+        values: All columns of ``marts.health_input``, used in texts.
+        override: The score that a lead set; None without one.
+        override_band: The band that a lead set instead of a score; "" without one.
+        peers_of: The month end of the peers' quantiles; None if no measure is compared with peers.
     """
 
     profile: Profile
@@ -43,7 +43,6 @@ class Day:
 
     @property
     def score(self) -> Score:
-        """The score of the day."""
         return score(self.profile, self.readings, self.ceilings, self.override)
 
 
@@ -63,17 +62,17 @@ def read(
     profile: Profile | None = None,
     peers_of: date | None = None,
 ) -> Day:
-    """Read what is known of an account on a day.
+    """Read the inputs of an account's score on a day.
 
     Args:
         connection: An open connection of the reader.
         account_key: The account.
         day: The day.
-        profile: Read it by this profile instead of the one by which the day was scored.
-        peers_of: Compare with where peers stood at this month end instead of the one before the day.
+        profile: Use this profile instead of the one that scored the day.
+        peers_of: Use the peers' quantiles of this month end instead of the one before the day.
 
     Raises:
-        ConfigError: The account has no score on that day, or the profile that made it is gone.
+        ConfigError: The account has no score on that day, or the profile that produced it no longer exists.
     """
     if not has_table(connection, "marts.health_score"):
         raise ConfigError("no health score is computed yet", cure="run the DAG build_kpis")
@@ -97,7 +96,7 @@ def read(
 
 @dataclass(frozen=True)
 class OfAccount:
-    """What is known of one account, with its ARR."""
+    """The inputs of one account's score, with its ARR."""
 
     readings: Mapping[str, Reading]
     ceilings: tuple[str, ...]
@@ -105,7 +104,7 @@ class OfAccount:
 
 
 def readings_of_day(connection: sa.Connection, profile: Profile) -> Iterator[OfAccount]:
-    """Yield what is known of every account that a profile scores, on the newest day."""
+    """Yield the inputs of every account that a profile scores, on the newest day."""
     gaps = _gaps(connection)
     statement = _ALL.format(columns=_columns(profile))
     compared = peers.read(connection, profile)

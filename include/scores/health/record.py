@@ -1,4 +1,4 @@
-"""Runs the monthly back-test of the health score and keeps its record."""
+"""Run the monthly back-test of the health score and store its result."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from include.warehouse.engine import engine
 
 
 def profile_of(name: str = "") -> Profile:
-    """Return the newest version of a profile; of the one for all other accounts by default.
+    """Return the newest version of a profile; by default of the one that scores all other accounts.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is no profile of that name.
     """
     profiles = health.load().profiles
     name = name or profiles[-1].name
@@ -32,7 +32,7 @@ def profile_of(name: str = "") -> Profile:
 
 
 def run(month: date) -> Backtest:
-    """Judge the score by all that is settled, and keep the result as that of a month; again gives the same row.
+    """Back-test the score on all settled renewals, and store the result under a month. Repeating it replaces the row.
 
     Args:
         month: Any day of the month.

@@ -1,4 +1,4 @@
-"""A health score of one account and day, and the lines that it is the sum of."""
+"""Compute the health score of one account and day, with the lines that add up to it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from include.models.health import Measure, Profile
 from include.scores import rounding
 
 Numbers = npt.NDArray[np.float64]
-# Weights are sums of products; what differs by less is equal.
+# Weights are sums of products: smaller differences are floating-point noise.
 _EXACT = 1e-9
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known of one measure on a day.
+    """One measure's input on a day.
 
     Args:
-        value: Its value; None if it is not known.
-        age: Days since the newest fact that it rests on.
-        is_left_out: Whether it does not apply to the account, or no source brings what it needs.
+        value: None if unknown.
+        age: Days since the newest fact behind the value.
+        is_left_out: Whether the measure does not apply to the account, or no connected source provides it.
     """
 
     value: float | None = None
@@ -37,9 +37,9 @@ class Part:
     """One measure's part of a score.
 
     Args:
-        sub_score: 0 to 100; None if the value is not known.
+        sub_score: 0 to 100; None if the value is unknown.
         freshness: 1 for a fresh value, falling to 0 at ``gone_days``; 0 for an unknown one.
-        weight: Its weight in the profile; 0 where it is left out.
+        weight: Its weight in the profile; 0 if it is left out.
     """
 
     measure: Measure
@@ -50,17 +50,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Score:
-    """A score with all that it is made of.
+    """A score with its parts.
 
     Args:
-        profile: By which it was computed.
+        profile: The profile that produced it.
         parts: Measure -> its part, in the profile's order.
         number: The weighted mean, 0 to 100, rounded to two decimals; None if nothing is known.
-        points: Measure -> what it adds; they add up to ``number``.
-        losses: Measure -> what is missing to its full weight; they add up to 100 less ``number``.
-        coverage: Share of the weight that is there.
-        ceilings: The ceilings that hold, by their profile's order.
-        computed: ``number``, or the lowest ceiling below it.
+        points: Measure -> points that it adds; they add up to ``number``.
+        losses: Measure -> points missing to its full weight; they add up to 100 less ``number``.
+        coverage: Share of the weight that is known and fresh.
+        ceilings: The ceilings whose condition holds, in the profile's order.
+        computed: ``number``, or the lowest ceiling if that is lower.
         unknown_reason: Why the band is unknown; "" if it is known.
     """
 
@@ -77,18 +77,18 @@ class Score:
 
     @property
     def shown(self) -> Decimal | None:
-        """The override's number if there is one, else the computed one."""
+        """The override's score if there is one, else the computed one."""
         return self.computed if self.override is None else self.override
 
 
 def sub_score(measure: Measure, value: float) -> float:
-    """Return the sub-score of a value: linear between the measure's points, level beyond them."""
+    """Return the sub-score of a value: linear between the measure's points, constant beyond them."""
     values, scores = zip(*measure.points, strict=True)
     return float(np.interp(value, values, scores))
 
 
 def freshness(measure: Measure, age: int) -> float:
-    """Return how much of its weight a measure keeps at an age in days."""
+    """Return the share of its weight that a measure keeps at an age in days."""
     left = (measure.gone_days - age) / (measure.gone_days - measure.fresh_days)
     return min(1.0, max(0.0, left))
 
@@ -103,9 +103,9 @@ def score(
 
     Args:
         profile: Its definition.
-        readings: Measure -> what is known; a measure without one is missing.
+        readings: Measure -> its input; a measure without one is unknown.
         ceilings: Ids of the ceilings whose condition holds.
-        override: What a lead set in its place.
+        override: The score that a lead set.
     """
     parts = {measure.id: _part(measure, readings.get(measure.id, Reading())) for measure in profile.measures}
     weights, subs = arrays(parts.values())
@@ -142,21 +142,21 @@ def score(
 
 
 def arrays(parts: Collection[Part]) -> tuple[Numbers, Numbers]:
-    """Return weights (weight times freshness) and sub-scores; an unknown sub-score is 0, with no weight."""
+    """Return weights (weight times freshness) and sub-scores. An unknown sub-score is 0, with no weight."""
     weights = np.array([part.weight * part.freshness for part in parts])
     subs = np.array([part.sub_score or 0.0 for part in parts])
     return weights, subs
 
 
 def capped(profile: Profile, weights: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
-    """Limit groups to their largest weight; what is above goes to the others in proportion.
+    """Cap each group at its maximum weight, and give the excess to the other groups in proportion.
 
     Args:
-        profile: Whose groups.
+        profile: Its groups define the caps.
         weights: One row per case, one column per measure of the profile.
 
     Returns:
-        The weights, each row with the sum that it had, and whether the limits could be kept.
+        The weights, with each row's sum unchanged, and whether the caps could be met.
     """
     groups = [np.array([m.group == name for m in profile.measures]) for name in profile.groups]
     limits = np.array([group.max_weight / 100 for group in profile.groups.values()])

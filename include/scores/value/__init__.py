@@ -1,1 +1,1 @@
-"""The customer value score: computed by ``marts.account_value``, explained here; and the tiers that follow from it."""
+"""The customer value score and the tiers that follow from it. ``marts.account_value`` computes the score."""

@@ -1,4 +1,4 @@
-"""A customer value score in lines that people read."""
+"""Explain a customer value score to people."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Part:
     """One dimension of a score.
 
     Args:
-        points: What it adds; "-" where it is not known.
-        known_on: Day of the newest fact that it rests on.
+        points: Points that it adds; "-" if unknown.
+        known_on: Day of the newest fact behind it.
     """
 
     dimension: str
@@ -31,10 +31,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A score of one account at a month's end; the points of ``parts`` add up to it.
+    """An account's score at a month end. The points of ``parts`` add up to it.
 
     Args:
-        group_score: With the order amount of the whole family in place of its own; None without relatives.
+        group_score: The score with the whole family's order amount in place of the account's own; None without
+            relatives.
     """
 
     account: str
@@ -55,7 +56,7 @@ def of_account(account_key: str, as_of: date | None = None) -> Explanation:
 
     Args:
         account_key: The account.
-        as_of: The end of a month; the last one with a score by default.
+        as_of: A month end; by default the last one with a score.
 
     Raises:
         ConfigError: The account has no score on that day.

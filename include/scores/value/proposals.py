@@ -1,4 +1,4 @@
-"""Reads what decides about tiers, and lists what should change with all that a lead has to know."""
+"""Read the inputs of tier decisions, and list the proposed changes with the facts that a lead needs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from include.scores.value.score import of_figure
 from include.scores.value.tiers import Judged, Proposal, Standing
 from include.warehouse.engine import has_table
 
-# A quarter's end that is longer over is not judged any more: the next one is nearer.
+# Changes at a quarter end older than this are no longer judged: the next quarter end is closer.
 JUDGED_DAYS = 45
 
 
 @dataclass(frozen=True)
 class Proposals:
-    """The list.
+    """The proposed tier changes.
 
     Args:
-        quarter: The quarter's end at which changes are judged; None if it is too long over.
-        month: The last month's end: accounts without a tier are judged then.
+        quarter: The quarter end at which changes are judged; None if it is too long ago.
+        month: The last month end, at which accounts without a tier are judged.
     """
 
     quarter: date | None = None
@@ -38,7 +38,7 @@ class Proposals:
 
     @property
     def sentences(self) -> list[str]:
-        """What was judged, in words."""
+        """The dates that were used, in words."""
         if self.month is None:
             return ["No month is over yet for which a customer value was computed."]
         first = f"Accounts without a tier are judged by {self.month}"
@@ -48,11 +48,11 @@ class Proposals:
 
 
 def read(connection: sa.Connection, settings: Settings, today: date) -> Proposals:
-    """Return what is proposed today.
+    """Return the proposals as of today.
 
     Args:
-        connection: An open connection that reads tables and what runs.
-        today: Decision dates are counted from it.
+        connection: An open connection that can read tables and open episodes.
+        today: Decision dates are counted from this day.
     """
     if not has_table(connection, "marts.account_value"):
         return Proposals()
@@ -86,7 +86,7 @@ def read(connection: sa.Connection, settings: Settings, today: date) -> Proposal
 
 
 def changes(settings: Settings, from_tier: str | None, to_tier: str) -> str:
-    """Return in words what is different under another tier."""
+    """Describe in words what differs under another tier."""
     old, new = (settings.tiers.policy(tier) for tier in (from_tier, to_tier))
     default = settings.grace_days["default"]
     old_grace, new_grace = (settings.grace_days.get(tier or "", default) for tier in (from_tier, to_tier))
@@ -105,7 +105,7 @@ def changes(settings: Settings, from_tier: str | None, to_tier: str) -> str:
 def _scores(
     connection: sa.Connection, settings: Settings, ends: tuple[date, ...]
 ) -> defaultdict[tuple[str, date], Judged]:
-    """Return account and month's end -> score, the group's where the settings say so."""
+    """Return (account, month end) -> score. It is the group's score if the settings say so."""
     found: defaultdict[tuple[str, date], Judged] = defaultdict(Judged)
     groups = group_scores(connection, ends) if settings.tiers.follows == "group" else {}
     for row in connection.execute(_SCORES, {"ends": list(ends)}):
@@ -119,12 +119,12 @@ def _scores(
 def group_scores(
     connection: sa.Connection, ends: tuple[date, ...], account_key: str | None = None
 ) -> dict[tuple[str, date], Decimal]:
-    """Return the scores of accounts that have relatives, with the order amount of the whole family in place of theirs.
+    """Return the scores of accounts with relatives, using the whole family's order amount in place of their own.
 
     Args:
         connection: An open connection of the reader.
-        ends: Ends of months.
-        account_key: Of this account only; of all by default.
+        ends: Month ends.
+        account_key: Only this account; all by default.
     """
     found: dict[tuple[str, date], Decimal] = {}
     for row in connection.execute(_GROUPS, {"ends": list(ends), "account_key": account_key}):
@@ -140,7 +140,7 @@ def group_scores(
 
 
 def _running(connection: sa.Connection, settings: Settings) -> set[tuple[str, str]]:
-    """Return account and playbook of those made for a tier that run."""
+    """Return (account, playbook) for the running playbooks that belong to a tier."""
     named = sorted({name for policy in settings.tiers.policies.values() for name in policy.playbooks})
     return {(row.account_key, row.signal) for row in connection.execute(_RUNNING, {"playbooks": named})}
 

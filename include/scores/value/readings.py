@@ -1,4 +1,4 @@
-"""Reads what the customer value score looked at, and computes it by the definition that made it."""
+"""Read the inputs of a customer value score, and compute it by the definition that produced it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from include.scores.value.score import Reading, Score, score
 
 @dataclass(frozen=True)
 class Month:
-    """What is known of an account at a month's end.
+    """The inputs of an account's score at a month end.
 
     Args:
         version: The definition that scores it.
-        readings: Dimension -> what is known.
-        values: All columns of ``marts.value_input``, for the texts.
+        readings: Dimension -> its input.
+        values: All columns of ``marts.value_input``, used in texts.
         is_preliminary: Whether the account is so new that only its order amount counts.
-        not_connected: Dimensions that no source brings.
+        not_connected: Dimensions that no connected source provides.
     """
 
     version: Version
@@ -35,12 +35,11 @@ class Month:
 
     @property
     def score(self) -> Score:
-        """The score of the month's end."""
         return score(self.version, self.readings)
 
 
 def newest(connection: sa.Connection, account_key: str) -> date:
-    """Return the last month's end with a score of an account.
+    """Return the last month end at which an account has a score.
 
     Raises:
         ConfigError: There is none.
@@ -55,7 +54,7 @@ def newest(connection: sa.Connection, account_key: str) -> date:
 
 
 def read(connection: sa.Connection, account_key: str, as_of: date) -> Month:
-    """Read what is known of an account at a month's end.
+    """Read the inputs of an account's score at a month end.
 
     Raises:
         ConfigError: The account has no score on that day.
@@ -99,7 +98,7 @@ def read(connection: sa.Connection, account_key: str, as_of: date) -> Month:
 
 
 def not_connected(connection: sa.Connection) -> frozenset[str]:
-    """Return the dimensions that no source brings."""
+    """Return the dimensions that no connected source provides."""
     return frozenset(connection.execute(_GAPS, {"prefix": value.GAP}).scalars())
 
 

@@ -1,4 +1,4 @@
-"""A customer value score of one account, and the lines that it is the sum of."""
+"""Compute the customer value score of one account, with the lines that add up to it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _EXACT = 1e-9
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known of one dimension.
+    """One dimension's input.
 
     Args:
-        figures: A number or word for each of its parts; None for what is not known.
+        figures: A number or word for each of its parts; None if unknown.
         is_capped: Whether the condition of its cap holds.
-        is_left_out: Whether it does not apply to the account, or no source brings what it needs.
+        is_left_out: Whether it does not apply to the account, or no connected source provides it.
     """
 
     figures: Sequence[float | str | None] = ()
@@ -35,9 +35,9 @@ class Line:
     """One dimension's part of a score.
 
     Args:
-        score: 0 to 100; None if it is missing.
-        weight: Its weight; 0 where it is left out.
-        points: What it adds; None if it is missing or left out.
+        score: 0 to 100; None if unknown.
+        weight: Its weight; 0 if it is left out.
+        points: Points that it adds; None if it is unknown or left out.
     """
 
     dimension: Dimension
@@ -48,11 +48,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Score:
-    """A score with all that it is made of.
+    """A score with its lines.
 
     Args:
-        number: The weighted mean of what is known, 0 to 100, rounded to two decimals; None if nothing is.
-        lines: Dimension -> its part, in the order of the definition; their points add up to ``number``.
+        number: The weighted mean of the known dimensions, 0 to 100, rounded to two decimals; None if none is known.
+        lines: Dimension -> its line, in the order of the definition; their points add up to ``number``.
         coverage: Share of the weight that is known.
         is_covered: Whether enough is known to propose a change of tier.
     """
@@ -65,7 +65,7 @@ class Score:
 
 
 def of_figure(part: value.Part, figure: float | str | None) -> float | None:
-    """Return the score of one figure: linear between points and level beyond them, or the word's; None if unknown."""
+    """Return the score of one figure: interpolated between points, or looked up for a word; None if unknown."""
     if figure is None:
         return None
     if part.scores:
@@ -75,7 +75,7 @@ def of_figure(part: value.Part, figure: float | str | None) -> float | None:
 
 
 def of_dimension(dimension: Dimension, reading: Reading) -> float | None:
-    """Return a dimension's score: the mean of its parts by their shares; None if one of them is not known."""
+    """Return a dimension's score, the mean of its parts weighted by their shares; None if one of them is unknown."""
     figures = reading.figures or [None] * len(dimension.parts)
     found = [of_figure(part, figure) for part, figure in zip(dimension.parts, figures, strict=True)]
     known = [score for score in found if score is not None]
@@ -90,7 +90,7 @@ def score(version: Version, readings: Mapping[str, Reading]) -> Score:
 
     Args:
         version: Its definition.
-        readings: Dimension -> what is known; a dimension without one is missing.
+        readings: Dimension -> its input; a dimension without one is unknown.
     """
     weights: dict[str, float] = {}
     scores: dict[str, float | None] = {}

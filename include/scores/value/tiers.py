@@ -1,6 +1,6 @@
-"""Which accounts should change their tier: judged at a quarter's end, within the places of the senior CSMs.
+"""Decide which accounts should change tier, judged at a quarter end and within the capacity of the senior CSMs.
 
-Nothing changes by itself: a change is proposed, a lead approves it, and it is then written into the CRM.
+A change is only a proposal. A lead approves it, and then it is written to the CRM.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from include.common import quarters
 from include.models.value import Tier, Version
 
-# first: of an account without a tier; waiting: no place is free; protected: it should go down, but not now.
+# first: the account has no tier yet; waiting: no place is free; protected: a demotion that must not happen now.
 Kind = Literal["up", "down", "first", "waiting", "protected"]
 CHANGES = ("up", "down", "first")
 DAY = timedelta(days=1)
@@ -22,10 +22,10 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Judged:
-    """A score at a quarter's end, as far as it decides anything.
+    """A score at a month end, reduced to what a tier decision needs.
 
     Args:
-        score: None where nothing is known, or too little.
+        score: None if too little is known.
         is_preliminary: Whether the account is so new that only its order amount counts.
     """
 
@@ -36,16 +36,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class Standing:
-    """What decides about an account's tier.
+    """The inputs of one account's tier decision.
 
     Args:
-        tier: Its tier today; None without one.
-        now: At the quarter's end that is judged.
-        before: At the one before.
-        newest: At the last month's end; an account without a tier is judged then.
+        tier: Its current tier; None without one.
+        now: Its score at the quarter end that is judged.
+        before: Its score at the quarter end before that.
+        newest: Its score at the last month end; used for an account without a tier.
         signed_on: When its last contract was signed.
-        next_decision_date: When the customer decides next.
-        playbooks: Those made for its tier that run.
+        next_decision_date: The customer's next decision date.
+        playbooks: Running playbooks that belong to its tier.
     """
 
     account_key: str
@@ -63,12 +63,12 @@ class Standing:
 
 @dataclass(frozen=True)
 class Proposal:
-    """One line of the list.
+    """One proposed, waiting or protected change.
 
     Args:
-        to_tier: What it should be, or would be.
-        score: That it follows from.
-        reason: Why.
+        to_tier: The tier that the score qualifies for.
+        score: The score behind it.
+        reason: Why, in words.
     """
 
     standing: Standing
@@ -79,21 +79,21 @@ class Proposal:
 
     @property
     def is_change(self) -> bool:
-        """Whether a lead is asked about it."""
+        """Whether it needs a lead's approval."""
         return self.kind in CHANGES
 
 
 def judge(
     version: Version, standings: Iterable[Standing], quarter: date, today: date, places: int | None
 ) -> list[Proposal]:
-    """Return what is proposed, who waits and who is protected; the highest score first.
+    """Return proposed, waiting and protected changes, highest score first.
 
     Args:
-        version: The definition in force at the quarter's end.
+        version: The definition in force at the quarter end.
         standings: All customers.
-        quarter: The quarter's end that is judged.
-        today: Decision dates are counted from it.
-        places: How many accounts may be of the tiers that take places; None for no limit.
+        quarter: The quarter end that is judged.
+        today: Decision dates are counted from this day.
+        places: Capacity of the tiers with limited places, in accounts; None for no limit.
     """
     judge_one = _Judge(version, quarter, today)
     found: list[Proposal] = []
@@ -124,8 +124,6 @@ def judge(
 
 
 class _Judge:
-    """The rules of one version on one day."""
-
     def __init__(self, version: Version, quarter: date, today: date) -> None:
         self._tiers, self._moves = version.tiers, version.moves
         self._quarter, self._today = quarter, today
@@ -134,7 +132,7 @@ class _Judge:
         return next((at for at, tier in enumerate(self._tiers) if tier.name == name), None)
 
     def down(self, standing: Standing, at: int) -> Proposal | None:
-        """Return how an account goes down, or why it does not although it should."""
+        """Return an account's demotion, protected if it must not happen now; None if it keeps its tier."""
         now, before = _counting(standing)
         if now is None or before is None:
             return None
@@ -154,10 +152,10 @@ class _Judge:
         return Proposal(standing, "down", self._tiers[to].name, now, reason)
 
     def wish(self, standing: Standing, at: int | None) -> tuple[Standing, Decimal, list[tuple[Tier, str]]] | None:
-        """Return the tiers above its own that an account qualifies for, the highest first."""
+        """Return the higher tiers that an account qualifies for, highest first."""
         if at is None:
             score = standing.newest.score
-            if standing.tier or score is None:  # a tier that the definition does not know is somebody's own
+            if standing.tier or score is None:  # leave a tier that the definition does not know alone
                 return None
             mark = ", preliminary: by its order amount alone" if standing.newest.is_preliminary else ""
             fitting = [(tier, f"{score}{mark}") for tier in self._tiers if score >= tier.edge]
@@ -181,10 +179,10 @@ class _Judge:
 
 
 def _counting(standing: Standing) -> tuple[Decimal | None, Decimal | None]:
-    """Return the scores at the two quarter ends; a preliminary one moves nothing."""
+    """Return the scores at the two quarter ends. A preliminary score is ignored."""
     return tuple(None if each.is_preliminary else each.score for each in (standing.now, standing.before))  # type: ignore[return-value]
 
 
 def n_places(places: Sequence[int]) -> int | None:
-    """Return how many places there are together; None where nobody says."""
+    """Return the total number of places; None if none are configured."""
     return sum(places) if places else None
