@@ -1,1 +1,1 @@
-"""What people read away from the warehouse: pages and briefs, made of sections."""
+"""Reports and briefs that people read outside the warehouse, built from sections."""

@@ -1,4 +1,4 @@
-"""The archive of reports, ``ops.report``: every edition that was made, never changed."""
+"""The archive of reports, ``ops.report``: every edition ever made. Rows never change."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from include.common.errors import ConfigError
 
 @dataclass(frozen=True)
 class Edition:
-    """One edition.
+    """One edition of a report.
 
     Args:
-        regions: The regions that it is about; all where empty.
-        sha256: Of the page.
-        html, data: The page and its content; empty in lists.
+        regions: The regions that it covers; empty for all.
+        sha256: Hash of the page.
+        html, data: The page and its content; empty in listings.
     """
 
     report_id: int
@@ -39,7 +39,7 @@ class Edition:
 def keep(
     connection: sa.Connection, data: dict[str, Any], html: str, regions: Sequence[str], made_at: datetime
 ) -> Edition:
-    """Write down an edition."""
+    """Store an edition."""
     sha256 = hashlib.sha256(html.encode()).hexdigest()
     named = {name: data[name] for name in ("report", "period", "audience", "edition")}
     values = {**named, "regions": list(regions), "sha256": sha256, "html": html, "made_at": made_at}
@@ -48,7 +48,7 @@ def keep(
 
 
 def last(connection: sa.Connection, report: str, period: str) -> Edition | None:
-    """Return the last edition of a period."""
+    """Return the newest edition of a period."""
     row = connection.execute(_LAST, {"report": report, "period": period}).mappings().one_or_none()
     return Edition(**{**row, "regions": tuple(row["regions"])}) if row else None
 
@@ -57,7 +57,7 @@ def get(connection: sa.Connection, report_id: int) -> Edition:
     """Return one edition with its page.
 
     Raises:
-        ConfigError: There is none of that number.
+        ConfigError: There is no edition with this id.
     """
     row = connection.execute(_GET, {"id": report_id}).mappings().one_or_none()
     if row is None:
@@ -66,7 +66,7 @@ def get(connection: sa.Connection, report_id: int) -> Edition:
 
 
 def listing(connection: sa.Connection, most: int = 200) -> list[Edition]:
-    """Return the editions without their content, the newest first."""
+    """Return editions without their content, newest first."""
     rows = connection.execute(_LIST, {"most": most}).mappings()
     return [Edition(**{**row, "regions": tuple(row["regions"])}) for row in rows]
 

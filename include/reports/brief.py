@@ -1,6 +1,6 @@
-"""The renewal brief: all that a CSM needs to know before talking about a renewal, from the warehouse alone.
+"""Build the renewal brief: everything a CSM needs before a renewal talk, read from the warehouse alone.
 
-It names people, so it is for the account's CSM and lead. What no source brings is said in its section.
+A brief names people, so only the account's CSM and lead may see it. A section whose data no source provides says so.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Brief:
     """A renewal brief.
 
     Args:
-        as_of: The day at whose close everything holds.
+        as_of: The day at whose close the figures were taken.
         head: Label and value of the first lines.
     """
 
@@ -44,11 +44,10 @@ class Brief:
 
     @property
     def title(self) -> str:
-        """What the brief is called."""
         return f"Renewal brief: {self.name}"
 
     def html(self) -> str:
-        """Return it as one self-contained page."""
+        """Return the brief as one self-contained page."""
         head = Section("At a glance", ("", ""), self.head)
         return render(self.title, f"{self.account_key}, at the close of {self.as_of}", (head, *self.sections))
 
@@ -58,7 +57,7 @@ def read(account_key: str, renewal_id: str = "") -> Brief:
 
     Args:
         account_key: The account.
-        renewal_id: Which renewal; the open one that is decided next by default.
+        renewal_id: The renewal; by default the open one with the next decision date.
 
     Raises:
         ConfigError: There is no such account, or it has no open renewal.
@@ -90,11 +89,11 @@ def read(account_key: str, renewal_id: str = "") -> Brief:
 
 @dataclass(frozen=True)
 class Account:
-    """All that is known of an account, with or without an open renewal.
+    """The full profile of an account, with or without an open renewal.
 
     Args:
-        as_of: The day at whose close everything holds.
-        renewals: Its open renewals with their probability, the next decision first.
+        as_of: The day at whose close the figures were taken.
+        renewals: Its open renewals with their probability, next decision first.
     """
 
     account_key: str
@@ -110,7 +109,7 @@ class Account:
 
 
 def of_account(account_key: str) -> Account:
-    """Return all that is known of an account.
+    """Return the full profile of an account.
 
     Raises:
         ConfigError: There is no such account.

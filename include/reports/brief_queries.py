@@ -1,4 +1,4 @@
-"""What the renewal brief reads of one account, at the close of the newest day with figures."""
+"""The queries of the renewal brief: one account, at the close of the newest day with figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from include.warehouse.engine import engine, has_table
 
 @dataclass(frozen=True)
 class Rows:
-    """Answers about one account."""
+    """Runs queries about one account."""
 
     connection: sa.Connection
     account_key: str
@@ -31,13 +31,13 @@ class Rows:
         return [dict(row) for row in self.connection.execute(sa.text(statement), given).mappings()]
 
     def one(self, statement: str, **named: Any) -> Mapping[str, Any] | None:
-        """Return the first row of a query; None where there is none."""
+        """Return the first row of a query, or None."""
         return next(iter(self.all(statement, **named)), None)
 
 
 @contextmanager
 def opened(account_key: str) -> Iterator[Rows]:
-    """Give access to the tables in one snapshot.
+    """Open one snapshot of the tables.
 
     Raises:
         ConfigError: Nothing is built yet.

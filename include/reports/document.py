@@ -1,4 +1,4 @@
-"""A report's content: made from figures, kept as JSON, shown as a page, a mail or a PDF; the same content each time."""
+"""Build a report's content from figures, store it as JSON, and render the same content as page, mail or PDF."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from include.reports.spec import Report, SectionSpec
 from include.reports.tables import TABLES, Asked
 
 Document = dict[str, Any]
-# Of a section: what readers see as figures. Another one is another edition.
+# The parts of a section that readers see. If one of them changes, a new edition is made.
 _SHOWN = ("title", "text", "columns", "rows", "note", "charts")
 _FACTS, _LINES = 12, 5
 NO_CHART = "Not available: the chart has no figures yet."
@@ -30,8 +30,9 @@ def make(report: Report, period: Period, asked: Asked, earlier: Document | None,
     """Return the content of a report.
 
     Args:
-        earlier: The edition of the same period before it: what it took of the newest day is not taken again.
-        before: The last edition of the period before.
+        earlier: The previous edition of the same period. Tables and charts of the newest day are copied from it, not
+            read again.
+        before: The last edition of the previous period.
     """
     taken = earlier["sections"] if earlier and earlier["spec"] == report.hash else []
     states = {one.source: one for one in gate.verdicts() if not one.entity and one.state != "green"}
@@ -58,7 +59,7 @@ def make(report: Report, period: Period, asked: Asked, earlier: Document | None,
 
 
 def is_same(one: Document, other: Document) -> bool:
-    """Return whether two editions show the same."""
+    """Return whether two editions show the same content."""
     parts = [[{name: section[name] for name in _SHOWN} for section in each["sections"]] for each in (one, other)]
     return bool(parts[0] == parts[1])
 
@@ -81,19 +82,19 @@ def sections(content: Document) -> list[Section]:
 
 
 def title(content: Document) -> str:
-    """Return what an edition is called."""
+    """Return the title of an edition."""
     edition = content["edition"]
     return f"{content['title']}: {content['label']}" + (f", corrected edition {edition}" if edition > 1 else "")
 
 
 def html(content: Document) -> str:
-    """Return it as one self-contained page."""
+    """Return the report as one self-contained page."""
     said = f"Edition {content['edition']}, with figures to {content['newest']}. {_amounts(content)}".strip()
     return render(title(content), said, sections(content))
 
 
 def message(content: Document, report_id: int, sha256: str, settings: Settings) -> Message:
-    """Return the mail: the first metrics, what is missed, restated, held or not available, and where the page is."""
+    """Return the mail: first metrics, missed targets, restated, held and missing figures, and a link to the page."""
     facts, evidence = [], []
     for number, (section, shown) in enumerate(zip(content["sections"], sections(content), strict=True)):
         place, name = str(number), section["title"]
@@ -160,7 +161,7 @@ def _table(name: str, asked: Asked, viewer: mask.Viewer) -> dict[str, Any]:
         return {"note": f"Not available: {found}.", "is_available": False}
     rows, is_withheld = mask.rows(table.columns, found.rows, viewer, found.sizes)
     shown = mask.visible(table.columns, viewer)
-    # How many there are together would give away what is withheld.
+    # A total number of accounts would reveal the withheld ones.
     said = (
         found.text,
         f"As of {found.as_of or asked.newest}" + (f". {mask.WHY_WITHHELD}" if is_withheld else f", n {found.n}."),

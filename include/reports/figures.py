@@ -1,4 +1,4 @@
-"""Metrics of a period as rows of a report, and which of them were restated since a report showed them."""
+"""Turn a period's metrics into rows of a report, and mark figures restated since an earlier report showed them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Figures:
     """Rows of metrics.
 
     Args:
-        rows: Texts, in the order of ``COLUMNS``.
-        values: Key of a value -> the value: of those that are shown.
+        rows: Cell texts, in the order of ``COLUMNS``.
+        values: Key of a value -> the value, for shown values only.
         places: Key of a value -> the row that shows it.
-        missed: Rows whose target is missed.
-        is_withheld: Whether figures of a small group are left out.
+        missed: Rows that miss their target.
+        is_withheld: Whether figures of a small group are withheld.
     """
 
     rows: list[list[str]] = field(default_factory=list)
@@ -55,7 +55,7 @@ def read(asked: Asked, ids: Sequence[str], cadence: Cadence, regions: Sequence[s
     """Return the rows of some metrics.
 
     Args:
-        regions: One row for each of these, where there are some.
+        regions: If given, one row for each region.
         is_open: Whether figures of small groups are shown.
     """
     found = Figures()
@@ -77,10 +77,10 @@ def read(asked: Asked, ids: Sequence[str], cadence: Cadence, regions: Sequence[s
 
 
 def restated(found: Figures, shown: Mapping[str, tuple[float, str]]) -> dict[int, str]:
-    """Return the marks of rows whose value, or value before, is not what a report showed.
+    """Return marks for rows whose current or previous value differs from an earlier report.
 
     Args:
-        shown: Key of a value -> what was shown, and where.
+        shown: Key of a value -> the value shown earlier, and the report that showed it.
     """
     marks: dict[int, list[str]] = {}
     for key in found.values:
@@ -97,13 +97,13 @@ def restated(found: Figures, shown: Mapping[str, tuple[float, str]]) -> dict[int
 
 
 def kinds(ids: Sequence[str]) -> set[str]:
-    """Return the kinds of source that metrics rest on."""
+    """Return the kinds of source that metrics need."""
     needs = {need.partition(".")[0] for name in ids for need in metrics.get(name).needs}
     return {ENTITIES[need].kind if need in ENTITIES else "crm" for need in needs}
 
 
 def _unit(metric: Metric, cadence: Cadence) -> str:
-    """Return over which period a metric is shown: where only a quarter has a target, over the last quarter."""
+    """Return the period of a metric: the last quarter if only a quarter has a target, else the report's own."""
     unit, targets = UNIT[cadence], metric.entry.target
     return "quarter" if cadence == "monthly" and unit not in targets and "quarter" in targets else unit
 
@@ -115,14 +115,14 @@ def _first(last: date, unit: str) -> date:
 
 
 def _sizes(asked: Asked, regions: Sequence[str]) -> list[int]:
-    """Return how many customers each region had at the period's end."""
+    """Return the number of customers in each region at the period's end."""
     if not regions:
         return [0]
     if not has_table(asked.connection, "marts.account_day"):
         return [0 for _ in regions]
     rows = asked.all(_SIZES, regions=list(regions), last=min(asked.period.last, asked.newest))
     counted = {row["region"]: row["n"] for row in rows}
-    # Of a region of which no customer is known, one is taken to be there: nothing of it is shown.
+    # A region without known customers counts as one customer, so that its figures are withheld.
     return [counted.get(region) or 1 for region in regions]
 
 

@@ -1,4 +1,4 @@
-"""What an audience may see: viewers' rules for its role, and no figures of small groups."""
+"""Decide what an audience may see: its role's rules, and no figures of small groups."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from include.common import formatting
 from include.config.viewers import Viewer
 
 Audience = Literal["executives", "product", "regions", "cs_operations"]
-# Each sees what this role sees on the pages.
+# Each audience sees what this role sees on the pages.
 VIEWERS: dict[Audience, Viewer] = {
     "executives": Viewer(role="executive"),
     "product": Viewer(role="operator"),
     "regions": Viewer(role="region", regions=("any",)),
     "cs_operations": Viewer(role="head"),
 }
-FEWEST = 5  # accounts in a group whose figures are shown
+FEWEST = 5  # least number of accounts in a group whose figures are shown
 WITHHELD = "withheld"
 WHY_WITHHELD = (
     f"Withheld: groups of fewer than {FEWEST} accounts, and the next smallest group where they would follow from it."
@@ -31,7 +31,7 @@ class Column:
     """A column of a table.
 
     Args:
-        kind: ``account`` holds a pair of key and name; ``person`` the name of one.
+        kind: ``account`` holds a pair of key and name; ``person`` holds a person's name.
     """
 
     name: str
@@ -39,13 +39,13 @@ class Column:
 
 
 def small(sizes: Sequence[int]) -> set[int]:
-    """Return the groups to withhold, by position: small ones, and more until no single one follows from the total.
+    """Return the positions of groups to withhold: small ones, plus others so that none can be derived from the total.
 
-    Complementary suppression: at least two groups are withheld, with at least ``FEWEST`` accounts together.
-    See https://doi.org/10.1007/978-1-4613-0121-9 (Willenborg and de Waal, Elements of Statistical Disclosure Control).
+    This is complementary suppression: at least two groups are withheld, with at least ``FEWEST`` accounts together. See
+    https://doi.org/10.1007/978-1-4613-0121-9 (Willenborg and de Waal, Elements of Statistical Disclosure Control).
 
     Args:
-        sizes: Accounts of each group.
+        sizes: Number of accounts in each group.
     """
     found = {place for place, size in enumerate(sizes) if 0 < size < FEWEST}
     others = sorted((size, place) for place, size in enumerate(sizes) if size >= FEWEST)
@@ -55,7 +55,7 @@ def small(sizes: Sequence[int]) -> set[int]:
 
 
 def visible(columns: Sequence[Column], viewer: Viewer) -> list[int]:
-    """Return the columns that a viewer sees, by position."""
+    """Return the positions of the columns that a viewer may see."""
     hidden = {"person": not viewer.sees_people, "amount": not viewer.sees_amounts}
     return [place for place, column in enumerate(columns) if not hidden.get(column.kind, False)]
 
@@ -66,7 +66,7 @@ def rows(
     """Return the texts of a table's visible cells, and whether something was withheld.
 
     Args:
-        sizes: Accounts behind each row, where rows are groups of accounts.
+        sizes: Number of accounts behind each row, if rows are groups of accounts.
     """
     hidden = small(sizes) if sizes is not None and not viewer.sees_people else set()
     shown = visible(columns, viewer)

@@ -1,4 +1,4 @@
-"""One self-contained page of sections: words, tables, bars drawn in SVG. No script, nothing fetched."""
+"""Render sections of text, tables and SVG bars as one self-contained page, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Section:
     """A part of a page.
 
     Args:
-        columns: The table's; none for a section of words.
-        numbers: Columns to align right, by position.
-        text: Words above the table.
-        chart: SVG; trusted, never a customer's text.
+        columns: The table's columns; empty for a section of text only.
+        numbers: Positions of right-aligned columns.
+        text: Text above the table.
+        chart: Trusted SVG; never a customer's text.
     """
 
     title: str
@@ -35,15 +35,15 @@ class Section:
 
 
 def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """Return the page; every value is escaped, whatever a customer calls itself."""
+    """Return the page. Every value is escaped, including names that customers chose."""
     return _environment().get_template("page.html").render(title=title, subtitle=subtitle, sections=sections)
 
 
 def weeks(label: str, series: Mapping[str, Counter[date]], first: date, last: date) -> str:
-    """Return bars by week: one group for each week, one bar for each series.
+    """Return a bar chart by week: one group per week, one bar per series.
 
     Args:
-        label: What is shown, for those who do not see it.
+        label: Text alternative for screen readers.
         series: Name -> Monday of the week -> number.
     """
     monday = first - timedelta(days=first.weekday())

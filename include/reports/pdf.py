@@ -1,4 +1,4 @@
-"""A report's page as PDF, by WeasyPrint: the optional extra ``pdf``, which needs Pango."""
+"""Convert a report's page to PDF with WeasyPrint: the optional extra ``pdf``, which needs Pango."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CURE = "pip install 'weasyprint>=70', and Pango: apt-get install libpango-1.0-0 
 
 
 def why_not() -> str:
-    """Return why no PDF can be written; "" if it can."""
+    """Return why PDFs cannot be written; "" if they can."""
     try:
         import weasyprint  # noqa: F401
     except (ImportError, OSError) as error:  # OSError: Pango is missing
@@ -17,7 +17,7 @@ def why_not() -> str:
 
 
 def of(html: str) -> bytes:
-    """Return a page as PDF; nothing that it names is fetched.
+    """Return a page as PDF, without fetching the resources it references.
 
     Raises:
         ConfigError: WeasyPrint or Pango is missing.
@@ -27,7 +27,7 @@ def of(html: str) -> bytes:
     from weasyprint import HTML
     from weasyprint.urls import URLFetcher
 
-    # No protocol is allowed: neither the network nor this machine's files are read.
+    # No protocol is allowed, so neither the network nor local files are read.
     # https://doc.courtbouillon.org/weasyprint/stable/api_reference.html#weasyprint.urls.URLFetcher
     made: bytes = HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=())).write_pdf()
     return made

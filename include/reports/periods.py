@@ -1,4 +1,4 @@
-"""The periods that reports are about: months, and weeks from Monday to Sunday."""
+"""The periods of reports: months, and weeks from Monday to Sunday."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Period:
 
     Args:
         name: Such as 2026-11 or 2026-W48.
-        label: As people say it.
+        label: The name in words, such as November 2026.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Period:
 
     @property
     def before(self) -> Period:
-        """The period before it."""
+        """The previous period."""
         return of("weekly" if "W" in self.name else "monthly", self.first - timedelta(days=1))
 
 
 def of(cadence: Cadence, day: date) -> Period:
-    """Return the period that a day is in."""
+    """Return the period that contains a day."""
     if cadence == "monthly":
         first = day.replace(day=1)
         last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
@@ -48,7 +48,7 @@ def of(cadence: Cadence, day: date) -> Period:
 
 
 def due(cadence: Cadence, newest: date, wait_days: int) -> Period:
-    """Return the last period that has been over for so many days."""
+    """Return the last period that ended at least ``wait_days`` ago."""
     return of(cadence, newest - timedelta(days=wait_days)).before
 
 
@@ -56,7 +56,7 @@ def named(cadence: Cadence, name: str) -> Period:
     """Return a period by its name.
 
     Raises:
-        ConfigError: It is no name of such a period.
+        ConfigError: The name is not valid for this cadence.
     """
     try:
         if cadence == "monthly" and (found := _MONTH.fullmatch(name)):

@@ -1,4 +1,4 @@
-"""Makes the reports that are due, keeps each edition, and plans its mails, all in one transaction."""
+"""Make the reports that are due, archive each edition, and plan its mails, in one transaction per report."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from include.warehouse import locks
 from include.warehouse.engine import engine, has_table
 
 CHANNEL, KIND = "email", "report"
-# A report that could not be sent for so long is out of date.
+# A report that could not be sent for this long is out of date.
 USEFUL_DAYS = {"weekly": 7, "monthly": 21}
 
 
 @dataclass(frozen=True)
 class Made:
-    """What became of one report.
+    """The result of making one report.
 
     Args:
-        edition: 0 where none was made.
-        is_new: False where what it shows has not changed since the last edition.
-        n_planned: Mails that were planned.
+        edition: 0 if none was made.
+        is_new: False if the content equals the last edition's.
+        n_planned: Number of planned mails.
     """
 
     report: str
@@ -49,14 +49,14 @@ class Made:
 
 
 def publish(name: str = "", period: str = "") -> list[Made]:
-    """Make reports; where one cannot be made, the others are.
+    """Make reports. If one fails, the others are still made.
 
     Args:
-        name: One report; all in force by default.
-        period: Which period of it; the last one that is due by default.
+        name: One report; by default all reports in force.
+        period: Its period; by default the last one that is due.
 
     Raises:
-        PerennialError: At least one could not be made; raised after the others.
+        PerennialError: At least one report failed; raised after the others were made.
     """
     if period and not name:
         raise ConfigError("a period needs a report", cure="name the report before --period")
@@ -95,7 +95,7 @@ def _publish(report: Report, asked_for: str, settings: Settings) -> Made:
         if period.last >= newest:
             raise ConfigError(f"{period.name} is not over", cure=f"the figures are of {newest}")
         with engine("builder").begin() as connection:
-            # Two that make the same report would both write its next edition.
+            # Two runs that make the same report would both write its next edition.
             connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.REPORTS_LOCK})
             last = archive.last(connection, report.name, period.name)
             if last and last.data["spec"] != report.hash and not asked_for:
@@ -135,7 +135,7 @@ def _mails(report: Report, period: Period, kept: Edition, settings: Settings) ->
             recipient=address,
             subject=said.subject,
             body=said.model_dump(mode="json"),
-            reads=(),  # what is held is said in its section, and the report goes out all the same
+            reads=(),  # The report is sent even if data is on hold: its section says so.
             not_after=kept.made_at + timedelta(days=USEFUL_DAYS[report.cadence]),
             version=f"{report.name} {report.hash}",
             state=state,

@@ -1,4 +1,4 @@
-"""Three questions for a renewal talk, chosen by what the warehouse knows and by what it does not."""
+"""Choose three questions for a renewal talk from the known figures and the missing ones."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _ALWAYS = (
 def choose(
     today: Mapping[str, Any], features: Sequence[Mapping[str, Any]], tickets: Sequence[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """Return three questions, the most pressing first.
+    """Return three questions, most pressing first.
 
     Args:
-        today: What the health score looked at, with seats and use.
-        features: Features with their use of 28 days.
-        tickets: Tickets of a year that hurt, the newest first.
+        today: The health score's inputs, with seats and usage.
+        features: Features with their usage over 28 days.
+        tickets: The past year's tickets that hurt, newest first.
     """
     return tuple(islice((*_pressing(today, features, tickets), *_ALWAYS), 3))
 

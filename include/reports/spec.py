@@ -1,4 +1,4 @@
-"""Reads the reports in force: those shipped, overlaid by ``$PERENNIAL_CONFIG_DIR/reports``."""
+"""Read the reports in force: the shipped ones, overlaid by ``$PERENNIAL_CONFIG_DIR/reports``."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class SectionSpec(Strict):
     """One section.
 
     Args:
-        text: Words above it.
-        metrics: Metrics by id, with target and the value before.
+        text: Text above it.
+        metrics: Metrics by id, shown with their target and previous value.
         charts: Charts of ``ops.chart`` by name.
         table: A table by name; not together with metrics.
     """
@@ -47,11 +47,11 @@ class SectionSpec(Strict):
 
 
 class Report(Strict):
-    """What a report file says.
+    """The content of a report file.
 
     Args:
-        wait_days: Days after the period's end before it is made: late data comes in first.
-        regions: Only accounts of these regions, as the CRM names them; all where empty.
+        wait_days: Days between the period's end and the report, so that late data is included.
+        regions: Only accounts of these regions, as named in the CRM; empty for all.
         recipients: E-mail addresses, teams of ``people.yaml``, or ``queue``, ``head``, ``leads`` for all leads.
     """
 
@@ -66,16 +66,16 @@ class Report(Strict):
 
     @property
     def hash(self) -> str:
-        """A short hash of what it shows: not of who gets it."""
+        """A short hash of the definition, without recipients and ``wait_days``."""
         said = self.model_dump(mode="json", exclude={"recipients", "wait_days"})
         return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def load() -> dict[str, Report]:
-    """Return the reports in force by name; those with ``disabled: true`` are left out.
+    """Return the reports in force by name, without those that set ``disabled: true``.
 
     Raises:
-        ConfigError: One is wrong; names file, line and key.
+        ConfigError: A file is invalid; names file, line and key.
     """
     people = config.load().people
     with files.held():
@@ -87,7 +87,7 @@ def get(name: str) -> Report:
     """Return one report.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is no report of that name.
     """
     known = load()
     if name not in known:
@@ -96,7 +96,7 @@ def get(name: str) -> Report:
 
 
 def addresses(report: Report, people: People) -> list[str]:
-    """Return the e-mail addresses of a report's recipients, each once."""
+    """Return the distinct e-mail addresses of a report's recipients."""
     found: dict[str, str] = {}
     for named in report.recipients:
         for address in _addresses(named, people) or ():
@@ -105,7 +105,7 @@ def addresses(report: Report, people: People) -> list[str]:
 
 
 def _addresses(named: str, people: People) -> list[str] | None:
-    """Return the addresses behind a name, or None where it is no name."""
+    """Return the addresses of a recipient, or None if the name is unknown."""
     if "@" in named:
         return [named]
     if named == "leads":

@@ -1,4 +1,4 @@
-"""The tables that a report's section can name. They show the newest day, and are taken once for each period."""
+"""The tables that a report's section can name. They show the newest day, and are read once per period."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NO_BUILD, NO_CONTRACTS = "there are no figures yet", "contracts are not complete
 
 @dataclass(frozen=True)
 class Asked:
-    """What a table is made for.
+    """The scope of a table.
 
     Args:
         newest: The newest day with figures.
@@ -47,24 +47,24 @@ class Asked:
         return [dict(row) for row in self.connection.execute(sa.text(statement), given).mappings()]
 
     def misses(self, *names: str) -> bool:
-        """Return whether one of some tables is not built yet."""
+        """Return whether any of the tables is not built yet."""
         return not all(has_table(self.connection, name) for name in names)
 
     @property
     def has_contracts(self) -> bool:
-        """Whether contracts are completely read: without them nobody is known as a customer."""
+        """Whether contracts are completely read. Without them no account is known to be a customer."""
         return not self.all("select 1 from meta.metric_gap where metric_id = 'customers' and from_day <= :newest")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A table's content.
+    """The content of a table.
 
     Args:
-        n: How many accounts, renewals or rules are behind it.
-        text: Words about it.
-        sizes: Accounts behind each row, where rows are groups of accounts.
-        as_of: The day at whose close it holds; None for the newest day.
+        n: Number of accounts, renewals or rules behind it.
+        text: Text about it.
+        sizes: Number of accounts behind each row, if rows are groups of accounts.
+        as_of: The day at whose close it was taken; None for the newest day.
     """
 
     rows: Sequence[Sequence[Any]]
@@ -76,12 +76,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that can be named.
+    """A table that a section can name.
 
     Args:
         make: Returns its content, or why it is not available.
-        kinds: The kinds of source that it rests on.
-        by_region: Whether it can be of some regions only.
+        kinds: The kinds of source that it needs.
+        by_region: Whether it can be limited to regions.
     """
 
     columns: Sequence[Column]

@@ -1,4 +1,4 @@
-"""How much each CSM has on hand on a day: customers, tasks, alerts and decisions; a team's load is their sum."""
+"""Measure each CSM's workload on a day: customers, tasks, alerts and decisions. A team's load is the sum."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ TABLES = ("marts.account_day", "marts.forecast_line", "core.task", "marts.accoun
 
 
 def by_csm(connection: sa.Connection, day: date, accounts: Sequence[str] | None) -> list[dict[str, Any]]:
-    """Return the load of each CSM, the most ARR first.
+    """Return the load of each CSM, most ARR first.
 
     Args:
-        connection: An open connection of the reader; ``TABLES`` are built.
+        connection: An open connection of the reader; ``TABLES`` must be built.
         day: The newest day with figures.
         accounts: Only these; None for all.
     """
@@ -23,7 +23,7 @@ def by_csm(connection: sa.Connection, day: date, accounts: Sequence[str] | None)
 
 
 def by_team(connection: sa.Connection, day: date, accounts: Sequence[str] | None) -> list[dict[str, Any]]:
-    """Return the load of each team, the most ARR first; see ``by_csm``."""
+    """Return the load of each team, most ARR first; see ``by_csm``."""
     members: dict[str, list[dict[str, Any]]] = {}
     for row in by_csm(connection, day, accounts):
         members.setdefault(row["team"], []).append(row)
