@@ -1,7 +1,7 @@
-"""The pages of Perennial inside Airflow's UI.
+"""Perennial's pages inside Airflow's UI.
 
-Only those who may see the DAGs see them. ``viewers.yaml`` says which accounts, amounts and persons a login sees, and
-whose pulse and override it may enter: the only two things that can be changed here.
+Only users who may see the DAGs can open them. ``viewers.yaml`` limits which accounts, amounts and people each login
+sees, and whose pulse and override it may enter: nothing else can be changed here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from include.orchestration.dag_ids import dag_id
 
 PREFIX = "/perennial"
 BASE = conf.get("api", "base_url", fallback="").rstrip("/")
-# Path -> the page's name, in the order of the menu.
+# Path -> title of the page, in menu order.
 PAGES = {
     "/today/": "Today",
     "/account/": "Account",
@@ -40,7 +40,7 @@ PAGES = {
     "/why/": "Why not?",
     "/ledger/": "Ledger",
 }
-# Anyone who may see this DAG may see what it works on. Named here, since else the caller's query would name it.
+# Whoever may see this DAG may see the pages. The id is fixed here; otherwise the caller's query could choose it.
 may_see = requires_access_dag("GET", param_dag_id=dag_id("build_kpis"))
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -50,7 +50,7 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
 )
 
-# No pages of documentation: they would be open to everyone.
+# API docs are off: they would be open to everyone.
 app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_see)])
 
 
@@ -61,7 +61,7 @@ FORM_SECONDS = 8 * 3600
 
 @app.get("/", response_class=HTMLResponse)
 def page(user: GetUserDep) -> HTMLResponse:
-    """Show what is wrong with the data, its cure, and how everything else stands."""
+    """Show current data problems with their cures, and the state of the platform."""
     from include.pages import overview
 
     return _answer("/", "data.html", user, overview.read)
@@ -69,7 +69,7 @@ def page(user: GetUserDep) -> HTMLResponse:
 
 @app.get("/why/", response_class=HTMLResponse)
 def why_page(user: GetUserDep, account: str = "", day: str = "", signal: str = "") -> HTMLResponse:
-    """Show why something did or did not open for an account."""
+    """Show why a signal or playbook did or did not open for an account."""
     from include.pages import explanation
 
     return _answer("/why/", "why.html", user, lambda viewer: explanation.read(viewer, account, day, signal))
@@ -77,7 +77,7 @@ def why_page(user: GetUserDep, account: str = "", day: str = "", signal: str = "
 
 @app.get("/health/", response_class=HTMLResponse)
 def health_page(user: GetUserDep, account: str = "", day: str = "", since: str = "") -> HTMLResponse:
-    """Show the health of all accounts, or of one with its explanation."""
+    """Show the health of all accounts, or one account's score explained."""
     from include.pages import health
 
     return _answer("/health/", "health.html", user, lambda viewer: health.read(viewer, account, day, since))
@@ -85,7 +85,7 @@ def health_page(user: GetUserDep, account: str = "", day: str = "", since: str =
 
 @app.get("/today/", response_class=HTMLResponse)
 def today_page(user: GetUserDep) -> HTMLResponse:
-    """Show what a CSM has to look at first."""
+    """Show a CSM's priorities of the day."""
     from include.pages import today
 
     return _answer("/today/", "today.html", user, today.read)
@@ -93,7 +93,7 @@ def today_page(user: GetUserDep) -> HTMLResponse:
 
 @app.get("/account/", response_class=HTMLResponse)
 def account_page(user: GetUserDep, account: str = "", done: str = "") -> HTMLResponse:
-    """Show all that is known of one account."""
+    """Show the full profile of one account."""
     from include.pages import account as accounts
 
     token = _forms.dumps(user.get_name())
@@ -153,7 +153,7 @@ def brief_page(user: GetUserDep, account: str = "", renewal: str = "") -> HTMLRe
 
 @app.get("/renewals/", response_class=HTMLResponse)
 def renewals_page(user: GetUserDep, quarter: str = "", band: str = "", csm: str = "") -> HTMLResponse:
-    """Show what a quarter's renewals are expected to bring."""
+    """Show a quarter's expected renewals."""
     from include.pages import renewals
 
     asked = {"band": band, "csm": csm}
@@ -164,7 +164,7 @@ def renewals_page(user: GetUserDep, quarter: str = "", band: str = "", csm: str 
 
 @app.get("/team/", response_class=HTMLResponse)
 def team_page(user: GetUserDep) -> HTMLResponse:
-    """Show how much each CSM has on hand."""
+    """Show each CSM's workload."""
     from include.pages import team
 
     return _answer("/team/", "team.html", user, team.read)
@@ -188,7 +188,7 @@ def metrics_page(user: GetUserDep, metric: str = "", period: str = "", known: st
 
 @app.get("/reports/", response_class=HTMLResponse)
 def reports_page(user: GetUserDep, id: int = 0) -> HTMLResponse:
-    """Show the archive of reports, or one of them."""
+    """Show the archive of reports, or one report."""
     from include.pages import reports
 
     return _answer("/reports/", "reports.html", user, lambda viewer: reports.read(viewer, id))
@@ -256,7 +256,7 @@ def _answer(path: str, template: str, user: Any, read: Callable[[Viewer], Any], 
 
 
 class PerennialPlugin(AirflowPlugin):
-    """Tells Airflow of the pages."""
+    """Registers the pages with Airflow."""
 
     name = "perennial"
     fastapi_apps = [{"app": app, "url_prefix": PREFIX, "name": "Perennial"}]  # noqa: RUF012

@@ -1,1 +1,1 @@
-"""Charts as SVG: drawn in tasks with Altair and vl-convert, stored in ``ops.chart``, shown by pages and reports."""
+"""Charts as SVG. Tasks draw them with Altair and vl-convert into ``ops.chart``; pages and reports show them."""

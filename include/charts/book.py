@@ -1,4 +1,4 @@
-"""Charts of the whole book: bands by week, ARR by cause, renewals by quarter, and how good the score was."""
+"""Charts of the whole book: bands by week, ARR by cause, renewals by quarter, and the accuracy of the score."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PERCENT = alt.Axis(format="%")
 
 
 def bands(connection: sa.Connection) -> alt.Chart | None:
-    """Accounts by health band, week by week."""
+    """Plot accounts by health band and week."""
     if not has_table(connection, "marts.account_health"):
         return None
     rows = _read(connection, _BANDS)
@@ -36,7 +36,7 @@ def bands(connection: sa.Connection) -> alt.Chart | None:
 
 
 def arr_bridge(connection: sa.Connection) -> alt.Chart | None:
-    """ARR won and lost, month by month and by cause."""
+    """Plot ARR won and lost, by month and cause."""
     if not has_table(connection, "marts.arr_movement"):
         return None
     rows = _read(connection, _BRIDGE)
@@ -56,7 +56,7 @@ def arr_bridge(connection: sa.Connection) -> alt.Chart | None:
 
 
 def forecast(connection: sa.Connection) -> alt.LayerChart | None:
-    """What is due, renewed and expected of this quarter and the next three, with P10 to P90."""
+    """Plot due, renewed and expected ARR of this quarter and the next three, with P10 to P90."""
     if not has_table(connection, lines.TABLE):
         return None
     rows = []
@@ -82,7 +82,7 @@ def forecast(connection: sa.Connection) -> alt.LayerChart | None:
 
 
 def backtest(connection: sa.Connection) -> alt.LayerChart | None:
-    """AUC of the score with its interval, next to the best single measure and learned weights."""
+    """Plot the AUC of the score with its interval, next to the best single measure and learned weights."""
     rows = _read(connection, _BACKTEST)
     if rows.empty or not (rows.method == "score").any():
         return None
@@ -105,7 +105,7 @@ def backtest(connection: sa.Connection) -> alt.LayerChart | None:
 
 
 def calibration(connection: sa.Connection) -> alt.LayerChart | None:
-    """Share of renewals that were renewed, by the score 60 to 120 days before."""
+    """Plot the share of renewals that were renewed, by the score 60 to 120 days before the decision."""
     if not has_table(connection, "marts.health_checkpoint"):
         return None
     rows = _read(connection, _CALIBRATION)
@@ -126,7 +126,6 @@ def calibration(connection: sa.Connection) -> alt.LayerChart | None:
 
 
 def newest(connection: sa.Connection) -> date | None:
-    """Return the newest day with figures."""
     if not has_table(connection, "marts.account_day"):
         return None
     return connection.exec_driver_sql("select max(day) from marts.account_day").scalar()

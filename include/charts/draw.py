@@ -1,4 +1,4 @@
-"""Draws the charts whose figures have changed, and gives pages what was drawn."""
+"""Draw the charts whose figures have changed, and read stored charts for pages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from include.warehouse.engine import engine, has_table
 
 @dataclass(frozen=True)
 class Drawn:
-    """A chart as a page shows it.
+    """A chart as shown on a page.
 
     Args:
-        says: What it shows, for those who cannot see it.
-        svg: The drawing; made by us, and free of scripts and styles.
+        says: Text alternative for screen readers.
+        svg: The drawing. It is trusted: made here, without scripts or styles.
     """
 
     title: str
@@ -27,13 +27,13 @@ class Drawn:
 
     @property
     def figure(self) -> str:
-        """It as HTML, with its title and what it shows."""
+        """The chart as HTML, with its title and text alternative."""
         caption, says = html.escape(self.title), html.escape(self.says)
         drawing = f'<div role="img" aria-label="{says}" class="scroll">{self.svg}</div>'
         return f"<figure><figcaption>{caption}</figcaption>{drawing}</figure>"
 
 
-# Name -> title, and what it shows.
+# Name -> title and text alternative.
 CHARTS: Mapping[str, tuple[str, str]] = {
     "bands": ("Accounts by health band", "Share of accounts that are green, yellow, red and unknown, by week"),
     "arr_bridge": ("ARR won and lost", "New, expanded and regained ARR, and contraction and churn, by month"),
@@ -41,14 +41,14 @@ CHARTS: Mapping[str, tuple[str, str]] = {
     "backtest": ("How well scores told who would leave", "AUC of the score with its interval, and of simpler methods"),
     "calibration": ("Renewed by score", "Share renewed by score, with interval and number of renewals"),
 }
-# Those that show amounts.
+# Charts that show amounts.
 AMOUNTS = frozenset({"arr_bridge", "forecast"})
 
 
 def draw() -> int:
-    """Draw every chart whose figures have changed since it was drawn; return how many were drawn.
+    """Draw each chart whose figures have changed since it was last drawn. Return how many were drawn.
 
-    A chart without figures is removed.
+    A chart without figures is deleted.
     """
     import vl_convert
 
@@ -77,7 +77,7 @@ def draw() -> int:
 
 
 def drawn(connection: sa.Connection, *names: str) -> list[Drawn]:
-    """Return those of some charts that were drawn, in the order of their names here."""
+    """Return the stored charts among ``names``, in that order."""
     if not has_table(connection, "ops.chart"):
         return []
     rows = {row.chart: row for row in connection.execute(_DRAWN, {"names": list(names)})}

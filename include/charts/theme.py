@@ -1,17 +1,16 @@
-"""How all charts look: readable on light and dark, and without telling red from green."""
+"""The common style of charts: readable on light and dark backgrounds, and for colour-blind readers."""
 
 from __future__ import annotations
 
 import altair as alt
 
 WIDTH, HEIGHT = 680, 220
-# Bands differ in lightness too, for those who do not tell red from green.
+# Bands differ in lightness too, for readers who cannot tell red from green.
 BANDS = {"green": "#1a7f4b", "yellow": "#e0b43a", "red": "#b3202c", "unknown": "#9aa6b1"}
 BLUE, ORANGE, GREY = "#1f6fb2", "#d97706", "#77828c"
 
 
 def styled(chart: alt.Chart | alt.LayerChart) -> alt.Chart | alt.LayerChart:
-    """Return a chart with the common size, fonts and colours."""
     return (
         chart.properties(width=WIDTH, height=HEIGHT, background="transparent")
         .configure_view(stroke=None)

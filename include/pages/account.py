@@ -1,4 +1,4 @@
-"""One account with all that is known of it: for its CSM and lead, since it names people."""
+"""The Account page: the full profile of one account. It names people, so only the account's CSM and lead see it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from include.warehouse.engine import engine
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for, and what the page shows.
+    """The requested account, and the content of the page.
 
     Args:
-        score: Its health explained; None where it has no score.
+        score: Its health score explained; None without a score.
         may: What the viewer may enter: pulse, override, lift.
-        line: Points of its scores of 90 days, as an SVG polyline has them.
+        line: Its scores of the last 90 days, as the points of an SVG polyline.
     """
 
     account: str = ""
@@ -35,7 +35,6 @@ class Asked:
 
 
 def read(viewer: Viewer, account: str = "") -> Asked:
-    """Return what the page shows."""
     account = account.strip()
     if not account:
         return Asked()

@@ -1,4 +1,4 @@
-"""What the rules have found over time, for the page inside Airflow: counts, never a value of a row."""
+"""Data-quality results over time for the Data health page: counts only, never a value of a row."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ _MOST_RULES = 60
 
 @dataclass(frozen=True)
 class Trend:
-    """One rule on one source over the last days.
+    """The results of one rule on one source over the last days.
 
     Args:
         rule_id: Its id.
         source: Connection id.
         severity: critical or warning; "" for a rule that is no longer in force.
-        owner: Who fixes it.
-        says: What is wrong with what breaks it.
-        n_rows: Rows judged.
-        n_bad: Those that broke it.
-        days: Per day, oldest first: the day, rows, bad rows, and the share as a height from 0 to 1 of the worst day.
+        owner: The person or team that fixes it.
+        says: What is wrong with a row that breaks the rule.
+        n_rows: Rows checked.
+        n_bad: Rows that broke the rule.
+        days: Per day, oldest first: the day, rows, bad rows, and the share of bad rows relative to the worst day, 0 to
+            1.
     """
 
     rule_id: str
@@ -48,23 +49,23 @@ class Trend:
 
     @property
     def share(self) -> float:
-        """Bad rows of all rows judged."""
+        """Bad rows over all rows checked."""
         return self.n_bad / max(self.n_rows, 1)
 
 
 @dataclass(frozen=True)
 class Quality:
-    """The whole page.
+    """The data-quality part of the page.
 
     Args:
         n_rules: Rules in force.
         n_batches: Batches validated in the last days.
-        trends: Rules that were broken, most bad rows first.
-        incidents: What is wrong now.
-        contracts: What is open about contracts and renewals, per kind: how many, its ARR and share, and the cure.
-        fresh: Rules on sources over time that do not hold.
+        trends: Broken rules, most bad rows first.
+        incidents: Open incidents.
+        contracts: Open contract and renewal issues per kind: number, ARR and share, and the cure.
+        fresh: Failed rules on sources over time, such as freshness.
         waivers: Waivers in force.
-        flow: Per day what came into quarantine, what left it, and what is open.
+        flow: Per day, rows quarantined, rows resolved, and rows still open.
     """
 
     n_rules: int
@@ -78,7 +79,6 @@ class Quality:
 
 
 def read() -> Quality:
-    """Return what the page shows."""
     now = clock.now()
     days = [now.date() - timedelta(days=number) for number in reversed(range(DAYS))]
     with engine("reader").connect() as connection:

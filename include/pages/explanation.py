@@ -1,4 +1,4 @@
-"""Why something did or did not open for an account, for the page inside Airflow: figures, no person named."""
+"""The Why not? page: why a signal or playbook did or did not open for an account. It names no people."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Asked:
     """The form and its answer.
 
     Args:
-        account: What was asked for.
-        day: The day that was asked for; "" for the last decision.
-        signal: The only rule that was asked for; "" for all.
-        found: The answer; None while nothing was asked, or nothing is known.
-        message: Why there is none; "" if nothing was asked.
+        account: The requested account.
+        day: The requested day; "" for the last decision.
+        signal: The requested rule; "" for all.
+        found: The answer; None if nothing was requested or nothing is known.
+        message: Why there is no answer; "" if nothing was requested.
     """
 
     account: str = ""
@@ -33,7 +33,6 @@ class Asked:
 
 
 def read(viewer: Viewer, account: str = "", day: str = "", signal: str = "") -> Asked:
-    """Return what the page shows."""
     account, signal = account.strip(), signal.strip()
     if not account:
         return Asked(account, day, signal)

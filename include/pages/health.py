@@ -1,4 +1,4 @@
-"""The health board of a viewer's accounts, and one account's score explained; no persons."""
+"""The Health page: the board of a viewer's accounts, and one account's score explained. It names no people."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _DAYS = 90
 
 @dataclass(frozen=True)
 class Board:
-    """Every account together.
+    """The health of all accounts that the viewer may see.
 
     Args:
         day: The newest day; None before the first build.
-        counts: Band -> accounts.
-        weeks: Of the last twelve weeks: the day, and band -> accounts.
+        counts: Band -> number of accounts.
+        weeks: The last twelve weeks: day, and band -> number of accounts.
         lowest: The accounts with the lowest scores.
         judged: The last back-test; None before the first one.
         methods: Its methods at T-90, T-60 and T-30.
-        rules: How well each signal and playbook picked those who left.
+        rules: Precision of each signal and playbook.
         overrides: Each override, and who was right.
-        charts: Bands by week, how well scores told who would leave, renewed by score; empty for a part of the book.
+        charts: Bands by week, back-test and calibration; empty if the viewer sees only part of the book.
     """
 
     day: date | None
@@ -55,12 +55,12 @@ class Board:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for, and what the page shows.
+    """The requested account, and the content of the page.
 
     Args:
-        line: Points of the account's scores of 90 days, as an SVG polyline has them.
+        line: The account's scores of the last 90 days, as the points of an SVG polyline.
         first: The first day of the line.
-        message: Why there is no answer; "" if nothing was asked.
+        message: Why there is no answer; "" if nothing was requested.
     """
 
     account: str = ""
@@ -75,7 +75,7 @@ class Asked:
 
 
 def read(viewer: Viewer, account: str = "", day: str = "", since: str = "") -> Asked:
-    """Return what the page shows: the board, or one account if it is asked for."""
+    """Return the board, or one account if it is requested."""
     account = account.strip()
     if not account:
         return Asked(board=_board(viewer))
@@ -116,13 +116,13 @@ def _board(viewer: Viewer) -> Board:
             tuple(connection.execute(_METHODS, {"month": judged.month})) if judged else (),
             tuple(precision.of_history(connection, newest)),
             tuple(overrides.read(connection, chosen["accounts"])[:_SHOWN]),
-            # The charts are of all accounts: a part of the book gets its bars from its own figures.
+            # The charts cover all accounts. A part of the book gets bars of its own figures instead.
             tuple(draw.drawn(connection, "bands", "backtest", "calibration")) if chosen["accounts"] is None else (),
         )
 
 
 def line(account: str, day: date) -> tuple[str, date | None]:
-    """Return the points of an SVG line of the scores of 90 days, and its first day; "" with fewer than two scores."""
+    """Return 90 days of scores as the points of an SVG line, and its first day; "" with fewer than two scores."""
     with engine("reader").connect() as connection:
         rows = connection.execute(_LINE, {"account": account, "day": day, "days": _DAYS}).all()
     if len(rows) < 2:

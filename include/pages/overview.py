@@ -1,4 +1,4 @@
-"""The page Data health: what is wrong, then sources, batches, builds, the outbox; counts and causes, no person."""
+"""The Data health page: problems first, then sources, batches, builds and the outbox. It names no people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.warehouse.engine import engine
 
 Rows = list[dict[str, Any]]
 
-# Each of them small, however large the history: the newest, the open, or counts.
+# Each result is small however large the history is: only newest rows, open rows, or counts.
 _QUERIES = {
     "held": """
         select batch_id, source, entity, n_rows, hold_reason, opened_at,
@@ -46,19 +46,19 @@ _QUERIES = {
 
 @dataclass(frozen=True)
 class Overview:
-    """The state of everything.
+    """The content of the page.
 
     Args:
-        problems: What is wrong, the worst first.
-        quality: What the rules have found over time.
-        sources: One verdict per source, aged to now.
-        held: Batches that wait for a person.
+        problems: Current problems, worst first.
+        quality: Data-quality results over time.
+        sources: One verdict per source, with its age applied.
+        held: Batches on hold, awaiting a decision.
         quarantine: Open rows per rule.
         builds: The last builds.
-        approvals: Questions about actions above the caps.
-        channels: Whether each may send.
+        approvals: Requests to approve actions above the caps.
+        channels: Whether each channel may send.
         outbox: Messages per channel and state.
-        uncertain: Messages that may or may not have arrived.
+        uncertain: Messages that may or may not have been delivered.
     """
 
     problems: tuple[Problem, ...]
@@ -74,7 +74,6 @@ class Overview:
 
 
 def read(viewer: Viewer) -> Overview:
-    """Return the state of everything."""
     status = report.status()
     says = {rule.id: rule.says for rule in catalogue.rules()}
     with engine("reader").connect() as connection:

@@ -1,4 +1,4 @@
-"""What is wrong with the data now, the worst first: since when, what it holds back, and the cure."""
+"""List the current data problems, worst first: since when, what each blocks, and the cure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SHOWN_SHARE = 0.005
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One current problem.
 
     Args:
-        state: red where alerts wait for it or figures are missing, else yellow.
-        holds: What it holds back.
-        cure: What to do; commands between back quotes.
-        dag: A DAG that helps; "" for none.
+        state: red if it blocks alerts or figures are missing, else yellow.
+        holds: What it blocks.
+        cure: What to do, with commands in backquotes.
+        dag: A DAG that helps; "" if there is none.
     """
 
     state: Literal["red", "yellow"]
@@ -36,12 +36,12 @@ class Problem:
 
 
 def found(seen: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime, viewer: Viewer) -> tuple[Problem, ...]:
-    """Return what is wrong, the red first, then the oldest.
+    """Return the current problems, red ones first, then oldest first.
 
     Args:
         seen: Rows of sources, builds, quarantine, approvals, channels, outbox, uncertain and contracts.
         now: The time.
-        viewer: Who looks; amounts are left out for who may not see them.
+        viewer: Amounts are left out for a viewer who may not see them.
     """
     problems = [
         *_sources(seen["sources"]),
@@ -95,7 +95,7 @@ def _quarantine(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
 def _outbox(seen: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> Iterator[Problem]:
     planned = {row["channel"]: row["n"] for row in seen["outbox"] if row["state"] == "planned"}
     for row in seen["channels"]:
-        # A channel to which nothing was ever planned is not set up, and holds nothing.
+        # A channel without planned messages is not set up and blocks nothing.
         if row["is_on_hold"] and row["channel"] in planned:
             holds = formatting.count(planned[row["channel"]], "message")
             cure = (

@@ -1,4 +1,4 @@
-"""What a person decides about quarantined rows and batches on hold, from the form of the DAG ``review_quarantine``."""
+"""Apply a person's decision on quarantined rows and held batches, from the form of the DAG ``review_quarantine``."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from include.pages import status
 
 
 def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
-    """Do what a person has filled in, and say the outcome.
+    """Carry out the requested action, and return its outcome in words.
 
     Args:
-        asked: ``action`` (show, replay, waive, drop, accept batch, drop batch), and what it needs of ``rule``,
+        asked: ``action`` (show, replay, waive, drop, accept batch, drop batch), and the fields it needs of ``rule``,
             ``source``, ``record``, ``batch``, ``until`` and ``reason``.
-        by: Who decides.
-        run_id: For the record.
+        by: The person who decides.
+        run_id: The DAG run, kept for the record.
 
     Raises:
-        ConfigError: Something is missing, or there is no such thing.
+        ConfigError: A field is missing, or there is no such rule, record or batch.
     """
     action, reason = str(asked.get("action") or ""), str(asked.get("reason") or "")
     which = Which(*(str(asked.get(name) or "").strip() for name in ("rule", "source", "record")))
@@ -54,10 +54,10 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
 
 
 def shown(which: Which) -> str:
-    """Return what waits for a person, a line each, the values that identify a person masked.
+    """Return the rows and batches awaiting a decision, one per line. Values that identify a person are masked.
 
     Args:
-        which: Single rows of these; held batches and counts by rule if nothing is named.
+        which: Selects single rows; if empty, held batches and counts by rule are listed.
     """
     if which != Which():
         found = quarantine.rows(which)
@@ -75,7 +75,7 @@ def shown(which: Which) -> str:
 
 
 def shown_batch(batch_id: int) -> str:
-    """Return one batch, the rules it broke and some of its bad rows, the values that identify a person masked."""
+    """Return one batch, the rules it broke and some bad rows. Values that identify a person are masked."""
     found = status.batch(batch_id)
     (batch,) = found["batch"]
     return _lines(
@@ -95,7 +95,7 @@ def _lines(*parts: Iterable[str]) -> str:
 
 
 def said(found: Replayed) -> str:
-    """Return in words what became of rows that were validated again."""
+    """Describe the result of a replay in words."""
     parts = [f"{found.n_rows} rows judged again: {found.n_merged} merged, {found.n_bad} still bad"]
     if found.n_waiting:
         parts.append(f"{found.n_waiting} wait behind a held batch")

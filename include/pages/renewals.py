@@ -1,4 +1,4 @@
-"""The renewals of a quarter: what they are expected to bring, decisions by week, and each with its probability."""
+"""The Renewals page: a quarter's expected ARR, decisions by week, and each renewal with its probability."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Renewals:
 
     Args:
         quarter: Such as 2026Q3; "" before the first build.
-        quarters: Those that can be chosen.
+        quarters: The selectable quarters.
         won: ARR that is renewed already.
-        interval: What the interval rests on.
+        interval: The basis of the interval.
         by_csm: The total of each CSM.
-        weeks: Decisions of the coming 13 weeks, over all quarters.
+        weeks: Decisions of the next 13 weeks, over all quarters.
         found: The quarter's renewals, open ones first, by decision date.
-        reason: Renewal -> why people and figures disagree about it.
+        reason: Renewal -> why human judgement and the score disagree.
         late: Open renewals of earlier quarters.
-        charts: The coming quarters, for those who see all accounts and amounts.
+        charts: The next quarters; only for viewers who may see all accounts and amounts.
     """
 
     quarter: str = ""
@@ -57,9 +57,9 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     """Return a quarter's renewals of a viewer's accounts.
 
     Args:
-        quarter: Such as 2026Q3; this one by default.
+        quarter: Such as 2026Q3; by default the current one.
         band: Only this band.
-        csm: Only this CSM's, by name.
+        csm: Only this CSM's renewals, by name.
     """
     with engine("reader").connect() as connection:
         if not has_table(connection, lines.TABLE):

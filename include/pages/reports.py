@@ -1,4 +1,4 @@
-"""The archive of reports: each role sees the reports of its audience, an operator the list alone."""
+"""The Reports page: the archive. Each role opens the reports of its audience; an operator sees only the list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.warehouse.engine import engine
 
 @dataclass(frozen=True)
 class Asked:
-    """What the page shows: the list, or one report.
+    """The list, or one report.
 
     Args:
         editions: Each with whether the viewer may open it.
@@ -31,7 +31,7 @@ def read(viewer: Viewer, report_id: int = 0) -> Asked:
     """Return the list, or one report.
 
     Raises:
-        ConfigError: There is none of that number, or the viewer may not open it.
+        ConfigError: There is no report with this id, or the viewer may not open it.
     """
     with engine("reader").connect() as connection:
         if not report_id:
@@ -44,7 +44,7 @@ def read(viewer: Viewer, report_id: int = 0) -> Asked:
 
 
 def may_open(viewer: Viewer, one: Edition) -> bool:
-    """Return whether a viewer may read a report: heads all, executives theirs, a region those of its regions alone."""
+    """Return whether a viewer may open a report: heads any, executives theirs, regions only their own."""
     if viewer.role == "region":
         return one.audience == "regions" and bool(one.regions) and set(one.regions) <= set(viewer.regions)
     return viewer.role == "head" or (viewer.role == "executive" and one.audience == "executives")

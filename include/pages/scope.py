@@ -1,4 +1,4 @@
-"""Which accounts a viewer may see: own ones, those of teams or regions, or all."""
+"""Decide which accounts a viewer may see: their own, those of their teams or regions, or all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from include.warehouse.engine import has_table
 
 
 def accounts(connection: sa.Connection, viewer: Viewer) -> list[str] | None:
-    """Return the keys of the accounts that a viewer may see; None for all of them."""
+    """Return the keys of the accounts that a viewer may see; None for all."""
     if viewer.role not in _CHOSEN:
         return None
     if not has_table(connection, "core.account"):
@@ -19,7 +19,6 @@ def accounts(connection: sa.Connection, viewer: Viewer) -> list[str] | None:
 
 
 def may_see(connection: sa.Connection, viewer: Viewer, account_key: str) -> bool:
-    """Return whether a viewer may see an account."""
     chosen = accounts(connection, viewer)
     return chosen is None or account_key in chosen
 

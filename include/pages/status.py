@@ -1,4 +1,4 @@
-"""What the command line shows of batches and of the state of everything. Nothing here names a person."""
+"""Batches and platform status for the command line. Nothing here names a person."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ BATCH_COLUMNS = ("batch_id", "source", "entity", "state", "rows", "merged", "unc
 
 
 def batch_list(*, source: str = "", state: str = "", limit: int = 20) -> Rows:
-    """Return the newest batches, newest first."""
     with engine("reader").connect() as connection:
         return [_batch(batch) for batch in batches.recent(connection, source=source, state=state, limit=limit)]
 
 
 def batch(batch_id: int) -> dict[str, Rows]:
-    """Return one batch with the rules it broke and some of its bad rows, values that identify a person masked."""
+    """Return one batch, the rules it broke and some bad rows. Values that identify a person are masked."""
     with engine("reader").connect() as connection:
         found = batches.get(connection, batch_id)
         rules = connection.execute(_RULES, {"id": batch_id})
@@ -39,7 +38,7 @@ def batch(batch_id: int) -> dict[str, Rows]:
 
 
 def status() -> dict[str, Rows]:
-    """Return the state of everything: section -> rows."""
+    """Return the platform's status: section -> rows."""
     verdicts = gate.verdicts()
     with engine("reader").connect() as connection:
         merged = {(row.source, row.entity): row.n for row in connection.execute(_MERGED)}
@@ -58,7 +57,7 @@ def status() -> dict[str, Rows]:
         }
 
 
-# Section of ``status`` -> its columns and what to say when it is empty.
+# Section of ``status`` -> its columns, and the text for an empty section.
 SECTIONS = {
     "sources": (("source", "entity", "state", "watermark", "since", "merged", "reason"), "no source was read yet"),
     "not available": (("source", "entity", "reason", "cure"), "every entity is there"),
@@ -80,8 +79,8 @@ _POSITIONS = {"position", "read_mark", "cursor_after", "table_name"}
 
 
 def _set_aside(connection: Connection) -> Rows:
-    """Return how many line items belong to no deal, and so are in no figure."""
-    # Before the first read of anything there are no raw tables.
+    """Return the number of line items without a deal, which count in no figure."""
+    # There are no raw tables before the first read.
     if not has_table(connection, _LINES):
         return []
     reason = "they belong to no deal, such as those that quotes and invoices clone: they are in no figure"
@@ -112,7 +111,7 @@ _RULES = sa.text(
     "select rule_id, severity, n_bad, n_rows, observed from meta.rule_result"
     " where batch_id = :id and not is_passed order by severity, n_bad desc, rule_id"
 )
-# Rows merged per entity, and with entity '' per source, as verdicts name them.
+# Rows merged per entity and, with entity '', per source, matching the names of verdicts.
 _MERGED = sa.text(
     "select source, coalesce(entity, '') as entity, cast(sum(n_merged) as bigint) as n from meta.batch"
     " group by grouping sets ((source, entity), (source))"

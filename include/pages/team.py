@@ -1,4 +1,4 @@
-"""How much each CSM has on hand: accounts, tasks, alerts against the budget, decisions, places for key accounts."""
+"""The Team page: each CSM's accounts, tasks, alerts against the budget, decisions, and places for key accounts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.pages import scope
 from include.reports import team_load
 from include.warehouse.engine import engine, has_table
 
-WORKING_DAYS = 20  # of the 28 days whose alerts count
+WORKING_DAYS = 20  # working days within the 28 days whose alerts are counted
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Team:
 
     Args:
         day: The newest day with figures; None before the first build.
-        budget: Alerts that a person gets on one day at most.
+        budget: The most alerts that a person gets on a day.
     """
 
     day: date | None
@@ -31,7 +31,7 @@ class Team:
 
 
 def read(viewer: Viewer) -> Team:
-    """Return the load of each CSM with accounts that a viewer may see."""
+    """Return the workload of each CSM with accounts that the viewer may see."""
     with engine("reader").connect() as connection:
         if not all(has_table(connection, name) for name in team_load.TABLES):
             return Team(None)

@@ -1,4 +1,4 @@
-"""A CSM's day: tasks and alerts by what is at stake, decisions that come, scores that fell, pulses that are missing."""
+"""The Today page of a CSM: tasks and alerts by ARR, upcoming decisions, falling scores and missing pulses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Fall:
     """A score that fell within a week.
 
     Args:
-        cause: The largest cause, for the deepest falls.
+        cause: The largest cause; only for the deepest falls.
     """
 
     account_key: str
@@ -41,12 +41,12 @@ class Fall:
 
 @dataclass(frozen=True)
 class Today:
-    """What a CSM has to look at.
+    """The content of the page.
 
     Args:
         day: The newest day with figures; None before the first build.
-        counts: Of each list, how many there are; the lists hold the first 50.
-        tasks: Open tasks, the overdue first, then by ARR.
+        counts: Full length of each list; the lists hold the first 50 rows.
+        tasks: Open tasks, overdue first, then by ARR.
         alerts: Open signals, by ARR.
         decisions: Open renewals decided within 90 days.
         pulses: Accounts without a pulse for 45 days, by ARR.
@@ -62,7 +62,6 @@ class Today:
 
 
 def read(viewer: Viewer) -> Today:
-    """Return the day of a viewer's accounts."""
     with engine("reader").connect() as connection:
         if not has_table(connection, "marts.forecast_line"):
             return Today(None)
@@ -110,7 +109,7 @@ def _falls(connection: sa.Connection, rows: Sequence[dict[str, Any]], day: date)
                 change = explanation.between(connection, row["account_key"], row["since"], day)
                 cause = min(change.lines, key=lambda line: line.change).cause if change.lines else ""
             except ConfigError:
-                pass  # one of the days has no score that can be explained any more
+                pass  # one of the days has no score that can still be explained
         known = {name: value for name, value in row.items() if name not in ("since", "n")}
         found.append(Fall(**known, cause=cause))
     return found
