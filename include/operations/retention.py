@@ -1,6 +1,6 @@
-"""Deletes what is older than the settings allow, a piece at a time, and counts it.
+"""Delete data older than the settings allow, in pieces, and count it.
 
-Each piece is a transaction of its own, so that nobody waits long; killed at any moment, the next run resumes.
+Each piece is its own transaction, so that others wait only briefly. After a kill, the next run resumes.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
 PIECE = 5_000
-MOST_PIECES = 200  # of one store in one run: a million rows
+MOST_PIECES = 200  # per store and run: a million rows
 _LOCK = 0x4B45_4550
 
 
 @dataclass(frozen=True)
 class Store:
-    """What is deleted, or blanked, by its age.
+    """A kind of data with a retention period.
 
     Args:
-        name: The table, or what of it.
-        setting: The setting that says for how many days it is kept.
-        statement: Takes ``:before`` and ``:piece``; touches at most so many rows, and none twice.
+        name: The table, or the part of it.
+        setting: The setting with the number of days.
+        statement: Binds ``:before`` and ``:piece``; deletes or blanks at most ``:piece`` rows, none twice.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Store:
 
 @dataclass(frozen=True)
 class Kept:
-    """What one run did to one store.
+    """The result of one run on one store.
 
     Args:
-        days: For how many days it is kept.
-        n_deleted: Rows or files that went.
+        days: Its retention in days.
+        n_deleted: Number of rows or files deleted or blanked.
         is_complete: Whether nothing old is left.
     """
 
@@ -82,7 +82,7 @@ STORES = (
             "state in ('resolved', 'dropped') and coalesce(resolved_at, quarantined_at) < :before",
         ),
     ),
-    Store(  # the place of a row stays, and still puts its account on hold
+    Store(  # the row stays and still puts its account on hold
         "quarantine.record values",
         "quarantine_values",
         "update quarantine.record set record = null where quarantine_id in ("
@@ -122,14 +122,14 @@ STORES = (
 
 
 def run_housekeeping(dry_run: bool = False, airflow_logs: Path | None = None) -> list[Kept]:
-    """Delete what is old in every store; one run at a time.
+    """Delete old data in every store. Only one run works at a time.
 
     Args:
-        dry_run: Only count, up to one piece of each store.
-        airflow_logs: Airflow's folder of logs; what ``AIRFLOW__LOGGING__BASE_LOG_FOLDER`` says if it is None.
+        dry_run: Only count, up to one piece per store.
+        airflow_logs: Airflow's log folder; by default ``AIRFLOW__LOGGING__BASE_LOG_FOLDER``.
 
     Returns:
-        What was deleted, one entry per store; nothing when another run is at work.
+        One entry per store; nothing if another run is working.
     """
     now = clock.now()
     with engine("owner").connect() as holder:
@@ -190,13 +190,13 @@ def _clear_logs(settings: Retention, now: datetime, dry_run: bool, airflow_logs:
 
 
 def _log_files(airflow: Path | None) -> Iterator[Path]:
-    """Return our own log files: all below our home if it has our mark, and in Airflow's folder those on our DAGs."""
+    """Return our log files: all below our marked home, and those of our DAGs in Airflow's folder."""
     home = paths.home()
     own = [home / "logs", home / "airflow" / "logs"] if homes.read(home) else []
     named = os.environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER")
     theirs = airflow or (Path(named) if named else None)
     if theirs is not None:
-        # Airflow's own template: dag_id=…/run_id=…/task_id=…/attempt=….log
+        # Airflow's default template: dag_id=…/run_id=…/task_id=…/attempt=….log
         prefix = os.environ.get("PERENNIAL_DAG_PREFIX", "")
         own += [theirs / f"dag_id={prefix}{path.stem}" for path in sorted((paths.ROOT / "dags").glob("*.py"))]
     found = [file for folder in own if folder.is_dir() and folder.resolve() == folder for file in folder.rglob("*.log")]
@@ -210,9 +210,9 @@ def _log_files(airflow: Path | None) -> Iterator[Path]:
 
 
 def _logs_of_reading(airflow: Path) -> Iterator[Path]:
-    """Return the logs of the dag-processor on our DAG files: dag_processor/DAY/BUNDLE/PATH.log, a file a day for each.
+    """Return the dag-processor's logs of our DAG files: dag_processor/DAY/BUNDLE/PATH.log.
 
-    They are ours by the path of the DAG file below Airflow's folder of DAGs; where that is not known, nothing is.
+    They are identified by the DAG file's path below Airflow's DAG folder. If that is unknown, nothing is returned.
     """
     dags, top = paths.ROOT / "dags", os.environ.get("AIRFLOW__CORE__DAGS_FOLDER")
     if top and dags.is_relative_to(Path(top).resolve()):

@@ -1,4 +1,4 @@
-"""Looks at the connections that messages leave by; nothing is sent."""
+"""Check the connections of the message channels without sending anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WAITING = 10.0
 
 
 def check(name: str, settings: Settings) -> Iterator[Line]:
-    """Yield what there is to say of the connection of Slack or e-mail.
+    """Check the connection of Slack or e-mail.
 
     Args:
         name: The channel: ``slack`` or ``email``.
@@ -31,7 +31,7 @@ def check(name: str, settings: Settings) -> Iterator[Line]:
         if is_on:
             yield line
             return
-        # What is not used need not work.
+        # A channel in dry run does not need a working connection.
         yield Line(
             options.connection, "credentials", "warning", f"{error.message}; the channel is in dry run", error.cure
         )

@@ -1,4 +1,4 @@
-"""Holds a CRM's mapping against its data: ARR against the CRM's own, terms, and what amounts are of."""
+"""Check a CRM's mapping against its data: ARR against the CRM's own ARR, terms, and the meaning of amounts."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from include.operations.mapping_proposal.portal import Portal
 from include.operations.mapping_proposal.terms import Per, Term, read_ends, whole_months
 from include.operations.mapping_proposal.words import SOUGHT
 
-# The newest won deals, with their lines and companies: some thousand records at most.
+# The newest won deals, with their lines and companies: a few thousand records at most.
 MOST_DEALS = 600
 _ENTITIES = ("account", "opportunity", "contract_line")
 _DAY = timedelta(days=1)
-# So much may disagree before somebody should look.
+# Share of differences above which a person should look.
 _TOLERATED = 0.05
 
 
 @dataclass(frozen=True)
 class Held:
-    """The sample as a mapping reads it.
+    """The sample as read through a mapping.
 
     Args:
-        portal: What was read.
+        portal: The sample.
         lines: Recurring lines of won deals.
-        deals: Won deals without lines that say how long they run.
+        deals: Won deals without lines that have an end or a length.
         companies: Customers with a renewal date.
-        names: Entity -> ``arr``, ``mrr``, ``tcv`` -> the property in which the CRM itself says it.
+        names: Entity -> ``arr``, ``mrr``, ``tcv`` -> the CRM's own property for it.
         deal_amounts: Won deal -> its amount.
     """
 
@@ -48,7 +48,7 @@ class Held:
 
 
 def check(source_id: str, settings: Settings) -> Iterator[Line]:
-    """Yield what the mapping in force makes of a sample; nothing for what is no CRM with a mapping."""
+    """Check the mapping in force on a sample. Yields nothing for sources other than mapped CRMs."""
     source = settings.source(source_id)
     if source is None or source not in settings.crms:
         return
@@ -64,7 +64,7 @@ def check(source_id: str, settings: Settings) -> Iterator[Line]:
 
 
 def held(portal: Portal, mapping: MappingFile) -> Held:
-    """Return a sample as a mapping reads it."""
+    """Read a sample through a mapping."""
     rules = {
         entity: mapping.entities[entity].columns
         if entity in mapping.entities and mapping.entities[entity].object in ("", portal.objects.get(entity))
@@ -85,7 +85,7 @@ def held(portal: Portal, mapping: MappingFile) -> Held:
 
 
 def findings(source_id: str, found: Held) -> Iterator[Line]:
-    """Yield the lines on contracts."""
+    """Yield the findings on contracts."""
     if not (found.lines or found.deals or found.companies):
         n = len(found.portal.won_deals())
         cure = f"let `connect propose {source_id}` find how your CRM holds them"
@@ -101,7 +101,7 @@ def findings(source_id: str, found: Held) -> Iterator[Line]:
 
 
 def _own_figures(portal: Portal, entity: str) -> dict[str, str]:
-    """Return ``arr``, ``mrr``, ``tcv`` -> the property in which the CRM itself says it."""
+    """Return ``arr``, ``mrr``, ``tcv`` -> the CRM's own property for it."""
     if entity not in portal.schema:
         return {}
     names: dict[str, str] = {}
@@ -114,7 +114,7 @@ def _own_figures(portal: Portal, entity: str) -> dict[str, str]:
 
 
 def _arr(source_id: str, found: Held) -> Line:
-    """Return a line on the ARR of today against what the CRM itself says."""
+    """Compare today's ARR with the CRM's own."""
     ours, ways = _of_today(found)
     by_way = ", ".join(f"{n:,} {way}" for way, n in ways.items()) or "nothing runs today"
     total = f"ARR of {len(ours):,} companies in the sample, {_money(sum(ours.values()))} ({by_way})"
@@ -133,7 +133,10 @@ def _arr(source_id: str, found: Held) -> Line:
 
 
 def _of_today(found: Held) -> tuple[dict[str, float], dict[str, int]]:
-    """Return company -> ARR of today, and how many terms each way gave; the company's own fields count last."""
+    """Return company -> today's ARR, and the number of terms per way.
+
+    A company's own fields count only if neither its lines nor its deals gave an ARR.
+    """
     today, parents = found.portal.today, {deal.id: deal.parent for deal in found.portal.won_deals()}
     totals: dict[str, float] = {}
     ways: dict[str, int] = {}
@@ -155,7 +158,7 @@ def _runs(term: Term, today: date) -> bool:
 
 
 def _own_arr(found: Held, ways: Mapping[str, int]) -> tuple[dict[str, float], str]:
-    """Return company -> the CRM's own ARR, by its companies' property, else by that of the lines that run today."""
+    """Return company -> the CRM's own ARR, from the company's property or else from the lines that run today."""
     names, portal = found.names["account"], found.portal
     if names and "companies" not in ways:
         said = sample.said_yearly(portal.customers(), (), names)
@@ -175,7 +178,7 @@ def _own_arr(found: Held, ways: Mapping[str, int]) -> tuple[dict[str, float], st
 
 
 def _why(ratios: Sequence[float]) -> str:
-    """Return the likely reason why ours and the CRM's own differ."""
+    """Return the likely reason why our ARR differs from the CRM's."""
     for factor, reason in (
         (12.0, "ours is twelve times as much: the amount of a year is taken for that of a month"),
         (1 / 12, "ours is a twelfth: the amount of a month is taken for that of a year"),
@@ -194,7 +197,7 @@ def _why(ratios: Sequence[float]) -> str:
 
 
 def _terms(source_id: str, entity: str, terms: Sequence[Term]) -> Line:
-    """Return a line on whether terms are whole months with their ends as the mapping has them."""
+    """Check whether terms are a whole number of months with the ends as mapped."""
     ends = read_ends(terms)
     early = sum(
         bool(whole_months(term.start, term.end - _DAY)) and not whole_months(term.start, term.end)
@@ -219,7 +222,7 @@ def _terms(source_id: str, entity: str, terms: Sequence[Term]) -> Line:
 
 
 def _amounts(source_id: str, entity: str, terms: Sequence[Term], found: Held) -> Line:
-    """Return a line on whether amounts are of what the mapping says."""
+    """Check whether amounts have the meaning that the mapping gives them."""
     rows = found.portal.relevant(entity)
     said = sample.said_yearly(rows, terms, found.names[entity])
     pers = {term.per for term in terms}

@@ -1,4 +1,4 @@
-"""Looks at the properties of the CRM's accounts in which values are kept; nothing is written."""
+"""Check the CRM account properties that Perennial writes values to. Nothing is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.operations.connection_check.finding import Line, noting
 
 
 def check(connection_id: str, settings: Settings) -> Iterator[Line]:
-    """Yield a line on the properties that channels.yaml names for accounts of the CRMs that a connection leads into."""
+    """Check the properties that channels.yaml names, for each CRM that the connection writes to."""
     channel = settings.channels.crm_field
     lines: list[Line] = []
     for source in settings.crms:
@@ -26,7 +26,7 @@ def check(connection_id: str, settings: Settings) -> Iterator[Line]:
 
 
 def _words(settings: Settings) -> dict[str, Sequence[str]]:
-    """Return value -> all that it can be, where that is a few words."""
+    """Return value -> its allowed words, for values that are one of a few words."""
     tiers = [settings.tiers.crm_name(tier.name) for tier in value.load().versions[-1].tiers]
     return {"risk_band": get_args(Band), "tier": tiers}
 

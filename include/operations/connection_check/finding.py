@@ -1,4 +1,4 @@
-"""What a check of a connection found, one line each."""
+"""The findings of a connection check, one line each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Line:
     """One finding.
 
     Args:
-        state: ``ok``; ``warning`` if it works but a person should know; ``failed``; ``unknown`` if not visible.
-        to_fix: What to do; "" where there is nothing to do.
+        state: ``ok``; ``warning`` if it works but a person should know; ``failed``; ``unknown`` if it cannot be seen.
+        to_fix: What to do; "" if nothing.
         rows: Some rows, with values that identify a person masked.
-        exit_status: Of a failure, as the command line ends with it.
+        exit_status: The command line's exit status for a failure.
     """
 
     connection: str
@@ -35,21 +35,21 @@ class Line:
 
 
 def failed(connection: str, what: str, error: PerennialError) -> Line:
-    """Return the line of a failure."""
+    """Turn an error into a failed line."""
     return Line(connection, what, "failed", error.message, error.cure, exit_status=error.exit_status)
 
 
 class Patience:
-    """Waits in place of a client, and stops when it has waited for so long in all."""
+    """Replaces a client's sleep, with a limit on the total waiting time."""
 
     def __init__(self, seconds: float) -> None:
         self._left = seconds
 
     def __call__(self, seconds: float) -> None:
-        """Wait.
+        """Sleep.
 
         Raises:
-            Unavailable: That would be too long for somebody who checks on.
+            Unavailable: The total would exceed the limit of an interactive check.
         """
         self._left -= seconds
         if self._left < 0:
@@ -62,7 +62,7 @@ class Patience:
 
 @contextmanager
 def noting(lines: list[Line], connection: str, what: str) -> Iterator[None]:
-    """Turn an error of the enclosed into a line."""
+    """Turn an error of the enclosed block into a failed line."""
     try:
         yield
     except PerennialError as error:

@@ -1,4 +1,4 @@
-"""Whether a host can be reached, and whether its certificate can be trusted: without sending it anything."""
+"""Check whether a host is reachable and its certificate is trusted, without sending a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SOON_DAYS = 21
 
 
 def reach(connection: str, url: str) -> list[Line]:
-    """Return the lines on reachability and TLS of a base URL."""
+    """Return the findings on reachability and TLS of a base URL."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -1,4 +1,4 @@
-"""Looks at connections: what works, and what exactly to fix."""
+"""Check connections, and say what works and what to fix."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CHANNELS = ("slack", "email")
 
 
 def check(names: Iterable[str] = ()) -> Iterator[Line]:
-    """Yield lines as they are found, connection after connection.
+    """Yield findings as they arrive, one connection after another.
 
     Args:
-        names: Connection ids; all sources and channels of the settings by default.
+        names: Connection ids; by default all sources and channels of the settings.
 
     Raises:
         ConfigError: There is no such connection in the settings.
@@ -55,7 +55,7 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
 
 
 def _writers(settings: Settings) -> dict[tuple[str, str], set[str]]:
-    """Return connection and CRM source -> the channels that are on and write over it."""
+    """Return (connection, CRM source) -> the enabled channels that write over the connection."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for name in INTO_CRM:
         options = getattr(settings.channels, name)
@@ -65,5 +65,5 @@ def _writers(settings: Settings) -> dict[tuple[str, str], set[str]]:
 
 
 def exit_status(lines: Iterable[Line]) -> int:
-    """Return 0 if nothing failed, else that of the first failure."""
+    """Return 0 if nothing failed, else the exit status of the first failure."""
     return next((line.exit_status or 1 for line in lines if line.state == "failed"), 0)

@@ -1,4 +1,4 @@
-"""Looks at one source: everything between its connection and the first rows of each of its entities."""
+"""Check one source, from its connection to the first rows of each entity."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from include.entities.catalog import ENTITIES, of_kind
 from include.operations.connection_check.finding import Line, Patience, State, failed, noting
 from include.operations.connection_check.network import reach
 
-# All of it together: the calls of one connection must neither take long nor use up what ingest needs.
+# Limit for one connection: its calls must neither take long nor use up the quota that ingest needs.
 SECONDS = 60.0
 _WAITING = 10.0
 _TIMEOUTS = (5.0, 20.0)
 SAMPLE = 200
 _SHOWN_ROWS, _SHOWN_TEXT = 3, 40
 _SKEW = 60.0
-# How far a source's clock may be ahead of ours before a time of change is taken for another date.
+# How far a source's clock may run ahead before its modification times count as wrong.
 _AHEAD = timedelta(hours=1)
-# How drivers name a moment that does not say where: PostgreSQL's timestamp, and MySQL's datetime by its number.
+# Driver type names of timestamps without a time zone: PostgreSQL's, and MySQL's datetime by its number.
 _WITHOUT_ZONE = ("timestamp", "12")
 _HIDDEN = "***"
 
 
 def check(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
-    """Yield what there is to say of one source, from the connection on; what follows from a failure is left out.
+    """Check one source, connection first. Checks that depend on a failed one are skipped.
 
     Args:
-        writes: The channels that write over the connection too.
+        writes: The channels that also write over the connection.
     """
     deadline = time.monotonic() + SECONDS
     try:
@@ -78,7 +78,7 @@ def check(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
 
 
 def check_writer(connection_id: str, source_id: str, writes: Collection[str]) -> Iterator[Line]:
-    """Yield what there is to say of a connection over which nothing is read."""
+    """Check a connection that is only written to."""
     try:
         source = registry.connect(replace(connections.get(connection_id), id=source_id))
     except PerennialError as error:
@@ -88,7 +88,7 @@ def check_writer(connection_id: str, source_id: str, writes: Collection[str]) ->
 
 
 def _rights(connection_id: str, source: Source, *, reads: bool, writes: Collection[str]) -> Iterator[Line]:
-    """Yield a line on what the login may do; reading itself has shown what it may read."""
+    """Check the rights of the login. Read rights are not listed: the reads themselves have tested them."""
     lines: list[Line] = []
     granted: Rights | None = None
     with noting(lines, connection_id, "scopes"):
@@ -126,13 +126,13 @@ def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadlin
             yield Line(source_id, entity, "warning", error.message, error.cure)
             continue
         except Forbidden as error:
-            # One right may be missing where others are there.
+            # Other entities may still be readable.
             yield failed(source_id, entity, error)
             continue
         except PerennialError as error:
             is_refused = isinstance(error, AuthError)
             yield failed(source_id, "credentials" if is_refused and not is_known else entity, error)
-            # A database may be slow with one query; a service that is down or refuses us is not asked on.
+            # A database may be slow on one query only. A service that is down or refuses the login is not called again.
             if is_refused or (isinstance(error, Unavailable) and source.client is not None):
                 return
             continue
@@ -158,7 +158,7 @@ def _of_entity(source_id: str, source: Source, entity: str, records: list[Record
 
 
 def _filled(source_id: str, source: Source, entity: str, records: list[Record]) -> Line:
-    """Return how much of what is mapped is filled; a column that never is may be mapped from the wrong field."""
+    """Report how many values of mapped columns are filled. A column that never is may be mapped to the wrong field."""
     columns = dict.fromkeys(column for record in records for column in record.values)
     shares = {
         column: sum(record.values.get(column) is not None for record in records) / len(records) for column in columns
@@ -185,7 +185,7 @@ def _filled(source_id: str, source: Source, entity: str, records: list[Record]) 
 
 
 def _changes(source_id: str, source: Source, entity: str, records: list[Record]) -> Iterator[Line]:
-    """Yield a line on what is given as the time of the last change, where that is not one in every row."""
+    """Check the modification time, if it is missing or in the future in some rows."""
     latest = clock.now() + _AHEAD
     n_without = sum(record.source_at is None for record in records)
     n_ahead = sum(record.source_at is not None and record.source_at > latest for record in records)
@@ -219,14 +219,14 @@ def _changes(source_id: str, source: Source, entity: str, records: list[Record])
 
 
 def _misfit(entity: str, record: Record) -> str:
-    """Return the first value of a record that does not fit, and whose it is."""
+    """Return the first invalid value of a record, and the record's id."""
     column, value = next(iter(record.problems.items()))
     shown = _HIDDEN if column in ENTITIES[entity].sensitive else repr(one_line(str(value))[:_SHOWN_TEXT])
     return f"{shown} of {one_line(record.id)[:_SHOWN_TEXT]}"
 
 
 def _masked(entity: str, record: Record) -> dict[str, Any]:
-    """Return a record for a person to look at: who it is about does not show."""
+    """Return a record for display, with values that identify a person masked."""
     sensitive = ENTITIES[entity].sensitive
     shown: dict[str, Any] = {"id": record.id[:_SHOWN_TEXT]}
     for name, value in record.values.items():
@@ -243,7 +243,7 @@ def _clock(source_id: str, skew: float) -> Line:
 
 
 def _left(headers: Mapping[str, str]) -> str:
-    """Return what the vendor's headers say of what is left: their names differ, their sense does not."""
+    """Return the remaining quota from the vendor's headers. Their names vary; their meaning does not."""
     said = [
         f"{name.lower().removeprefix('x-')}: {value}"
         for name, value in sorted(headers.items())

@@ -1,1 +1,1 @@
-"""What is wrong with the data, from its start to its end, and who was notified of it."""
+"""Data incidents from start to end, and the notifications of their owners."""

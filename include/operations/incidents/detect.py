@@ -1,4 +1,4 @@
-"""What is wrong with the data at this moment."""
+"""Detect current data incidents."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ UNREADABLE = "unreadable:"
 
 @dataclass(frozen=True)
 class Failing:
-    """Something that is wrong now.
+    """A current incident.
 
     Args:
-        key: What makes it the same thing from one scan to the next; silences are patterns of it.
+        key: Identifies the incident from scan to scan. Silences are patterns of it.
         kind: ``rows`` in quarantine, a ``batch`` on hold, a ``source`` that is late or cannot be read, or a ``feature``
-            that is not measured.
-        entity: "" where it is the whole source.
-        rule_id: "" where no single rule is behind it.
-        n_bad: How many rows, or accounts of a feature.
-        batch_id: The batch to look at, if it is about one.
+            that is no longer measured.
+        entity: "" for the whole source.
+        rule_id: "" if no single rule caused it.
+        n_bad: Number of rows, or of a feature's accounts.
+        batch_id: The batch to look at, if there is one.
     """
 
     key: str
@@ -44,9 +44,9 @@ class Failing:
 
 
 def failing(connection: Connection) -> dict[str, Failing]:
-    """Return what is wrong now, by key.
+    """Return current incidents by key.
 
-    A red source is reported by its batch on hold, or by what failed at it: all its entities are one incident.
+    A red source is reported through the batch on hold or the failure at the source. All its entities are one incident.
     """
     found = [
         Failing(f"rows:{row.source}:{row.rule_id}", "rows", row.source, row.entity, row.rule_id, row.n_bad, row.n_rows)
@@ -97,7 +97,7 @@ def failing(connection: Connection) -> dict[str, Failing]:
     return {each.key: each for each in found}
 
 
-# The share is that of the last batch in which the rule was broken.
+# The share is that of the last batch that broke the rule.
 _ROWS = sa.text(
     """
     select bad.source, bad.entity, bad.rule_id, bad.n_bad, coalesce(last.n_rows, bad.n_bad) as n_rows

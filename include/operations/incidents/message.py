@@ -1,4 +1,4 @@
-"""How an incident is reported: what, how much, three examples without personal data, what hangs on it, what to do."""
+"""Write the message of an incident: scope, three examples without personal data, affected tables, and what to do."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
     """Return the message of one event of an incident.
 
     Args:
-        event: Its start, its worsening, or its end.
-        what: The incident as it is now; as it was, when it is over.
+        event: The incident started, got worse or ended.
+        what: The incident as it is now, or as it last was if it has ended.
         since: When it was first seen.
-        notified_n_bad: How many rows people know of.
+        notified_n_bad: The number of rows in the last notification.
     """
     rule = catalogue.get(what.rule_id) if what.rule_id else None
     if event == "over":
@@ -68,7 +68,7 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
 
 
 def owner(what: Failing, settings: Settings) -> Person:
-    """Return who is notified: the person whom the settings name for the rule's owner, else the owner of the source."""
+    """Return whom to notify: the person in the settings for the rule's owner, else the source's owner."""
     if what.kind == "feature":
         return settings.usage.tracking_plan_owner
     rule = catalogue.get(what.rule_id) if what.rule_id else None
@@ -78,7 +78,7 @@ def owner(what: Failing, settings: Settings) -> Person:
 
 
 def affected(entity: str) -> tuple[list[str], list[str]]:
-    """Return the marts, and the alerts, that read an entity, directly or through other tables."""
+    """Return the marts and alerts that depend on an entity, directly or through other tables."""
     every = registry.load()
     reached = {name for name, model in every.items() if not entity or entity in model.entities}
     edges = registry.edges()
@@ -120,7 +120,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _examples(connection: Connection, what: Failing) -> list[str]:
-    # The reason shows the columns that the rule looks at, those that identify a person left out.
+    # The reason shows the columns that the rule reads, except those that identify a person.
     rows = connection.execute(
         _EXAMPLE_ROWS, {"source": what.source, "rule": what.rule_id, "batch": what.batch_id, "n": _EXAMPLES}
     )

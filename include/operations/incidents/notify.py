@@ -1,7 +1,7 @@
-"""Follow each incident from its start to its end, and notify its owner of each turn once.
+"""Follow each incident from start to end, and notify its owner once per event.
 
-A notification is written down with the turn, in one transaction; sending comes after. A message that was being sent
-when the process died may have arrived and is not sent again.
+A notification is recorded in the same transaction as its event and sent afterwards. If the process dies while sending,
+the message may have arrived, so it is not sent again.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
 
-# As bad again, and at least so many rows more, is worse.
+# An incident got worse if its bad rows at least doubled and grew by at least this many.
 WORSE_TIMES = 2
 WORSE_ROWS = 10
-# What comes back so soon was not over.
+# An incident that returns within this time is reopened: it was not over.
 SAME_WITHIN = timedelta(hours=6)
 ATTEMPTS = 5
 _IN_LOG = "log"
@@ -41,12 +41,12 @@ _IN_LOG = "log"
 
 @dataclass(frozen=True)
 class Counts:
-    """What one scan did.
+    """Counts of one scan.
 
     Args:
-        n_worse: Those that grew worse, or came back.
-        n_failed: Messages that could not be sent yet, or at all.
-        n_silenced: Messages that a silence kept back.
+        n_worse: Incidents that got worse or came back.
+        n_failed: Messages that could not be sent, yet or at all.
+        n_silenced: Messages suppressed by a silence.
     """
 
     n_open: int = 0
@@ -59,7 +59,7 @@ class Counts:
 
 
 def run() -> Counts:
-    """Find what is wrong, note what has changed since the last scan, and notify the owners."""
+    """Detect incidents, record what changed since the last scan, and notify the owners."""
     now = clock.now()
     with engine("loader").begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.INCIDENTS_LOCK})
@@ -91,7 +91,7 @@ def _follow(connection: Connection, now: datetime) -> Counts:
 def _turn(
     connection: Connection, what: Failing, incident: dict[str, Any] | None, now: datetime
 ) -> tuple[Event | None, dict[str, Any]]:
-    """Note an incident as it is now; return of what to notify, and how it was known."""
+    """Record the current state of an incident. Return the event to notify, and the incident as known before."""
     values = {name: getattr(what, name) for name in ("key", "kind", "source", "entity", "rule_id", "n_bad", "n_rows")}
     values |= {"reason": what.reason, "now": now, "since": now - SAME_WITHIN}
     if incident is None:
@@ -104,7 +104,7 @@ def _turn(
     if what.n_bad >= WORSE_TIMES * known and what.n_bad - known >= WORSE_ROWS and incident["n_notified"]:
         connection.execute(_WORSE, {"id": incident["incident_id"], "n": what.n_bad, "now": now})
         return "worse", incident
-    # A silence that is over leaves an incident that nobody has heard of.
+    # An expired silence can leave an open incident that was never notified.
     return (None if incident["n_notified"] else "start"), incident
 
 
@@ -116,7 +116,7 @@ def _plan(
     silences: list[tuple[str, str]],
     now: datetime,
 ) -> int:
-    """Write down a notification; return 1 if a silence keeps it back."""
+    """Record a notification. Return 1 if a silence suppresses it."""
     settings = load()
     silence = next((reason for pattern, reason in silences if fnmatchcase(what.key, pattern)), "")
     if silence and event == "start" and incident.get("n_silenced"):
@@ -173,7 +173,7 @@ def _send(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _silences(connection: Connection, now: datetime) -> list[tuple[str, str]]:
-    """Return the silences in force, of files and of commands: pattern and reason."""
+    """Return the silences in force, from files and from commands, as pattern and reason."""
     said = [(row.pattern, row.reason) for row in connection.execute(_SILENCES, {"now": now})]
     return said + [(each.pattern, each.reason) for each in load().silences if now.date() < each.until]
 
@@ -219,7 +219,7 @@ _REOPEN = sa.text(
 _UPDATE = sa.text("update meta.incident set n_bad = :n_bad, n_rows = :n_rows, reason = :reason where incident_id = :id")
 _WORSE = sa.text("update meta.incident set notified_n_bad = :n, worsened_at = :now where incident_id = :id")
 _CLOSE = sa.text("update meta.incident set state = 'closed', closed_at = :now where incident_id = :id")
-# What was over before its owner could be notified needs no notification, neither of its start nor of its end.
+# An incident that ended before its owner was notified needs no notification at all.
 _DROP = sa.text(
     """
     update meta.notification set state = 'silenced', reason = 'over before anybody was notified', resolved_at = :now

@@ -1,1 +1,1 @@
-"""Proposes a mapping file for a CRM from its schema and a sample of its records."""
+"""Propose a mapping file for a CRM from its schema and a sample of its records."""

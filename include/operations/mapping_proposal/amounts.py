@@ -1,4 +1,4 @@
-"""Tests what an amount is of: the whole term, a billing period, a year or a month."""
+"""Test what period an amount covers: the whole term, a billing period, a year or a month."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 from include.operations.mapping_proposal.terms import Per, Term
 
-# Two amounts that differ by no more than this say the same.
+# Two amounts that differ by at most this share are equal.
 TOLERANCE = 0.011
 _FEWEST = 5
-# What is the likelier reading where the sample does not tell them apart.
+# Most likely reading first; used where the sample cannot tell readings apart.
 _ORDER: tuple[Per, ...] = ("term", "period", "year", "month")
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What an amount is of.
+    """The period that an amount covers.
 
     Args:
-        per: The reading that agrees with most.
-        is_sure: Whether all others agree with clearly less, or come to the same.
+        per: The reading that fits best.
+        is_sure: Whether all other readings fit clearly worse, or give the same amounts.
     """
 
     per: Per
@@ -31,7 +31,7 @@ class Meaning:
 
 
 def yearly(term: Term, per: Per) -> float | None:
-    """Return a year's amount of a term if its amount is of ``per``."""
+    """Return the yearly amount of a term if its amount is per ``per``."""
     if term.amount is None:
         return None
     if per == "year":
@@ -43,20 +43,20 @@ def yearly(term: Term, per: Per) -> float | None:
 
 
 def agree(one: float, other: float) -> bool:
-    """Return whether two amounts say the same, but for rounding."""
+    """Return whether two amounts are equal, except for rounding."""
     return abs(one - other) <= max(TOLERANCE * max(abs(one), abs(other)), 0.05)
 
 
 def read_amounts(
     terms: Sequence[Term], said: Mapping[str, float], deals: Mapping[str, float], usual: Per = "term"
 ) -> Meaning:
-    """Return what the amounts are of.
+    """Return the period that the amounts cover.
 
     Args:
         terms: With their amounts.
-        said: Term's id -> the year's amount that the CRM itself says of it.
+        said: Term's id -> the yearly amount by the CRM's own figures.
         deals: Deal -> its amount, to compare its lines with.
-        usual: What the vendor documents, where nothing tells.
+        usual: The vendor's documented meaning, used if nothing else decides.
     """
     priced = [term for term in terms if term.amount and term.amount > 0]
     readings = [per for per in _ORDER if per != "period" or any(term.period for term in priced)]
@@ -101,13 +101,12 @@ def _judged(tests: list[_Test], usual: Per) -> Meaning:
 
 
 def _in_words(per: Per) -> str:
-    """Return a reading in words."""
     return {"term": "if of the term", "period": "if of a billing period", "year": "if of a year",
             "month": "if of a month"}[per]  # fmt: skip
 
 
 def _differ(term: Term, readings: Sequence[Per]) -> bool:
-    """Return whether the readings that people mix up give different amounts."""
+    """Return whether the readings that people confuse give different amounts."""
     found = [value for per in readings if per != "month" and (value := yearly(term, per)) is not None]
     return len(found) > 1 and any(not agree(found[0], other) for other in found[1:])
 
@@ -133,12 +132,12 @@ def _against_said(differing: Sequence[Term], said: Mapping[str, float], readings
 
 
 def _against_deals(priced: Sequence[Term], deals: Mapping[str, float], readings: Sequence[Per]) -> _Test | None:
-    """Compare the lines of each deal with its amount, which may be the whole, a year or a month of them."""
+    """Compare each deal's lines with its amount, which may be their whole, a year or a month of them."""
     by_deal: dict[str, list[Term]] = defaultdict(list)
     for term in priced:
         if term.deal in deals and term.length():
             by_deal[term.deal].append(term)
-    # Only a deal whose lines are of different kinds, or not of a year, tells anything.
+    # Only deals whose lines differ between readings are evidence.
     telling = {deal: lines for deal, lines in by_deal.items() if any(_differ(line, readings) for line in lines)}
     if len(telling) < _FEWEST:
         return None
@@ -161,7 +160,7 @@ def _sums_up(lines: Sequence[Term], per: Per, scale: str, amount: float) -> bool
 
 
 def _by_price(priced: Sequence[Term], readings: Sequence[Per]) -> _Test | None:
-    """Compare prices of the same thing over different lengths: right is the reading under which they are alike."""
+    """Compare prices of the same product over different term lengths. The right reading makes them equal."""
     groups: dict[str, list[Term]] = defaultdict(list)
     for term in priced:
         if term.length() and term.owner:
@@ -179,7 +178,7 @@ def _by_price(priced: Sequence[Term], readings: Sequence[Per]) -> _Test | None:
                 middle = statistics.median(prices)
                 spread[per].append(statistics.fmean(min(abs(price / middle - 1), 2.0) for price in prices))
     means = {per: statistics.fmean(found) for per, found in spread.items() if found}
-    # Month and year differ by a factor that is the same everywhere: prices cannot tell them apart.
+    # Month and year differ by a constant factor: prices cannot tell them apart.
     means.pop("month", None)
     if n < _FEWEST or len(means) < 2:
         return None

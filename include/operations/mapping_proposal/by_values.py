@@ -1,4 +1,4 @@
-"""Finds by values what names do not tell: two dates that are whole months apart, their length, ARR next to MRR."""
+"""Recognise properties by their values: two dates whole months apart, a term length, ARR next to MRR."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from include.operations.mapping_proposal.values import Profile, day, number, val
 from include.operations.mapping_proposal.words import AVOID
 
 _FEWEST, _SHARE, _FILLED = 10, 0.85, 0.3
-# More properties than this of one kind are not compared, two at a time.
+# Above this number of properties of one kind, pairs are not compared.
 _MOST = 25
 _DAY = timedelta(days=1)
-# Entity -> the columns of start and end.
+# Entity -> its start and end columns.
 _DATES = {
     "opportunity": ("term_start", "term_end"), "contract_line": ("term_start", "term_end"),
     "account": ("contract_start", "renewal_date"),
 }  # fmt: skip
-# What is looked at besides: a name that says something else.
+# Words in a name that rule a property out.
 _ELSE = (
     "trial",
     "project",
@@ -41,11 +41,11 @@ _ELSE = (
 
 
 def dates(portal: Portal, entity: str, known: dict[str, str]) -> list[Decision]:
-    """Return start and end where no name tells them: own date properties that are whole months apart.
+    """Propose start and end: custom date properties that are whole months apart, where no name decides.
 
     Args:
-        portal: What was read.
-        known: Column -> property, of what is decided.
+        portal: The sample.
+        known: Column -> property, for decided columns.
     """
     start, end = _DATES[entity]
     if end in known or "term_months" in known:
@@ -71,7 +71,7 @@ def dates(portal: Portal, entity: str, known: dict[str, str]) -> list[Decision]:
 
 
 def length(portal: Portal, entity: str, known: dict[str, str]) -> list[Decision]:
-    """Return the length where no name tells it: an own number that is the months between start and end."""
+    """Propose the term length: a custom number that equals the months from start to end, where no name decides."""
     start, end = _DATES[entity]
     if entity == "account" or "term_months" in known or start not in known or end not in known:
         return []
@@ -89,7 +89,7 @@ def length(portal: Portal, entity: str, known: dict[str, str]) -> list[Decision]
 
 
 def yearly_and_monthly(portal: Portal, known: dict[str, str]) -> list[Decision]:
-    """Return ARR and MRR of companies where no name tells them: of two own numbers one is twelve times the other."""
+    """Propose companies' ARR and MRR: two custom numbers, one twelve times the other, where no name decides."""
     if "contract_arr" in known or "contract_mrr" in known or "renewal_date" not in known:
         return []
     found = []
@@ -124,7 +124,10 @@ def _of(portal: Portal, entity: str, name: str | None) -> list[Profile]:
 
 
 def _apart(one: Profile, other: Profile) -> tuple[float, int] | None:
-    """Return in which share of the rows two dates are whole months apart, of at least a quarter mostly; None if few."""
+    """Return the share of rows whose dates are whole months apart, and the number of rows with both.
+
+    None if there are too few rows, or if the dates are mostly less than a quarter apart.
+    """
     months, n = [], 0
     for row in one.rows:
         first, last = day(value_of(row, one.about.name)), day(value_of(row, other.about.name))

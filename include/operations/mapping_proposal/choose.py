@@ -1,4 +1,4 @@
-"""Chooses which property fills which column, and how surely."""
+"""Choose which property fills which column, with a confidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.operations.mapping_proposal.words import AVOID, KINDS, SOUGHT, Soug
 
 Confidence = Literal["high", "medium", "unsure"]
 _CLOSE = 0.1
-# Which of our words the options of a choice must come to, to be known by them alone; and how sure that is.
+# Words that a choice's options must translate to, to be recognised by its options alone; and the likeness it then gets.
 _TOLD_BY_VALUES = {"kind": {"new", "renewal"}, "role": {"decision_maker", "user"}}
 _TOLD = 0.75
 _SAME = 0.95
@@ -22,13 +22,13 @@ _SAME = 0.95
 
 @dataclass(frozen=True)
 class Decision:
-    """What is proposed for one column.
+    """The proposal for one column.
 
     Args:
-        property: The property; "" where the column has the same value in every row.
+        property: The property; "" if the column has the same value in every row.
         rule: The other keys of the column in the mapping file.
-        confidence: ``unsure`` is written as a comment, with the question.
-        question: What a person must say.
+        confidence: An ``unsure`` decision is written as a comment, with the question.
+        question: The question that a person must answer.
     """
 
     entity: str
@@ -40,7 +40,7 @@ class Decision:
     question: str = ""
 
     def but(self, question: str) -> Decision:
-        """Return it as one that is not sure enough to be in force."""
+        """Return the decision as unsure, with a question."""
         return replace(self, confidence="unsure", question=question)
 
 
@@ -49,8 +49,8 @@ class Candidate:
     """A property that may fill a column.
 
     Args:
-        fit: By which rule.
-        likeness: How well its name says so.
+        fit: The rule by which it fits.
+        likeness: How well its name matches.
     """
 
     sought: Sought
@@ -60,26 +60,26 @@ class Candidate:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can be in force at all."""
-        # What is rare by nature may be empty in the sample.
+        """Whether it can be mapped at all."""
+        # A property that is rarely filled may be empty in the sample.
         is_empty = self.profile.is_dead and not (self.sought.is_rare and (self.profile.values or self.likeness >= SURE))
         return not is_empty and not self.profile.is_stale and not self.fit.question and self.likeness >= LIKELY
 
     @property
     def worth(self) -> float:
-        """How good it is: its name, and how much of it is filled."""
+        """How good it is: its name, and its share of filled values."""
         worth = self.likeness * (0.6 + 0.4 * self.profile.share) * (0.93 if self.fit.is_weak else 1.0)
         return worth * (1.5 if self.tells_renewals else 1.0)
 
     @property
     def tells_renewals(self) -> bool:
-        """Whether it is a kind of deal that says which deals are renewals, and not only which customers are new."""
+        """Whether it is a deal type that marks renewals, not just new customers."""
         said = [plain(value) for value in self.profile.counts]
         return self.sought.holds == "kind" and any(word in value for value in said for word in KINDS["renewal"])
 
 
 def choose(portal: Portal) -> list[Decision]:
-    """Return a decision for each column for which there is a property that may be meant."""
+    """Return a decision for each column that has a candidate property."""
     decisions: list[Decision] = []
     for entity in portal.schema:
         found = {sought: candidates(portal, sought) for sought in SOUGHT if sought.entity == entity}
@@ -104,7 +104,7 @@ def choose(portal: Portal) -> list[Decision]:
 
 
 def candidates(portal: Portal, sought: Sought) -> list[Candidate]:
-    """Return the properties whose name and values may be what a column holds, the best first."""
+    """Return the properties whose name and values may match a column, best first."""
     rows = portal.relevant(sought.entity)
     ids: frozenset[str] = frozenset()
     if sought.holds in ("deal", "line"):
@@ -125,7 +125,7 @@ def candidates(portal: Portal, sought: Sought) -> list[Candidate]:
 
 
 def _is_told(sought: Sought, property_: Property, how: Fit) -> bool:
-    """Return whether options alone say what a choice is, whatever it is called."""
+    """Return whether a choice's options identify it, whatever its name."""
     enough = _TOLD_BY_VALUES.get(sought.holds)
     text = f"{plain(property_.label)} {plain(property_.name)}"
     return enough is not None and how.known >= 0.9 and enough <= how.words and not has(text, (*AVOID, *sought.avoid))
@@ -163,14 +163,14 @@ def _decided(one: Candidate, rivals: Sequence[Candidate]) -> Decision:
 
 
 def _left_out(ones: Sequence[Candidate]) -> list[Decision]:
-    """Return the best of those of which none can be in force, as a question."""
+    """Return the best of several unusable candidates, as a question."""
     one = max(ones, key=lambda each: (bool(each.fit.question), each.likeness))
     if one.likeness < LIKELY and not one.profile.values:
         return []
     profile, sought = one.profile, one.sought
     if sought.column.startswith("~"):
         return []
-    # That HubSpot's own are empty in a portal that has no use for them is nothing to ask about.
+    # A standard HubSpot property that a portal does not use is not worth a question.
     if profile.is_dead and (sought.column not in _WANTED or not profile.about.is_own):
         return []
     if one.fit.question:
@@ -183,7 +183,7 @@ def _left_out(ones: Sequence[Candidate]) -> list[Decision]:
     return [Decision(sought.entity, sought.column, name, one.fit.rule, "unsure", profile.evidence(), question)]
 
 
-# Of these it is worth saying that there is a property which nobody fills.
+# Columns for which an existing but empty property is worth mentioning.
 _WANTED = frozenset(
     ("contract_arr", "renewal_date", "opportunity_type", "contract_number", "notice_months", "term_start", "term_end",
      "term_months", "role", "is_auto_renew", "tier")
@@ -191,7 +191,7 @@ _WANTED = frozenset(
 
 
 def label(profile: Profile) -> str:
-    """Return a property's label in quotation marks, without what would break a comment."""
+    """Return a property's label in quotation marks, without characters that would break a comment."""
     return f'"{" ".join(profile.about.label.split())[:60]}"'
 
 
@@ -202,14 +202,14 @@ def _why_dead(profile: Profile) -> str:
 
 
 def _same(one: Profile, other: Profile) -> float:
-    """Return in which share of the rows that have both, two properties say the same."""
+    """Return the share of rows on which two properties agree, among rows that have both."""
     names = one.about.name, other.about.name
     pairs = [(str(a), str(b)) for row in one.rows if (a := value_of(row, names[0])) and (b := value_of(row, names[1]))]
     return sum(_agree(a, b) for a, b in pairs) / len(pairs) if pairs else 0.0
 
 
 def _agree(one: str, other: str) -> bool:
-    """Return whether two values are the same length, or dates no more than a day apart: last day and day after."""
+    """Return whether two values are equal lengths, or dates at most one day apart: last day and day after."""
     if one[:10] == other[:10]:
         return True
     lengths = months(one), months(other)

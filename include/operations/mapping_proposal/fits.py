@@ -1,4 +1,4 @@
-"""Says whether a property's values can fill a column, and by which rule of the mapping."""
+"""Decide whether a property's values can fill a column, and with which mapping rule."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from include.operations.mapping_proposal.words import (
 )
 
 Rule = dict[str, Any]
-# A text with more different values than this is no choice.
+# A text property with more distinct values than this is not a choice.
 _MOST_OPTIONS = 24
 _REPEATED = 4
 _ENOUGH = 0.95
@@ -37,11 +37,11 @@ class Fit:
 
     Args:
         rule: The other keys of the column in the mapping file: ``add_days``, ``values`` and so on.
-        note: What a reader should know of it.
-        question: Why it cannot be mapped as it is, and what to do; "" where it can.
-        is_weak: Whether the values alone do not say that they are what is sought.
-        words: Of a choice: which of our words its options were translated to.
-        known: In which share of the records that is so.
+        note: What a reader should know about it.
+        question: Why it cannot be mapped as it is, and what to do; "" if it can.
+        is_weak: Whether the values alone do not identify the column.
+        words: For a choice, our words that its options were translated to.
+        known: Share of records whose option was translated.
     """
 
     rule: Rule = field(default_factory=dict)
@@ -57,7 +57,7 @@ def fit(sought: Sought, profile: Profile, ids: Collection[str] = ()) -> Fit | No
 
     Args:
         profile: The property and its values.
-        ids: The ids of the deals or lines of the sample, for a column that refers to them.
+        ids: Ids of the sample's deals or lines, for a column that refers to them.
     """
     if sought.holds in _VOCABULARIES:
         return _translated(profile, _VOCABULARIES[sought.holds], sought.column)
@@ -154,7 +154,7 @@ def _yes(text: str) -> bool | None:
 def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: str) -> Fit | None:
     if profile.about.kind not in ("choice", "text") or len(profile.counts) > _MOST_OPTIONS:
         return None
-    # A text with a few values that come again and again is a choice; any other may say something of somebody.
+    # A text with a few repeated values is a choice. Any other text may contain personal data.
     if profile.about.kind == "text" and (
         len(profile.values) < _REPEATED * len(profile.counts)
         or not all(_is_only(value, words) for value in profile.counts)
@@ -171,7 +171,7 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
     if profile.about.kind == "text":
         left = [shape(value) for value in left]
     note = f"not translated, since nothing tells what it means: {', '.join(left[:6])}" if left else ""
-    # A kind of deal that is not known as a renewal leaves its contract due; a role that is not known only is none.
+    # A deal type not known as a renewal leaves its contract due. An unknown role only leaves the role empty.
     question = f"what of ours is {' and '.join(left[:6])}? Options: {', '.join(words)}" if left else ""
     used = frozenset(ours[part] for one in profile.counts for part in one.split(";") if part in ours)
     share = known / len(profile.values) if profile.values else 0.0
@@ -181,7 +181,7 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
 
 
 def _is_only(value: str, words: Mapping[str, tuple[str, ...]]) -> bool:
-    """Return whether a text is one of our words and nothing besides, which might be somebody's name."""
+    """Return whether a text contains only our words. Any other word might be a person's name."""
     parts = plain(value).split()
     return all(any(stems(part, group) for group in words.values()) or part in SAID_NOTHING for part in parts)
 
@@ -190,7 +190,7 @@ def _word(label: str, value: str, words: Mapping[str, tuple[str, ...]]) -> str:
     for text in (plain(value), plain(label)):
         if text.replace(" ", "_") in words:
             return text.replace(" ", "_")
-    # Of several words in a label the one that is first says what it is: "renewal with upsell".
+    # The first of several words in a label decides: "renewal with upsell" is a renewal.
     text = plain(label) if plain(label) else plain(value)
     for one in (text, plain(value)):
         for word, stems_ in words.items():
@@ -200,7 +200,7 @@ def _word(label: str, value: str, words: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def _labels(profile: Profile) -> dict[str, str]:
-    """Return the options, and the values that are none, with their labels."""
+    """Return the options with their labels, plus values that are not among the options."""
     parts = (
         {part for value in profile.counts for part in value.split(";")} if len(profile.counts) <= _MOST_OPTIONS else ()
     )

@@ -1,4 +1,4 @@
-"""Reads a HubSpot portal for a proposal: about 25 calls."""
+"""Read a HubSpot portal for a proposal, in about 25 calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from include.operations.mapping_proposal.names import holding_contracts
 from include.operations.mapping_proposal.portal import Kind, Pipeline, Portal, Property, Row, Wanted
 
 OBJECTS = {"account": "companies", "contact": "contacts", "opportunity": "deals", "contract_line": "line_items"}
-# Objects that hold contracts themselves, in portals that have them.
+# Objects that hold contracts themselves, in some portals.
 _CONTRACT_OBJECTS = ("contracts", "subscriptions")
 _MOST_LINES, _MOST_COMPANIES, _MOST_CONTACTS = 1000, 200, 200
 _MOST_GROUPS = 5
@@ -29,18 +29,18 @@ class Reader:
     """Reads one portal.
 
     Args:
-        settings: For the hosts that may be called.
+        settings: Provides the hosts that may be called.
     """
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self.api = HubSpotApi(open_client(connection, settings.allowed_plain_http_hosts))
 
     def read(self, wanted: Wanted, most_deals: int, entities: Collection[str]) -> Portal:
-        """Return what was read.
+        """Return the schema and the sample.
 
         Args:
-            wanted: Entity and schema -> the properties whose values are read.
-            most_deals: How many won deals.
+            wanted: (entity, schema) -> the properties whose values are read.
+            most_deals: Most won deals to read.
         """
         portal = Portal("hubspot", clock.now().date())
         for entity, name in ((one, name) for one, name in OBJECTS.items() if one in entities):
@@ -66,7 +66,7 @@ class Reader:
             try:
                 self.api.properties(name)
             except (ConfigError, AuthError):
-                continue  # not in this portal, or not shown to this token
+                continue  # not in this portal, or not visible to this token
             portal.contract_objects[f"HubSpot's {name}"] = None
 
     def _deals(self, portal: Portal, names: dict[str, list[str]], most: int) -> None:
@@ -89,14 +89,14 @@ class Reader:
         lines = list(deal_of)[:_MOST_LINES]
         found = self.api.batch_read("line_items", names, lines) if lines else []
         portal.rows["contract_line"] = [_row(row, deal_of[str(row["id"])]) for row in found]
-        # A deal of which only some lines were read would look wrong.
+        # A deal with only some of its lines read would look wrong: drop it.
         if len(deal_of) > len(lines):
             cut = {deal_of[line] for line in deal_of if line not in set(lines)}
             portal.rows["contract_line"] = [row for row in portal.rows["contract_line"] if row.parent not in cut]
             portal.rows["opportunity"] = [row for row in portal.rows["opportunity"] if row.id not in cut]
 
     def _companies(self, portal: Portal, names: list[str]) -> None:
-        """Read the companies of the deals, and those that look like customers by fields of their own."""
+        """Read the deals' companies, and those that look like customers by their own fields."""
         schema = portal.schema["account"]
         ids = list(dict.fromkeys(row.parent for row in portal.rows.get("opportunity", []) if row.parent))
         names = list(dict.fromkeys((*names, *(["lifecyclestage"] if "lifecyclestage" in schema else []))))
@@ -113,7 +113,7 @@ class Reader:
 
 @contextmanager
 def _unread(portal: Portal, name: str) -> Iterator[None]:
-    """Note what the token may not see; the rest tells enough."""
+    """Note what the token may not see, and carry on with the rest."""
     try:
         yield
     except Forbidden as error:

@@ -1,4 +1,4 @@
-"""Compares what a property is called with what people call a column."""
+"""Compare a property's name with the phrases that people use for a column."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rapidfuzz import fuzz
 from include.operations.mapping_proposal.portal import Property
 from include.operations.mapping_proposal.words import AVOID, FILLERS, SOUGHT, Sought
 
-# From here on a name may be what is sought; from SURE on it is.
+# From LIKELY on a name may be a match; from SURE on it is one.
 LIKELY, SURE = 0.6, 0.85
 _AVOIDED, _HOLDS = 0.5, 0.8
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -22,7 +22,7 @@ _UMLAUTS = str.maketrans({"ß": "ss", "ø": "o"})
 
 @cache
 def plain(text: str) -> str:
-    """Return a text in lower case without accents, signs and the spelling of umlauts by two letters."""
+    """Return a text in lower case, without accents, punctuation, and two-letter umlauts."""
     spaced = _CAMEL.sub(" ", text.removesuffix("__c")).lower().translate(_UMLAUTS)
     bare = "".join(sign for sign in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(sign))
     folded = bare.replace("ae", "a").replace("oe", "o").replace("ue", "u")
@@ -33,17 +33,17 @@ SAID_NOTHING = frozenset(plain(word) for word in FILLERS)
 
 
 def has(text: str, words: Iterable[str]) -> bool:
-    """Return whether one of the words is in a plain text: as a whole word, or in Chinese anywhere."""
+    """Return whether one of the words is in a plain text: as a whole word, or anywhere for Chinese."""
     return any(found(text, plain(word)) for word in words)
 
 
 def found(text: str, word: str) -> bool:
-    """Return whether a plain word is in a plain text: as a word, or in Chinese anywhere."""
+    """Return whether a plain word is in a plain text: as a whole word, or anywhere for Chinese."""
     return word in text if _CHINESE.search(word) else f" {word} " in f" {text} "
 
 
 def stems(text: str, words: Iterable[str]) -> bool:
-    """Return whether one of the stems begins a word of a plain text, or in Chinese stands anywhere."""
+    """Return whether a word of a plain text starts with one of the stems; Chinese matches anywhere."""
     return any(_stem(text, word) for word in words)
 
 
@@ -52,16 +52,16 @@ def _stem(text: str, word: str) -> bool:
     if _CHINESE.search(word):
         return word in text
     stem = plain(word)
-    # German makes one word of several: a long stem may also be inside.
+    # German joins words: a long stem may also be inside a word.
     return bool(re.search(rf"\b{re.escape(stem)}", text)) or (len(stem) >= 6 and stem in text)
 
 
 def score(property_: Property, sought: Sought) -> float:
-    """Return from 0 to 1 how well a property's name and label say what is sought."""
+    """Return how well a property's name and label match a column, from 0 to 1."""
     if property_.name in sought.names:
         return 1.0 - 0.01 * sought.names.index(property_.name)
     label, name = plain(property_.label), plain(property_.name)
-    # The label is what people see; a name may be what somebody once meant.
+    # The label is what users see. The name may be out of date.
     phrases = (*sought.phrases, *sought.also, *(stem for group in sought.parts for stem in group))
     best = max(
         weight * _likeness(text, meant)
@@ -81,14 +81,14 @@ def _likeness(text: str, phrases: tuple[str, ...]) -> float:
 
 @cache
 def _composed(text: str, parts: tuple[tuple[str, ...], ...]) -> float:
-    """Return how well a name is made of a stem of each group, in any order and also within one word."""
+    """Return how well a name is composed of one stem per group, in any order, also within one word."""
     if not parts or not text:
         return 0.0
     words, left, rest = text.split(), set(text.split()), text
     for group in parts:
         stems_ = [plain(stem) for stem in group]
         hits = [(word, stem) for stem in stems_ for word in words if _is_part(word, stem)]
-        # A stem of several words.
+        # Stems of several words.
         hits += [(part, stem) for stem in stems_ if " " in stem and found(text, stem) for part in stem.split()]
         if not hits:
             return 0.0
@@ -119,7 +119,7 @@ def _one(text: str, phrase: str) -> float:
         extra = sum(word not in SAID_NOTHING and not word.isdigit() for word in words) - sum(
             word not in SAID_NOTHING for word in sought
         )
-        # A short word such as "term" or "type" may be about anything.
+        # A short word such as "term" or "type" may mean anything.
         weight = 0.04 if len(phrase) > 8 or len(sought) > 1 or phrase in ("arr", "mrr", "acv", "tcv") else 0.15
         return max(0.96 - weight * extra, 0.0)
     if set(sought) <= set(words):
@@ -135,7 +135,7 @@ def _one(text: str, phrase: str) -> float:
 
 
 def holding_contracts(schema: Iterable[Property]) -> list[str]:
-    """Return the properties of companies that most look like their ARR, MRR or renewal date."""
+    """Return the company properties that most look like ARR, MRR or renewal date."""
     sought = [one for one in SOUGHT if one.column in ("contract_arr", "contract_mrr", "renewal_date")]
     found = [(max(score(one, column) for column in sought), one.name) for one in schema]
     return [name for likeness, name in sorted(found, reverse=True) if likeness >= _HOLDS]

@@ -1,4 +1,4 @@
-"""Finds the pipelines whose deals are renewals."""
+"""Find the pipelines whose deals are renewals."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class RenewalPipeline:
     """A pipeline whose deals are renewals.
 
     Args:
-        id: As deals carry it.
-        confidence: How sure that is.
+        id: The id used in deals.
+        confidence: Of the finding.
     """
 
     id: str
@@ -31,7 +31,7 @@ class RenewalPipeline:
 
 
 def renewal_pipelines(portal: Portal) -> list[RenewalPipeline]:
-    """Return the pipelines that are named so, else those in which nearly every deal follows another one."""
+    """Return the pipelines named as renewals, else those in which nearly every deal follows another one."""
     follow = _following(portal)
     found = []
     for one in portal.pipelines:
@@ -54,7 +54,7 @@ def _said(n: int, after: int) -> str:
 
 
 def _following(portal: Portal) -> dict[str, tuple[int, int]]:
-    """Return pipeline -> won deals of companies, and those after another won deal of theirs."""
+    """Return pipeline -> number of won deals, and of those that follow the company's first won deal."""
     by_company: dict[str, list[tuple[date, str]]] = defaultdict(list)
     for deal in portal.won_deals():
         closed = day(deal.values.get("closedate") or deal.values.get("CloseDate"))

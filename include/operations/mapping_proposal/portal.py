@@ -1,4 +1,4 @@
-"""What was read of a CRM to propose a mapping: its schema, its pipelines, and a sample of records."""
+"""The data read from a CRM to propose a mapping: schema, pipelines, and a sample of records."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Property:
 
     Args:
         name: Its name in the API.
-        label: Its name on the page.
-        kind: What it holds, by the schema.
-        options: Of a choice: value -> label.
-        is_own: Whether the customer has made it.
+        label: Its name in the UI.
+        kind: Its type, by the schema.
+        options: For a choice, value -> label.
+        is_own: Whether it is a custom property.
     """
 
     name: str
@@ -34,8 +34,8 @@ class Row:
     """One record of the sample.
 
     Args:
-        values: As the CRM gives them: property -> value. Empty ones may be missing.
-        parent: A line's deal, a deal's company; "" where it has none.
+        values: Property -> value, as returned by the CRM. Empty values may be missing.
+        parent: A line's deal or a deal's company; "" if there is none.
     """
 
     id: str
@@ -48,8 +48,8 @@ class Pipeline:
     """One pipeline of deals.
 
     Args:
-        id: As deals carry it.
-        label: Its name on the page.
+        id: The id used in deals.
+        label: Its name in the UI.
     """
 
     id: str
@@ -58,16 +58,16 @@ class Pipeline:
 
 @dataclass
 class Portal:
-    """All that was read.
+    """The schema and the sample of one CRM.
 
     Args:
-        vendor: Whose CRM.
+        vendor: The CRM's vendor.
         today: The day of reading.
         schema: Entity -> the properties of its object, by name.
         rows: Entity -> its sample.
         pipelines: Of deals.
-        contract_objects: Objects that hold contracts themselves -> how many records, None where that is not reported.
-        objects: Entity -> the object that stands for it, where it is not the vendor's usual one.
+        contract_objects: Objects that hold contracts themselves -> number of records; None if it is not reported.
+        objects: Entity -> the object used for it, if that is not the vendor's usual one.
         unread: What could not be read, and why.
     """
 
@@ -81,13 +81,12 @@ class Portal:
     unread: list[str] = field(default_factory=list)
 
     def customers(self) -> list[Row]:
-        """Return the companies that look like customers; all of the sample where nothing tells."""
+        """Return the companies that look like customers, or the whole sample if none does."""
         buyers = {deal.parent for deal in self.won_deals()}
         found = [row for row in self.rows.get("account", []) if row.id in buyers or _is_customer(row)]
         return found or self.rows.get("account", [])
 
     def won_deals(self) -> list[Row]:
-        """Return the won deals of the sample."""
         return [row for row in self.rows.get("opportunity", []) if is_won(row)]
 
     def lines_of(self) -> dict[str, list[Row]]:
@@ -99,7 +98,7 @@ class Portal:
         return found
 
     def relevant(self, entity: str) -> list[Row]:
-        """Return the rows of an entity in which contracts would be: customers, won deals, lines of deals."""
+        """Return the rows of an entity that may hold contracts: customers, won deals, lines of deals."""
         if entity == "account":
             return self.customers()
         if entity == "opportunity":
@@ -111,12 +110,12 @@ class Portal:
         return rows
 
     def n_rows(self) -> dict[str, int]:
-        """Return how many records of each entity were read."""
+        """Return entity -> number of records read."""
         return {entity: len(rows) for entity, rows in self.rows.items()}
 
 
 def is_won(row: Row) -> bool:
-    """Return whether a deal is won, as the vendors say it."""
+    """Return whether a deal is won, by the vendor's own flag."""
     return str(row.values.get("hs_is_closed_won", row.values.get("IsWon", ""))).lower() == "true"
 
 
@@ -125,5 +124,5 @@ def _is_customer(row: Row) -> bool:
     return stage.startswith("customer") or stage == "evangelist"
 
 
-# Entity and schema -> the properties whose values are read.
+# (entity, schema) -> the properties whose values are read.
 Wanted = Callable[[str, dict[str, Property]], list[str]]

@@ -1,4 +1,4 @@
-"""Makes a proposal of what was read: the ways, the columns, what amounts mean, whether ends are inclusive."""
+"""Build a proposal from a sample: ways, columns, the meaning of amounts, and whether ends are inclusive."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from include.operations.mapping_proposal.ways import Way
 from include.operations.mapping_proposal.words import SOUGHT
 
 _SOUGHT = {(one.entity, one.column) for one in SOUGHT}
-# Their meaning is decided here, not copied.
+# Their meaning is decided here, not copied from the shipped mapping.
 _DECIDED_HERE = {("contract_line", "is_recurring"), ("contract_line", "amount_per"), ("opportunity", "amount_per")}
 
 
 @dataclass
 class Proposal:
-    """What is proposed for one CRM.
+    """The proposal for one CRM.
 
     Args:
-        portal: What was read.
-        decisions: One per column, in force or asked.
-        ways: How contracts are held.
-        pipelines: Whose deals are renewals.
-        missing: Column -> what it costs to have no property for it.
+        portal: The sample.
+        decisions: One per column, in force or unsure.
+        ways: How the CRM holds contracts.
+        pipelines: The renewal pipelines.
+        missing: Column -> the cost of having no property for it.
     """
 
     portal: Portal
@@ -41,7 +41,7 @@ class Proposal:
     missing: dict[str, str] = field(default_factory=dict)
 
     def of(self, entity: str, column: str) -> Decision | None:
-        """Return the decision that is in force for a column."""
+        """Return the decision in force for a column."""
         return next(
             (
                 one
@@ -52,7 +52,7 @@ class Proposal:
         )
 
     def rules(self, entity: str) -> dict[str, ColumnRule]:
-        """Return what is in force for an entity."""
+        """Return the mapping rules in force for an entity."""
         return {
             one.column: rule_of(one)
             for one in self.decisions
@@ -60,16 +60,16 @@ class Proposal:
         }
 
     def known(self, entity: str) -> dict[str, str]:
-        """Return column -> property, of what is in force for an entity."""
+        """Return column -> property, for the rules in force of an entity."""
         return {column: rule.property for column, rule in self.rules(entity).items() if rule.property}
 
     def put(self, decision: Decision) -> None:
-        """Take a decision instead of an earlier one for the same column."""
+        """Replace the decision for a column."""
         kept = [one for one in self.decisions if (one.entity, one.column) != (decision.entity, decision.column)]
         self.decisions = [*kept, decision]
 
     def evidence(self, entity: str) -> dict[str, str]:
-        """Return ``arr``, ``mrr``, ``tcv`` -> the property in which the CRM itself says it."""
+        """Return ``arr``, ``mrr``, ``tcv`` -> the CRM's own property for it."""
         return {
             one.column[1:]: one.property
             for one in self.decisions
@@ -78,12 +78,11 @@ class Proposal:
 
 
 def rule_of(decision: Decision) -> ColumnRule:
-    """Return a decision as the rule of a mapping."""
+    """Convert a decision into a mapping rule."""
     return ColumnRule(property=decision.property, **decision.rule)
 
 
 def propose(portal: Portal) -> Proposal:
-    """Return a proposal."""
     proposal = Proposal(portal, [*_standard(portal), *choose(portal)])
     _take_cpq(proposal)
     _by_values(proposal)
@@ -91,7 +90,7 @@ def propose(portal: Portal) -> Proposal:
         _check_length(proposal, entity)
     _recurring(proposal)
     proposal.ways = ways.found(portal, *_terms(proposal))
-    # What stands for lines is treated as lines.
+    # An object that stands in for lines is treated as lines.
     held = {"L" if way.letter == "K" else way.letter for way in proposal.ways if way.is_held}
     if "L" not in held:
         proposal.decisions = [one for one in proposal.decisions if one.entity != "contract_line"]
@@ -107,7 +106,7 @@ def propose(portal: Portal) -> Proposal:
 
 
 def _standard(portal: Portal) -> list[Decision]:
-    """Return the columns that a vendor's own fields fill, as the shipped mapping has them."""
+    """Return the columns that standard fields fill, as in the shipped mapping."""
     found = []
     for entity, mapping in shipped.columns_of(portal.vendor).items():
         if entity not in ENTITIES_READ or entity not in portal.schema or entity in portal.objects:
@@ -124,7 +123,7 @@ def _standard(portal: Portal) -> list[Decision]:
 
 
 def _by_values(proposal: Proposal) -> None:
-    """Look at values where names tell nothing."""
+    """Propose columns by values where names decide nothing."""
     portal = proposal.portal
     for entity in ("account", "opportunity", "contract_line"):
         if entity in portal.schema:
@@ -137,7 +136,7 @@ def _by_values(proposal: Proposal) -> None:
 
 
 def _take_cpq(proposal: Proposal) -> None:
-    """Take subscriptions of Salesforce CPQ as lines where there are some, as the shipped file maps them."""
+    """Use Salesforce CPQ subscriptions as lines if there are any, mapped as in the shipped file."""
     portal = proposal.portal
     if "contract_line" not in portal.objects:
         return
@@ -154,7 +153,7 @@ def _take_cpq(proposal: Proposal) -> None:
 
 
 def _terms(proposal: Proposal) -> tuple[list[Term], list[Term], list[Term]]:
-    """Return the terms of lines, of deals and of companies, by what is in force so far."""
+    """Return the terms of lines, deals and companies, by the rules in force so far."""
     portal = proposal.portal
     deals = sample.read("opportunity", portal.won_deals(), proposal.rules("opportunity"))
     lines = sample.read("contract_line", portal.relevant("contract_line"), proposal.rules("contract_line"))
@@ -167,7 +166,7 @@ def _terms(proposal: Proposal) -> tuple[list[Term], list[Term], list[Term]]:
 
 
 def _check_length(proposal: Proposal, entity: str) -> None:
-    """Hold plain numbers of a length against the dates: they may be years."""
+    """Compare plain term lengths with the dates: they may be years."""
     one = proposal.of(entity, "term_months")
     if one is None or one.rule:
         return
@@ -190,7 +189,7 @@ def _check_length(proposal: Proposal, entity: str) -> None:
 
 
 def _recurring(proposal: Proposal) -> None:
-    """Say which lines recur: those with a billing frequency, else those with a term."""
+    """Decide which lines recur: those with a billing frequency, else those with a term."""
     if "contract_line" not in proposal.portal.schema or proposal.of("contract_line", "is_recurring"):
         return
     rows = proposal.portal.relevant("contract_line")
@@ -207,7 +206,7 @@ def _recurring(proposal: Proposal) -> None:
 
 
 def _drop_company(proposal: Proposal) -> None:
-    """Leave out fields of the company that hold no contract: one alone, or hardly ever filled."""
+    """Drop company fields that hold no contracts: a single field, or one that is hardly ever filled."""
     columns = ("contract_arr", "contract_mrr", "contract_start", "renewal_date", "contract_status", "contract_currency")
     for one in list(proposal.decisions):
         if one.entity != "account" or one.column not in columns or one.confidence == "unsure":
@@ -219,7 +218,7 @@ def _drop_company(proposal: Proposal) -> None:
 
 
 def _ends(proposal: Proposal, held: set[str]) -> None:
-    """Turn ends that are last days into the days after."""
+    """Convert ends that are last days into the day after."""
     lines, deals, companies = _terms(proposal)
     for entity, column, terms, way in (
         ("contract_line", "term_end", lines, "L"),
@@ -241,7 +240,7 @@ def _ends(proposal: Proposal, held: set[str]) -> None:
 
 
 def _amounts(proposal: Proposal, held: set[str]) -> None:
-    """Say what the amounts of lines and deals are of."""
+    """Decide what period the amounts of lines and deals cover."""
     portal = proposal.portal
     lines, deals, _ = _terms(proposal)
     amounts = sample.deal_amounts(portal, sample.read("opportunity", portal.won_deals(), proposal.rules("opportunity")))
@@ -264,7 +263,7 @@ def _say_meaning(proposal: Proposal, entity: str, meaning: Meaning, usual: Per) 
 
 
 def _company_amounts(proposal: Proposal) -> None:
-    """Hold the companies' ARR against their MRR and their deals: it may be that of the whole term."""
+    """Compare companies' ARR with their MRR and their deals: it may be the amount of the whole term."""
     portal, one, mrr = proposal.portal, proposal.of("account", "contract_arr"), proposal.of("account", "contract_mrr")
     if one is None:
         return
@@ -282,7 +281,7 @@ def _company_amounts(proposal: Proposal) -> None:
 
 
 def _of_companies(proposal: Proposal) -> dict[str, float]:
-    """Return company -> what the newest won deal that says its yearly amount says."""
+    """Return company -> yearly amount by its newest won deal that has one."""
     portal, names = proposal.portal, proposal.evidence("opportunity")
     deals = sorted(portal.won_deals(), key=lambda row: str(row.values.get("closedate") or row.values.get("CloseDate")))
     said = sample.said_yearly(deals, (), names)

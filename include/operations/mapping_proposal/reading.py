@@ -1,4 +1,4 @@
-"""Reads what a proposal needs of a CRM: little, and no names, addresses or texts of persons."""
+"""Read a small sample of a CRM for a proposal, without names, addresses or texts of people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.operations.mapping_proposal.names import LIKELY, score
 from include.operations.mapping_proposal.portal import Portal, Property
 from include.operations.mapping_proposal.words import SOUGHT
 
-# Any more properties of one object than this are not checked: their values would be too much for one answer.
+# Objects with more properties than this are cut off: their values would be too much for one response.
 MOST_PROPERTIES = 250
 ENTITIES_READ = ("account", "contact", "owner", "opportunity", "contract_line")
 _WAITING = 30.0
@@ -41,15 +41,15 @@ def read(
     """Return the schema and a sample of records.
 
     Args:
-        connection: Where the CRM is.
+        connection: Leads to the CRM.
         mapping: A mapping whose properties are read too; by default the shipped one.
-        most_deals: How many won deals, the newest first, with their companies and lines.
-        entities: Which of the entities are looked at.
+        most_deals: Most won deals to read, newest first, with their companies and lines.
+        entities: The entities to read.
 
     Raises:
-        ConfigError: It is none of the vendors for which there is a reader.
+        ConfigError: There is no reader for this vendor.
         AuthError: The CRM refused the credentials.
-        Unavailable: It is down.
+        Unavailable: The CRM is down.
     """
     reader = _READERS.get(connection.vendor)
     if reader is None:
@@ -68,13 +68,13 @@ def read(
         return list(dict.fromkeys((*used, *_promising(entity, schema.values()))))[:MOST_PROPERTIES]
 
     opened = reader(connection, settings)
-    # A person looks on: what asks to be called again later is left for later.
+    # A person is waiting: do not wait out long rate limits.
     opened.api.client.sleep = opened.api.client.limiter.sleep = Patience(_WAITING)
     return opened.read(wanted, most_deals, entities)
 
 
 def _promising(entity: str, schema: Iterable[Property]) -> list[str]:
-    """Return the properties whose names may be what is sought, and choices, which their options may tell."""
+    """Return properties whose names may match a column, and choices, whose options may."""
     sought = [one for one in SOUGHT if one.entity == entity]
     told_by_options = any(one.holds in ("kind", "role") for one in sought)
     return [

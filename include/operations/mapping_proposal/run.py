@@ -1,4 +1,4 @@
-"""Proposes a mapping for one connection of the settings."""
+"""Propose a mapping for one connection of the settings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from include.operations.mapping_proposal.propose import Proposal, propose
 
 
 def for_connection(connection_id: str) -> Proposal:
-    """Return what is proposed for a connection.
+    """Propose a mapping for a connection.
 
     Raises:
-        ConfigError: It is none of the settings, or of a kind that is mapped in another way.
-        AuthError: The other side refused the credentials.
-        Unavailable: The other side is down.
+        ConfigError: It is not in the settings, or its kind is mapped in another way.
+        AuthError: The vendor refused the credentials.
+        Unavailable: The vendor is down.
     """
     settings = load()
     listed = settings.listed(connection_id)

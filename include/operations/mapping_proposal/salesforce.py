@@ -1,4 +1,4 @@
-"""Reads a Salesforce org for a proposal: about 20 calls."""
+"""Read a Salesforce org for a proposal, in about 20 calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OBJECTS = {
     "account": "Account", "contact": "Contact", "owner": "User", "opportunity": "Opportunity",
     "contract_line": "OpportunityLineItem",
 }  # fmt: skip
-# Fields of parents and related records that the shipped mapping names: entity -> dotted name -> label.
+# Fields of parents and related records that the shipped mapping uses: entity -> dotted name -> label.
 _DOTTED = {
     "owner": {"UserRole.Name": "Role"},
     "opportunity": {"RecordType.DeveloperName": "Record type"},
@@ -28,7 +28,7 @@ _DOTTED = {
 }
 _ROLES = "AccountContactRelation"
 _CONTRACT_OBJECTS = ("Contract",)
-# What CPQ makes of won deals: it stands for their lines, as the shipped salesforce_cpq.yaml maps it.
+# CPQ creates subscriptions from won deals. They stand in for the deals' lines, as mapped in salesforce_cpq.yaml.
 CPQ = "SBQQ__Subscription__c"
 _CPQ_DEAL = "SBQQ__Contract__r.SBQQ__Opportunity__c"
 _CPQ_DOTTED = {_CPQ_DEAL: "Opportunity", "SBQQ__Product__r.Name": "Product"}
@@ -45,14 +45,14 @@ class Reader:
     """Reads one org.
 
     Args:
-        settings: For the hosts that may be called.
+        settings: Provides the hosts that may be called.
     """
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self.api = SalesforceApi(client(connection, settings.allowed_plain_http_hosts))
 
     def read(self, wanted: Wanted, most_deals: int, entities: Collection[str]) -> Portal:
-        """Return what was read; see the reader of HubSpot."""
+        """Return the schema and the sample; see the reader of HubSpot."""
         portal = Portal("salesforce", clock.now().date())
         for entity, name in ((one, name) for one, name in OBJECTS.items() if one in entities):
             fields = self.api.fields(name)
@@ -123,7 +123,7 @@ class Reader:
         portal.rows["contact"] = [Row(row["Id"], row) for row in rows]
 
     def _rows(self, sobject: str, names: Iterable[str], condition: str, most: int) -> list[dict[str, Any]]:
-        """Return rows with all of the fields, asked for in as many queries as an address takes."""
+        """Return rows with all the fields, split into as many queries as the URL length requires."""
         chunks = _chunks(names)
         rows = list(self.api.everything(f"{select(chunks[0], sobject)} {condition} LIMIT {most}", is_all=False))
         return self._more(sobject, chunks[1:], rows)
@@ -144,7 +144,7 @@ class Reader:
 
 
 def _chunks(names: Iterable[str]) -> list[list[str]]:
-    """Return the fields in parts that leave room for 300 ids in the same address."""
+    """Split the fields into parts that leave room for 300 ids in the same URL."""
     chunks: list[list[str]] = [["Id"]]
     for name in dict.fromkeys(names):
         if len(quote(", ".join([*chunks[-1], name]))) > LONGEST_QUERY // 3:

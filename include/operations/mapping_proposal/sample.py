@@ -1,4 +1,4 @@
-"""Turns the sample into terms by a mapping, proposed or in force, with the casts that ingest uses."""
+"""Turn the sample into terms by a mapping, proposed or in force, with the casts that ingest uses."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Values = dict[str, dict[str, Any]]
 
 
 def read(entity: str, rows: Iterable[Row], rules: Rules) -> Values:
-    """Return record -> the values of its columns; what does not fit is None."""
+    """Return record -> the values of its columns; an invalid value is None."""
     known = ENTITIES[entity].column_names
     mapper = Mapper(ENTITIES[entity], {column: rule for column, rule in rules.items() if column in known})
     return {row.id: mapper.record(row.id, row.values, None).values for row in rows}
 
 
 def line_terms(portal: Portal, values: Values, deals: Values) -> list[Term]:
-    """Return the recurring lines of won deals; a line without dates has its deal's."""
+    """Return the recurring lines of won deals. A line without dates inherits its deal's."""
     companies = {deal.id: deal.parent for deal in portal.won_deals()}
     found = []
     for line in portal.relevant("contract_line"):
@@ -55,7 +55,7 @@ def line_terms(portal: Portal, values: Values, deals: Values) -> list[Term]:
 
 
 def deal_terms(portal: Portal, values: Values) -> list[Term]:
-    """Return won deals without lines that say when they end."""
+    """Return won deals without lines that have an end."""
     with_lines = portal.lines_of()
     return [
         Term(
@@ -73,7 +73,7 @@ def deal_terms(portal: Portal, values: Values) -> list[Term]:
 
 
 def company_terms(portal: Portal, values: Values) -> list[Term]:
-    """Return what customers' own fields say of their contract; the amount is their ARR."""
+    """Return the contract terms in customers' own fields; the amount is their ARR."""
     found = []
     for company in portal.customers():
         mine = values[company.id]
@@ -95,10 +95,10 @@ def company_terms(portal: Portal, values: Values) -> list[Term]:
 
 
 def said_yearly(rows: Iterable[Row], terms: Iterable[Term], names: Mapping[str, str]) -> dict[str, float]:
-    """Return record -> the year's amount that the CRM's own figures say.
+    """Return record -> yearly amount by the CRM's own figures.
 
     Args:
-        terms: Theirs, for the length of a whole.
+        terms: The records' terms, for the length that a total covers.
         names: ``arr``, ``mrr``, ``tcv`` -> the property.
     """
     lengths = {term.id: term.length() for term in terms}
@@ -116,13 +116,12 @@ def said_yearly(rows: Iterable[Row], terms: Iterable[Term], names: Mapping[str, 
 
 
 def deal_amounts(portal: Portal, deals: Values) -> dict[str, float]:
-    """Return won deal -> its amount."""
     found = {deal.id: _float(deals[deal.id].get("amount")) for deal in portal.won_deals() if deal.id in deals}
     return {one: amount for one, amount in found.items() if amount}
 
 
 def _amount(values: Mapping[str, Any]) -> float | None:
-    """Return a line's amount, or the price of one times their number."""
+    """Return a line's amount, or unit price times quantity."""
     if values.get("amount") is not None or values.get("unit_price") is None:
         return _float(values.get("amount"))
     return float(values["unit_price"]) * (_float(values.get("quantity")) or 0.0)

@@ -1,4 +1,4 @@
-"""Reads the mapping files that come with Perennial: what a vendor's own fields fill is the same everywhere."""
+"""Read the shipped mapping files. Standard fields are the same in every CRM of a vendor."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def columns_of(name: str) -> dict[str, EntityMapping]:
 
 
 def cpq_properties(entity: str) -> list[str]:
-    """Return the properties of Salesforce CPQ that fill columns of an entity."""
+    """Return the Salesforce CPQ properties that fill columns of an entity."""
     mine = columns_of(CPQ).get(entity)
     return [rule.property for rule in mine.columns.values() if "SBQQ__" in rule.property] if mine else []
 
 
 def rest_of(name: str, behind: str) -> str:
-    """Return the text of a shipped file from a place on; nothing if it has no such place."""
+    """Return the text of a shipped file from a marker on; "" if the marker is missing."""
     _, found, rest = files.shipped("config", f"mappings/{name}.yaml").read_text(encoding="utf-8").partition(behind)
     return found + rest

@@ -1,4 +1,4 @@
-"""Puts a proposal into the overlay: the mapping file, and what belongs into settings.yaml and renewals.yaml."""
+"""Write a proposal to the overlay: the mapping file, and its entries in settings.yaml and renewals.yaml."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SOURCES = re.compile(r"^sources:.*?(?=^\S(?!ources))", re.MULTILINE | re.DOTALL
 
 
 def target(connection: str, *, force: bool) -> Path:
-    """Return where the mapping file goes.
+    """Return the path of the mapping file.
 
     Raises:
-        ConfigError: There is no overlay, or the file is there and ``force`` is not given.
+        ConfigError: There is no overlay, or the file exists and ``force`` is not set.
     """
     overlay = files.overlay()
     if overlay is None:
@@ -39,7 +39,7 @@ def target(connection: str, *, force: bool) -> Path:
 
 
 def put(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file atomically.
 
     Raises:
         ConfigError: It cannot be written.
@@ -56,10 +56,10 @@ def put(path: Path, text: str) -> None:
 
 
 def put_mapping(path: Path, text: str) -> None:
-    """Write the mapping file, once it is known to be one that is read.
+    """Write the mapping file after validating it.
 
     Raises:
-        ConfigError: It cannot be written, or is wrong.
+        ConfigError: It cannot be written, or is invalid.
     """
     part = path.with_name(f".{path.name}.proposed")
     put(part, text)
@@ -71,7 +71,7 @@ def put_mapping(path: Path, text: str) -> None:
 
 
 def name_mapping(connection: str) -> str:
-    """Name the mapping file in settings.yaml; return what was done, or what a person must do."""
+    """Name the mapping file in settings.yaml. Return what was done, or what a person must do."""
     overlay = files.overlay()
     assert overlay is not None
     path, line = overlay / "config" / "settings.yaml", f"mapping: {connection}.yaml"
@@ -98,7 +98,7 @@ def name_mapping(connection: str) -> str:
 
 
 def name_pipelines(pipelines: list[RenewalPipeline]) -> str:
-    """Name the renewal pipelines in renewals.yaml; return what was done, or what a person must do."""
+    """Name the renewal pipelines in renewals.yaml. Return what was done, or what a person must do."""
     overlay = files.overlay()
     assert overlay is not None
     if not pipelines:

@@ -1,4 +1,4 @@
-"""What one record says of a contract, and whether ends are the last day or the day after."""
+"""The contract term of one record, and whether ends are the last day or the day after."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Term:
-    """What one record says of a contract.
+    """The contract term of one record.
 
     Args:
-        owner: What several terms of one customer share: the company, and the product where there is one.
+        owner: Shared by the terms of one customer: the company, and the product if there is one.
         start: First day.
-        end: As it is given.
-        months: Its length, where that is given.
-        amount: As it is given.
-        period: Months of one billing period; None where the record does not say.
-        deal: The deal of a line.
-        quantity: Of a line.
-        per: What the mapping says that its amount is of.
+        end: As given in the CRM.
+        months: The length, if given.
+        amount: As given in the CRM.
+        period: Months of one billing period; None if the record has none.
+        deal: For a line, its deal.
+        quantity: For a line.
+        per: The period that the amount covers, by the mapping.
     """
 
     id: str
@@ -41,13 +41,13 @@ class Term:
     per: Per = "term"
 
     def until(self) -> date | None:
-        """Return the day after the last, where end or length is given."""
+        """Return the day after the last one, from the end or the length."""
         if self.end is not None or self.start is None or not self.months:
             return self.end
         return later(self.start, self.months)
 
     def length(self) -> float | None:
-        """Return its months: as given, else whole ones from its dates, else by days."""
+        """Return the length in months: as given, else whole months from the dates, else by days."""
         if self.months:
             return float(self.months)
         if self.start is None or self.end is None or self.end <= self.start:
@@ -57,7 +57,7 @@ class Term:
 
 
 def whole_months(start: date, end: date) -> int | None:
-    """Return how many whole months are between two days; None if it is not an integer."""
+    """Return the number of whole months between two days; None if it is not an integer."""
     n = (end.year - start.year) * 12 + end.month - start.month
     if n <= 0:
         return None
@@ -67,21 +67,21 @@ def whole_months(start: date, end: date) -> int | None:
 
 
 def later(start: date, months: int) -> date:
-    """Return the day so many months later."""
+    """Return the day this many months later."""
     year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
     return date(year, month + 1, min(start.day, calendar.monthrange(year, month + 1)[1]))
 
 
 @dataclass(frozen=True)
 class Ends:
-    """How ends are meant.
+    """Evidence on whether ends are the last day or the day after.
 
     Args:
-        as_given: Terms that are a whole number of months, or are followed on that very day, with the end as given.
-        a_day_later: With the day after it.
-        neither: With none of the two.
-        followed: Of those, how many follow from the next term.
-        by_month: Where there are no starts: ends that are the last day of a month against the first.
+        as_given: Terms that are whole months, or are followed by the next term, with the end as given.
+        a_day_later: Terms for which that holds one day after the end.
+        neither: Terms for which neither holds.
+        followed: How many were decided by the start of the next term.
+        by_month: Set without start dates: counts ends on the last day of a month against ends on the first.
     """
 
     as_given: int = 0
@@ -92,7 +92,7 @@ class Ends:
 
     @property
     def n(self) -> int:
-        """How many terms were looked at."""
+        """Number of terms examined."""
         return self.as_given + self.a_day_later + self.neither
 
     @property
@@ -102,12 +102,12 @@ class Ends:
 
     @property
     def is_sure(self) -> bool:
-        """Whether nearly all that tell anything tell the same."""
+        """Whether at least three terms decide, and at least 80% of them agree."""
         told = self.as_given + self.a_day_later
         return told >= 3 and max(self.as_given, self.a_day_later) >= 0.8 * told
 
     def __str__(self) -> str:
-        """Return it as evidence."""
+        """Return the evidence in words."""
         if not self.n:
             return "nothing tells whether it is the last day or the day after"
         if self.by_month:
@@ -122,7 +122,7 @@ class Ends:
 
 
 def read_ends(terms: Iterable[Term]) -> Ends:
-    """Return whether ends are last days, from whole months and from the terms that follow."""
+    """Decide whether ends are last days, from whole months and from following terms."""
     dated = [term for term in terms if term.start and term.end and term.end > term.start]
     starts: dict[str, set[date]] = defaultdict(set)
     for term in dated:
@@ -144,7 +144,7 @@ def read_ends(terms: Iterable[Term]) -> Ends:
 
 
 def read_month_ends(ends: Sequence[date]) -> Ends:
-    """Return the same of ends without starts: contracts mostly begin on the first of a month."""
+    """Decide the same for ends without starts: contracts mostly begin on the first of a month."""
     last = sum((end + _DAY).day == 1 for end in ends)
     first = sum(end.day == 1 for end in ends)
     return Ends(first, last, len(ends) - last - first, by_month=True)

@@ -1,4 +1,4 @@
-"""Finds out how a CRM holds contracts: in fields of companies or deals, in lines, in objects."""
+"""Determine how a CRM holds contracts: in fields of companies or deals, in lines, or in objects."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _FEWEST, _SHARE = 5, 0.15
 
 @dataclass(frozen=True)
 class Way:
-    """One way, and whether contracts are held so.
+    """One way to hold contracts, and whether the CRM uses it.
 
     Args:
         letter: C company, D deal, L line, K contract object.
-        is_held: Whether they are.
+        is_held: Whether the CRM uses it.
     """
 
     letter: str
@@ -27,7 +27,7 @@ class Way:
 
 
 def found(portal: Portal, lines: Sequence[Term], deals: Sequence[Term], companies: Sequence[Term]) -> list[Way]:
-    """Return the ways, with those that are not used."""
+    """Return all ways, including unused ones."""
     won = portal.won_deals()
     dated = {line.deal for line in lines if line.length() or line.period}
     with_lines = {deal.id for deal in won} & set(portal.lines_of())

@@ -1,4 +1,4 @@
-"""By which names and labels people call what our columns hold: ``vocabulary.yaml``, read once."""
+"""The names and labels that people use for our columns: ``vocabulary.yaml``, read once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from include.config.documents import read
 
-# A choice that is translated: frequency (how often it is billed), kind, role, status; months: a length of time; deal,
-# line: the id of one; choice: any.
+# Translated choices: frequency (of billing), kind, role, status. months: a length of time. deal, line: an id. choice:
+# any option.
 Holds = Literal[
     "date", "number", "months", "flag", "kind", "role", "status", "frequency", "text", "deal", "line", "choice"
 ]
@@ -18,18 +18,18 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Sought:
-    """A column for which a property is looked for.
+    """A column for which a property is sought.
 
     Args:
         column: The column; one that begins with ~ serves as evidence only.
-        holds: What its values must be.
-        phrases: What people call it.
-        names: What vendors call it: exact names, the surest first.
-        also: What people call something that can stand for it.
-        parts: Groups of stems, of each of which its name may have one.
+        holds: The required type of its values.
+        phrases: Phrases that people use for it.
+        names: Exact vendor names, most reliable first.
+        also: Phrases for a possible substitute.
+        parts: Groups of stems; a matching name has one stem of each.
         avoid: Words that mean something else.
-        cost: What is missing without it; "" where that costs nothing worth saying.
-        is_rare: Whether it is empty in most rows by nature.
+        cost: What is missing without it; "" if nothing worth mentioning.
+        is_rare: Whether it is normally empty in most rows.
     """
 
     entity: str
@@ -73,7 +73,7 @@ def _parts(concept: str) -> tuple[Words, ...]:
 
 
 def _evidence() -> list[Sought]:
-    """Return what the CRM itself says of a year, a month or the whole: evidence for what an amount means."""
+    """Return the CRM's own yearly, monthly and total amounts, as evidence of what an amount covers."""
     avoid = _words(_SAID["phrases"]["not_money"])
     vendor = {"arr": ("hs_arr", "hs_acv"), "mrr": ("hs_mrr",), "tcv": ("hs_tcv",)}
     return [

@@ -1,4 +1,4 @@
-"""Writes a proposal as a mapping file, each line with its evidence."""
+"""Write a proposal as a mapping file, each line with its evidence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RECORDS = {
     "account": "companies", "contact": "contacts", "owner": "owners", "opportunity": "deals",
     "contract_line": "line items",
 }  # fmt: skip
-# What the shipped file has behind the entities that are proposed: it is taken as it is.
+# Marker in the shipped file: from here on it is copied unchanged.
 _REST = "\n  activity:"
 
 
@@ -36,7 +36,7 @@ def mapping_file(proposal: Proposal, connection: str) -> str:
 
 
 def summary(proposal: Proposal) -> str:
-    """Return what a person should know of a proposal: ways, totals, questions, what is missing."""
+    """Return the summary for a person: ways, totals, questions, and missing columns."""
     head = _head(proposal, "")
     return "\n".join(line.removeprefix("# ").removeprefix("#") for line in head[head.index(_WAYS) :])
 
@@ -101,7 +101,7 @@ def _entity(proposal: Proposal, entity: str) -> Iterator[str]:
 
 
 def _refresh(proposal: Proposal, entity: str) -> list[str]:
-    """Return the shipped file's fields that change without a trace, where they are mapped."""
+    """Return the mapped fields that can change without a new modification time, from the shipped file."""
     named = shipped.columns_of(proposal.portal.vendor).get(entity)
     used = {one.property for one in proposal.decisions if one.entity == entity and one.confidence != "unsure"}
     return [name for name in named.refresh if name in used] if named else []
@@ -125,7 +125,7 @@ def _flow(value: Any) -> str:
 
 
 def scalar(text: str) -> str:
-    """Return a text as YAML has it: in quotation marks where it would mean something else without."""
+    """Return a text as a YAML scalar, quoted if it would otherwise mean something else."""
     is_plain = _PLAIN.fullmatch(text) and text.lower() not in _RESERVED
     return text if is_plain else json.dumps(text, ensure_ascii=False)
 

@@ -1,1 +1,1 @@
-"""Stewardship of what is kept: how long, and what is erased on request."""
+"""Privacy: erasure on request, from every store."""

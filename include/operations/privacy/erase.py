@@ -1,7 +1,7 @@
-"""Erases a person or an account from every store, so that the next read does not bring it back.
+"""Erase a person or an account from every store, so that the next read does not bring it back.
 
-One transaction: either all is gone or nothing is. Builds that are under way wait for it. Figures are rebuilt by the
-next build: a person's records count as deleted, an account's as if they had never been.
+One transaction: all is erased or nothing is. Loads and builds wait for it. The next build recomputes figures: a person's
+records count as deleted, an account's as if they had never existed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from include.warehouse.engine import engine, has_table
 
 @dataclass
 class Erasure:
-    """What was erased.
+    """The result of an erasure.
 
     Args:
         kind: ``person`` or ``account``.
-        counts: Store -> rows that were deleted or blanked.
+        counts: Store -> number of rows deleted or blanked.
         outside: What other systems still hold, as sentences.
-        found: Only with ``is_dry_run``: the addresses and records that would go, since one address leads to the next.
+        found: With ``is_dry_run`` only: the addresses and records that would be erased. Review them, since one address
+            leads to the next.
     """
 
     kind: str
@@ -43,19 +44,18 @@ class Erasure:
 
     @property
     def n_rows(self) -> int:
-        """How many rows were touched."""
         return sum(self.counts.values())
 
 
 def person(address: str, *, reason: str, by: str, dry_run: bool = False) -> Erasure:
-    """Erase a person by one of the person's addresses.
+    """Erase a person by one of their addresses.
 
     Args:
-        address: Any of them; the others are found by the records that contain it.
-        reason: Why; kept, so it must not name the person.
+        address: Any address of the person. Records that contain it lead to the others.
+        reason: The reason. It is stored, so it must not name the person.
 
     Raises:
-        ConfigError: That is not an address, or the reason names it.
+        ConfigError: This is not an address, or the reason contains it.
     """
     address = address.strip().lower()
     if not suppression.ADDRESS.fullmatch(address):
@@ -64,14 +64,14 @@ def person(address: str, *, reason: str, by: str, dry_run: bool = False) -> Eras
 
 
 def account(account_key: str, *, reason: str, by: str, dry_run: bool = False) -> Erasure:
-    """Erase an account with all that belongs to it.
+    """Erase an account with everything that belongs to it.
 
     Args:
         account_key: Such as ``crm:1001``.
-        reason: Why; kept, so it must not name the account.
+        reason: The reason. It is stored, so it must not name the account.
 
     Raises:
-        ConfigError: That is not an account's key.
+        ConfigError: This is not an account key.
     """
     source, _, account_id = account_key.partition(":")
     if not (source and account_id):
@@ -130,7 +130,7 @@ def _note(connection: Connection, kind: str, subject_hash: str, reason: str, by:
 
 
 def _take_people(connection: Connection, found: Found, erasure_id: int, now: datetime, counts: Counter[str]) -> None:
-    """Leave of a person's records that there was one: deleted, without anything that says who."""
+    """Reduce a person's records to deleted records without anything that identifies the person."""
     for table, entity, end in find.raw_tables(connection):
         ids = found.pairs(entity.name)
         if not ids["ids"]:
@@ -148,7 +148,7 @@ def _take_people(connection: Connection, found: Found, erasure_id: int, now: dat
 def _add_tombstone(
     connection: Connection, table: str, columns: tuple[str, ...], ids: dict, erasure_id: int, now: datetime
 ) -> None:
-    """Write a last version that says that the record is gone; erasures count downwards where batches count upwards."""
+    """Add a last version that marks the record as deleted. Erasure ids are negative; batch ids are positive."""
     names = ", ".join(columns)
     connection.execute(
         sa.text(
@@ -187,7 +187,7 @@ def _take_account(connection: Connection, account_key: str, found: Found, counts
 
 
 def _take_by_record(connection: Connection, found: Found, counts: Counter[str]) -> None:
-    """Delete the rows of batches that wait, and of quarantine, that are of the records."""
+    """Delete the records' rows in waiting batches and in quarantine."""
     by_kind: dict[tuple[str, str], list[str]] = {}
     for source, name, record_id in sorted(found.records):
         by_kind.setdefault((source, name), []).append(record_id)
@@ -204,7 +204,7 @@ def _take_by_record(connection: Connection, found: Found, counts: Counter[str]) 
         ).rowcount
     if not found.addresses:
         return
-    # What has no id is found by its address alone.
+    # Rows without an id are found by address alone.
     nameless = sa.text(
         "delete from quarantine.record where coalesce(record_id, '') = ''"
         " and lower(concat_ws(' ', record ->> 'email', record ->> 'other_emails')) ~ :any"
@@ -214,7 +214,7 @@ def _take_by_record(connection: Connection, found: Found, counts: Counter[str]) 
 
 
 def _blank_models(connection: Connection, found: Found, counts: Counter[str]) -> None:
-    """Blank what built tables show of the records; the next build takes the rows away."""
+    """Blank the records' values in built tables. The next build removes the rows."""
     is_there = sa.text("select exists (select from pg_class where oid = to_regclass(:name) and relkind <> 'v')")
     for name, model in registry.load().items():
         columns = model.metadata.columns
@@ -237,7 +237,7 @@ def _blank_models(connection: Connection, found: Found, counts: Counter[str]) ->
 def _blank(
     connection: Connection, words: dict[str, str], found: Found, places: free_text.Places, counts: Counter[str]
 ) -> None:
-    """Blank addresses everywhere, and names in messages, evidence and samples, and in what is of the account."""
+    """Blank addresses everywhere, and names in messages, evidence, samples and the account's own rows."""
     sent = sa.text(
         "update ops.outbox set state = 'suppressed', reason = 'the recipient was erased', resolved_at = now()"
         " where state in ('planned', 'parked') and lower(recipient) = any(:addresses)"
@@ -258,7 +258,7 @@ def _blank(
 
 
 def _words(hashes: Erased, found: Found) -> dict[str, str]:
-    """Return for each address what is in its place: keys that hold it stay different from each other."""
+    """Return address -> its replacement. Replacements differ, so that keys that contain addresses stay distinct."""
     return {one: f"[erased {hashes.address(one)[:12]}]" for one in sorted(found.addresses, key=len, reverse=True)}
 
 
@@ -279,7 +279,7 @@ def _remember(connection: Connection, hashes: Erased, found: Found, places: free
 
 
 def _touch(connection: Connection, kind: str, found: Found) -> None:
-    """Let the next build make again what the erasure alters: an account's every figure, a person's account."""
+    """Mark figures for the next build: everything for an account, the account for a person."""
     if kind == "account":
         fingerprints.forget(connection)
     for source, ref in sorted(found.touched | found.accounts):
@@ -297,13 +297,13 @@ def _touch(connection: Connection, kind: str, found: Found) -> None:
 
 
 def _shown(found: Found) -> list[str]:
-    """Return which addresses and records go: a wrong second address in the CRM would take a colleague along."""
+    """List the addresses and records to be erased. A wrong second address in the CRM would include a colleague."""
     records = sorted(f"{entity} {source}:{record_id}" for source, entity, record_id in found.records)
     return [*(f"address {one}" for one in sorted(found.addresses)), *records]
 
 
 def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
-    """Return what systems that Perennial only reads or writes to still hold."""
+    """List what systems that Perennial reads from or writes to still hold."""
     said = [
         f"{source}: {number} records of {entity}{what}; erase them there"
         for records, what in ((found.records, ""), (found.written, " with texts by the person"))
@@ -329,9 +329,9 @@ def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
     ]
 
 
-# Columns that say who somebody is though they are not marked as sensitive.
+# Columns that identify a person although they are not marked as sensitive.
 _TELLING = ("job_title",)
-# Columns of built tables that name a record of a person, and what that is.
+# Columns of built tables that refer to a person's record -> its entity.
 _RECORD_KEYS = {
     "contact_key": "contact",
     "user_key": "product_user",
@@ -343,9 +343,9 @@ _BY_ACCOUNT_KEY = (
     "ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation", "meta.health_pulse",
     "meta.health_override", "meta.health_change",
 )  # fmt: skip
-# Of an account that absorbed others, what was written under their keys is erased too.
+# For an account that absorbed others, rows under their keys are erased too.
 _OF_KEYS = f"(account_key = :key or account_key in (select source || ':' || id from {PAIRS} as erased (source, id)))"  # noqa: S608
-# What else names an account. The outbox keeps its keys: nothing is sent twice.
+# Other rows that name an account. The outbox keeps its keys, so that nothing is sent twice.
 _OF_ACCOUNT = (
     (f"delete from quarantine.record where (source, account_ref) in {PAIRS}", "quarantine.record"),  # noqa: S608
     (

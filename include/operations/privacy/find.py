@@ -1,4 +1,4 @@
-"""Whom an erasure is about: all records, addresses and names of a person or of an account."""
+"""Find all records, addresses and names of the person or account to erase."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.entities.catalog import ENTITIES, VENDORS, Entity, raw_table
 from include.identity import store
 from include.ingest.suppression import ADDRESS, ADDRESS_COLUMNS
 
-# What many people read is not one person's; the same words as in sql/core/person_address.
+# Shared mailboxes belong to no single person. sql/core/person_address has the same words.
 SHARED_MAILBOXES = frozenset(
     {
         "accounting", "accounts", "admin", "billing", "contact", "finance", "hello", "help", "hr", "info", "invoices",
@@ -22,23 +22,23 @@ SHARED_MAILBOXES = frozenset(
     }
 )  # fmt: skip
 PAIRS = "(select * from unnest(cast(:sources as text[]), cast(:ids as text[])))"
-# Records of another record: entity -> the column that names it, and what that is.
+# Records that belong to another record: entity -> the column that refers to it, and its entity.
 _OF_OTHERS = {"contract_line": ("opportunity_id", "opportunity")}
 _TICKETS = ("ticket_id", "ticket")
 
 
 @dataclass
 class Found:
-    """What is to go.
+    """The records, addresses and names to erase.
 
     Args:
-        addresses: Lower case.
-        names: Full names of people, as they are in texts.
+        addresses: In lower case.
+        names: Full names of people, as they appear in texts.
         companies: Names of whole accounts.
         records: (source, entity, id).
-        accounts: (source, id there) of whole accounts.
-        touched: (source, account's id there) whose figures change.
-        written: (source, entity, id) of records that stay, and of which the person wrote the texts.
+        accounts: (source, id in the source) of whole accounts.
+        touched: (source, account id in the source) of accounts whose figures change.
+        written: (source, entity, id) of records that stay, but whose texts the person wrote.
     """
 
     addresses: set[str] = field(default_factory=set)
@@ -50,13 +50,13 @@ class Found:
     written: set[tuple[str, str, str]] = field(default_factory=set)
 
     def pairs(self, entity: str) -> dict[str, list[str]]:
-        """Return sources and ids of an entity's records, as ``PAIRS`` takes them."""
+        """Return sources and ids of an entity's records, to bind in ``PAIRS``."""
         found = sorted((source, record_id) for source, name, record_id in self.records if name == entity)
         return {"sources": [source for source, _ in found], "ids": [record_id for _, record_id in found]}
 
 
 def raw_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
-    """Yield every raw table that is there, its entity, and which it is: "", "__version" or "__history"."""
+    """Yield every existing raw table, its entity, and its suffix: "", "__version" or "__history"."""
     present = set(
         connection.execute(
             sa.text("select relname from pg_class where relnamespace = 'raw'::regnamespace and relkind = 'r'")
@@ -71,7 +71,7 @@ def raw_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
 
 
 def waiting_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
-    """Yield the tables of batches that are not merged: source, entity and table."""
+    """Yield source, entity and table of each unmerged batch."""
     rows = connection.execute(
         sa.text(
             "select source, entity, 'raw.' || table_name as name from meta.batch"
@@ -83,7 +83,7 @@ def waiting_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
 
 
 def _everywhere(connection: Connection) -> list[tuple[str, Entity]]:
-    """Return all that holds records, as a select reads from it: raw tables, batches that wait, and quarantine."""
+    """Return everything that holds records, as FROM items: raw tables, waiting batches, and quarantine."""
     found = [(table, entity) for table, entity, _ in raw_tables(connection)]
     for _, entity, table in waiting_tables(connection):
         name = table.partition(".")[2]
@@ -97,7 +97,7 @@ def _everywhere(connection: Connection) -> list[tuple[str, Entity]]:
 
 
 def person(connection: Connection, address: str) -> Found:
-    """Return all records that have an address, then all that have their other addresses, and so on."""
+    """Return all records with an address, then those with their other addresses, until nothing new is found."""
     found = Found({address.strip().lower()})
     before = 0
     tables = _everywhere(connection)
@@ -136,7 +136,7 @@ def _people_of(connection: Connection, table: str, entity: Entity, found: Found)
 
 
 def account(connection: Connection, account_key: str) -> Found:
-    """Return all that belongs to an account, by all the ids that its sources have for it."""
+    """Return everything that belongs to an account, by all its ids in its sources."""
     source, _, account_id = account_key.partition(":")
     found = Found(accounts={(source, account_id)})
     if store.has_bridge(connection):
@@ -163,7 +163,7 @@ def _records_of(
     connection: Connection, table: str, entity: Entity, found: Found, column: str, refs: set[tuple[str, str]]
 ) -> None:
     if entity.name in ("usage_day", "seat_day"):
-        return  # they go with their account, and are far too many to be listed
+        return  # usage and seats are erased with their account; there are too many rows to list
     addresses = [name for name in ADDRESS_COLUMNS if name in entity.column_names]
     rows = connection.execute(
         sa.text(
@@ -187,6 +187,6 @@ def _name_of(entity: Entity) -> str:
 
 
 def _add_name(found: Found, name: str) -> None:
-    """Note a full name; a word alone is in too many texts that are about something else."""
+    """Add a full name. A single word occurs in too many unrelated texts."""
     if " " in name.strip() and len(name.strip()) > 4:
         found.names.add(name.strip())

@@ -1,7 +1,7 @@
-"""Blanks what an erased person wrote, what was said of the person, and the person's name in texts about their account.
+"""Blank an erased person's own texts, texts about the person, and their name in texts of their accounts.
 
-Addresses are blanked wherever they stand (see ``redaction.py``). A name may be somebody else's too: it is blanked where
-messages, evidence and samples are kept, and in what belongs to the person's own accounts.
+Addresses are blanked everywhere (see ``redaction.py``). A name may be shared with someone else. It is blanked only in
+messages, evidence and samples, and in rows of the person's own accounts.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from include.operations.privacy.find import PAIRS, Found
 
 @dataclass(frozen=True)
 class Places:
-    """Accounts in whose texts a person's name stands for that person.
+    """Accounts in whose texts the name refers to the erased person.
 
     Args:
-        refs: (source, id there).
+        refs: (source, id in the source).
     """
 
     keys: list[str]
@@ -34,9 +34,9 @@ class Places:
 
 
 def blank_written(connection: Connection, found: Found, counts: Counter[str]) -> None:
-    """Blank the texts that a person wrote; that something was written, and when, stays.
+    """Blank the texts that a person wrote. The record and its time stay.
 
-    The records are noted in ``found.written``, their accounts in ``found.touched``.
+    The records are added to ``found.written``, their accounts to ``found.touched``.
     """
     for table, entity, end in find.raw_tables(connection):
         if end or entity.name not in suppression.WRITERS:
@@ -52,7 +52,7 @@ def blank_written(connection: Connection, found: Found, counts: Counter[str]) ->
 
 
 def _blank_waiting(connection: Connection, found: Found, counts: Counter[str]) -> None:
-    """Blank what the person wrote in batches that wait, and in quarantine: a replay brings it back without the text."""
+    """Blank the person's texts in waiting batches and in quarantine, so that a replay does not restore them."""
     for source, entity, table in find.waiting_tables(connection):
         if entity.name in suppression.WRITERS:
             column, writer = suppression.WRITERS[entity.name]
@@ -72,11 +72,11 @@ def _blanked(table: str, entity: Entity, where: str) -> str:
 
 
 def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -> None:
-    """Blank what signals about people have kept and said, and an account's name in lists of a CSM's day and reports."""
+    """Blank messages and evidence about people, and an account's name in CSMs' digests and in reports."""
     keys = sorted(f"{source}:{record_id}" for source, entity, record_id in found.records if entity == "contact")
     for store, statement in _OF_CONTACT.items():
         counts[store] += connection.execute(sa.text(statement), {"keys": keys}).rowcount
-    # A report's page has names as HTML writes them.
+    # A report's page has names in HTML-escaped form.
     called = found.companies | {escape(name) for name in found.companies}
     names = dict.fromkeys(sorted(called, key=len, reverse=True), suppression.ERASED)
     for table in redaction.tables(connection, ("ops",)):
@@ -85,7 +85,7 @@ def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -
 
 
 def places(connection: Connection, found: Found) -> Places:
-    """Return the accounts that the erased records belong to, by all ids that they have anywhere."""
+    """Return the accounts of the erased records, with all their ids in all sources."""
     refs = found.touched | found.accounts
     keys = {f"{source}:{ref}" for source, ref in refs}
     if identity_store.has_bridge(connection):
@@ -99,7 +99,7 @@ def places(connection: Connection, found: Found) -> Places:
 
 
 def of_accounts(connection: Connection, places: Places) -> Iterator[tuple[str, str, dict[str, list[str]]]]:
-    """Yield where texts of some accounts stand: table, condition, and the values bound in it."""
+    """Yield the tables with texts of some accounts: table, condition, and bound values."""
     for table in redaction.tables(connection, ("core", "marts")):
         if "account_key" in table.columns:
             yield table.name, "account_key = any(:accounts)", {"accounts": places.keys}
@@ -117,7 +117,7 @@ _IN_QUARANTINE = f"""
     set record = record - cast(:texts as text[])
     where entity = :entity and (source, record ->> '{{column}}') in {PAIRS} and record ?| cast(:texts as text[])
 """  # noqa: S608
-# What lists many accounts -> in which of its rows.
+# Tables with rows about many accounts -> the condition for those rows.
 _LISTS = {"ops.outbox": "entity_kind in ('csm', 'person', 'report')", "ops.report": ""}
 _OF_CONTACT = {
     "ops.outbox": (

@@ -1,4 +1,4 @@
-"""Finds and blanks words in every text of every table, whatever table that is."""
+"""Find and blank words in every text column of every table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-# Views show what tables hold; partitions are reached through their table.
+# Views show their tables' data; partitions are updated through their parent.
 _COLUMNS = sa.text(
     """
     select n.nspname as schema, c.relname as name, a.attname as column_name,
@@ -43,7 +43,7 @@ _AT_ONCE = 20  # words per statement
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of one table.
+    """The text columns of one table.
 
     Args:
         columns: Column -> type.
@@ -54,7 +54,7 @@ class Texts:
 
 
 def tables(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> list[Texts]:
-    """Return every table that can hold a text."""
+    """Return every table with text columns."""
     found: dict[str, dict[str, str]] = {}
     for row in connection.execute(_COLUMNS, {"schemas": list(schemas)}):
         found.setdefault(f"{row.schema}.{row.name}", {})[row.column_name] = row.type
@@ -62,12 +62,12 @@ def tables(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> list[Tex
 
 
 def blank(connection: Connection, texts: Texts, words: dict[str, str], where: str = "", **values: object) -> int:
-    """Replace words in all texts of a table; return how many rows changed.
+    """Replace words in all text columns of a table. Return how many rows changed.
 
     Args:
         connection: In a transaction.
-        words: Word -> its replacement; each word its own, so that keys stay different.
-        where: Only in these rows.
+        words: Word -> its replacement. Replacements differ, so that keys stay distinct.
+        where: Limits the rows.
     """
     total = 0
     for some in _chunks(words):
@@ -83,7 +83,7 @@ def blank(connection: Connection, texts: Texts, words: dict[str, str], where: st
 
 
 def count(connection: Connection, texts: Texts, words: Iterable[str]) -> int:
-    """Return how many rows of a table hold one of the words."""
+    """Return how many rows of a table contain one of the words."""
     total = 0
     for some in _chunks(dict.fromkeys(words, "")):
         clause = sa.text(f"select count(*) from {texts.name} where {_holds(texts)}")  # noqa: S608
@@ -92,9 +92,9 @@ def count(connection: Connection, texts: Texts, words: Iterable[str]) -> int:
 
 
 def forget_statistics(connection: Connection) -> None:
-    """Let the planner's statistics, which keep values of columns for every reader, hold what tables hold by now.
+    """Refresh the planner's statistics: they keep column values, erased ones included, that every reader can see.
 
-    Those of an empty table would stay as they are: PostgreSQL 18 and newer can drop them.
+    ANALYZE leaves the statistics of an empty table unchanged. PostgreSQL 18 and newer can drop them.
     https://www.postgresql.org/docs/18/functions-admin.html#FUNCTIONS-ADMIN-STATSMOD
     """
     can_drop = int((connection.dialect.server_version_info or (0,))[0]) >= 18
@@ -106,9 +106,9 @@ def forget_statistics(connection: Connection) -> None:
 
 
 def pattern(word: str) -> str:
-    """Return the server's pattern of a word that stands alone, in whatever case."""
-    # Between the parts of a name may be any space. Within JSON a line's end is written as two letters, whose last one
-    # is not the beginning of a longer word, and a quote has a stroke before it.
+    """Return a case-insensitive PostgreSQL pattern for a whole word."""
+    # Parts of a name may be separated by any whitespace. In JSON a line break is the two characters \n, whose n does
+    # not start a longer word, and a quote is escaped with a backslash.
     parts = (r"\\*".join(map(re.escape, re.split(r'(?=["\\])', part))) for part in word.split())
     inner = r"(?:[[:space:]]|\\[nrt])+".join(parts)
     return rf"(?:(?<![[:alnum:]._%+-])|(?<=\\[bfnrt])){inner}(?![[:alnum:]-]|[.][[:alnum:]])"
