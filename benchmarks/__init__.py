@@ -1,1 +1,1 @@
-"""Measurements against what one would use instead. Run by ``make bench``; see docs/reference/benchmarks.md."""
+"""Benchmarks against alternative tools. Run by ``make bench``; see docs/reference/benchmarks.md."""

@@ -1,4 +1,4 @@
-"""``make bench``: run stages, show their tables, keep the figures in ``benchmarks/results``."""
+"""``make bench``: run stages, print their tables, and store the results in ``benchmarks/results``."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ DOCUMENTS = tuple(HERE.parent / "docs" / "reference" / name for name in ("benchm
 
 
 def stages() -> list[str]:
-    """Return the names of all stages."""
     return sorted(path.stem for path in (HERE / "stages").glob("[!_]*.py"))
 
 
 def main() -> int:
-    """Run; return the exit status: 1 if a stage could not run. A figure that is not what is wanted is only shown."""
+    """Run the stages. Return 1 if a stage could not run; a missed target is only shown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("stage", nargs="*", help=f"which; all by default: {', '.join(stages())}")
     sizes = "small: a trial of a minute or so; largest: hours, of the stage warehouse only"
@@ -48,13 +47,13 @@ def main() -> int:
         parser.error(f"there is no stage {unknown[0]}; there are {', '.join(stages())}")
     if given.size == "largest" and given.stage != ["warehouse"]:
         parser.error("only the stage warehouse has a largest size")
-    # Told to end, end in order: servers of our own are stopped on the way out.
+    # On SIGTERM, exit normally so that our servers are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console, failed = Console(width=max(120, Console().width)), []
     home = paths.home()
     try:
         homes.claim(home)
-        with only_one(home, "bench"):  # a second one would end the servers of the first
+        with only_one(home, "bench"):  # a second run would stop the servers of the first
             for name in given.stage or stages():
                 if not _stage(console, name, given.size):
                     failed.append(name)
@@ -70,7 +69,7 @@ def main() -> int:
 
 
 def documented(text: str, names: list[str]) -> str:
-    """Return the document with the newest table of each stage, by the name it is kept as, between its two marks."""
+    """Return the document with each stage's newest table between its two markers."""
     for name in names:
         table = RESULTS / f"{name}.md"
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
@@ -81,7 +80,7 @@ def documented(text: str, names: list[str]) -> str:
 
 
 def _kept_as(stage: str, size: str) -> str:
-    """Return the name of a stage's results: those of the largest size stand beside the usual ones."""
+    """Return the file name of a stage's results. Those of the largest size are stored separately."""
     return f"{stage}-{size}" if size == "largest" else stage
 
 
@@ -91,7 +90,7 @@ def _stage(console: Console, name: str, size: str) -> bool:
     try:
         rows: list[Row] = importlib.import_module(f"benchmarks.stages.{name}").run(size)
     except Exception:
-        # One stage that cannot run keeps no other from running.
+        # A failed stage must not stop the others.
         console.print_exception()
         return False
     machine = _machine() | {"before": before, "after": measure.load(), "minutes": (time.monotonic() - started) / 60}

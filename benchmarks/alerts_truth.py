@@ -1,8 +1,8 @@
-"""Judges what signals would have done by the sandbox's hidden truth: why each customer left, and who only looked so.
+"""Judge replayed signals by the sandbox's hidden truth: why each customer left, and which only looked at risk.
 
-A risk is real when the world itself had put something behind it by the day it opened: one of the causes for which its
-customers leave, whether this one left or stayed, or another trouble of just the kind that the signal speaks of. A low
-score, a gap between two calls or a week with less use that came of chance is none.
+A risk is real if, when its episode opened, the world had already planted a reason for it: a cause that makes customers
+leave (whether or not this one left), or another trouble of the kind that the signal detects. A low score, a gap between
+calls or a week of low usage that happened by chance is not real.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from include.simulation.signals import Past, Replay
 
-# Which cause a signal names.
+# Signal -> the cause that it names.
 NAMES = {
     "usage_down": "low_adoption",
     "seats_unused": "low_adoption",
@@ -26,7 +26,7 @@ NAMES = {
     "key_user_silent": "champion_left",
     "competitor_named": "competitor",
 }
-# Which other trouble of the world a signal speaks of.
+# Signal -> another trouble of the world that it detects.
 SPEAKS_OF = {
     "invoice_overdue": "unpaid",
     "milestone_late": "behind",
@@ -34,22 +34,22 @@ SPEAKS_OF = {
     "data_missing": "unlinked",
 }
 LEAD_DAYS = 30
-# A figure over 28 days shows a symptom for as long after it has passed.
+# A 28-day figure shows a symptom for this long after it has ended.
 AFTERGLOW = timedelta(days=28)
 
 
 @dataclass
 class Judgement:
-    """What a replay was worth.
+    """The result of judging a replay.
 
     Args:
-        n_leavers: Leavers with a visible cause who decided within the days, late enough to be foreseen.
-        n_named: Of them, those of whom a signal named the cause at least 30 days before the decision.
-        per_cause: Cause -> leavers and named.
-        risks: Signal -> episodes: all, with a cause of leaving, with that or a trouble that it speaks of (``real``),
-            with the very cause that it names.
+        n_leavers: Foreseeable leavers: with a visible cause, whose symptom and decision fall within the replayed days.
+        n_named: Leavers whose cause was named by a signal at least 30 days before the decision.
+        per_cause: Cause -> leavers and named leavers.
+        risks: Signal -> episodes: all, with a cause of leaving, with such a cause or a trouble that the signal detects
+            (``real``), and with the very cause that it names.
         leads: Days from the first naming signal to the decision.
-        days: New alerts of one person on one day -> how often.
+        days: New alerts of one person on one day -> frequency.
     """
 
     n_leavers: int = 0
@@ -60,16 +60,16 @@ class Judgement:
     missed: list[tuple[str, str, date]] = field(default_factory=list)
 
     def share(self, what: str, signals: set[str] | None = None) -> float:
-        """Return the share of risk episodes that were real, of all signals or some."""
+        """Return the share of risk episodes of a kind, over all signals or some."""
         chosen = [counts for name, counts in self.risks.items() if signals is None or name in signals]
         total = sum(counts["all"] for counts in chosen)
         return sum(counts[what] for counts in chosen) / total if total else float("nan")
 
 
 def alerts_by_person_and_day(replay: Replay) -> list[int]:
-    """Return how many new alerts each manager has on each working day, before any budget.
+    """Return the number of new alerts of each CSM on each working day, before any budget.
 
-    What opens on a weekend comes on Monday, as in service. The first day tells nothing and is left out.
+    Weekend alerts count on Monday, as in production. The first day is left out: every open episode is new on it.
     """
     found: Counter[tuple[str, date]] = Counter()
     for (person, day), number in replay.new_by_person_and_day().items():
@@ -82,7 +82,7 @@ def judge(replay: Replay, truth: Mapping[str, Mapping[str, Any]]) -> Judgement:
     """Compare a replay with the truth.
 
     Args:
-        replay: Of signals alone: the ladder is not in it.
+        replay: Of signals alone, without the renewal ladder.
         truth: Account id -> cause, decision, symptoms.
     """
     result = Judgement()
@@ -95,7 +95,7 @@ def judge(replay: Replay, truth: Mapping[str, Mapping[str, Any]]) -> Judgement:
             continue
         limit = facts["decided"] - timedelta(days=LEAD_DAYS)
         start = next((begin for cause, begin, _ in facts["symptoms"] if cause == facts["cause"]), None)
-        # Foreseeable at all: the symptom shows, begins within the days, and its decision lies within them.
+        # Foreseeable: the symptom begins within the replayed days, and so does the decision.
         if start is None or not (replay.first <= start and facts["decided"] <= replay.last):
             continue
         counts = result.per_cause.setdefault(facts["cause"], Counter())

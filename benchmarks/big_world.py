@@ -1,7 +1,7 @@
-"""A warehouse of any size: its history set-based straight into the raw tables, its next days through the loader.
+"""Fill a warehouse of any size: history by set-based SQL into the raw tables, later days through the loader.
 
-The history takes a minute or so for millions of rows. What a later day brings is landed and merged as every batch is,
-so that a build finds the dirty ranges that it would find in service.
+The history takes about a minute for millions of rows. Later days are landed and merged like any batch, so that a build
+finds the same dirty ranges as in production.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from include.warehouse.engine import engine
 VENDORS = {"crm": ("crm", "hubspot"), "support": ("support", "zendesk"), "product": ("product_db", "product")}
 FEATURES = "array['login', 'dashboards', 'reports', 'automation', 'api', 'integrations']"
 USERS = 4
-# Rows of a page; each page is one COPY.
+# Rows per page; each page is one COPY.
 _PAGE = 20_000
 
 
 @dataclass(frozen=True)
 class World:
-    """How large it is.
+    """The size of the world.
 
     Args:
-        accounts: How many customers.
-        usage_per_day: Usage rows of a day, over all customers.
-        days: Days of history of the desk and the product; contracts are as old in every world.
+        accounts: Number of customers.
+        usage_per_day: Usage rows per day, over all customers.
+        days: Days of support and product history. Contracts are equally old in every world.
         newest: The last day of the history.
     """
 
@@ -51,8 +51,8 @@ class World:
 
 
 _CURRENCY = "case a % 50 when 7 then 'EUR' else 'USD' end"
-# Entity -> its columns as expressions, and what they are selected from. A contract has up to four yearly terms; every
-# tenth customer leaves after the second; a term is signed between 20 days before its start and 19 days after.
+# Entity -> its columns as expressions, and the FROM clause. A contract has up to four yearly terms. Every tenth
+# customer leaves after the second. A term is signed from 20 days before its start to 19 days after it.
 _HISTORY: dict[str, tuple[dict[str, str], str]] = {
     "owner": (
         {
@@ -205,7 +205,7 @@ tickets as (
 
 
 def fill(world: World) -> None:
-    """Fill the raw tables of the migrated warehouse in force, as first loads of the day before leave them."""
+    """Fill the raw tables of the migrated warehouse in force, as if first loads had run the day before."""
     raw_tables.ensure_raw_tables()
     bound = {
         "accounts": world.accounts,
@@ -254,12 +254,12 @@ def _fill(connection: sa.Connection, name: str, columns: dict[str, str], rows: s
 
 
 def live_a_day(world: World, day: date) -> None:
-    """Load what the next day brings: its usage and a little late usage, edits, signatures, tickets."""
+    """Load the next day: its usage, some late usage, edits, signatures, tickets."""
     _load(_next_day(world, day), day)
 
 
 def try_out(world: World, day: date) -> None:
-    """Load an account that only tries the product: people and 60 days of use, no contract."""
+    """Load a trial account: people and 60 days of usage, no contract."""
     days = [day - timedelta(days=back) for back in range(60)]
     _load(
         {
@@ -297,7 +297,7 @@ def _load(found: dict[str, list[Record]], day: date) -> None:
 
 
 def _next_day(world: World, day: date) -> dict[str, list[Record]]:
-    """Return the records of a day by entity; one customer in 200 is edited, one in 365 signs."""
+    """Return a day's records by entity. One customer in 200 is edited, one in 365 signs."""
     n_accounts, number = world.accounts, (day - world.newest).days
     edited = range(number, n_accounts, 200)
     signing = range(number, n_accounts, 365)
@@ -356,7 +356,7 @@ def _execute(connection: sa.Connection, statement: str, bound: dict[str, Any]) -
     kinds = {"newest": sa.Date(), "accounts": sa.Integer(), "days": sa.Integer(), "per_day": sa.BigInteger()}
     clause = sa.text(statement)
     names = clause.compile().params
-    # Typed in the text too: the server cannot tell what `:newest - :days` is to mean.
+    # Cast in the text too: the server cannot infer the types of `:newest - :days`.
     for name, kind in kinds.items():
         statement = statement.replace(f":{name}", f"cast(:{name} as {kind})")
     return connection.execute(sa.text(statement), {name: bound[name] for name in names})

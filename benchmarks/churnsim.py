@@ -1,14 +1,16 @@
-"""The health score on customers that nobody here made: ``python -m benchmarks.churnsim postgresql://host/database``.
+"""Back-test the health score on another project's simulated customers.
 
-Reads a simulation that ``churnsim`` of the PyPI package fightchurn (1.2.0) wrote into PostgreSQL: accounts,
-subscriptions, events. Install it into an environment of its own, name an empty database in its variables ``CHURN_DB*``,
-and run ``python -m fightchurn.churnsim.churnsim --config-name crm6 init_customers=200 random_seed=42 n_parallel=1
-force=True``; for losses by behaviour and price alone also ``acausal_churn=0 transition.churn.offset=0``. The rates of
-an account's behaviours never change there: it leaves for how much it does, not for doing less.
+``python -m benchmarks.churnsim postgresql://host/database`` reads a simulation that ``churnsim`` of the PyPI package
+fightchurn (1.2.0) wrote into PostgreSQL: accounts, subscriptions, events. Install it into its own environment, name an
+empty database in its variables ``CHURN_DB*``, and run ``python -m fightchurn.churnsim.churnsim --config-name crm6
+init_customers=200 random_seed=42 n_parallel=1 force=True``; for losses by behaviour and price alone also
+``acausal_churn=0 transition.churn.offset=0``. In this simulation the rates of an account's behaviours never change. An
+account leaves because its usage is low, not because it falls.
 
-Every end of a subscription is a decision: lost where no other begins on that day. At 90, 60 and 30 days before, the
-measures of use that the shipped profiles have are computed as ``sql/`` defines them, with every event a value event and
-every kind of event a key feature. Accounts are drawn in five folds: nothing is learned from an account that it judges.
+Every end of a subscription is a decision. It is lost if no other subscription begins on that day. At 90, 60 and 30 days
+before, the usage measures of the shipped profiles are computed as ``sql/`` defines them, with every event as a value
+event and every kind of event as a key feature. Cross-validation has five folds by account: no account is judged by a
+model that was fitted on it.
 """
 
 from __future__ import annotations
@@ -45,8 +47,8 @@ class Case:
     """One decision at one checkpoint.
 
     Args:
-        values: Measure of use -> its value; None where it is not known.
-        counts: Events of each kind in the 28 days.
+        values: Usage measure -> its value; None if unknown.
+        counts: Events of each kind in the last 28 days.
         days_as_customer: Days since the first subscription.
     """
 
@@ -60,7 +62,7 @@ class Case:
 
 
 def main() -> None:
-    """Read, judge, print a table for the document."""
+    """Read, judge, and print the table of the document."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.churnsim", description=__doc__)
     parser.add_argument("url", help="the database of the simulation, as a libpq URL")
     parser.add_argument("--schema", default="crm6")
@@ -81,11 +83,11 @@ def _n(cases: list[Case], *, lost: bool = False) -> int:
 
 
 def _cases(connection: psycopg.Connection[tuple[object, ...]], n_kinds: int) -> Iterator[Case]:
-    """Yield every decision at its checkpoints, from the 14th day of the account on."""
+    """Yield every decision at its checkpoints, from the account's 14th day on."""
     plans: dict[int, list[tuple[date, date, float]]] = {}
     for account, start, end, seats in connection.execute(_PLANS).fetchall():
         plans.setdefault(account, []).append((start, end, seats))
-    # Beyond the last start the simulation decided nothing.
+    # The simulation decided nothing after the last start.
     until = max(start for terms in plans.values() for start, _, _ in terms)
     users, kinds = (_by_account(connection.execute(statement).fetchall()) for statement in (_USERS, _KINDS))
     for account, terms in plans.items():
@@ -103,14 +105,14 @@ def _cases(connection: psycopg.Connection[tuple[object, ...]], n_kinds: int) -> 
 
 
 def _by_account(rows: list[tuple[object, ...]]) -> dict[int, Counts]:
-    """Return what follows the account in each row, by account; rows come by account."""
+    """Group rows by their first column, the account. Rows must be sorted by account."""
     table = np.array(rows, dtype=np.int64)
     accounts, starts = np.unique(table[:, 0], return_index=True)
     return dict(zip(accounts.tolist(), np.split(table[:, 1:], starts[1:]), strict=True))
 
 
 class _Use:
-    """The events of one account by day, user and kind; days count from its first."""
+    """The events of one account by day, user and kind. Day 0 is its first day."""
 
     def __init__(self, users: Counts, kinds: Counts, n_kinds: int) -> None:
         n_days = int(max(users[:, 1].max(initial=0), kinds[:, 1].max(initial=0))) + 1
@@ -120,7 +122,7 @@ class _Use:
         self.kinds[kinds[:, 0], kinds[:, 1]] = kinds[:, 2]
 
     def at(self, day: int, seats: float) -> tuple[dict[str, float | None], Numbers]:
-        """Return the measures of use at the close of a day, and the events of each kind in its 28 days."""
+        """Return the usage measures at the close of a day, and the events of each kind in its 28 days."""
         counts = _window(self.kinds, day).sum(axis=1)
         per_user = _window(self.users, day).sum(axis=1)
         active = int((per_user > 0).sum())
@@ -156,7 +158,7 @@ def _profile(days_as_customer: int) -> Profile:
 
 
 def _risks(cases: list[Case], kinds: list[str]) -> tuple[dict[str, Numbers], dict[int, str]]:
-    """Return each method's risk of every case, and the best single behaviours."""
+    """Return each method's risk for every case, and the best single behaviours."""
     found = {name: np.zeros(len(cases)) for name in (FILE, LEARNED, FAIR, HINDSIGHT, EQUAL, EACH)}
     found[FILE] = np.array([-_configured(case) for case in cases])
     standard = _profile(120)
@@ -206,7 +208,7 @@ def _configured(case: Case) -> float:
 def _learn(rows: learn.Rows, configured: Mapping[str, float], seen: npt.NDArray[np.bool_]) -> learn.Fit:
     inside = rows.where(seen)
     months = np.unique(inside.decided_on.astype("datetime64[M]")).astype("datetime64[D]")
-    # Every third month is enough to choose how strongly weights are drawn.
+    # Every third month is enough to choose the ridge.
     return learn.choose(inside, configured, [each.astype(date) for each in months[::3]])
 
 
@@ -225,7 +227,7 @@ def _rows(cases: list[Case], measures: tuple[str, ...] | list[str], losses: Numb
 
 
 def _best(counts: Numbers, rows: learn.Rows, chosen: npt.NDArray[np.bool_], kinds: list[str]) -> tuple[int, float, str]:
-    """Return the behaviour with the best AUC in either direction: its number, its sign for a risk, its name."""
+    """Return the behaviour with the best AUC in either direction: its number, its sign as a risk, its name."""
     lost = rows.is_lost[chosen].tolist()
     areas = np.array([statistics.auc(counts[chosen, n].tolist(), lost) or 0.5 for n in range(len(kinds))])
     one = int(np.abs(areas - 0.5).argmax())
@@ -234,7 +236,7 @@ def _best(counts: Numbers, rows: learn.Rows, chosen: npt.NDArray[np.bool_], kind
 
 
 def _positions(counts: Numbers, rows: learn.Rows, seen: npt.NDArray[np.bool_]) -> Numbers:
-    """Return losses of points: each behaviour's position among other accounts, turned by its direction there."""
+    """Return losses of points: each behaviour's percentile in the training accounts, signed by its direction there."""
     lost = rows.is_lost[seen].tolist()
     losses = np.zeros(counts.shape)
     for number in range(counts.shape[1]):
@@ -247,7 +249,7 @@ def _positions(counts: Numbers, rows: learn.Rows, seen: npt.NDArray[np.bool_]) -
 
 
 def _print(cases: list[Case], risks: Mapping[str, Numbers]) -> None:
-    """Print each method's AUC and how much higher it is than the best single behaviour, with intervals of 95 %."""
+    """Print each method's AUC, and its gain over the best single behaviour, with 95% intervals."""
     at = np.array([case.days_before for case in cases])
     lost = np.array([case.is_lost for case in cases])
     accounts = np.array([case.account for case in cases])
@@ -281,7 +283,7 @@ def _auc(risk: Numbers, lost: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]
     return statistics.auc(risk[rows].tolist(), lost[rows].tolist()) or 0.5
 
 
-# Who leaves in the middle of a term ends one of its products only.
+# An account that leaves in the middle of a term ends only one of its products.
 _PLANS = (
     "select account_id, start_date, min(end_date), max(quantity) filter (where units = 'users')"
     " from subscription group by account_id, start_date"

@@ -1,4 +1,4 @@
-"""The SQL models on another engine: PostgreSQL's rows copied into DuckDB, and the queries transpiled by sqlglot."""
+"""Run the SQL models on DuckDB: PostgreSQL's rows are copied, and queries are transpiled by sqlglot."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _TYPES = {
     "date": "date", "integer": "integer", "bigint": "bigint", "double precision": "double", "jsonb": "varchar",
     "ARRAY": "varchar", "uuid": "varchar",
 }  # fmt: skip
-# Identity is matched with PostgreSQL's own text functions: DuckDB gets its rows.
+# Identity matching uses PostgreSQL's own text functions: DuckDB gets the resulting rows.
 LEFT_OUT = {"core.account_bridge_history", "core.account_bridge"}
 
 
 class Twin:
-    """A DuckDB that holds what PostgreSQL holds, as far as it was asked for.
+    """A DuckDB database with copies of the PostgreSQL tables that were requested.
 
     Args:
-        folder: Where rows are written on their way.
+        folder: For intermediate CSV files.
         build: The build whose parameters the queries get.
-        database: The file of DuckDB; in memory by default.
+        database: DuckDB's file; in memory by default.
     """
 
     def __init__(self, folder: Path, build: Build, database: str = ":memory:") -> None:
@@ -48,12 +48,11 @@ class Twin:
             self.duck.execute(f"create schema {schema}")
 
     def close(self) -> None:
-        """Close both."""
         self.postgres.close()
         self.duck.close()
 
     def copy(self, name: str) -> None:
-        """Copy a table or view of PostgreSQL as CSV, unless it is there."""
+        """Copy a table or view from PostgreSQL as CSV, unless it has been copied."""
         if name in self._known:
             return
         self._known.add(name)
@@ -74,14 +73,14 @@ class Twin:
         file.unlink()
 
     def copy_inputs(self, model: Model, made: Collection[str] = ()) -> None:
-        """Copy what a model reads, but for the tables that DuckDB makes itself."""
+        """Copy a model's inputs, except tables that DuckDB builds itself."""
         tree = sqlglot.parse_one(model.query, dialect="postgres")
         for name in sorted({f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db}):
             if name not in made:
                 self.copy(name)
 
     def make(self, model: Model, pieces: Sequence[Piece] = ()) -> None:
-        """Make a model's table or view, its inputs being there: in one go, or piece by piece."""
+        """Create a model's table or view from its copied inputs, in one go or piece by piece."""
         kind = "view" if model.metadata.materialisation == "view" else "table"
         first, *others = pieces or [None]
         self.duck.execute(f"create {kind} {model.name} as {self.query(model, first)}")
@@ -89,11 +88,10 @@ class Twin:
             self.duck.execute(f"insert into {model.name} {self.query(model, piece)}")
 
     def count(self, model: Model) -> int:
-        """Return how many rows its table has."""
         return len(self.duck.table(model.name))
 
     def query(self, model: Model, piece: Piece | None = None) -> str:
-        """Return a model's query as DuckDB wants it, over all days and accounts unless a piece is given."""
+        """Return a model's query for DuckDB, over all days and accounts unless a piece is given."""
         return said(model, self._build, "duckdb", piece=piece)
 
 
@@ -104,14 +102,14 @@ def said(
     elsewhere: Mapping[str, str] = MappingProxyType({}),
     piece: Piece | None = None,
 ) -> str:
-    """Return a model's query with what its parameters stand for.
+    """Return a model's query with its parameters replaced by values.
 
     Args:
         model: The model.
         build: The build.
-        dialect: In which it is to be said.
+        dialect: The target SQL dialect.
         elsewhere: Table -> the table that is read instead.
-        piece: The days and accounts; all of the build by default.
+        piece: The days and accounts; by default all of the build.
     """
     bound = building.parameters_of(build, model) | materialize.bounds(piece or Piece(*build.all_days))
 

@@ -1,8 +1,8 @@
-"""Runs a contestant in a process of its own and watches its memory.
+"""Run a contestant in its own process and monitor its memory.
 
-A contestant prints what it did as one line of JSON at the end of its output: ``{"rows": 60000, "seconds": 1.9}``.
-It times itself, so that starting Python and importing libraries counts for nobody; what does not time itself (a
-foreign command) is timed from outside.
+A contestant prints its result as one line of JSON at the end of its output: ``{"rows": 60000, "seconds": 1.9}``. It
+times itself, so that starting Python and importing libraries counts for nobody. A contestant that does not time itself
+(a foreign command) is timed from outside.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _LONGEST = 900.0
 
 
 class Failed(Exception):
-    """A contestant ended badly; the message holds the end of what it said."""
+    """A contestant failed; the message contains the end of its output."""
 
 
 class TookTooLong(Failed):
-    """A contestant was ended at its time limit."""
+    """A contestant was killed at its time limit."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Run:
     """One run of one contestant.
 
     Args:
-        seconds: What it took, by its own clock if it says so.
-        rows: What it handled; 0 if it does not say.
-        peak_mb: Most memory of it and its children at one moment: resident, shared pages counted in each.
-        told: All that its last line says.
-        server_mb: Most memory of the server that it worked with, beyond what it had before; pages in use by several
-            are counted once; 0 if unwatched.
+        seconds: Its duration, by its own clock if it reports one.
+        rows: Rows handled; 0 if not reported.
+        peak_mb: Peak memory of it and its children: resident, with shared pages counted in each process.
+        told: The whole result line.
+        server_mb: Peak memory of the server that it used, above the server's memory at rest. Shared pages are counted
+            once. 0 if not monitored.
     """
 
     seconds: float
@@ -60,12 +60,12 @@ def run(
     Args:
         command: Program and arguments.
         environment: Added to this process's own.
-        timeout: After so many seconds it is ended.
-        server: Process id of a server whose memory, with its children's, is watched besides.
+        timeout: Seconds until it is killed.
+        server: Process id of a server to monitor as well, with its children.
 
     Raises:
-        TookTooLong: It did.
-        Failed: It ended with a status other than 0.
+        TookTooLong: The timeout passed.
+        Failed: The exit status was not 0.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         at_rest = _shares(psutil.Process(server)) if server else 0
@@ -91,7 +91,7 @@ def run(
 
 
 def _watch(process: subprocess.Popen[bytes], deadline: float, server: int) -> tuple[int, int]:
-    """Return the most memory seen until the process ends, and the server's; end it at the deadline."""
+    """Return the peak memory until the process ends, and the server's. Kill the process at the deadline."""
     watched = psutil.Process(process.pid)
     peak = server_peak = 0
     look_again = 0.0
@@ -99,7 +99,7 @@ def _watch(process: subprocess.Popen[bytes], deadline: float, server: int) -> tu
         peak = max(peak, _resident(watched))
         now = time.monotonic()
         if server and now >= look_again:
-            # Adding up the pages of each process takes the kernel a while.
+            # Adding up the pages of each process is slow in the kernel.
             server_peak, look_again = max(server_peak, _shares(psutil.Process(server))), now + 0.5
         if now > deadline:
             for each in [*_children(watched), watched]:
@@ -146,15 +146,15 @@ def _last_json(said: str) -> dict[str, Any]:
 
 
 def in_turns(contestants: Mapping[str, Callable[[], Run]], repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Run all contestants once, then all again, so that a busy moment of the machine meets everyone.
+    """Run every contestant once, then all again, so that a busy moment of the machine hits all of them.
 
     Args:
-        contestants: Name -> what runs it once.
-        repeats: How often.
-        say: Told what goes on.
+        contestants: Name -> function that runs it once.
+        repeats: Number of rounds.
+        say: Receives progress messages.
 
     Returns:
-        Name -> its runs; one that failed has the ``Failed`` instead.
+        Name -> its runs, or its ``Failed``.
     """
     done: dict[str, Any] = {name: [] for name in contestants}
     for number in range(repeats):
@@ -173,11 +173,11 @@ def in_turns(contestants: Mapping[str, Callable[[], Run]], repeats: int, say: Ca
 
 
 def seconds_of(runs: Iterable[Run]) -> tuple[float, ...]:
-    """Return what each run took, rounded to what can be measured."""
+    """Return the seconds of each run, rounded to milliseconds."""
     return tuple(round(run.seconds, 3) for run in runs)
 
 
 def load() -> dict[str, Any]:
-    """Return how busy the machine is: a measurement beside other work says little."""
+    """Return the load of the machine: a measurement next to other work means little."""
     one, five, _ = os.getloadavg()
     return {"load_1": round(one, 2), "load_5": round(five, 2), "cpu_percent": psutil.cpu_percent(0.5)}

@@ -1,7 +1,8 @@
-"""The sandbox with other parameters than those that the signals were tuned on: ``python -m benchmarks.other_world``.
+"""Run the sandbox with parameters other than those that signals were tuned on: ``python -m benchmarks.other_world``.
 
-Chosen once, before anything was judged by them: people come and go more, more tickets, more bad ratings and low scores
-of customers who are well, falls of use that are shallower and later; and three managers, each with some sixty accounts.
+The parameters were chosen once, before any result was seen. People come and go more often. There are more tickets, and
+more bad ratings and low scores from healthy customers. Falls in usage are shallower and later. Three CSMs have about
+sixty accounts each.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ OTHER: dict[str, Any] = {
 
 @contextmanager
 def in_force() -> Iterator[None]:
-    """Put these parameters in the place of the sandbox's own."""
+    """Replace the sandbox's parameters with these."""
     before = {name: getattr(parameters, name) for name in OTHER}
     try:
         for name, value in OTHER.items():

@@ -1,8 +1,9 @@
-"""The vendors' answers as fast as one process can give them: what the sandbox says, stretched to the rows asked for.
+"""Replay the vendors' responses as fast as one process can: the sandbox's rows, multiplied to a given number.
 
-The sandbox makes every answer again, which takes longer than any contestant needs to read it, and would hide the
-differences. Here the sandbox's own answers to a contestant's own parameters are read once, cut into rows, and put
-together again by pages with new ids. Whatever is not stretched is asked of the sandbox, and kept. No limits, no faults.
+The sandbox renders every response afresh. That takes longer than any contestant needs to read it, and would hide the
+differences. Here, the sandbox's responses to a contestant's own parameters are read once, split into rows, and
+reassembled into pages with new ids. Other calls are forwarded to the sandbox and cached. There are no limits and no
+faults.
 
 ``/_bench/log`` returns the calls since ``/_bench/start``: the floor repeats exactly those.
 """
@@ -32,11 +33,11 @@ _HEADERS = (
 
 
 class Rows:
-    """The rows of one kind as one set of parameters shows them.
+    """The rows of one kind as rendered for one set of parameters.
 
     Args:
-        rows: As the sandbox gave them.
-        count: To how many they are stretched: each is there several times, one after the other.
+        rows: As returned by the sandbox.
+        count: The number to multiply them to. Copies of a row follow each other.
     """
 
     def __init__(self, rows: list[dict[str, Any]], count: int) -> None:
@@ -46,11 +47,11 @@ class Rows:
         self._copies = -(-count // max(1, len(rows)))
 
     def original(self, number: int) -> int:
-        """Return of which row the one with an id is a copy."""
+        """Return the index of the row that an id is a copy of."""
         return (number - FIRST_ID) // self._copies
 
     def page(self, start: int, limit: int) -> tuple[bytes, int]:
-        """Return rows as a JSON list from a position on, and the position behind them."""
+        """Return a page of rows as a JSON list, and the position after it."""
         end = min(start + limit, self.count)
         found = []
         for position in range(start, end):
@@ -64,7 +65,7 @@ class Rows:
 
 
 def _cut(row: dict[str, Any]) -> list[bytes]:
-    """Return a row's JSON cut where its id stands."""
+    """Split a row's JSON at its id."""
     number, text = str(row["id"]).encode(), orjson.dumps(row)
     for before, after in ((b'"', b'"'), (b":", b","), (b":", b"}"), (b"/", b'"'), (b"/", b".json")):
         text = text.replace(before + number + after, before + _MARK + after)
@@ -72,11 +73,11 @@ def _cut(row: dict[str, Any]) -> list[bytes]:
 
 
 class Vendors:
-    """Answers calls.
+    """Answers the vendors' calls.
 
     Args:
         sandbox: URL of the sandbox.
-        counts: Kind of record -> to how many it is stretched.
+        counts: Kind of record -> the number to multiply it to.
     """
 
     def __init__(self, sandbox: str, counts: dict[str, int]) -> None:
@@ -181,7 +182,7 @@ def _tied(ids: list[str], near: str, far: str, fetch: Callable[..., Any]) -> lis
         asked = {"inputs": [{"id": one} for one in ids[start : start + 1000]]}
         for each in fetch(f"/hubspot/crm/v4/associations/{near}/{far}/batch/read", asked)["results"]:
             found[str(each["from"]["id"])] = each
-    # Cut at the id of the record that it starts from.
+    # Split at the id of the record that it starts from.
     return [{**found.get(one, {"from": {"id": one}, "to": []}), "id": one} for one in ids]
 
 
@@ -195,7 +196,7 @@ def _exported(include: str, fetch: Callable[..., Any]) -> list[dict[str, Any]]:
 
 
 class Protocol(asyncio.Protocol):
-    """Just enough HTTP/1.1: complete requests with a Content-Length, over connections that stay open."""
+    """A minimal HTTP/1.1 server: requests with a Content-Length, over keep-alive connections."""
 
     def __init__(self, vendors: Vendors) -> None:
         self._vendors = vendors
@@ -203,12 +204,11 @@ class Protocol(asyncio.Protocol):
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
-        """Keep the connection."""
         self._transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is complete."""
+        """Answer every complete request."""
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
             head = self._received[:end].decode("latin-1").split("\r\n")

@@ -1,4 +1,4 @@
-"""What a stage measured, and the arithmetic on it: medians, spreads, ratios, tables."""
+"""The results of a stage, and their arithmetic: medians, spreads, ratios, tables."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Row:
     """One contestant in one case.
 
     Args:
-        case: What was done, such as "HubSpot contacts".
-        who: Who did it.
-        n: How many rows (or other units) each repeat handled; 0 where no rate makes sense.
-        seconds: One value for each repeat.
-        peak_mb: Most memory (RSS, with child processes) of any repeat; 0 if not measured.
-        against: ``who`` of the row of the same case that this one's rate is compared with.
-        wanted: Least ratio to it that is wanted; 0 for none.
-        most_mb: Most memory that is wanted; 0 for no limit.
-        figures: Further figures, such as rows lost, in the order of the columns.
-        note: Shown behind.
+        case: The task, such as "HubSpot contacts".
+        who: The contestant.
+        n: Rows (or other units) per repeat; 0 if a rate makes no sense.
+        seconds: One value per repeat.
+        peak_mb: Peak memory (RSS, with child processes) over all repeats; 0 if not measured.
+        against: ``who`` of the same case's row that the rate is compared with.
+        wanted: Target for the ratio to it, as a minimum; 0 for none.
+        most_mb: Target for memory, as a maximum; 0 for none.
+        figures: Further figures, such as rows lost, in column order.
+        note: Shown in the last column.
     """
 
     case: str
@@ -38,17 +38,17 @@ class Row:
 
     @property
     def typical(self) -> float:
-        """The median of the repeats, in seconds; 0 if there are none."""
+        """The median of the repeats, in seconds; 0 without repeats."""
         return median(self.seconds) if self.seconds else 0.0
 
     @property
     def rate(self) -> float:
-        """Rows a second, by the median; 0 if it cannot be said."""
+        """Rows per second, by the median; 0 if unknown."""
         return self.n / self.typical if self.n and self.typical else 0.0
 
     @property
     def spread(self) -> float:
-        """How far the repeats lie apart: (slowest - fastest) / median."""
+        """Relative spread of the repeats: (slowest - fastest) / median."""
         return (max(self.seconds) - min(self.seconds)) / self.typical if self.typical else 0.0
 
 
@@ -58,7 +58,7 @@ def find(rows: Iterable[Row], case: str, who: str) -> Row | None:
 
 
 def ratio(row: Row, rows: Iterable[Row]) -> float | None:
-    """Return how many times the rate of the row it is compared with a row has; None where that cannot be said."""
+    """Return a row's rate over the rate of the row it is compared with; None if unknown."""
     other = find(rows, row.case, row.against) if row.against else None
     if other is None or not other.rate or not row.rate:
         return None
@@ -67,11 +67,11 @@ def ratio(row: Row, rows: Iterable[Row]) -> float | None:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether one row is what is wanted.
+    """Whether one row meets a target.
 
     Args:
-        text: What was wanted and what was measured.
-        is_met: Whether it is so.
+        text: Target and measurement.
+        is_met: Whether the target is met.
     """
 
     text: str
@@ -79,7 +79,7 @@ class Verdict:
 
 
 def verdicts(rows: list[Row]) -> list[Verdict]:
-    """Return a verdict for everything that is wanted of the rows; what could not be measured is not met."""
+    """Return a verdict for every target. A target that could not be measured is not met."""
     found = []
     for row in rows:
         if row.wanted:
@@ -94,7 +94,7 @@ def verdicts(rows: list[Row]) -> list[Verdict]:
 
 
 def cells(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the lines of a table; columns that no row fills are left out."""
+    """Return the header and the lines of a table, without columns that no row fills."""
     names = list(dict.fromkeys(name for row in rows for name in row.figures))
     lines = []
     for row in rows:
@@ -119,7 +119,7 @@ def cells(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def markdown(rows: list[Row]) -> str:
-    """Return the table as the documents have it."""
+    """Return the table as Markdown."""
     header, lines = cells(rows)
     numeric = {"rows", "seconds", "rows/s", "spread", "peak MB"}
     rule = ["---:" if name in numeric else "---" for name in header]
@@ -127,7 +127,7 @@ def markdown(rows: list[Row]) -> str:
 
 
 def as_json(rows: list[Row]) -> list[dict[str, Any]]:
-    """Return the rows for a results file, with what follows from them."""
+    """Return the rows for a results file, with derived figures."""
     return [asdict(row) | {"median": row.typical, "rate": row.rate, "ratio": ratio(row, rows)} for row in rows]
 
 

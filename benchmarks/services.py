@@ -1,7 +1,7 @@
-"""What stages stand on: PostgreSQL, the sandbox, foreign tools, each made when first asked for and ended at the end.
+"""The services of stages: PostgreSQL, the sandbox and foreign tools, created on first use and stopped at the end.
 
-All of it is under ``<home>/bench``; foreign tools live in environments of their own, pinned by
-``benchmarks/requirements/<tool>.txt``, and are in none of Perennial's.
+Everything is below ``<home>/bench``. Foreign tools have their own environments, pinned by
+``benchmarks/requirements/<tool>.txt``, separate from Perennial's.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from include.common import paths
 from include.warehouse.embedded import server
 from include.warehouse.migrate import migrate
 
-# One world, one moment: the same on every machine and day.
+# One world at one moment: the same on every machine and day.
 SEED, ANCHOR, NOW = "7", "2026-06-30", "2026-06-30T12:00:00+00:00"
 _numbers = itertools.count(1)
 
 
 def say(text: str) -> None:
-    """Tell what goes on."""
+    """Print a progress message."""
     print(f"  {text}", flush=True)
 
 
 def home() -> Path:
-    """Return the folder of everything that the measurements make, in Perennial's own folder and in no other."""
+    """Return the folder for everything that benchmarks create, inside Perennial's own folder."""
     homes.claim(paths.home())
     return homes.entry("bench")
 
 
 def emptied(place: Path) -> Path:
-    """Remove a folder of the measurements with all that is in it; return it."""
+    """Delete a benchmark folder with its content. Return its path."""
     if home() not in place.parents:
         raise ValueError(f"{place} is not in {home()}")
     server.destroy(place)
@@ -57,7 +57,7 @@ def emptied(place: Path) -> Path:
 
 @cache
 def _postgres() -> str:
-    """Start a server of its own; return the URL of a migrated database from which others are copied."""
+    """Start a separate server. Return the URL of a migrated database that serves as template."""
     place = home() / "postgres"
     server.destroy(place)
     atexit.register(server.destroy, place)
@@ -70,7 +70,6 @@ def _postgres() -> str:
 
 
 def postgres_pid() -> int:
-    """Return the process id of the server."""
     _postgres()
     return server.pid(home() / "postgres")
 
@@ -80,12 +79,12 @@ def _sibling(database: str) -> str:
 
 
 def plain(url: str) -> str:
-    """Return a SQLAlchemy URL as libpq and other tools take it."""
+    """Return a SQLAlchemy URL in the form that libpq and other tools accept."""
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def database(is_warehouse: bool = False, like: str = "") -> str:
-    """Return the SQLAlchemy URL of a new database: empty, a migrated warehouse, or a copy of one that nobody uses."""
+    """Return the SQLAlchemy URL of a new database: empty, a migrated warehouse, or a copy of an unused one."""
     _postgres()
     name = f"bench_{next(_numbers)}"
     template = str(make_url(like).database) if like else "template" if is_warehouse else "template0"
@@ -96,14 +95,13 @@ def database(is_warehouse: bool = False, like: str = "") -> str:
 
 
 def drop(url: str) -> None:
-    """Remove a database."""
     with psycopg.connect(plain(_sibling("postgres")), autocommit=True) as connection:
         name = sql.Identifier(str(make_url(url).database))
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(name))
 
 
 def tool(name: str) -> Path:
-    """Return the ``bin`` folder of a foreign tool's environment, made on first use from its pinned requirements."""
+    """Return the ``bin`` folder of a foreign tool's environment, created on first use from its pinned requirements."""
     pinned = ROOT / "benchmarks" / "requirements" / f"{name}.txt"
     place = home() / "tools" / name
     stamp = place / "pinned"
@@ -119,10 +117,10 @@ def tool(name: str) -> Path:
 
 
 class Process:
-    """A server of our own in a process of its own.
+    """One of our servers in its own process.
 
     Args:
-        command: What starts it.
+        command: Starts it.
         ready: The file that it writes when it is ready.
         environment: Added to this process's own.
     """
@@ -145,7 +143,7 @@ class Process:
         self.note: dict[str, Any] = json.loads(ready.read_text())
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the process: SIGTERM first, then SIGKILL."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -156,14 +154,14 @@ class Process:
 
 
 class Sandbox(Process):
-    """The make-believe vendors, without limits on calls, their clock held at ``NOW``.
+    """The simulated vendors, without rate limits, their clock fixed at ``NOW``.
 
     Args:
-        name: Of its folder; each has a world of its own to alter.
-        customers: How many customers its world has; None for its own default.
-        seed: What its world is drawn from.
-        product_url: The product's database, filled with its world; "" for none.
-        module: What is run: the sandbox, or one with other parameters.
+        name: The name of its folder. Each sandbox has its own world to modify.
+        customers: Number of customers in its world; None for the default.
+        seed: The world's random seed.
+        product_url: The product's database, filled from its world; "" for none.
+        module: The module to run: the sandbox, or one with other parameters.
     """
 
     def __init__(
@@ -186,7 +184,6 @@ class Sandbox(Process):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
         return self.note["url"]
 
     def connection(self, name: str) -> dict[str, Any]:
@@ -194,17 +191,17 @@ class Sandbox(Process):
         return json.loads(self.note["connections"][f"AIRFLOW_CONN_{name.upper()}"])
 
     def control(self, name: str, **body: Any) -> Any:
-        """Make a control call (see ``include.sandbox.control``) and return its answer."""
+        """Make a control call (see ``include.sandbox.control``) and return its response."""
         answer = self._session.post(f"{self.url}/_control/{name}", json=body, timeout=120)
         answer.raise_for_status()
         return answer.json()
 
     def ask(self, name: str) -> Any:
-        """Ask a control question and return its answer."""
+        """Send a control query and return its response."""
         answer = self._session.get(f"{self.url}/_control/{name}", timeout=60)
         answer.raise_for_status()
         return answer.json()
 
     def drop_faults(self) -> None:
-        """Let all calls go well again."""
+        """Remove all injected faults."""
         self._session.delete(f"{self.url}/_control/faults", timeout=60).raise_for_status()

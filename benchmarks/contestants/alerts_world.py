@@ -1,7 +1,7 @@
-"""One of the sandbox's worlds, loaded and built as for real, its signals replayed up to its anchor and judged.
+"""Load and build one sandbox world, replay its signals up to its anchor day, and judge them.
 
-Takes seed, customers, first and last day; connections, warehouse and time come from the environment. Prints one line of
-JSON.
+Arguments: seed, customers, first and last day. Connections, warehouse and time come from the environment. Prints one
+line of JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ SOURCES = ("crm", "support", "product_db")
 
 
 def main() -> None:
-    """Load, build, replay, judge."""
     from benchmarks import alerts_truth, other_world, services
     from include.decide.signals.load import load
     from include.ingest import pipeline
@@ -38,7 +37,7 @@ def main() -> None:
     built = build.run(f"alerts {seed}")
     if not isinstance(built, build.Finished):
         raise SystemExit(f"no build: {built.reason}")
-    # Of tables just filled the server's own housekeeping knows the sizes only a minute later.
+    # Autovacuum's statistics of freshly filled tables come only a minute later.
     with engine("owner").connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("analyze")
     done("build")

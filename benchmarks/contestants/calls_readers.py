@@ -1,17 +1,17 @@
-"""Readers of HubSpot that make the calls of published connectors and keep nothing, run by this environment.
+"""Imitate the HubSpot calls of published connectors, in this environment, without storing anything.
 
-Two connectors cannot be installed from a package index, so their calls are made here after their published source, the
-way each pages and what it asks for on its way:
+Two connectors cannot be installed from a package index, so their calls are made here after their published source, with
+the same pagination and the same extra requests:
 
 * ``airbyte``: airbytehq/airbyte, airbyte-integrations/connectors/source-hubspot, manifest.yaml and components.py of
-  2025. A stream without state is listed with its associations, 100 a page; with state it is searched, 200 a page, and
-  every page is followed by a batch of associations for each of them. Line items are listed whole each time. The fields
-  of an object are asked for the schema and again for the request. Archived companies, contacts and deals, and archived
-  owners, are streams of their own.
-* ``meltano``: MeltanoLabs/tap-hubspot, tap_hubspot/client.py of 2026-03-02. Listed 100 a page, later searched 100 a
-  page; neither associations nor what was archived.
+  2025. Without state, a stream is listed with its associations, 100 per page. With state it is searched, 200 per page,
+  and each page is followed by a batch of associations for each of them. Line items are listed in full every time. An
+  object's fields are requested for the schema and again for the request. Archived companies, contacts, deals and owners
+  are separate streams.
+* ``meltano``: MeltanoLabs/tap-hubspot, tap_hubspot/client.py of 2026-03-02. Listed 100 per page, later searched 100 per
+  page; neither associations nor archived records.
 
-State is kept in the file given: object -> the newest update time that was seen.
+State is stored in the given file: object -> the newest update time seen.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ OBJECTS = {
     "deals": ("hs_lastmodifieddate", ("contacts", "companies", "line_items")),
     "line_items": ("hs_lastmodifieddate", ()),
 }
-_CHARACTERS = 3000  # of names, so that all of them fit into one address; the connector cuts at 15,000
+_CHARACTERS = 3000  # length of the field names in one URL; the connector cuts at 15,000
 _session = requests.Session()
 _session.trust_env = False
 _session.headers["Authorization"] = f"Bearer {TOKEN}"
 
 
 def main() -> None:
-    """Read everything, or what is new since the state, and say how many rows there were."""
+    """Read everything, or changes since the state, and print the number of rows."""
     path = Path(STATE)
     state: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
     rows = sum((_airbyte if WHO == "airbyte" else _meltano)(name, state) for name in OBJECTS)
@@ -59,7 +59,7 @@ def _airbyte(name: str, state: dict[str, int]) -> int:
     else:
         rows = _searched(name, cursor, state[name], 200, names.split(","), ties)
     _note(name, rows, state)
-    _fields(name), _fields(name)  # of the stream of archived ones
+    _fields(name), _fields(name)  # for the stream of archived records
     return len(rows) + len(_listed(f"/crm/v3/objects/{name}", listed | {"archived": "true"}))
 
 

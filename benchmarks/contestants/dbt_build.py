@@ -1,6 +1,6 @@
-"""dbt's full refresh of the same models: a project written from ``sql/``, run by dbt into schemas of its own.
+"""Run dbt's full refresh of the same models: a project generated from ``sql/``, built into separate schemas.
 
-Its timings of the models' statements are summed; what dbt takes around them is not counted.
+Only dbt's timings of the models' statements are summed, without its overhead.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def write(project: Path, newest: Build, made: dict[str, Model], target: dict[str
     Args:
         project: Its folder.
         newest: The build whose parameters the queries get.
-        made: The models; of other tables the ones that are there are read.
-        target: The database, as dbt's profiles describe it.
+        made: The models. Other tables are read as they exist.
+        target: The database, in the form of dbt's profiles.
     """
     from benchmarks.duckdb_twin import said
 
@@ -77,7 +77,7 @@ def write(project: Path, newest: Build, made: dict[str, Model], target: dict[str
     (project / "profiles.yml").write_text(json.dumps({"perennial": {"target": "it", "outputs": {"it": target}}}))
     for name, model in made.items():
         kind = "view" if model.metadata.materialisation == "view" else "table"
-        # Named apart first: what dbt puts in place of a reference is no SQL that could be parsed.
+        # Use placeholder names first: a query with dbt's ref() calls cannot be parsed as SQL.
         query = said(model, newest, "postgres", {each: f"dbt.{_name(each)}" for each in made})
         query = _APART.sub(r"{{ ref('\1') }}", query)
         header = f"config(materialized='{kind}', schema='dbt_{model.schema}', alias='{model.table}')"
@@ -89,7 +89,7 @@ def _name(table: str) -> str:
 
 
 def _settings() -> dict[str, str]:
-    """Return the planner's settings that Perennial builds with, so that the plans are the same."""
+    """Return the planner settings that Perennial builds with, so that the plans are the same."""
     return {"PGOPTIONS": "-c timezone=UTC -c work_mem=64MB -c jit=off -c enable_nestloop=off -c enable_mergejoin=off"}
 
 

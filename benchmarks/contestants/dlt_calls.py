@@ -1,9 +1,9 @@
-"""dlt's calls to HubSpot, run by dlt's own environment: extracted and not loaded.
+"""Make dlt's HubSpot calls in dlt's own environment, extracting without loading.
 
-dlt's HubSpot source is no package: ``dlt init`` copies it from a repository. Here dlt's REST source makes the same
-calls (dlt-hub/verified-sources, sources/hubspot, of 2026): the fields of each object, then its list, 100 a page,
-associations with the page, and once more for what was archived; owners too. It has no state: every run reads
-everything. It has no line items either; they are listed as it would list them.
+dlt's HubSpot source is not a package: ``dlt init`` copies it from a repository. Here dlt's REST source makes the same
+calls (dlt-hub/verified-sources, sources/hubspot, of 2026): the fields of each object, then its list, 100 per page with
+associations, again for archived records, and owners. It has no state: every run reads everything. It has no line items
+either; here they are listed the way it lists other objects.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OBJECTS = {"contacts": "deals,companies", "companies": "contacts,deals", "deals"
 
 
 def main() -> None:
-    """Extract everything and say how many rows there were."""
+    """Extract everything and print the number of rows."""
     import dlt
     from dlt.sources.rest_api import rest_api_source
 

@@ -1,9 +1,9 @@
-"""dlt's way, run by dlt's own environment: its REST client and its PostgreSQL loader, rows merged by id.
+"""Load with dlt in its own environment: its REST client and PostgreSQL loader, rows merged by id.
 
-What it reads follows dlt's published sources for the two vendors: HubSpot's lists, all of them each time, the archived
-ones marked as deleted; Zendesk's export from the newest ``updated_at`` on. Files of comma-separated values are loaded
-by ``COPY``, nested values kept as JSON instead of split into child tables. Parquet, INSERTs and a second worker were
-tried on a busy machine only, where none was clearly faster.
+The reads follow dlt's published sources for the two vendors. HubSpot is listed in full every time, with archived
+records marked as deleted. Zendesk's export starts at the newest ``updated_at``. CSV files are loaded by ``COPY``, and
+nested values are kept as JSON instead of child tables. Parquet, INSERTs and a second worker were tried on a busy
+machine only, where none was clearly faster.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EPOCH = "1970-01-01T00:00:01Z"
 
 
 def main() -> None:
-    """Load once and say how many rows went through."""
+    """Load once and print the number of rows."""
     import dlt
     from dlt.sources.helpers.rest_client import RESTClient
     from dlt.sources.helpers.rest_client.auth import BearerTokenAuth

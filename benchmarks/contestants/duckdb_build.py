@@ -1,7 +1,7 @@
-"""DuckDB rebuilding everything: the same models on copies of the same rows; only the models' statements are timed.
+"""Rebuild all models in DuckDB on copies of the same rows. Only the models' statements are timed.
 
-Long histories are made in the pieces in which ours are: in one go, tens of millions of rows do not fit into memory, and
-what DuckDB then writes to disk has filled 36 GB.
+Long histories are built in the same pieces as ours. In one go, tens of millions of rows do not fit into memory, and
+DuckDB's spill files have filled 36 GB of disk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Build all models again on what the warehouse in force holds."""
+    """Rebuild all models from the rows of the warehouse in force."""
     from benchmarks.duckdb_twin import LEFT_OUT, Twin
     from include.models import build_store, increments, registry
     from include.warehouse.engine import engine

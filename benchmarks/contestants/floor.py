@@ -1,4 +1,4 @@
-"""The least that reading can cost: the same calls, one after the other, each answer parsed and thrown away."""
+"""The lower bound of reading: the same calls, one after the other, each response parsed and discarded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 
 
 def main() -> None:
-    """Repeat the calls in the file given, against the URL given, with the Authorization header given."""
+    """Repeat the calls of a file, against a URL, with an Authorization header."""
     calls = orjson.loads(Path(sys.argv[1]).read_bytes())
     session = requests.Session()
     session.trust_env = False

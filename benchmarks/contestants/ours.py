@@ -1,4 +1,4 @@
-"""Perennial's own steps of one source and entity, each in a process of its own, as Airflow runs them."""
+"""Run one of Perennial's steps for a source and entity, in its own process, as Airflow does."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import time
 
 
 def main() -> None:
-    """Run the step given, of the source and entity given; imports are not timed."""
+    """Run the given step of a source and entity. Imports are not timed."""
     step, source, entity = sys.argv[1:4]
     from include.common import connections
     from include.connectors import registry
     from include.ingest import pipeline
     from include.warehouse import raw_tables
 
-    # Set-up and imports, which others have before their clocks start too.
+    # Set-up and imports, which the other contestants also do before their clocks start.
     registry.connect(connections.get(source))
     raw_tables.ensure_raw_tables()
     if step == "validate":

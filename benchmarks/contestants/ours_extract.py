@@ -1,4 +1,4 @@
-"""Perennial's reading of some entities, or of their past, each entity by an instance of its own as under Airflow."""
+"""Read some entities, or their history, with Perennial: a separate instance per entity, as under Airflow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Read the source's entities given; with ``past`` before them, what the vendor remembers of them."""
+    """Read the given entities of a source; with ``past`` first, the history that the vendor keeps of them."""
     from include.common import connections
     from include.connectors import registry
     from include.ingest import pipeline

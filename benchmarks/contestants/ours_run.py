@@ -1,4 +1,4 @@
-"""One whole run of Perennial's ingest for one entity: read, judge, merge; what is held is accepted."""
+"""Run Perennial's whole ingest for one entity: read, validate, merge. Batches on hold are accepted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 
 
 def main() -> None:
-    """Run the source and entity given."""
     from include.ingest import batches, pipeline
     from include.warehouse.engine import engine
 
@@ -16,7 +15,7 @@ def main() -> None:
     pipeline.run(sys.argv[1], only=(sys.argv[2],))
     with engine("loader").connect() as connection:
         held = [batch.batch_id for batch in batches.queue(connection, sys.argv[1]) if batch.state == "held"]
-    # A batch far larger than usual waits for a person's word.
+    # A batch far larger than usual is put on hold for a person to accept.
     for batch_id in held:
         pipeline.accept(batch_id, reason="the measurement made it so", by="the measurement")
     print(json.dumps({"seconds": time.perf_counter() - started, "held": len(held)}))

@@ -1,4 +1,4 @@
-"""Other ways to bring one query's rows from one PostgreSQL into another: pandas, and COPY out and in."""
+"""Alternative ways to pull a query's rows from one PostgreSQL into another: pandas, and COPY out and in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TABLE = "loaded"
 
 
 def by_copy(source: str, target: str, query: str) -> int:
-    """Copy in binary, without a look at any value."""
+    """Copy in binary, without looking at any value."""
     import psycopg
 
     with psycopg.connect(source) as out, psycopg.connect(target) as into:
@@ -30,7 +30,7 @@ def by_copy(source: str, target: str, query: str) -> int:
 
 
 def by_pandas(source: str, target: str, query: str) -> int:
-    """``read_sql`` and ``to_sql``, in pieces and with many rows a statement, which is faster than their defaults."""
+    """Use ``read_sql`` and ``to_sql`` in chunks with multi-row statements, which is faster than their defaults."""
     import pandas as pd
     import sqlalchemy as sa
 
@@ -45,7 +45,6 @@ def by_pandas(source: str, target: str, query: str) -> int:
 
 
 def main() -> None:
-    """Run the way given."""
     way, source, target, query = sys.argv[1:5]
     if way == "pandas":
         import pandas  # noqa: F401 - so that loading it is not timed

@@ -1,4 +1,4 @@
-"""Runs Perennial's own steps in processes of their own, as Airflow does, in a new warehouse."""
+"""Run Perennial's steps in separate processes, as Airflow does, in a new warehouse."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmarks.rows import Row
 
 @dataclass(frozen=True)
 class Steps:
-    """One entity of one source.
+    """The steps of one entity of one source.
 
     Args:
         source: Connection id.
         entity: Name of the entity.
-        count: How many rows there are.
+        count: Number of rows at the source.
         environment: The connection.
     """
 
@@ -29,7 +29,7 @@ class Steps:
     environment: Mapping[str, str] = field(repr=False)
 
     def run(self, is_merged: bool) -> Run:
-        """Read and land; judge and merge where asked for.
+        """Read and land; then validate and merge if ``is_merged``.
 
         Raises:
             Failed: A step failed, or rows are missing.
@@ -53,7 +53,7 @@ class Steps:
         told: dict[str, Any] = {}
         if is_merged:
             told = {f"{step} s": round(run.seconds, 2) for step, run in runs.items()}
-            # Most of what the judging process holds is Great Expectations itself.
+            # Most of the validating process's memory is Great Expectations itself.
             told["landing MB"] = round(runs["extract"].peak_mb)
         return Run(
             sum(run.seconds for run in runs.values()), self.count, max(run.peak_mb for run in runs.values()), told
@@ -61,14 +61,14 @@ class Steps:
 
 
 def row(case: str, who: str, count: int, runs: list[Run] | Failed, *, against: str, **wanted: float) -> Row:
-    """Return the row of a contestant.
+    """Return the table row of a contestant.
 
     Args:
         case: See ``Row``.
         who: See ``Row``.
-        count: How many rows each run handled.
+        count: Number of rows that each run handled.
         runs: Its runs, or why there are none.
-        against: Whom it is compared with.
+        against: The contestant that it is compared with.
         wanted: ``wanted`` and ``most_mb`` of ``Row``.
     """
     against = "" if who == against else against

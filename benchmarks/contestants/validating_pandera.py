@@ -1,4 +1,4 @@
-"""Pandera on a frame: reads the batch into pandas and checks the rules on rows. Runs in an environment of its own."""
+"""Validate with pandera in its own environment: read the batch into pandas and check the row rules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCHEMA = pa.DataFrameSchema(
 
 
 def main() -> None:
-    """Time reading and checking together: the rows are in PostgreSQL for everybody."""
+    """Time reading and checking together: the rows start in PostgreSQL for every contestant."""
     url, rows = sys.argv[1], int(sys.argv[2])
     started = time.perf_counter()
     with psycopg.connect(url) as connection:

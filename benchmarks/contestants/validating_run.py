@@ -1,7 +1,7 @@
-"""One way to judge a batch of usage days: ``python -m benchmarks.contestants.validating_run WAY``.
+"""Validate a batch of usage days in one way: ``python -m benchmarks.contestants.validating_run WAY``.
 
-The warehouse is PERENNIAL_DATABASE_URL, the batch the one that waits there. What a process does once, whatever it then
-judges, counts for nobody: importing, calendars of holidays among it, and reading the settings.
+The warehouse is PERENNIAL_DATABASE_URL, and the batch is the one waiting there. One-off work of a process is not timed
+for anyone: imports (including holiday calendars) and reading the settings.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from include.warehouse.engine import database_url, engine
 
-# The row rules of usage_day by hand, in one scan.
+# The row rules of usage_day, hand-written as one scan.
 _SCAN = """
 select
     count(*) filter (where id !~ '\\S'),
@@ -41,7 +41,7 @@ where not _is_deleted
 
 
 def ours() -> Callable[[], object]:
-    """Judge as an ingest run does: rules, results, verdict, in one transaction."""
+    """Validate as an ingest run does: rules, results and verdict in one transaction."""
     import holidays
 
     from include.config import loader
@@ -49,14 +49,14 @@ def ours() -> Callable[[], object]:
     from include.contracts import engine as owner
 
     loader.load()
-    holidays.country_holidays("US")  # imports those of all countries
+    holidays.country_holidays("US")  # imports the calendars of all countries
     catalogue.rules()
-    owner.context()  # made before the clock starts for the other, too
+    owner.context()  # created before the clock starts, as for the other contestant
     return lambda: validate.validate("product_db")
 
 
 def great_expectations_alone() -> Callable[[], object]:
-    """The same expectations on the same table by Great Expectations' own way: data source, asset, suite."""
+    """Run the same expectations on the same table through Great Expectations' own data source, asset and suite."""
     import great_expectations as gx
     from great_expectations import expectations
 
@@ -78,7 +78,7 @@ def great_expectations_alone() -> Callable[[], object]:
 
 
 def scan() -> Callable[[], object]:
-    """Count what breaks the rules on rows in one hand-written statement: no results kept, no rules on the batch."""
+    """Count the rows that break row rules in one hand-written statement, without results or batch rules."""
     with engine("loader").connect() as connection:
         table = connection.execute(sa.text("select table_name from meta.batch where table_name <> ''")).scalar_one()
 
@@ -93,7 +93,7 @@ WAYS = {"ours": ours, "great_expectations": great_expectations_alone, "scan": sc
 
 
 def main() -> None:
-    """Prepare, then time the way once."""
+    """Prepare, then time one run."""
     run = WAYS[sys.argv[1]]()
     started = time.perf_counter()
     run()

@@ -1,6 +1,6 @@
-"""One step of Perennial on a warehouse of a given size, in a process of its own: fill, load a day, build, decide.
+"""Run one step of Perennial on a warehouse of a given size, in its own process: fill, load, try, build or decide.
 
-Prints the seconds of the step and, of builds, those of each model. A change is a build that may not be needed.
+Prints the seconds of the step and, for builds, of each model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import date
 
 
 def main() -> None:
-    """Run the step given, with the world and the day."""
+    """Run the given step for a world and a day."""
     from benchmarks import big_world
     from include.models import build
 
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _decided(day: str) -> int:
-    """Decide, and send what is due: every channel is as it is shipped, and suppresses."""
+    """Decide, and send due deliveries. Every channel has its default settings, which suppress them."""
     from include.decide import decide
     from include.deliver import deliver
 

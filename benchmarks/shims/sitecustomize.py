@@ -1,6 +1,6 @@
-"""Lets a tap whose vendor's address is fixed in its code speak to another host: for the measurements only.
+"""Redirect a tap whose vendor's address is hard-coded to another host. For benchmarks only.
 
-Python imports this where it is on PYTHONPATH. The tap itself is not changed.
+Python imports this module if it is on PYTHONPATH. The tap itself is unchanged.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _send = requests.adapters.HTTPAdapter.send
 def _sent_here(self: Any, request: Any, *arguments: Any, **named: Any) -> Any:
     for pattern, place in _FROM:
         request.url = pattern.sub(_TO + place, request.url)
-    # The sandbox's portal has no tickets of its own: the desk has them.
+    # The sandbox's HubSpot portal has no tickets; they are in Zendesk.
     request.url = request.url.replace("associations=tickets%2C", "associations=")
-    # The tap writes seconds as 86400.0, which the desk takes and the sandbox does not.
+    # The tap writes seconds as 86400.0. Zendesk accepts that; the sandbox does not.
     request.url = re.sub(r"(start_time=\d+)\.0\b", r"\1", request.url)
     return _send(self, request, *arguments, **named)
 

@@ -1,9 +1,9 @@
-"""Signals judged by the sandbox's hidden truth, on worlds that no rule was tuned on; and a book of 50,000 decided on.
+"""Judge signals by the sandbox's hidden truth, on worlds that no rule was tuned on; and decide on 50,000 accounts.
 
-Seeds and parameters of these worlds (``benchmarks.other_world``) are none of those that rules were tuned on; the ladder
-is not counted. Each world is loaded and built as for real, and the stretch up to its anchor is replayed, two at a time.
-These figures are shares, not rates: a busy machine does not change them. The book is decided on in one process, as in
-service.
+The seeds and parameters of these worlds (``benchmarks.other_world``) differ from those that rules were tuned on. The
+renewal ladder is not counted. Each world is loaded and built normally, and its days up to the anchor are replayed, two
+worlds at a time. These figures are shares, not rates, so a busy machine does not change them. The 50,000 accounts are
+decided in one process, as in production.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from include.common import paths
 SEEDS = {"small": (104,), "full": (104, 105, 106, 107, 108)}
 CUSTOMERS = {"small": 120, "full": 240}
 FIRST, LAST = "2025-09-01", "2026-06-29"
-# Worlds are judged two at a time: as many as a small machine has cores.
+# Two worlds at a time: as many as a small machine has cores.
 AT_ONCE = 2
 BOOK_MB = 500.0
 
 
 def run(size: str) -> list[Row]:
-    """Measure."""
     seeds = SEEDS[size]
     products = [services.database() for _ in seeds]
     warehouses = [services.database(is_warehouse=True) for _ in seeds]
@@ -73,7 +72,7 @@ def _world(seed: int, customers: int, product: str, warehouse: str) -> dict[str,
 
 
 def _of(case: str, worlds: list[dict[str, Any]]) -> Row:
-    """Return what one line of the requirements asks for, of one world or several."""
+    """Return the row of the requirements' figures, for one world or several."""
     risks = _risks(worlds)
     judged = [world["judged"] for world in worlds]
     naming = sum((counts for name, counts in risks.items() if name in NAMES), Counter())
@@ -138,13 +137,13 @@ def _load(worlds: list[dict[str, Any]]) -> Row:
 
 
 def _book() -> list[Row]:
-    """Decide on 50,000 accounts: the soak test's own measure, so that there is one."""
+    """Decide on 50,000 accounts. The soak test measures this, so that there is one measurement only."""
     test = "tests/decide/signals/test_scale.py"
     command = [sys.executable, "-m", "pytest", "-m", "soak", "-p", "no:cacheprovider", "-q", "-s", test]
     try:
         told = measure.run(command).told
     except measure.Failed as failure:
-        # The test fails where the book takes too long as well: all else was measured by then.
+        # The test also fails if the decision takes too long. Everything else has been measured by now.
         services.say(str(failure))
         return [Row("a book decided on", "the day on which it opens", note="not within 30 s and 500 MB, or not at all")]
     return [
@@ -175,7 +174,7 @@ def _share(counts: Counter[str], what: str) -> str:
 
 
 def _competitors(overlay: Path, known: tuple[str, ...]) -> None:
-    """Name the world's competitors, as a team would name its own."""
+    """Add the world's competitors to the settings, as a team would."""
     text = (paths.ROOT / "include" / "defaults" / "config" / "settings.yaml").read_text()
     named = text.replace("competitors: []", f"competitors: [{', '.join(known)}]")
     (overlay / "config" / "settings.yaml").write_text(named)

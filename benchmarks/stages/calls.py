@@ -1,10 +1,10 @@
-"""What HubSpot charges for: calls, of a first load and of a quiet quarter of an hour; ours beside other readers.
+"""Count HubSpot calls of a first load and of a quiet quarter of an hour: ours and other readers.
 
-All read the same sandbox: as many contacts, companies, deals and line items as said, with what is tied to what. Its own
-count of calls is taken, with what was refused and repeated. Three sizes are measured; where the calls grow by the same
-number from the first to the second as from the second to the third, they are linear in pages, and are scaled.
+All read the same sandbox, with a given number of contacts, companies, deals and line items and their associations. The
+sandbox counts the calls, including refused and repeated ones. Three sizes are measured. If the calls grow by the same
+number from the first to the second as from the second to the third, they are linear in pages and can be extrapolated.
 
-``seconds`` are not measured: that is how long HubSpot's published limits make one wait for so many calls.
+``seconds`` are not measured. They are the time that HubSpot's published limits require for that many calls.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from benchmarks.rows import Row
 RECORDS = 100_000
 SIZES = {"small": (1000, 2000, 3000), "full": (2000, 6000, 10_000)}
 ENTITIES = ("account", "contact", "owner", "opportunity", "contract_line")
-# kind of the sandbox -> our entity; what is named by another comes after it.
+# Sandbox kind -> our entity, in order of dependency.
 KINDS = {"company": "account", "contact": "contact", "deal": "opportunity", "line_item": "contract_line"}
-# Calls a second: https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
+# Calls per second: https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
 LIMITS = {"Starter": 10.0, "Professional": 19.0}
 SEARCHES = 5.0
 A_DAY = 250_000
 _NOW = datetime.fromisoformat(services.NOW)
 _QUARTER = timedelta(minutes=15)
-# So many twins share what they are tied to.
+# This many records share the same associated records.
 _TWINS = 25
 
 
 @dataclass(frozen=True)
 class Calls:
-    """How many calls were made.
+    """The number of calls.
 
     Args:
-        n: All of them.
-        searches: Those of the search, which has a limit of its own.
+        n: All calls.
+        searches: Search calls, which have a separate limit.
     """
 
     n: float
@@ -54,20 +54,20 @@ class Calls:
         return Calls(self.n - other.n, self.searches - other.searches)
 
     def further(self, step: Calls, times: float) -> Calls:
-        """Return so many calls and so many times as many as a step takes."""
+        """Return the calls plus a multiple of a step's."""
         return Calls(self.n + times * step.n, self.searches + times * step.searches)
 
 
 @dataclass
 class Reader:
-    """One way to read the portal, with what it keeps between its runs.
+    """One way to read the portal, with its state between runs.
 
     Args:
         who: Its name in the table.
         note: What it does not read, or how it is measured.
-        read: Reads what is new at a time.
-        quarters: So many quiet quarters are run; their mean is shown.
-        untold: Number of each -> calls of a first load and of a quiet quarter that the sandbox has no addresses for.
+        read: Reads the changes as of a time.
+        quarters: Number of quiet quarters to run; their mean is shown.
+        untold: Number of records -> calls of a first load and of a quiet quarter for which the sandbox has no endpoint.
     """
 
     who: str
@@ -78,7 +78,7 @@ class Reader:
 
 
 def run(size: str) -> list[Row]:
-    """Count, at three sizes, and scale."""
+    """Count calls at three sizes and extrapolate."""
     sandbox = services.Sandbox("calls")
     counted: dict[str, list[tuple[Calls, Calls]]] = {}
     notes: dict[str, str] = {}
@@ -112,7 +112,7 @@ def run(size: str) -> list[Row]:
 
 
 def _scaled(sizes: list[Calls], counts: tuple[int, ...]) -> tuple[Calls, bool]:
-    """Return the calls of ``RECORDS`` records, and whether those measured grow evenly."""
+    """Return the calls for ``RECORDS`` records, and whether the measured ones grow linearly."""
     first, second, third = sizes
     step = third - second
     times = (RECORDS - counts[2]) / (counts[2] - counts[1])
@@ -132,7 +132,7 @@ def _row(case: str, who: str, calls: Calls, note: str, is_linear: bool) -> Row:
 
 
 def _fill(sandbox: services.Sandbox, count: int) -> None:
-    """Make so many of each: every tenth deal is tied to a person only, a deal has up to 25 lines."""
+    """Create this many of each kind. Every tenth deal has only a contact; a deal has up to 25 lines."""
     sandbox.control("clock", at=_NOW.isoformat())
     at = (_NOW - timedelta(days=40)).isoformat()
     truth = sandbox.ask("truth?ids=1")
@@ -227,7 +227,7 @@ def _taps(url: str, token: str, states: Path) -> None:
 
 
 def _tap(stream: str, url: str, token: str, states: Path) -> None:
-    """Run the tap for one stream, from the state that it left."""
+    """Run the tap for one stream, from its last state."""
     tap, place = services.tool("tap-hubspot"), states / stream
     place.mkdir(exist_ok=True)
     (place / "tap.json").write_text(json.dumps(singer.configuration("hubspot", token)))

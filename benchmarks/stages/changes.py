@@ -1,8 +1,8 @@
-"""What a changed setting or query costs, beside building all again and a day's build, after 800 days.
+"""Measure a build after a changed setting or query, next to a full rebuild and a day's build, after 800 days.
 
-Every case is built on a copy of the same warehouse, on the same day, in a process of its own; its seconds are those of
-planning and building together. A change costs what it touches: a reworded comment nothing, an account that counts in no
-figure less than a day.
+Every case is built on a copy of the same warehouse, on the same day, in its own process. Its seconds are planning and
+building together. A change should cost as much as the rows it affects: nothing for a reworded comment, less than a day
+for an account that counts in no figure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEAST = 1.0
 
 
 def run(size: str) -> list[Row]:
-    """Build a history, live on for two days, then make each change on a copy."""
+    """Build a history, add two days, then make each change on a copy."""
     accounts, per_day = SIZES[size]
     world = World(max(HISTORIES), accounts, per_day)
     whole = world.step("build", NEWEST)
@@ -99,7 +99,7 @@ def _redefine(name: str, before: str, after: str) -> Callable[[Path], None]:
     return change
 
 
-# What is changed -> how, and how many times faster than a day's build it should be at least; 0 for nothing wanted.
+# Change -> function, and how many times faster than a day's build it should be at least; 0 for no target.
 _CHANGES: dict[str, tuple[Callable[[Path], None], float]] = {
     "a comment reworded": (_redefine("core/account", "-- Purpose:", "-- What for:"), _LEAST),
     "a trial excluded": (_exclude("trial"), _LEAST),

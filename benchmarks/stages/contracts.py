@@ -1,8 +1,8 @@
-"""The models about contracts alone: for all accounts, for one in a hundred, and for one of a large family.
+"""Measure the contract models: for all accounts, for one in a hundred, and for one account of a large family.
 
-The rows of the CRM are written straight into plain tables in the place of the staging views: about six deals an account
-with two lines each, by number, by reference or by neither; renewals, expansions, accounts that left, contracts that
-auto-renew; a family of 300, and an account with 300 deals that overlap. A few accounts must not cost what all do.
+CRM rows are written straight into plain tables in place of the staging views. Each account has about six deals with two
+lines each, linked by number, by reference or not at all. There are renewals, expansions, lost accounts, contracts that
+auto-renew, a family of 300, and an account with 300 overlapping deals. A few accounts must not cost as much as all.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MODELS = (
     "core.contract_term", "core.committed_line", "core.renewal", "core.family_transfer", "core.renewal_review",
     "core.arr_step", "core.account_history", "marts.arr_movement",
 )  # fmt: skip
-# A hundredth of all accounts, with the families of theirs, should cost at most a fifth of all; among few accounts the
-# large family is most of it.
+# A hundredth of all accounts, with their families, should cost at most a fifth of all. Among few accounts, the large
+# family dominates.
 _WANTED = 5.0
 _VERSION = "timestamptz '2020-01-01', 1, false, false"
 _FILL = (
@@ -74,7 +74,7 @@ _FILL = (
 
 
 def run(size: str) -> list[Row]:
-    """Fill, make all, change one account in a hundred, then one of the family."""
+    """Fill the tables, build everything, then rebuild one account in a hundred, then one of the family."""
     accounts, url = SIZES[size], services.database(is_warehouse=True)
     chosen = [registry.get(name) for name in MODELS]
     with engine("owner", url).begin() as connection:
@@ -122,7 +122,7 @@ def _change(connection: sa.Connection, models: list[Model], keys: list[str]) -> 
 
 
 def _make(connection: sa.Connection, models: list[Model], keys: list[str] | None) -> dict[str, float]:
-    """Make the models as a build would, for everyone or for accounts; return the seconds of each."""
+    """Build the models for all accounts or some, as a build would. Return the seconds of each."""
     connection.exec_driver_sql(build.FOR_EVERYONE)
     window = Range(NEWEST, NEWEST + DAY)
     known_at = datetime(2100, 1, 1, tzinfo=UTC)

@@ -1,13 +1,13 @@
-"""What is lost and doubled when vendors misbehave: ours, dlt and Singer taps on the same sequences.
+"""Count records lost and duplicated when vendors misbehave: ours, dlt and Singer taps on the same sequences.
 
-Each case is played to each contestant alone: a first load; then what happens at the vendor, and a run while it
-misbehaves, again up to twice if that run fails; then the vendor is well again for two hours, and a last run. After that
-everything should be as the vendor has it. Counted are:
+Each case is run for each contestant separately. First a full load. Then something happens at the vendor, and a run
+takes place while it misbehaves, repeated up to twice if it fails. Then the vendor works again for two hours, and a last
+run follows. After that the tables should match the vendor. Counted are:
 
-* *lost*: records that the vendor has and the tables have not, or as deleted;
-* *stale*: records that were edited and are not as edited;
-* *doubled*: rows beyond one for each record;
-* *ghosts*: records that the vendor has no more and the tables have as if it had.
+* *lost*: records that the vendor has but the tables lack or mark as deleted;
+* *stale*: edited records without their edit;
+* *doubled*: rows beyond one per record;
+* *ghosts*: records that the vendor no longer has but the tables still show.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _NOW = datetime.fromisoformat(services.NOW)
 
 @dataclass
 class Desk:
-    """One vendor's records under test.
+    """The records of one vendor under test.
 
     Args:
         vendor: ``hubspot`` or ``zendesk``.
-        kind: The sandbox's word for the records.
-        stream: The vendor's.
+        kind: The sandbox's name of the records.
+        stream: The vendor's name of them.
         source: Our connection id.
         entity: Our entity.
         field: The vendor's field that is edited.
-        reads: Contestant -> the query for id, that field, and whether it is deleted.
+        reads: Contestant -> query for id, that field, and whether the row is deleted.
     """
 
     vendor: str
@@ -78,12 +78,12 @@ DESKS = {
 
 @dataclass
 class Play:
-    """One sequence being played.
+    """One sequence in progress.
 
     Args:
-        sandbox: Where.
-        desk: Whose records.
-        edited: Ids that were edited.
+        sandbox: The vendor.
+        desk: Its records.
+        edited: Ids of edited records.
     """
 
     sandbox: services.Sandbox
@@ -91,47 +91,47 @@ class Play:
     edited: set[str] = field(default_factory=set)
 
     def truth(self) -> dict[str, Any]:
-        """Return what the vendor has."""
+        """Return the vendor's records."""
         return self.sandbox.ask("truth?ids=1")[self.desk.entity]
 
     def edit(self, ids: list[int], **more: Any) -> None:
-        """Let records be edited."""
+        """Edit records at the vendor."""
         for number in ids:
             self.sandbox.control("mutate", kind=self.desk.kind, id=number, set={self.desk.field: EDITED}, **more)
         self.edited |= {str(number) for number in ids}
 
     def fault(self, kind: str, **rule: Any) -> None:
-        """Let calls go wrong."""
+        """Make calls fail."""
         self.sandbox.control("faults", vendor=self.desk.vendor, kind=kind, **rule)
 
 
 def _many_of_one_moment(play: Play) -> None:
-    """More records than the search shows, all of one millisecond."""
+    """Create more records than the search returns, all with the same millisecond."""
     play.sandbox.control("mutate", kind=play.desk.kind, op="create", count=10_050)
     touched = play.sandbox.control("mutate", kind=play.desk.kind, op="touch", set={play.desk.field: EDITED})
     play.edited |= {str(number) for number in touched["ids"]}
 
 
 def _many_of_one_second(play: Play) -> None:
-    """More records in one second than a page of an export holds."""
+    """Create more records in one second than a page of an export holds."""
     play.sandbox.control("mutate", kind=play.desk.kind, op="create", count=1100)
     touched = play.sandbox.control("mutate", kind=play.desk.kind, op="touch", set={play.desk.field: EDITED})
     play.edited |= {str(number) for number in touched["ids"]}
 
 
 def _late(play: Play) -> None:
-    """The index lags, and shows edits only after the run that should have met them."""
+    """Delay the search index, so that edits appear only after the run that should have read them."""
     play.sandbox.control("switches", **{"hubspot.index_lag_seconds": 900})
     play.edit(play.truth()["live_ids"][:15])
 
 
 def _back_dated(play: Play) -> None:
-    """Edits turn up with a time before the last run."""
+    """Make edits with an update time before the last run."""
     play.edit(play.truth()["live_ids"][:10], at=(_NOW + timedelta(minutes=50)).isoformat())
 
 
 def _gone(play: Play) -> None:
-    """Records are deleted, deleted and restored, and merged."""
+    """Delete records, delete and restore some, and merge some."""
     live = play.truth()["live_ids"]
     for number in live[:12]:
         play.sandbox.control("mutate", kind=play.desk.kind, id=number, op="delete")
@@ -143,12 +143,12 @@ def _gone(play: Play) -> None:
 
 
 def _unmoved(play: Play) -> None:
-    """The vendor's own processes edit records without moving their update time."""
+    """Edit records without moving their update time, as the vendor's own processes do."""
     play.edit(play.truth()["live_ids"][:15], quiet=True)
 
 
 def _failing(play: Play) -> None:
-    """Calls are throttled, fail, break off, and answer with a web page."""
+    """Make calls be throttled, fail, break off, and return a web page."""
     play.edit(play.truth()["live_ids"][:15])
     play.fault("status", status=429, retry_after=1, times=1, skip=1)
     play.fault("status", status=502, body=HTML, times=1, skip=2)
@@ -158,13 +158,13 @@ def _failing(play: Play) -> None:
 
 
 def _page_for_json(play: Play) -> None:
-    """A status of 200 with a web page instead of data."""
+    """Return a web page with status 200 instead of data."""
     play.edit(play.truth()["live_ids"][:15])
     play.fault("status", status=200, body=HTML, times=2)
 
 
 def _expired(play: Play) -> None:
-    """The token is refused for a while as expired."""
+    """Refuse the token as expired for a while."""
     play.edit(play.truth()["live_ids"][:15])
     body = {
         "status": "error",
@@ -191,12 +191,12 @@ IN_TRIAL = ("lagging index", "update time not moved", "expired token")
 
 
 class Contestant:
-    """One way to load one vendor's records, with what it keeps between its runs.
+    """One way to load one vendor's records, with its state between runs.
 
     Args:
         who: ours, dlt or Singer.
-        desk: Which records.
-        sandbox: Where they are.
+        desk: The records.
+        sandbox: The vendor.
     """
 
     def __init__(self, who: str, desk: Desk, sandbox: services.Sandbox) -> None:
@@ -209,7 +209,7 @@ class Contestant:
         """Run once.
 
         Raises:
-            Failed: It ended badly.
+            Failed: The run failed.
         """
         desk, given = self._desk, self._sandbox.connection(self._desk.source)
         if self.who == "ours":
@@ -235,14 +235,14 @@ class Contestant:
         self._is_first = False
 
     def rows(self) -> list[tuple[str, Any, bool]]:
-        """Return what the tables have."""
+        """Return the rows of the tables."""
         with psycopg.connect(services.plain(self.url)) as connection:
             found = connection.execute(self._desk.reads[self.who]).fetchall()  # type: ignore[call-overload]
         return [(str(one), value, bool(is_deleted)) for one, value, is_deleted in found]
 
 
 def run(size: str) -> list[Row]:
-    """Play every case to everyone, both vendors at once: it is counted, not timed."""
+    """Run every case for every contestant, both vendors in parallel: results are counted, not timed."""
     services.drop(services.database(is_warehouse=True))
     for name in ("dlt", "target-postgres", *(f"tap-{vendor}" for vendor in DESKS)):
         services.tool(name)
@@ -276,7 +276,7 @@ def _played(sandbox: services.Sandbox, desk: Desk, who: str, happen: Callable[[P
     n_failed = 0
     try:
         contestant.load(_NOW)
-        # An hour later something happens, a quarter of an hour after that comes the next run.
+        # After an hour the event happens; a quarter of an hour later comes the next run.
         sandbox.control("clock", at=(_NOW + timedelta(hours=1)).isoformat())
         happen(play)
         during = _NOW + timedelta(minutes=75)
@@ -306,10 +306,10 @@ def _played(sandbox: services.Sandbox, desk: Desk, who: str, happen: Callable[[P
 
 
 def judged(rows: list[tuple[str, Any, bool]], truth: dict[str, Any], edited: set[str]) -> dict[str, int]:
-    """Count what differs from the vendor.
+    """Count the differences from the vendor.
 
     Args:
-        rows: Id, edited field, whether deleted; as the tables have them.
+        rows: Id, edited field, and whether deleted, from the tables.
         truth: The vendor's ``live_ids``.
         edited: Ids whose field was set to ``EDITED``.
     """

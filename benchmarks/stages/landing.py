@@ -1,8 +1,8 @@
-"""Landing what vendors have: ours against the floor, dlt and Singer taps, all on the same answers.
+"""Measure landing of vendor data: ours against the floor, dlt and Singer taps, all on the same responses.
 
-* *floor*: the calls that ours makes, again, each answer parsed and thrown away.
-* *ours, closed batch*: read, mapped, landed, the batch closed.
-* *ours, merged*: and judged by the contracts and merged into the raw tables and their versions.
+* *floor*: the calls that ours makes, repeated, each response parsed and discarded.
+* *ours, closed batch*: read, mapped and landed, and the batch closed.
+* *ours, merged*: also validated by the contracts and merged into the raw tables and their versions.
 * *dlt*: its REST client into PostgreSQL, merged by id; see ``dlt_load``.
 * *Singer*: the vendor's tap into ``pipelinewise-target-postgres``, merged by id; once, by the wall clock.
 """
@@ -27,7 +27,7 @@ SIZES = {
 }
 REPEATS = {"small": 1, "full": 3}
 WANTED = {"ours, closed batch": 0.5, "ours, merged": 0.25}
-# name of the case, its records at the vendor, our source and entity
+# name of the case, the vendor's name of its records, our source and entity
 CASES = (
     ("HubSpot contacts", "contacts", "crm", "contact"),
     ("HubSpot deals", "deals", "crm", "opportunity"),
@@ -36,14 +36,14 @@ CASES = (
 
 
 class Case:
-    """One kind of record, served by a replay of its own.
+    """One kind of record, served by its own replay.
 
     Args:
-        sandbox: Whose answers are replayed.
+        sandbox: Its responses are replayed.
         kind: The vendor's name of the records.
         source: Our connection id.
         entity: Our entity.
-        count: How many there are.
+        count: Number of records.
     """
 
     def __init__(self, sandbox: services.Sandbox, kind: str, source: str, entity: str, count: int) -> None:
@@ -59,11 +59,10 @@ class Case:
         self._calls = services.home() / f"calls-{kind}-{count}.json"
 
     def close(self) -> None:
-        """End the replay."""
         self._replay.stop()
 
     def learn_calls(self) -> None:
-        """Land once, unmeasured: it fills the replay, and tells the floor which calls to repeat."""
+        """Land once, untimed, to fill the replay's cache and to record the calls for the floor."""
         session = requests.Session()
         session.trust_env = False
         session.get(f"{self.url}/_bench/start", timeout=60)
@@ -71,13 +70,12 @@ class Case:
         self._calls.write_bytes(session.get(f"{self.url}/_bench/log", timeout=60).content)
 
     def floor(self) -> Run:
-        """Repeat the calls."""
         command = [sys.executable, "-m", "benchmarks.contestants.floor", str(self._calls), self.url]
         run = measure.run([*command, f"Bearer {self.token}"])
         return Run(run.seconds, self.count, run.peak_mb, run.told)
 
     def ours(self, is_merged: bool) -> Run:
-        """Land, and judge and merge where asked for, in a new warehouse."""
+        """Land in a new warehouse; validate and merge if ``is_merged``."""
         return steps.Steps(self.source, self.entity, self.count, self._connection).run(is_merged)
 
     def dlt(self) -> Run:
@@ -105,7 +103,6 @@ class Case:
 
 
 def run(size: str) -> list[Row]:
-    """Measure every case."""
     sandbox = services.Sandbox("landing")
     rows: list[Row] = []
     for name, kind, source, entity in CASES:
@@ -129,7 +126,7 @@ def _measured(name: str, case: Case, repeats: int) -> list[Row]:
         "dlt": case.dlt,
     }
     done = measure.in_turns(contestants, repeats, services.say)
-    if case.kind != "deals":  # tap-hubspot asks for deals at addresses of an older API, which the sandbox has not
+    if case.kind != "deals":  # tap-hubspot reads deals from endpoints of an older API, which the sandbox does not have
         done |= measure.in_turns({"Singer": case.singer}, 1, services.say)
     rows = [
         steps.row(
@@ -139,12 +136,12 @@ def _measured(name: str, case: Case, repeats: int) -> list[Row]:
         for who, runs in done.items()
     ]  # fmt: skip
     merged = next(row for row in rows if row.who == "ours, merged")
-    # The other thing that is wanted of the same figures.
+    # The second target for the same figures.
     return [*rows, Row(name, "ours, merged, by dlt", merged.n, merged.seconds, against="dlt", wanted=3.0)]
 
 
 def _flat(sandbox: services.Sandbox, size: str) -> list[Row]:
-    """Land four times as many contacts: the memory must not grow with them."""
+    """Land four times as many contacts: memory must not grow with their number."""
     count = 4 * SIZES[size]["contacts"]
     case = Case(sandbox, "contacts", "crm", "contact", count)
     try:

@@ -1,7 +1,7 @@
-"""What Airflow itself costs a build: the demo's chain under its real scheduler.
+"""Measure Airflow's own overhead on a build: the demo's chain under its real scheduler.
 
-Of each run of ``build_kpis`` the seconds of its models' SQL are taken off what it took by the clock; the rest is spread
-over its tasks. Tasks that have nothing to do count, for the scheduler starts them too.
+For each run of ``build_kpis``, the seconds of its models' SQL are subtracted from the run's duration. The rest is
+divided by its number of tasks. Tasks with nothing to do count, because the scheduler starts them too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from include.sandbox.demo.airflow_api import AirflowApi
 from include.sandbox.demo.processes import stop_leftovers
 from include.warehouse.embedded import server
 
-# Customers of the make-believe world; the builds' SQL, which grows with them, is taken off.
+# Customers of the simulated world. The builds' SQL, which grows with them, is subtracted.
 SIZES = {"small": 24, "full": 150}
 MOST_SECONDS = 0.6
 _DAG = "build_kpis"
@@ -33,7 +33,7 @@ _READY = "Everything keeps running"
 
 
 def run(size: str) -> list[Row]:
-    """Let the chain run, and ask Airflow and the warehouse how long its builds took."""
+    """Run the chain, then read the durations of its builds from Airflow and the warehouse."""
     home = services.emptied(services.home() / "demo")
     said = services.home() / "demo-said.txt"
     command = [sys.executable, "-m", "include.sandbox.demo", "--customers", str(SIZES[size])]

@@ -1,8 +1,9 @@
-"""Pulling usage from the product's database into the warehouse: ours against ``COPY`` and pandas.
+"""Measure pulling usage from the product's database into the warehouse: ours against ``COPY`` and pandas.
 
-* *COPY*: out of one database and into the other, in binary, no look at any value: what reading and writing cost alone.
-* *ours, closed batch*, *ours, merged*: as in the stage ``landing``: cast, checked, then judged and merged.
-* *pandas*: ``read_sql`` and ``to_sql`` in pieces, without keys, types, versions or judging.
+* *COPY*: out of one database and into the other, in binary, without looking at values: the cost of reading and writing
+  alone.
+* *ours, closed batch*, *ours, merged*: as in the stage ``landing``: cast and checked, then validated and merged.
+* *pandas*: ``read_sql`` and ``to_sql`` in chunks, without keys, types, versions or validation.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ create table member_feature_daily (
     event_count int not null, active_minutes double precision not null, updated_at timestamptz not null
 )
 """
-# Forty customers of 25 users with four features each day.
+# Forty customers with 25 users each, and four features per day.
 _ROWS = """
 insert into member_feature_daily
 select
@@ -41,7 +42,7 @@ from generate_series(0, %(rows)s - 1) as n
 
 
 def run(size: str) -> list[Row]:
-    """Measure all ways, on one table."""
+    """Measure all ways on one table."""
     count, source = SIZES[size], services.database()
     with psycopg.connect(services.plain(source)) as connection:
         connection.execute(_TABLE)
@@ -80,7 +81,7 @@ def run(size: str) -> list[Row]:
 
 
 def _query() -> str:
-    """Return our own query with its parameters filled in: the others read the same."""
+    """Return our own query with its parameters filled in, so that the others read the same rows."""
     text = (paths.SQL / "sources" / "product" / "usage_day.sql").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("--")]
     return "\n".join(lines).replace(":until", f"timestamptz '{services.NOW}'").replace(":since", "null")

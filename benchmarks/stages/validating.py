@@ -1,10 +1,10 @@
-"""Judging one batch of usage days in PostgreSQL: ours against Great Expectations, pandera and one hand-written scan.
+"""Measure validating one batch of usage days: ours against Great Expectations, pandera and a hand-written scan.
 
-* *hand-written scan*: the rules on rows as one statement; keeps nothing, finds no rows.
+* *hand-written scan*: the row rules as one statement; stores nothing and identifies no rows.
 * *Great Expectations*: the same expectations as ours, through its own data source and suite.
-* *ours*: the same, with what is known of the batch looked up, results and verdict written in one transaction.
-* *pandera*: the rules on rows that it can say, on a pandas frame; reading the frame counts, since the rows are in
-  PostgreSQL for everybody.
+* *ours*: the same, plus looking up the batch's history, and writing results and verdict in one transaction.
+* *pandera*: the row rules that it can express, on a pandas frame. Reading the frame is timed, since the rows start in
+  PostgreSQL for every contestant.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CASE = "a batch of usage days"
 SIZES = {"small": 50_000, "full": 200_000}
 REPEATS = {"small": 1, "full": 3}
 MOST_MB = 400.0
-# Great Expectations' time / ours: no more than 1.3 times its time.
+# Great Expectations' time over ours: ours may take at most 1.3 times as long.
 WANTED = round(1 / 1.3, 2)
 _BATCH = """
 insert into raw.{table} (_row, id, account_id, user_id, feature, day, n_events, minutes, updated_at, _source_at,
@@ -39,7 +39,7 @@ select 'product_db', 'a' || n, 'Customer ' || n, false, '', 0, now(), now() from
 
 
 def run(size: str) -> list[Row]:
-    """Measure all ways, each on a batch of its own that is the same."""
+    """Measure all ways, each on its own copy of the batch."""
     count = SIZES[size]
     services.say(f"{CASE}, {count:,}")
 
@@ -90,7 +90,7 @@ def _row(who: str, count: int, runs: list[Run] | measure.Failed) -> Row:
 
 
 def _landed(count: int) -> str:
-    """Return the URL of a warehouse in which one batch is read and waits to be judged."""
+    """Return the URL of a warehouse with one landed batch that waits for validation."""
     import os
 
     from include.entities.catalog import ENTITIES

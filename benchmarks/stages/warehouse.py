@@ -1,8 +1,8 @@
-"""The KPI models at scale: a day's build after a long history and after a short one; DuckDB and dbt making all again.
+"""Measure the KPI models at scale: a day's build after a long and a short history; full rebuilds by DuckDB and dbt.
 
-Both histories have the same accounts, the same contracts and the same rows a day, and live on in turns: what a day
-costs must not grow with what is kept. DuckDB and dbt run the same models on the same rows of the long history. Seconds
-are those of the models alone, as the builds, DuckDB and dbt note them; loading and planning come beside.
+Both histories have the same accounts, the same contracts and the same rows per day, and advance in turns. The cost of a
+day must not grow with the history. DuckDB and dbt run the same models on the same rows of the long history. Seconds are
+those of the models alone, as recorded by the builds, DuckDB and dbt, without loading and planning.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from benchmarks import measure, services
 from benchmarks.measure import Run, TookTooLong
 from benchmarks.rows import Row
 
-# Accounts, and usage rows of a day: 20 million in 800 days of the largest size, which takes hours.
+# Accounts, and usage rows per day. The largest size has 20 million rows in 800 days and takes hours.
 SIZES = {"small": (200, 100), "full": (2_000, 1_000), "largest": (50_000, 25_000)}
-# Days -> months of history before the current one that make just so many days up to the newest.
+# Days -> months of history before the current one that give exactly this many days up to the newest.
 HISTORIES = {40: 1, 800: 26}
 NEWEST = date(2026, 6, 9)
 NEW_DAYS = 2
 RATES = "{2022: 1.1}"
-# A day after 800 days costs at most 1.2 times what it costs after 40; a whole build at most 8 times DuckDB's.
+# Targets: a day after 800 days costs at most 1.2 times a day after 40; a full build at most 8 times DuckDB's.
 LEAST_AFTER_LONG, LEAST_OF_DUCKDB, LEAST_OF_DBT = round(1 / 1.2, 2), 1 / 8, 10.0
 _LONGEST = 6 * 3600.0
-# dbt is ended after so many of our days, but not before a quarter of an hour: then the ratio is at least what is shown.
+# dbt is killed after this many of our days, but not before a quarter of an hour. The ratio is then at least the shown
+# one.
 _DAYS_FOR_DBT, _LEAST_FOR_DBT = 3 * LEAST_OF_DBT, 900.0
 
 
 def run(size: str) -> list[Row]:
-    """Fill and build both histories, live on in turns, then let the others make everything again."""
+    """Fill and build both histories, advance them in turns, then let the others rebuild everything."""
     accounts, per_day = SIZES[size]
     worlds = {days: World(days, accounts, per_day) for days in HISTORIES}
     whole = {days: _of_models(world.step("build", NEWEST)) for days, world in worlds.items()}
@@ -64,7 +65,7 @@ def run(size: str) -> list[Row]:
 
 
 class World:
-    """A history of some days, and the settings that it is built under."""
+    """A history of some days, and its settings."""
 
     def __init__(self, days: int, accounts: int, per_day: int) -> None:
         self.days, self.accounts, self.per_day = days, accounts, per_day
@@ -73,7 +74,7 @@ class World:
         self.step("fill", NEWEST)
 
     def step(self, name: str, day: date) -> Run:
-        """Run one step in a process of its own, at noon of a day."""
+        """Run one step in its own process, at noon of a day."""
         sizes = [str(self.accounts), str(self.per_day), str(self.days)]
         done = self._run("warehouse_steps", [name, *sizes, str(NEWEST), str(day)], day)
         services.say(f"{self.days} days, {day}, {name}: {done.rows:,} rows in {done.seconds:.1f} s")

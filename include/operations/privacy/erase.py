@@ -1,7 +1,7 @@
 """Erase a person or an account from every store, so that the next read does not bring it back.
 
-One transaction: all is erased or nothing is. Loads and builds wait for it. The next build recomputes figures: a person's
-records count as deleted, an account's as if they had never existed.
+One transaction: all is erased or nothing is. Loads and builds wait for it. The next build recomputes figures: a
+person's records count as deleted, an account's as if they had never existed.
 """
 
 from __future__ import annotations
