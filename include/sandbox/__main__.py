@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--home", type=Path, required=True, help="folder for its state")
     command.add_argument("--port", type=int, default=0, help="HTTP port; 0 for any free one, the same after a restart")
     command.add_argument("--smtp-port", type=int, default=0, help="port of the mail server; 0 as above")
-    # From the environment where others could read a command line: the URL holds a password.
+    # From the environment, because others can read a command line and the URL contains a password.
     product_url = os.environ.get("PERENNIAL_SANDBOX_PRODUCT_URL", "")
     command.add_argument(
         "--product-url", default=product_url, help="existing PostgreSQL database to fill; none if empty"

@@ -21,9 +21,9 @@ from include.sandbox.zendesk import exports, fields, lists
 
 
 def application(sandbox: Sandbox, product: Product | None) -> Outer:
-    """Return the application that serves a sandbox."""
+    """Return the ASGI application of a sandbox."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    # The order matters: what is more particular is before the patterns that would swallow it.
+    # Order matters: specific routes precede the patterns that would swallow them.
     for vendor in (oauth, meta, search, associations, writes, objects):
         app.include_router(vendor.router(sandbox), prefix="/hubspot")
     for org in (guard, salesforce_meta, query, records):

@@ -1,4 +1,4 @@
-"""The outermost layer of the server: addresses made uniform, headers added, calls counted, faults played."""
+"""The outermost layer of the server: normalises URLs, adds headers, counts calls, applies faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.sandbox.faults import Faults
 
 LONGEST_URL = 8000
 LONGEST_URL_OF = {"salesforce": 16_384}
-# The vendor publishes its paths a second time under dates: the same answers at other addresses.
+# HubSpot publishes its paths a second time under dated versions: the same responses at other URLs.
 DATED = (
     (re.compile(r"^/hubspot/crm/objects/20\d\d-\d\d/"), "/hubspot/crm/v3/objects/"),
     (re.compile(r"^/hubspot/crm/associations/20\d\d-\d\d/"), "/hubspot/crm/v4/associations/"),
@@ -19,11 +19,11 @@ TOO_LONG = b"<html><head><title>414 Request-URI Too Large</title></head><body><h
 
 
 def _uniform(path: str) -> str:
-    """Return the one form of an address that the routes know."""
+    """Return a path in the form that the routes use."""
     if path.startswith("/zendesk/"):
-        return path.removesuffix(".json")  # the desk answers with and without the suffix
+        return path.removesuffix(".json")  # Zendesk accepts paths with and without the suffix
     if path.startswith("/salesforce/"):
-        return path.rstrip("/")  # the org answers with and without a slash at the end
+        return path.rstrip("/")  # Salesforce accepts paths with and without a trailing slash
     for pattern, usual in DATED:
         path = pattern.sub(usual, path)
     return path
@@ -34,7 +34,7 @@ class Outer:
 
     Args:
         app: The ASGI application.
-        faults: Decides which calls go wrong, and how.
+        faults: Active faults.
     """
 
     def __init__(self, app: Any, faults: Faults) -> None:
@@ -43,7 +43,6 @@ class Outer:
         self.calls: Counter[str] = Counter()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Handle one ASGI event."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -64,6 +63,6 @@ class Outer:
                 event["headers"] = [*event["headers"], *((k.encode(), v.encode()) for k, v in extra.items())]
             await send(event)
 
-        # uvicorn's `send` belongs to the call's own object, which knows the connection.
+        # uvicorn's `send` is a method of the call's own object, which knows the connection.
         transport = getattr(getattr(send, "__self__", None), "transport", None)
         await self.faults.play(self.app, scope, receive, with_headers, transport)

@@ -1,4 +1,4 @@
-"""The world's clock: the machine's, unless a test holds it or moves it on."""
+"""The world's clock: the machine's, unless a test fixes or advances it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from include.common import clock
 
 
 class WorldClock:
-    """Tells the world's time, in milliseconds since 1970."""
+    """The world's time, in milliseconds since 1970."""
 
     def __init__(self) -> None:
         self._fixed: datetime | None = None
         self._offset = timedelta()
 
     def now(self) -> int:
-        """Return the world's time."""
         return int((self._fixed or clock.now() + self._offset).timestamp() * 1000)
 
     def fix(self, at: datetime | None) -> None:
-        """Hold the clock at a time; None lets it run with the machine's again."""
+        """Fix the clock at a time; None lets it run with the machine's clock again."""
         self._fixed, self._offset = at, timedelta()
 
     def advance(self, by: timedelta) -> None:
-        """Move the clock on; a held one stays held, a running one runs on."""
+        """Advance the clock. A fixed clock stays fixed, a running one keeps running."""
         if self._fixed:
             self._fixed += by
         else:

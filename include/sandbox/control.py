@@ -1,14 +1,14 @@
-"""The sandbox's own controls, for tests and demos: clock, limits, switches, alterations, and the truth.
+"""The sandbox's control API for tests and demos: clock, limits, switches, mutations, and the truth.
 
-GET  /_control/status     clock, world, calls counted, limits, switches, faults
-POST /_control/clock      {"at": ISO or null} holds the clock or lets it run; {"advance_seconds": n} moves it on
+GET  /_control/status     clock, world, call counts, limits, switches, faults
+POST /_control/clock      {"at": ISO or null} fixes the clock or lets it run; {"advance_seconds": n} advances it
 POST /_control/limits     {"zendesk.incremental": [10, 60]} calls per seconds; {"lift": true} allows any number
 POST /_control/switches   {"hubspot.index_lag_seconds": 30}; null removes one
-POST /_control/faults     a rule (see ``include.sandbox.faults``); DELETE takes one (``?number=``) or all out of force
+POST /_control/faults     a rule (see ``include.sandbox.faults``); DELETE removes one (``?number=``) or all
 POST /_control/mutate     see ``include.sandbox.mutate``
-GET  /_control/truth      what a loader that lost and doubled nothing holds, per entity (``?ids=1`` with the ids)
-POST /_control/reset      as on the first day: no faults, no writes, no messages, the clock running or held `at` a time;
-                          {"product": true} also fills the product's database again
+GET  /_control/truth      records of a loader without losses or duplicates, per entity (``?ids=1`` with ids)
+POST /_control/reset      back to the first day: no faults, writes or messages; clock running or fixed by `at`;
+                          {"product": true} also refills the product's database
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Control:
     Args:
         sandbox: The sandbox.
         outer: Counts the calls.
-        product: The product's database, where there is one.
+        product: The product's database, if there is one.
     """
 
     def __init__(self, sandbox: Sandbox, outer: Outer, product: Product | None) -> None:
@@ -77,7 +77,7 @@ class Control:
         return routes
 
     async def status(self) -> Response:
-        """Tell the state of things."""
+        """Return clock, world, call counts, limits, switches and faults."""
         sandbox, span = self.sandbox, self.sandbox.world.span
         return reply(
             {
@@ -92,7 +92,7 @@ class Control:
         )  # fmt: skip
 
     async def clock(self, request: Request) -> Response:
-        """Hold the clock, let it run, or move it on; the product's database follows before the answer."""
+        """Fix the clock, let it run, or advance it. The product's database is updated before the response."""
         body = await _object(request)
         if "advance_seconds" in body:
             self.sandbox.clock.advance(timedelta(seconds=float(body["advance_seconds"])))
@@ -117,7 +117,7 @@ class Control:
         return reply(self.sandbox.limits.current())
 
     async def switches(self, request: Request) -> Response:
-        """Turn misbehaviour inside a vendor on or off."""
+        """Turn a vendor's misbehaviour on or off."""
         for name, value in (await _object(request)).items():
             if name not in KNOWN_SWITCHES:
                 raise Refusal(400, {"error": f"unknown switch {name}", "known": KNOWN_SWITCHES})
@@ -125,21 +125,21 @@ class Control:
                 self.sandbox.switches.pop(name, None)
             else:
                 self.sandbox.switches[name] = value
-        self.sandbox.store.version += 1  # what was derived may look different now
+        self.sandbox.store.version += 1  # derived data may look different now
         self.sandbox.keep_switches()
         return reply(self.sandbox.switches)
 
     async def add_fault(self, request: Request) -> Response:
-        """Put a fault in force."""
+        """Activate a fault."""
         return reply({"number": self.faults.add(await _object(request))})
 
     async def remove_faults(self, number: int | None = None) -> Response:
-        """Take a fault, or all, out of force."""
+        """Remove one fault, or all."""
         self.faults.remove(number)
         return reply({"faults": self.faults.listed()})
 
     async def mutate(self, request: Request) -> Response:
-        """Alter records."""
+        """Change records."""
         body = await _object(request)
         done = mutate.mutate(self.sandbox, body)
         if self.product and body["kind"] in ("workspace", "member"):
@@ -147,11 +147,11 @@ class Control:
         return reply(done)
 
     async def truth(self, ids: bool = False) -> Response:
-        """Tell what a perfect loader holds."""
+        """Return the records that a perfect loader would have."""
         return reply(truth.entities(self.sandbox, self.product, ids))
 
     async def reset(self, request: Request) -> Response:
-        """Go back to the first day; `at` holds the clock there and then."""
+        """Return to the first day. `at` fixes the clock."""
         sandbox = self.sandbox
         body = await _object(request)
         sandbox.clock.fix(_moment(body.get("at")))

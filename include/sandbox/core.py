@@ -1,4 +1,4 @@
-"""What every part of the sandbox works on."""
+"""The shared state of all sandbox parts."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from include.sandbox.world.build import World
 
 @dataclass
 class Sandbox:
-    """The sandbox vendors' common ground.
+    """The shared state of the sandbox vendors.
 
     Args:
-        world: What was, is and will be.
-        diary: What outlives the process.
+        world: The whole world, past and future.
+        diary: The persistent state.
         clock: The world's time.
-        store: What the vendors hold now.
+        store: The vendors' current records.
         limits: Rate limits.
-        url: Where it listens.
-        switches: Misbehaviour that is inside a vendor, by name (see ``include.sandbox.control``).
+        url: Base URL.
+        switches: Misbehaviour inside a vendor, by name (see ``include.sandbox.control``).
     """
 
     world: World
@@ -37,11 +37,11 @@ class Sandbox:
     switches: dict[str, Any] = field(default_factory=dict)
 
     def now(self) -> int:
-        """Let everything happen that is due and return the world's time in milliseconds since 1970."""
+        """Apply all changes that are due. Return the world's time in milliseconds since 1970."""
         return self.store.advance()
 
     def secret(self, name: str, prefix: str = "") -> str:
-        """Return a secret of this sandbox, made on first use and kept."""
+        """Return a secret of this sandbox, generated on first use and stored."""
         kept = self.diary.get(f"secret {name}")
         if kept is None:
             kept = prefix + secrets.token_hex(16)
@@ -49,5 +49,5 @@ class Sandbox:
         return kept
 
     def keep_switches(self) -> None:
-        """Let the switches outlive the process."""
+        """Store the switches, so that they survive a restart."""
         self.diary.put("switches", json.dumps(self.switches))

@@ -1,4 +1,4 @@
-"""What must outlive the process: writes through the APIs, messages, mails. The world itself is computed again."""
+"""The persistent state: API writes, messages and mails. The world itself is recomputed."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ create table if not exists mail (
 
 
 class Diary:
-    """One SQLite file; every method is one transaction.
+    """One SQLite file. Every method is one transaction.
 
     Args:
-        path: The file; made when missing.
+        path: The file; created if missing.
 
     Raises:
         PerennialError: The file cannot be written.
@@ -42,9 +42,9 @@ class Diary:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)  # it holds the tokens
+            path.touch(mode=0o600)  # it contains the tokens
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            # In WAL mode a killed process loses no committed row; only a power cut could.
+            # In WAL mode a killed process loses no committed row; only a power failure could.
             self._connection.executescript("pragma journal_mode=wal; pragma synchronous=normal;" + SCHEMA)
         except (OSError, sqlite3.OperationalError) as error:
             raise PerennialError(
@@ -56,46 +56,45 @@ class Diary:
             return self._connection.execute(statement, values).fetchall()
 
     def close(self) -> None:
-        """Close the file."""
         self._connection.close()
 
     def get(self, key: str) -> str | None:
-        """Return a note, or None."""
+        """Return a value, or None."""
         rows = self._run("select value from meta where key = ?", key)
         return rows[0][0] if rows else None
 
     def put(self, key: str, value: str) -> None:
-        """Keep a note."""
+        """Store a value."""
         self._run("insert into meta values (?, ?) on conflict (key) do update set value = excluded.value", key, value)
 
     def add_change(self, kind: str, number: int, change: Change) -> None:
-        """Keep a change of a record."""
+        """Store a change of a record."""
         self._run(
             "insert into change (at, kind, id, op, quiet, fields) values (?, ?, ?, ?, ?, ?)",
             change.at, kind, number, change.op, change.quiet, json.dumps(change.values),
         )  # fmt: skip
 
     def changes(self) -> list[tuple[str, int, Change]]:
-        """Return all changes kept, in the order in which they were made."""
+        """Return all changes in insertion order."""
         rows = self._run("select kind, id, at, fields, op, quiet from change order by seq")
         return [(kind, number, Change(at, json.loads(fields), op, bool(quiet)))
                 for kind, number, at, fields, op, quiet in rows]  # fmt: skip
 
     def highest_id(self, kind: str) -> int:
-        """Return the highest id of a kind ever written, 0 when there is none."""
+        """Return the highest id written for a kind, or 0."""
         return self._run("select coalesce(max(id), 0) from change where kind = ?", kind)[0][0]
 
     def forget_changes(self) -> None:
-        """Drop all changes of records."""
+        """Delete all changes of records."""
         self._run("delete from change")
 
     def add_message(self, at: int, channel: str, ts: str, body: dict[str, Any]) -> bool:
-        """Keep a chat message; return whether its key was still free in the channel."""
+        """Store a chat message. Return whether its key was still free in the channel."""
         statement = "insert or ignore into message (at, channel, ts, body) values (?, ?, ?, ?) returning seq"
         return bool(self._run(statement, at, channel, ts, json.dumps(body)))
 
     def update_message(self, channel: str, ts: str, body: dict[str, Any]) -> bool:
-        """Replace a chat message; return whether there was one."""
+        """Replace a chat message. Return whether it existed."""
         return bool(
             self._run(
                 "update message set body = ? where channel = ? and ts = ? returning seq", json.dumps(body), channel, ts
@@ -103,11 +102,10 @@ class Diary:
         )
 
     def delete_message(self, channel: str, ts: str) -> None:
-        """Drop a chat message."""
         self._run("delete from message where channel = ? and ts = ?", channel, ts)
 
     def messages(self, channel: str | None = None) -> list[dict[str, Any]]:
-        """Return chat messages, oldest first, each with seq, at, channel, ts and what was posted."""
+        """Return chat messages, oldest first, each with seq, at, channel, ts and its content."""
         rows = self._run(
             "select seq, at, channel, ts, body from message where channel = coalesce(?, channel) order by seq", channel
         )
@@ -116,14 +114,13 @@ class Diary:
         ]
 
     def add_mail(self, at: int, sender: str, recipients: list[str], body: bytes) -> None:
-        """Keep a mail as it came."""
+        """Store a mail unchanged."""
         self._run(
             "insert into mail (at, sender, recipients, body) values (?, ?, ?, ?)",
             at, sender, json.dumps(recipients), body,
         )  # fmt: skip
 
     def mails(self) -> list[dict[str, Any]]:
-        """Return the mails, oldest first."""
         rows = self._run("select seq, at, sender, recipients, body from mail order by seq")
         return [
             {"seq": seq, "at": at, "sender": sender, "recipients": json.loads(recipients), "body": body}
@@ -131,6 +128,6 @@ class Diary:
         ]
 
     def forget_sent(self) -> None:
-        """Drop all messages and mails."""
+        """Delete all messages and mails."""
         self._run("delete from message")
         self._run("delete from mail")

@@ -1,23 +1,23 @@
-"""Faults in the way of an answer: each is a rule that matches calls and makes them go wrong.
+"""Injected faults: each is a rule that matches calls and makes them fail.
 
 A rule is a JSON object:
   vendor    hubspot, salesforce, zendesk, slack or smtp
   path      pattern of the path below the vendor, "*" for all; of mail: the recipient
   method    GET, POST ...; of mail: CONNECT, RCPT or DATA; absent for all
-  kind      status       answer with `status` and, where given, `body`, `headers`, `retry_after`; nothing is done
-            hang         answer 504 after `seconds`; nothing is done
-            drop_before  close the connection; nothing is done
-            drop_after   do what was asked, then close the connection without an answer
-            late         do what was asked, answer after `seconds`
-            twice        do what was asked twice, as when a proxy repeats it; answer once
-            truncate     do what was asked, send half of the answer and close the connection
-            partial      leave the first result of a batch out, and say with 207 that it failed
-            drop_field   leave the field `field` out of the answer, wherever it stands
-            set_field    give the field `field` the value `value`, wherever it stands
-  above     {parameter: number}: only calls that ask for more than that
-  times     how many calls go wrong; absent for all
-  skip      how many matching calls pass before
-  chance    share of the matching calls that go wrong, drawn from `seed`
+  kind      status       respond with `status` and, if given, `body`, `headers`, `retry_after`; do nothing
+            hang         respond with 504 after `seconds`; do nothing
+            drop_before  close the connection; do nothing
+            drop_after   carry out the call, then close the connection without a response
+            late         carry out the call, respond after `seconds`
+            twice        carry out the call twice, as when a proxy repeats it; respond once
+            truncate     carry out the call, send half of the response and close the connection
+            partial      omit the first result of a batch, and report it as failed with 207
+            drop_field   omit the field `field` everywhere in the response
+            set_field    set the field `field` to `value` everywhere in the response
+  above     {parameter: number}: only calls whose parameter is larger
+  times     how many calls fail; absent for all
+  skip      how many matching calls pass first
+  chance    share of the matching calls that fail, drawn from `seed`
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1><hr><center>cloud
 
 @dataclass
 class Rule:
-    """One fault; see the module for what its fields mean."""
+    """One fault. See the module for the meaning of its fields."""
 
     vendor: str
     kind: str
@@ -66,7 +66,7 @@ class Rule:
         self._random = random.Random(self.seed)  # noqa: S311
 
     def takes(self, vendor: str, method: str, path: str, query: str = "") -> bool:
-        """Return whether a call goes wrong by this rule, and count it."""
+        """Return whether the rule applies to a call, and count the call."""
         if vendor != self.vendor or (self.method and self.method != method) or not fnmatchcase(path, self.path):
             return False
         if self.above and not _asks_for_more(self.above, query):
@@ -88,17 +88,15 @@ def _asks_for_more(above: dict[str, int], query: str) -> bool:
 
 
 class Faults:
-    """The faults in force."""
-
     def __init__(self) -> None:
         self._rules: list[Rule] = []
         self._next = 1
 
     def add(self, given: dict[str, Any]) -> int:
-        """Put a fault in force and return its number.
+        """Activate a fault and return its number.
 
         Raises:
-            Refusal: It is no rule.
+            Refusal: It is not a valid rule.
         """
         try:
             rule = Rule(**given, number=self._next)
@@ -111,11 +109,11 @@ class Faults:
         return rule.number
 
     def remove(self, number: int | None = None) -> None:
-        """Take a fault out of force, or all."""
+        """Remove one fault, or all."""
         self._rules = [rule for rule in self._rules if number is not None and rule.number != number]
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return the faults in force and how often each has struck."""
+        """Return the active faults, each with how often it has been applied."""
         return [
             {
                 "number": r.number,
@@ -129,17 +127,17 @@ class Faults:
         ]
 
     def take(self, vendor: str, method: str, path: str, query: str = "") -> list[Rule]:
-        """Return the faults that strike a call."""
+        """Return the faults that apply to a call."""
         return [rule for rule in self._rules if rule.takes(vendor, method, path, query)]
 
     async def play(self, app: Any, scope: Any, receive: Any, send: Any, transport: Any) -> None:
-        """Let the application answer, with the faults that strike the call.
+        """Let the application respond, with the faults that apply to the call.
 
         Args:
             app: The ASGI application.
             scope: The call.
-            receive: Gives its body.
-            send: Takes the answer.
+            receive: Returns its body.
+            send: Receives the response.
             transport: The connection, to break it off.
         """
         vendor, _, path = scope["path"].lstrip("/").partition("/")
@@ -195,7 +193,7 @@ async def _answer(rule: Rule, vendor: str, send: Any) -> None:
 
 
 def _usual_body(vendor: str, status: int) -> Any:
-    """Return what the vendor usually says with a status: its gateways answer with pages."""
+    """Return the vendor's usual body for a status. Gateways respond with HTML pages."""
     if vendor == "salesforce" and status in (401, 403, 429):
         code, message = {
             401: ("INVALID_SESSION_ID", "Session expired or invalid"),
@@ -219,7 +217,7 @@ def _usual_body(vendor: str, status: int) -> Any:
 
 
 def _partial(status: int, answer: bytes) -> tuple[int, bytes]:
-    """Return the answer to a HubSpot batch with its first result turned into an error; others as they are."""
+    """Turn the first result of a HubSpot batch response into an error. Other responses are unchanged."""
     parsed = orjson.loads(answer)
     if not isinstance(parsed, dict) or not parsed.get("results"):
         return status, answer
@@ -264,7 +262,7 @@ async def _read(receive: Any) -> bytes:
 
 
 async def _handle(app: Any, scope: Any, body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Let the application handle a call whose body was read, and keep its answer."""
+    """Run the application on a call whose body was already read, and capture its response."""
     kept: dict[str, Any] = {"status": 500, "headers": [], "body": b""}
 
     async def receive() -> dict[str, Any]:

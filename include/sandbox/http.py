@@ -1,4 +1,4 @@
-"""What all vendors' APIs share: reading requests strictly, answering, refusing."""
+"""Shared by all vendor APIs: strict reading of requests, responses, refusals."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fastapi.responses import Response
 
 
 class Refusal(Exception):
-    """An answer that ends the handling of a request, in the vendor's own words.
+    """An error response in the vendor's own format that ends the request.
 
     Args:
         status: HTTP status.
-        body: Sent as JSON, or as it is when a text.
+        body: Sent as JSON, or unchanged if it is a string.
         headers: Additional headers.
     """
 
@@ -27,14 +27,14 @@ class Refusal(Exception):
 
 
 def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return an answer: JSON, or a page when the body is text."""
+    """Return a response: JSON, or HTML if the body is a string."""
     if isinstance(body, str):
         return Response(body, status, headers, media_type="text/html;charset=utf-8")
     return Response(orjson.dumps(body, default=str), status, headers, media_type="application/json;charset=utf-8")
 
 
 async def read_json(request: Request) -> Any:
-    """Return the parsed body of a request; None when it is no JSON."""
+    """Return the parsed body of a request; None if it is not JSON."""
     try:
         return orjson.loads(await request.body())
     except orjson.JSONDecodeError:
@@ -42,17 +42,17 @@ async def read_json(request: Request) -> Any:
 
 
 def iso_ms(at: int) -> str:
-    """Return a moment as ISO text with milliseconds and Z."""
+    """Return a time as ISO text with milliseconds and Z."""
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
 
 
 def iso_s(at: int) -> str:
-    """Return a moment as ISO text with whole seconds and Z."""
+    """Return a time as ISO text with whole seconds and Z."""
     return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_moment(text: str) -> int | None:
-    """Return milliseconds since 1970 of a moment given as such or as ISO text; None when it is neither."""
+    """Parse a time, given in milliseconds since 1970 or as ISO text, to milliseconds. None if it is neither."""
     if re.fullmatch(r"-?\d{1,15}", text):
         return int(text)
     try:
@@ -63,5 +63,5 @@ def parse_moment(text: str) -> int | None:
 
 
 def new_id() -> str:
-    """Return a request's id."""
+    """Return a new request id."""
     return str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""Rate limits, counted in real time whatever the world's clock says."""
+"""Rate limits, counted in real time regardless of the world's clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-# name: calls per seconds. The vendors' real figures; POST /_control/limits changes them.
+# name: calls per seconds. The vendors' real limits; POST /_control/limits changes them.
 DEFAULTS: dict[str, tuple[int, float]] = {
     "hubspot.ten_seconds": (190, 10.0),
     "hubspot.secondly": (19, 1.0),
@@ -21,13 +21,13 @@ DEFAULTS: dict[str, tuple[int, float]] = {
     "slack.webhook": (1, 1.0),
     "wecom.robot": (20, 60.0),
 }
-# Slack lets a channel have short bursts above its one message a second.
+# Slack allows a channel short bursts above its one message per second.
 BURSTS = {"slack.channel": 5, "slack.webhook": 3}
 
 
 @dataclass(frozen=True)
 class Count:
-    """Where a limit stands after a call.
+    """The state of a limit after a call.
 
     Args:
         allowed: Whether the call is within it.
@@ -43,13 +43,13 @@ class Count:
 
 
 class Limits:
-    """Sliding windows by name and, where it has one, by key within the name."""
+    """Sliding windows by name, and by key within a name if there is one."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Return to the vendors' real figures and forget all calls."""
+        """Restore the vendors' real limits and forget all calls."""
         self._limits = dict(DEFAULTS)
         self._calls: dict[tuple[str, str], deque[float]] = {}
 
@@ -57,14 +57,13 @@ class Limits:
         """Change a limit.
 
         Raises:
-            KeyError: There is none of that name.
+            KeyError: There is no limit of that name.
         """
         if name not in DEFAULTS:
             raise KeyError(name)
         self._limits[name] = (calls, seconds)
 
     def lift(self) -> None:
-        """Allow any number of calls."""
         self._limits = {name: (10**9, seconds) for name, (_, seconds) in DEFAULTS.items()}
 
     def current(self) -> dict[str, list[float]]:
@@ -78,7 +77,7 @@ class Limits:
         return max(0, calls - sum(at > now - seconds for at in self._calls.get((name, ""), ())))
 
     def take(self, name: str, key: str = "") -> Count:
-        """Count a call; a refused one does not use up the limit."""
+        """Count a call. A refused call does not use up the limit."""
         calls, seconds = self._limits[name]
         burst = BURSTS.get(name, 1)
         calls, seconds = calls * burst, seconds * burst

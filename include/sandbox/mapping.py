@@ -1,4 +1,4 @@
-"""Which properties of a portal say what: HubSpot's shipped mapping, changed for how this portal records contracts."""
+"""The mapping file of a portal: HubSpot's shipped mapping, adapted to how this portal records contracts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.config import files
 
 SHIPPED = files.shipped("config", "mappings/hubspot.yaml")
 OWN_OBJECTS = "Remove the # and adapt.\n"
-# Custom (see ``world.build``) -> entity -> column -> rule; None takes the column away.
+# Custom (see ``world.build``) -> entity -> column -> rule; None removes the column.
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "ideal": {},
     "found": {"opportunity": {"renews_id": "renewed_deal"}},
@@ -53,6 +53,6 @@ def of_custom(custom: str) -> str:
 
 
 def with_own_objects(mapping: str) -> str:
-    """Return HubSpot's shipped mapping with its examples of objects of one's own in force: the sandbox has them."""
+    """Return HubSpot's shipped mapping with its commented examples of custom objects enabled: the sandbox has them."""
     before, marker, examples = mapping.partition(OWN_OBJECTS)
     return before + marker + re.sub(r"^  # ", "  ", examples, flags=re.MULTILINE)

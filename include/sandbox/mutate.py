@@ -1,12 +1,12 @@
-"""Alterations by hand: what a test or a demo lets happen to a record of a vendor.
+"""Mutations: changes of vendor records by tests and demos.
 
 Body of POST /_control/mutate:
   {"kind": "company", "id": 1001, "set": {"industry": "x"}}       fields in the world's words, or HubSpot's properties
   {"kind": "ticket", "id": 7, "op": "delete" | "restore" | "erase"}
-  {"kind": "company", "op": "create", "set": {...}, "count": 3}    `count` twins of one moment
-  {"kind": "company", "id": 1001, "op": "merge", "into": 1002}     the first vanishes into the second
-  {"kind": "contact", "op": "touch", "ids": [..] or absent}        all, or those, change in one millisecond
-`at` gives the moment (ISO or ms; by default now), `quiet` leaves the vendor's update time where it is.
+  {"kind": "company", "op": "create", "set": {...}, "count": 3}    `count` copies with the same timestamp
+  {"kind": "company", "id": 1001, "op": "merge", "into": 1002}     merges the first into the second
+  {"kind": "contact", "op": "touch", "ids": [..] or absent}        all, or these, change in the same millisecond
+`at` sets the time (ISO or ms; by default now), `quiet` leaves the vendor's update time unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from include.sandbox.store import Item
 from include.sandbox.world.records import NUMBERING, Change
 
 BETWEEN = ("call", "meeting", "email", "note", "invoice", "feedback", "milestone", "objective")
-# kind: (kinds that name it, their field), to move when two records become one.
+# kind: (kinds that refer to it, their field), to move when two records are merged.
 NAMED_BY = {
     "company": (("contact", "company"), ("deal", "company"), ("company", "parent"), ("organization", "external"),
                 ("workspace", "crm_ref"), *((kind, "company") for kind in BETWEEN)),
@@ -29,15 +29,15 @@ NAMED_BY = {
     "support_user": (("ticket", "requester"),),
 }  # fmt: skip
 NAMED_BY_DESK = ("organization", "support_user")
-# The desk and the product do not hear of what the CRM merges.
+# Zendesk and the product are not notified of merges in the CRM.
 NOT_TOLD = {("company", "organization"), ("company", "workspace")}
 
 
 def mutate(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
-    """Do one alteration and tell which records it touched.
+    """Apply one mutation. Return which records it touched.
 
     Raises:
-        Refusal: The body does not say what to do, or names a record that is not there.
+        Refusal: The body is invalid, or names a missing record.
     """
     kind, op = body.get("kind"), body.get("op", "set")
     if kind not in NUMBERING and kind not in ("task", "sf_task"):
@@ -79,7 +79,7 @@ def _item(sandbox: Sandbox, kind: str, number: Any) -> Item:
 
 
 def _create(sandbox: Sandbox, kind: str, at: int, fields: dict[str, Any], count: int) -> list[int]:
-    """Make records like the last one of their kind, but for the fields given."""
+    """Create records like the last one of their kind, with the given fields changed."""
     pattern = next((i.values for i in reversed(list(sandbox.store.live(kind)))), {})
     made = []
     for _ in range(count):
@@ -90,7 +90,7 @@ def _create(sandbox: Sandbox, kind: str, at: int, fields: dict[str, Any], count:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return fields in types that the diary can keep."""
+    """Return fields in types that the diary can store."""
     simple = (str, int, float, bool, list, dict, type(None))
     return {name: value if isinstance(value, simple) else str(value) for name, value in values.items()}
 
@@ -108,11 +108,11 @@ def _merge(sandbox: Sandbox, loser: Item, winner: Item, at: int) -> None:
         if (kind, other_kind) in NOT_TOLD:
             continue
         for item in list(sandbox.store.items(other_kind).values()):
-            # A closed ticket is never changed again: it stays with the organisation that is gone.
+            # A closed ticket never changes: it stays with the merged organisation.
             is_closed = other_kind == "ticket" and item.values.get("status") == "closed"
             if item.values.get(field) == loser.id and not is_closed:
                 sandbox.store.write(other_kind, item.id, Change(at, {field: winner.id}, quiet=True))
     merged = [*(winner.values.get("merged_ids") or []), *(loser.values.get("merged_ids") or []), loser.id]
     sandbox.store.write(kind, winner.id, Change(at, {"merged_ids": merged}))
-    # In the CRM the loser is gone without a trace; the desk still shows that it was deleted.
+    # In the CRM the loser disappears without a trace; Zendesk still shows it as deleted.
     sandbox.store.write(kind, loser.id, Change(at, op="delete" if kind in NAMED_BY_DESK else "erase"))

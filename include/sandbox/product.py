@@ -1,7 +1,7 @@
-"""The product's own database: a real PostgreSQL with tables named as some product would name them.
+"""The product's own database: a real PostgreSQL with tables named the way a product would name them.
 
-Filled with the past by COPY at the start, then kept up with the world: a row comes into being when its time has come.
-What belongs to the sandbox itself (how far it has filled) is in a schema that the reading login cannot see.
+History is filled by COPY at the start. After that the database follows the world: each row is written when its time
+comes. The sandbox's own progress is kept in a schema that the reading login cannot see.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ alter table seat_snapshots add primary key (workspace_key, snapshot_date);
 create index on member_feature_daily (updated_at);
 create index on seat_snapshots (updated_at);
 """
-SEATS_AT = HOUR // 2  # after midnight the seats of the day before are counted
+SEATS_AT = HOUR // 2  # after midnight, the seats of the previous day are counted
 TICK_SECONDS = 2.0
 UPSERT = {
     "workspaces": (
@@ -76,10 +76,10 @@ class Product:
 
     Args:
         sandbox: The sandbox.
-        url: SQLAlchemy URL of an existing database that belongs to the sandbox alone.
+        url: SQLAlchemy URL of an existing database that the sandbox alone uses.
 
     Raises:
-        PerennialError: The database does not answer.
+        PerennialError: The database is not reachable.
     """
 
     def __init__(self, sandbox: Sandbox, url: str) -> None:
@@ -87,7 +87,7 @@ class Product:
         self._url = make_url(url)
         self._fingerprint = sandbox.world.fingerprint()
         usage = sandbox.world.usage
-        self._by_first = usage.first_at  # usage comes in this order
+        self._by_first = usage.first_at  # usage is in this order
         self._final_order = np.argsort(usage.final_at, kind="stable")
         self._by_final = usage.final_at[self._final_order]
         try:
@@ -101,21 +101,20 @@ class Product:
 
     @property
     def reader_url(self) -> URL:
-        """The URL of the login that may only read."""
+        """The URL of the read-only login."""
         name = f"{self._url.database}_reader"
         return self._url.set(username=name, password=self.sandbox.secret("product"))
 
     async def run(self) -> None:
-        """Follow the world until cancelled; between the API's calls, so that both see one state."""
+        """Follow the world until cancelled, between API calls, so that database and API show the same state."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
             try:
                 self.tick()
             except psycopg.OperationalError:
-                self._reconnect()  # the server may be away for a while, or stop before the sandbox does
+                self._reconnect()  # the server may be down for a while, or stop before the sandbox does
 
     def close(self) -> None:
-        """Let the database go."""
         self._connection.close()
 
     def _reconnect(self) -> None:
@@ -129,10 +128,10 @@ class Product:
         return psycopg.connect(url, autocommit=True, connect_timeout=10, options="-c lock_timeout=20s")
 
     def load(self) -> None:
-        """Take up where the database stands; start over when it holds another world, or the future.
+        """Resume from the database's progress. Start over if it holds another world, or the future.
 
         Raises:
-            PerennialError: Tables of these names are there, and the sandbox did not make them.
+            PerennialError: There are tables with these names that the sandbox did not create.
         """
         self._refuse_foreign_tables()
         now = self.sandbox.now()
@@ -142,7 +141,8 @@ class Product:
                 self._create(now)
             return
         self._grant()
-        # What came due while nobody was there is written now: its update time must not lie in what was read already.
+        # Rows that came due while the sandbox was down are stamped now: readers may have read past their own time
+        # already.
         self._fill(filled, now, not_before=now)
 
     def _filled_to(self) -> int | None:
@@ -176,7 +176,7 @@ class Product:
         self._grant()
 
     def _grant(self) -> None:
-        """Make the login that Perennial uses: it may read the product's tables and nothing else."""
+        """Create Perennial's login, which may only read the product's tables."""
         url = self.reader_url
         name = sql.Identifier(str(url.username))
         exists = self._connection.execute("select 1 from pg_roles where rolname = %s", (url.username,)).fetchone()
@@ -187,7 +187,7 @@ class Product:
         self._connection.execute(sql.SQL("grant select on {} to {}").format(tables, name))
 
     def tick(self) -> None:
-        """Write all rows whose time has come; start over when the world's clock was turned back."""
+        """Write all rows that are due. Start over if the world's clock was turned back."""
         now = self.sandbox.now()
         until = now - int(float(self.sandbox.switches.get("product.hold_seconds", 0)) * 1000)
         filled = self._filled_to()
@@ -198,7 +198,7 @@ class Product:
             self._fill(filled, until)
 
     def resync(self) -> None:
-        """Bring workspaces and members in line after an alteration by hand; what was erased goes without a trace."""
+        """Update workspaces and members after a mutation. Erased ones are deleted without a trace."""
         now = self.sandbox.now()
         with self._connection.transaction():
             for table, rows in itertools.islice(self._due(-1, now), 2):
@@ -208,12 +208,11 @@ class Product:
                 self._connection.execute(gone, ([row[0] for row in rows],))
 
     def count(self, table: str) -> int:
-        """Return the number of rows of a table."""
         row = self._connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(table))).fetchone()
         return row[0] if row else 0
 
     def reload(self) -> None:
-        """Throw everything away and fill the past again."""
+        """Delete everything and fill the history again."""
         with self._connection.transaction():
             self._create(self.sandbox.now())
 
@@ -251,7 +250,7 @@ class Product:
                 copy.write_row(row)
 
     def _due(self, since: int, until: int, not_before: int | None = None) -> Iterator[tuple[str, list[Any]]]:
-        """Yield the rows of each table that come into being, or change, after one moment and up to another."""
+        """Yield the rows of each table that appear or change after one time and up to another."""
         stamp = None if not_before is None else moment(not_before)
         touched = {
             kind: [item for item in self.sandbox.store.items(kind).values() if since < item.touched_at <= until]
@@ -302,7 +301,7 @@ class Product:
         ]
 
     def _stray_rows(self, now: int) -> list[tuple[Any, ...]]:
-        """Dirt: usage of a workspace that nobody knows."""
+        """Dirt: usage of an unknown workspace."""
         from include.sandbox import parameters as p
 
         anchor = self.sandbox.world.span.anchor.toordinal() - 719_163

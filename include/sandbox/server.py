@@ -1,4 +1,4 @@
-"""Start the sandbox vendors, keep them up, end them cleanly."""
+"""Start the sandbox vendors, keep them running, and stop them cleanly."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Options:
     """How to serve.
 
     Args:
-        home: Folder for the state and for ``sandbox.json``, which is there while the sandbox is ready.
-        port: HTTP port; 0 for the one used last time, else any free one.
+        home: Folder for the state and for ``sandbox.json``, which exists while the sandbox is ready.
+        port: HTTP port; 0 for the port of the last run, else any free one.
         smtp_port: The same for mail.
         product_url: SQLAlchemy URL of an existing PostgreSQL database for the product's data; "" for none.
-        seed: The world's seed; None for the one used last time, else 7.
-        anchor: The world's today; None for the one used last time, else today.
-        customers: How many have signed by then; None for the one used last time, else the default.
-        custom: How contracts are recorded (see ``world.build``); None for the one used last time, else ``ideal``.
+        seed: The world's seed; None for the last one used, else 7.
+        anchor: The world's today; None for the last one used, else today.
+        customers: Customers signed by the anchor; None for the last number used, else the default.
+        custom: How contracts are recorded (see ``world.build``); None for the last one used, else ``ideal``.
     """
 
     home: Path
@@ -65,7 +65,8 @@ def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        PerennialError: A port is taken, the folder not writable or in use, the product's database not reachable.
+        PerennialError: A port is in use, the folder is not writable or in use, or the product's database is
+            unreachable.
     """
     diary = Diary(options.home / "sandbox.db")
     lock = _lock(options.home)
@@ -100,9 +101,9 @@ def _lock(home: Path) -> TextIO:
 
 
 def _bind(diary: Diary, name: str, wanted: int) -> socket.socket:
-    """Return a listening socket: on the port wanted, on the one used last time, or on any free one."""
+    """Return a listening socket: on the given port, on the last one used, or on any free one."""
     for port in dict.fromkeys((wanted or int(diary.get(name) or 0), wanted)):
-        # The protocol must be named: asyncio turns off the delay of small answers only where it is.
+        # Name the protocol: only then does asyncio disable Nagle's algorithm.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -138,7 +139,7 @@ def _open(options: Options, diary: Diary) -> Sandbox:
 
 
 def _settled(diary: Diary, name: str, wanted: Any, default: Any) -> str:
-    """Return what a world was first made with; it cannot become another one in the same folder."""
+    """Return a parameter that the world was first built with. It cannot change within a folder."""
     kept = diary.get(name)
     if kept is not None and wanted is not None and str(wanted) != kept:
         raise ConfigError(
@@ -151,7 +152,7 @@ def _settled(diary: Diary, name: str, wanted: Any, default: Any) -> str:
 
 
 def describe(sandbox: Sandbox, smtp_port: int, product: Product | None) -> dict[str, Any]:
-    """Return what others need to reach the sandbox; ``connections`` are environment variables."""
+    """Return what others need to reach the sandbox. ``connections`` are environment variables."""
     secret = sandbox.secret
     connections: dict[str, dict[str, Any]] = {
         "CRM": {"conn_type": "hubspot", "host": f"{sandbox.url}/hubspot", "password": secret("hubspot", "pat-na1-")},
@@ -209,7 +210,7 @@ def _announce(ready: Path, note: dict[str, Any]) -> None:
 
 
 async def _when_started(server: uvicorn.Server, announce: Any) -> None:
-    """Announce a server once it heeds signals: one that came before would be lost."""
+    """Announce the server once it handles signals: an earlier signal would be lost."""
     while not server.started:
         await asyncio.sleep(0.01)
     announce()
@@ -222,7 +223,7 @@ async def _run(
         outer, log_level="error", access_log=False, lifespan="off", proxy_headers=False, server_header=False,
         timeout_graceful_shutdown=2, timeout_keep_alive=30,
     )  # fmt: skip
-    # uvicorn stops at the first signal and raises it again afterwards: it must then find a handler that does nothing.
+    # uvicorn stops at the first signal and raises it again afterwards: by then a handler must ignore it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     loop = asyncio.get_running_loop()

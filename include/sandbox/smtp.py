@@ -1,4 +1,4 @@
-"""A mail server that keeps what it is given and delivers nothing."""
+"""A mail server that stores mails and delivers nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.sandbox.core import Sandbox
 from include.sandbox.faults import Faults, Rule
 
 MOST_BYTES = 10 * 1024 * 1024
-# Mail domains that refuse, and how: permanent ones must not be tried again, passing ones must.
+# Mail domains that refuse. Permanent refusals (5xx) must not be retried; temporary ones (4xx) must.
 REFUSALS = {
     "unknown.example": "550 5.1.1 <{0}>: Recipient address rejected: User unknown",
     "noroute.example": "550 5.1.2 <{0}>: Recipient address rejected: Domain not found",
@@ -23,8 +23,8 @@ class Sink:
     """Handles the commands of one mail server.
 
     Args:
-        sandbox: Where the mails are kept.
-        faults: What goes wrong.
+        sandbox: Stores the mails.
+        faults: Active faults.
     """
 
     def __init__(self, sandbox: Sandbox, faults: Faults) -> None:
@@ -38,7 +38,7 @@ class Sink:
             data_size_limit=MOST_BYTES,
             authenticator=self._authenticate,
             auth_required=True,
-            auth_require_tls=False,  # it listens on this machine only
+            auth_require_tls=False,  # it listens on loopback only
             enable_SMTPUTF8=True,
         )
 
@@ -53,7 +53,7 @@ class Sink:
         return AuthResult(success=is_known, handled=False)
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
-        """Take or refuse a recipient."""
+        """Accept or refuse a recipient."""
         for rule in self.faults.take("smtp", "RCPT", address):
             return await self._broken(server, rule) or f"{rule.status} {rule.body or '5.1.1 refused'}"
         refusal = REFUSALS.get(address.rpartition("@")[2].lower())
@@ -63,7 +63,7 @@ class Sink:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Keep a mail."""
+        """Store a mail."""
         rules = self.faults.take("smtp", "DATA", ",".join(envelope.rcpt_tos))
         kinds = {rule.kind for rule in rules}
         for rule in rules:
@@ -78,12 +78,12 @@ class Sink:
             if rule.kind == "late":
                 await asyncio.sleep(rule.seconds)
             if rule.kind == "drop_after":
-                # Kept, but the sender will never know: the connection is lost before the answer.
+                # The mail is stored, but the connection breaks before the response, so the sender cannot know.
                 await self._broken(server, rule)
         return "250 2.0.0 OK: queued"
 
     async def _broken(self, server: SMTP, rule: Rule) -> str:
-        """Break the connection off, at once or after a while; return "" for a rule that only says no."""
+        """Break the connection, at once or after a delay. Return "" for a rule that only refuses."""
         if rule.kind == "hang":
             await asyncio.sleep(rule.seconds)
             return "421 4.4.2 timeout"
@@ -107,5 +107,5 @@ class _Protocol(SMTP):
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self.session is not None:  # None when the connection was refused
+        if self.session is not None:  # None if the connection was refused
             super().connection_lost(error)

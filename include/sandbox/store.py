@@ -1,7 +1,7 @@
-"""What the vendors hold now: the world up to the present, and on top of it what was written or altered by hand.
+"""The vendors' current records: the world up to the present, plus writes through APIs and mutations by tests.
 
-Every write of an API and every alteration by a test is a change like the world's own, kept in the diary (see
-``include.sandbox.diary``), so that a restart, or a clock turned back, ends in the same state.
+Every API write and every test mutation is a change like the world's own. Changes are kept in the diary (see
+``include.sandbox.diary``), so that a restart or a clock turned back leads to the same state.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 from include.sandbox.diary import Diary
 from include.sandbox.world.records import Change, Record
 
-FIRST_WRITTEN_ID = 65_039_244_000  # what is made through an API is numbered from here, above all of the world's own
+FIRST_WRITTEN_ID = 65_039_244_000  # records created through an API get ids from here, above all of the world's own
 
 
 @dataclass(slots=True)
 class Item:
-    """One record as it is now.
+    """One record in its current state.
 
     Args:
-        kind: Its kind in the world's words.
+        kind: The world's kind.
         id: Its number.
         created_at: Milliseconds since 1970.
-        updated_at: The vendor's own update time.
-        touched_at: When anything at all last happened to it, also what the vendor's update time does not show.
+        updated_at: The vendor's update time.
+        touched_at: Time of the last change of any kind, including those that do not move the vendor's update time.
         values: Its fields.
-        deleted_at: When it was deleted; None for live ones.
-        log: All changes that made it what it is, oldest first.
+        deleted_at: When it was deleted; None if it is live.
+        log: All its changes, oldest first.
     """
 
     kind: str
@@ -42,14 +42,14 @@ class Item:
     log: list[Change] = field(default_factory=list)
 
     def as_of(self, at: int) -> Item | None:
-        """Return the record as it was at a moment; None when it did not exist yet."""
+        """Return the record as of a time; None if it did not exist yet."""
         if self.touched_at <= at:
             return self
         return replay(self.kind, self.id, [change for change in self.log if change.at <= at])
 
 
 def replay(kind: str, number: int, changes: list[Change]) -> Item | None:
-    """Return the record that a list of changes makes."""
+    """Apply a list of changes, and return the resulting record."""
     item: Item | None = None
     for change in changes:
         item = _applied(item, kind, number, change)
@@ -78,7 +78,7 @@ class Store:
 
     Args:
         records: The world's records.
-        diary: Where changes from outside are kept.
+        diary: Stores changes from outside.
         now: Returns the world's time in milliseconds since 1970.
     """
 
@@ -93,7 +93,7 @@ class Store:
         )
         self._diary = diary
         self._now = now
-        self.version = 0  # moves with every change, so that others can keep what they derived
+        self.version = 0  # increases with every change, so that derived data can be cached
         self._rebuild()
 
     def _rebuild(self) -> None:
@@ -111,7 +111,7 @@ class Store:
         self._indexes: dict[tuple[str, str], dict[str, int]] = {}
 
     def advance(self) -> int:
-        """Let everything happen that is due; return the present."""
+        """Apply all changes that are due. Return the world's time."""
         now = self._now()
         if now < self._reached:
             self._rebuild()
@@ -124,7 +124,7 @@ class Store:
         return now
 
     def forget_writes(self) -> None:
-        """Start over with the world alone."""
+        """Drop all writes: only the world remains."""
         self._diary.forget_changes()
         self._rebuild()
         self.version += 1
@@ -148,15 +148,15 @@ class Store:
                 index[str(value)] = number
 
     def items(self, kind: str) -> dict[int, Item]:
-        """Return the records of a kind that exist now, deleted ones included."""
+        """Return the existing records of a kind, including deleted ones."""
         return self._items.setdefault(kind, {})
 
     def graves(self, kind: str) -> dict[int, Item]:
-        """Return the records of a kind that were erased, as they were last."""
+        """Return the erased records of a kind in their last state."""
         return self._graves.get(kind, {})
 
     def ordered(self, kind: str) -> list[int]:
-        """Return the ids of a kind in rising order."""
+        """Return the ids of a kind in ascending order."""
         if kind not in self._sorted:
             self._sorted[kind] = sorted(self.items(kind))
         return self._sorted[kind]
@@ -167,7 +167,7 @@ class Store:
         return (items[number] for number in self.ordered(kind) if items[number].deleted_at is None)
 
     def find(self, kind: str, name: str, value: str) -> Item | None:
-        """Return the live record whose field has a value that no two records share."""
+        """Return the live record with a unique field value."""
         if (kind, name) not in self._indexes:
             found = ((item.values.get(name), item.id) for item in self.live(kind))
             self._indexes[kind, name] = {str(held): number for held, number in found if held}
@@ -176,11 +176,11 @@ class Store:
         return item if is_it else None
 
     def next_id(self, kind: str) -> int:
-        """Return a free id for a record made through an API."""
+        """Return a free id for a record created through an API."""
         return max(FIRST_WRITTEN_ID, self._diary.highest_id(kind) + 1)
 
     def write(self, kind: str, number: int, change: Change) -> Item | None:
-        """Make a change from outside happen and keep it; return what the record is then."""
+        """Apply and store a change from outside. Return the resulting record."""
         self.advance()
         self._diary.add_change(kind, number, change)
         if change.at > self._reached:

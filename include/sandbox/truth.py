@@ -1,4 +1,4 @@
-"""What a loader that lost nothing and doubled nothing holds: records per entity."""
+"""The records that a loader without losses or duplicates would have, per entity."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ KINDS = {
     "organization": "organization", "support_user": "support_user", "ticket": "ticket", "rating": "rating",
     "product_account": "workspace", "product_user": "member",
 }  # fmt: skip
-# One entity of several kinds; the prefix tells their ids apart.
+# One entity made of several kinds; the prefix distinguishes their ids.
 ACTIVITIES = {"calls-": "call", "meetings-": "meeting", "emails-": "email", "notes-": "note"}
-# What the product calls its accounts by.
+# The product's names for its accounts.
 NAMES = {"workspace": workspace_key}
 TABLES = {"usage_day": "member_feature_daily", "seat_day": "seat_snapshots"}
 
 
 def entities(sandbox: Sandbox, product: Product | None, with_ids: bool) -> dict[str, Any]:
-    """Return per entity the numbers of live and deleted records, and on request their ids."""
+    """Return the number of live and deleted records per entity, and their ids on request."""
     sandbox.now()
     found: dict[str, Any] = {}
     for entity, kinds in [*((entity, {"": kind}) for entity, kind in KINDS.items()), ("activity", ACTIVITIES)]:
@@ -52,10 +52,10 @@ def entities(sandbox: Sandbox, product: Product | None, with_ids: bool) -> dict[
 
 
 def identities(records: Iterable[Record]) -> dict[str, dict[str, str | None]]:
-    """Return the CRM company that each organisation and each product account truly belongs to, if any.
+    """Return the true CRM company of each organisation and product account, or None.
 
     Args:
-        records: Of a world, numbered.
+        records: A world's records, numbered.
     """
     found: dict[str, dict[str, str | None]] = {"organization": {}, "product_account": {}}
     for record in records:
@@ -68,10 +68,10 @@ def identities(records: Iterable[Record]) -> dict[str, dict[str, str | None]]:
 
 
 def causes(customers: Iterable[Customer]) -> dict[str, dict[str, Any]]:
-    """Return the hidden truth about each customer by its CRM company's id: what is never served.
+    """Return the hidden truth about each customer by CRM company id. No vendor API ever serves it.
 
     Args:
-        customers: Of a world, numbered.
+        customers: A world's customers, numbered.
     """
     return {
         str(customer.company.id): {

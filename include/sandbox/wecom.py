@@ -1,4 +1,4 @@
-"""The robot of a WeCom group, as strict as the real one; what it takes is shown in the inbox."""
+"""The robot of a WeCom group, as strict as the real one. Accepted messages appear in the inbox."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MOST_BYTES = {"markdown": 4096, "text": 2048}
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the address of the robot."""
+    """Return the robot's endpoint."""
     routes = APIRouter(prefix="/wecom")
 
     @routes.post("/cgi-bin/webhook/send")
     async def send(request: Request, key: str = "") -> Response:
-        # The real one answers with status 200 whatever is wrong.
+        # The real robot always responds with status 200.
         return reply(_answer(sandbox, key, await request.body()))
 
     return routes

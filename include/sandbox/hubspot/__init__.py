@@ -1,1 +1,1 @@
-"""A sandbox HubSpot: the CRM's API with its limits, errors and oddities."""
+"""A sandbox HubSpot: the CRM's API with limits, errors and quirks."""

@@ -1,4 +1,4 @@
-"""Which record hangs on which: read from the records' own fields, both ways."""
+"""Associations, derived from the records' own fields in both directions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.sandbox.hubspot.schema import ASSOCIATION_TYPES, ObjectType, find_t
 from include.sandbox.store import Item
 from include.sandbox.world.records import Change
 
-# kind: (field, kind that it names); the first company is the primary one.
+# kind: (field, kind that it refers to). The first company is the primary one.
 LINKS = {
     "contact": (("company", "company"),),
     "deal": (("company", "company"), ("contacts", "contact")),
@@ -36,7 +36,7 @@ PAGE = 500
 
 
 def forward(item: Item, to_kind: str) -> list[int]:
-    """Return the ids of a kind that a record itself names."""
+    """Return the ids of a kind that a record itself refers to."""
     found: list[int] = []
     for name, kind in LINKS.get(item.kind, ()):
         value = item.values.get(name)
@@ -46,7 +46,7 @@ def forward(item: Item, to_kind: str) -> list[int]:
 
 
 def _index(sandbox: Sandbox, from_kind: str, to_kind: str) -> dict[int, list[int]]:
-    """Return who names each record of a kind; kept until something changes."""
+    """Return record id -> ids of the records that refer to it; cached until something changes."""
     kept = sandbox.__dict__.setdefault("_association_index", {})
     key = (from_kind, to_kind)
     if key not in kept or kept[key][0] != sandbox.store.version:
@@ -59,7 +59,7 @@ def _index(sandbox: Sandbox, from_kind: str, to_kind: str) -> dict[int, list[int
 
 
 def associated(sandbox: Sandbox, item: Item, to_kind: str) -> list[tuple[int, bool]]:
-    """Return the live records of a kind that hang together with a record: ids, and whether each is the primary."""
+    """Return the live associated records of a kind, as (id, is primary)."""
     items = sandbox.store.items(to_kind)
     own = forward(item, to_kind)
     primary = own[:1] if (item.kind, to_kind) in (("contact", "company"), ("deal", "company")) else []
@@ -73,7 +73,7 @@ def associated(sandbox: Sandbox, item: Item, to_kind: str) -> list[tuple[int, bo
 
 
 def types_of(from_kind: str, to_kind: str, is_primary: bool) -> list[dict[str, Any]]:
-    """Return the association types between two records, as answers show them."""
+    """Return the association types between two records, as in responses."""
     plain, primary = ASSOCIATION_TYPES[from_kind, to_kind]
     numbers = [primary, plain] if is_primary and primary else [plain]
     return [{"category": "HUBSPOT_DEFINED", "typeId": number, "label": LABELS.get(number)} for number in numbers]
@@ -211,7 +211,7 @@ def _read_one(sandbox: Sandbox, from_type: ObjectType, to_type: ObjectType, each
 
 
 def _create_one(sandbox: Sandbox, from_type: ObjectType, to_type: ObjectType, each: dict[str, Any]) -> tuple[Any, Any]:
-    """Only what the API made, a task, can be tied to something through the API."""
+    """Create one association. Only records made through the API, such as tasks, can be associated through it."""
     numbers = [str((each.get(end) or {}).get("id", "")) for end in ("from", "to")]
     for number, kind in zip(numbers, (from_type, to_type), strict=True):
         item = sandbox.store.items(kind.kind).get(int(number)) if number.isdigit() else None
@@ -244,7 +244,7 @@ def _create_one(sandbox: Sandbox, from_type: ObjectType, to_type: ObjectType, ea
 
 
 def tie(sandbox: Sandbox, number: int, more: dict[str, list[int]], kind: str = "task") -> None:
-    """Add associations to a record made through the API; its modification date does not move."""
+    """Add associations to a record made through the API, without moving its modification date."""
     item = sandbox.store.items(kind)[number]
     merged = {name: list(ids) for name, ids in item.values.get("associations", {}).items()}
     for name, ids in more.items():

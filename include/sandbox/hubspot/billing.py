@@ -1,6 +1,6 @@
-"""Amounts and terms as the portal has them: of one billing period, with an exclusive end and a length of time.
+"""Amounts and terms as HubSpot stores them: per billing period, with an exclusive end and a length.
 
-The world holds a line's amount of the whole term and its last day, as other vendors show them.
+The world stores a line's amount for the whole term, and its last day, as other vendors show them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ MONTHS = {"monthly": 1, "quarterly": 3, "per_six_months": 6, "annually": 12, "pe
 
 
 def shown(values: Mapping[str, Any], name: str) -> Any:
-    """Return a property of a line item as the portal has it; what somebody typed in as text stays as it is.
+    """Return a line item's property as HubSpot shows it. Text that somebody typed is unchanged.
 
     Args:
         values: The line's fields in the world's words.
-        name: Of the property.
+        name: The property.
     """
     if name in ("amount", "hs_pre_discount_amount"):
         return _of_period(values, values.get("amount" if name == "amount" else "list_amount"))
@@ -41,7 +41,7 @@ def shown(values: Mapping[str, Any], name: str) -> Any:
 
 
 def totals(values: Mapping[str, Any]) -> dict[str, Decimal]:
-    """Return a line's ``hs_tcv``, ``hs_acv``, ``hs_arr`` and ``hs_mrr``, or what is known of them."""
+    """Return a line's ``hs_tcv``, ``hs_acv``, ``hs_arr`` and ``hs_mrr``, where they can be calculated."""
     amount = values.get("amount")
     if not isinstance(amount, Decimal):
         return {}
@@ -51,7 +51,7 @@ def totals(values: Mapping[str, Any]) -> dict[str, Decimal]:
     if years is None:
         return {}
     yearly = (amount / years).quantize(CENT)
-    first = amount if years < 1 else yearly  # of a year at most
+    first = amount if years < 1 else yearly  # of one year at most
     return {
         "hs_tcv": amount.quantize(CENT),
         "hs_acv": first.quantize(CENT),
@@ -68,7 +68,7 @@ def _of_period(values: Mapping[str, Any], amount: Any) -> Any:
 
 
 def _years(values: Mapping[str, Any]) -> Decimal | None:
-    """Return the length of a line's term; None where its dates do not tell."""
+    """Return the length of a line's term; None if its dates are missing or invalid."""
     start, last = values.get("term_start"), values.get("term_last_day")
     if not isinstance(start, date) or not isinstance(last, date) or last < start:
         return None

@@ -1,4 +1,4 @@
-"""What every call to the portal passes first: credentials, limits, the headers that tell of them."""
+"""Checks of every HubSpot call: credentials, rate limits, and rate-limit headers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Guard:
         self.sandbox = sandbox
 
     def __call__(self, request: Request) -> None:
-        """Check one call and note the headers for its answer."""
+        """Check one call, and set the headers of its response."""
         self._authenticate(request.headers.get("authorization", ""))
         self._authorise(request.url.path)
         is_search = request.url.path.endswith("/search")
@@ -52,7 +52,7 @@ class Guard:
             raise self._expired(expires)
 
     def _authorise(self, path: str) -> None:
-        """Refuse objects whose scope the switch takes from the token."""
+        """Refuse objects whose scope a switch removes from the token."""
         missing = self.sandbox.switches.get("hubspot.missing_scopes") or []
         for scope in missing:
             if f"/{scope.split('.')[2]}" in path:
@@ -87,7 +87,7 @@ class Guard:
         if not daily.allowed:
             raise rate_limited("DAILY", None)
         if is_search:
-            # Searches have a limit of their own, and their answers tell of the daily one only.
+            # Search has a separate limit, and its responses show the daily one only.
             search = limits.take("hubspot.search")
             if not search.allowed:
                 raise rate_limited("SECONDLY", None)

@@ -33,7 +33,7 @@ PROBABILITIES = ("0.2", "0.4", "0.9", "1.0", "0.0")
 
 
 def _owner(item: Item) -> dict[str, Any]:
-    """A deactivated owner is shown without names and without a user."""
+    """Return an owner. A deactivated one has neither a name nor a user."""
     values, gone = item.values, item.deleted_at is not None
     shown: dict[str, Any] = {
         "id": str(item.id),
@@ -89,7 +89,7 @@ def _pipeline(number: str, order: int) -> dict[str, Any]:
             {
                 "label": stage_labels[position],
                 "displayOrder": position,
-                # Numbers and truth are texts here too.
+                # Numbers and booleans are strings here too.
                 "metadata": {"isClosed": "true" if position > 2 else "false", "probability": PROBABILITIES[position]},
                 "id": stage,
                 "createdAt": created,
@@ -106,7 +106,7 @@ def _pipeline(number: str, order: int) -> dict[str, Any]:
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the API of everything that is no record."""
+    """Return the API of metadata: everything except records."""
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
 
     @routes.get("/crm/v3/owners")

@@ -1,4 +1,4 @@
-"""The token endpoint of an OAuth app: a refresh token buys an access token that lives half an hour."""
+"""The token endpoint of an OAuth app: exchanges a refresh token for an access token that lives half an hour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCOPES = (
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the token endpoint, at both addresses that are in use."""
+    """Return the token endpoint, at both URLs that are in use."""
     routes = APIRouter()
 
     @routes.post("/oauth/v1/token")
@@ -65,7 +65,7 @@ def _scopes(sandbox: Sandbox) -> list[str]:
 
 
 def credentials(sandbox: Sandbox) -> dict[str, str]:
-    """Return what an OAuth app needs to get tokens."""
+    """Return the OAuth app's credentials."""
     return {
         "client_id": "11111111-2222-3333-4444-555555555555",
         "client_secret": sandbox.secret("hubspot client"),

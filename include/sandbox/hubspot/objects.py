@@ -1,4 +1,4 @@
-"""Reading records: lists that walk by id, single ones, batches."""
+"""Reads of records: lists by id, single records, batches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _names(request: Request, parameter: str) -> list[str]:
 
 
 def flag(request: Request, parameter: str) -> bool:
-    """Return a parameter that is true or false, or refuse."""
+    """Return a boolean parameter, or refuse."""
     text = request.query_params.get(parameter, "false").lower()
     if text not in ("true", "false"):
         raise error(400, f"{parameter} must be true or false")
@@ -72,7 +72,7 @@ def _tied(sandbox: Sandbox, item: Item, wanted: list[str]) -> dict[str, Any]:
 
 
 def _labels(from_kind: str, to_kind: str, is_primary: bool) -> list[str]:
-    """Return under which names a list shows an association: the primary one twice, as recorded in public code."""
+    """Return the labels of an association in a list. A primary one has two, as recorded in public code."""
     name = f"{from_kind}_to_{to_kind}"
     if not ASSOCIATION_TYPES.get((from_kind, to_kind), (0, 0))[1]:
         return [name]
@@ -150,7 +150,7 @@ def router(sandbox: Sandbox) -> APIRouter:
 
 
 async def batch_body(request: Request) -> dict[str, Any]:
-    """Return the body of a batch call, checked."""
+    """Return the validated body of a batch call."""
     body = await read_json(request)
     if not isinstance(body, dict) or not isinstance(body.get("inputs"), list):
         raise bad_json("Some required fields were not set: [inputs]")
@@ -162,7 +162,7 @@ async def batch_body(request: Request) -> dict[str, Any]:
 
 
 def batch_answer(now: int, results: list[Any], errors: list[Any], status: int = 200) -> Response:
-    """Return the answer to a batch call: 207 as soon as one of its inputs failed."""
+    """Return the response of a batch call: 207 if any input failed."""
     body: dict[str, Any] = {
         "status": "COMPLETE",
         "results": results,
@@ -192,6 +192,6 @@ def _paging(kind: ObjectType, numbers: list[int], limit: int) -> dict[str, Any]:
     if len(numbers) <= limit:
         return {}
     after = str(numbers[limit - 1] + 1)
-    # The link names another form of the path and another host: to be built from `after`, not followed.
+    # As in the real API, the link uses another path and host: clients must use `after` instead of following it.
     link = f"https://api.hubapi.com/crm/objects/v3/{kind.name}?offset_param=after&limit={limit}&after={after}"
     return {"paging": {"next": {"after": after, "link": link}}}

@@ -1,4 +1,4 @@
-"""Records as the portal shows them: every value a string or null."""
+"""Records as HubSpot returns them: every value a string or null."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ APP_BASE = "https://app.hubspot.com/contacts/1234567/record"
 
 
 def text(value: Any, kind: str = "string") -> str | None:
-    """Return a value of the world as the portal prints it; a text stays as it is, also "" for a cleared value."""
+    """Return a value of the world as HubSpot prints it. A string is unchanged, and so is "" for a cleared value."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -37,7 +37,7 @@ def text(value: Any, kind: str = "string") -> str | None:
 
 
 def properties_of(kind: ObjectType, sandbox: Sandbox) -> dict[str, Property]:
-    """Return the portal's properties of a type with those made through the API, less those that drifted away."""
+    """Return the portal's properties of a type, including those made through the API, without removed ones."""
     custom = sandbox.world.custom
     own = {
         name: each for name, each in kind.properties.items() if custom in OF_CUSTOM.get((kind.name, name), (custom,))
@@ -49,7 +49,6 @@ def properties_of(kind: ObjectType, sandbox: Sandbox) -> dict[str, Property]:
 
 
 def value_of(sandbox: Sandbox, kind: ObjectType, item: Item, prop: Property) -> str | None:
-    """Return one property of a record."""
     if prop.name == "hs_object_id":
         return str(item.id)
     if prop.name == kind.created:
@@ -66,7 +65,7 @@ def value_of(sandbox: Sandbox, kind: ObjectType, item: Item, prop: Property) -> 
 
 
 def _total(sandbox: Sandbox, deal: Item, name: str) -> Decimal | None:
-    """Return a figure of a deal: the sum of its lines."""
+    """Return a deal's total: the sum over its lines."""
     lines = sandbox.store.items("line_item")
     known = [billing.totals(lines[number].values).get(name) for number, _ in associated(sandbox, deal, "line_item")]
     return sum((each for each in known if each is not None), Decimal()) if known else None
@@ -101,15 +100,15 @@ def show(
     history: list[str] | None = None,
     everything: bool = False,
 ) -> dict[str, Any]:
-    """Return a record as one object of an answer.
+    """Return a record as in a response.
 
     Args:
         sandbox: The sandbox.
         kind: Its type.
         item: The record.
-        wanted: Names of properties; unknown ones are ignored, as the real portal does.
-        history: Names of properties whose former values are asked for.
-        everything: Show all that are set, as answers to writes do.
+        wanted: Requested properties; unknown ones are ignored, as in the real API.
+        history: Properties whose history is requested.
+        everything: Return all non-null properties, as responses to writes do.
     """
     known = properties_of(kind, sandbox)
     names = [*(wanted or kind.shown), kind.created, kind.modified, "hs_object_id"]
@@ -135,7 +134,7 @@ def show(
 
 
 def _history(prop: Property, item: Item) -> list[dict[str, Any]]:
-    """Return the values that a property had, newest first."""
+    """Return a property's history, newest first."""
     field = prop.source or prop.name
     entries = (
         _line_history(prop, item)
@@ -150,7 +149,7 @@ def _history(prop: Property, item: Item) -> list[dict[str, Any]]:
 
 
 def _line_history(prop: Property, item: Item) -> list[tuple[int, Any]]:
-    """Return when a property that is worked out took which value."""
+    """Return the history of a calculated property as (time, value)."""
     values: dict[str, Any] = {}
     entries: list[tuple[int, Any]] = []
     for change in item.log:

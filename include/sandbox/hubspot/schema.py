@@ -1,4 +1,4 @@
-"""The portal's object types and properties, and which field of the world each property shows."""
+"""The portal's object types and properties, and the world's field behind each property."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Property:
     Args:
         name: Its name in the API.
         type: ``string``, ``number``, ``datetime``, ``date``, ``enumeration`` or ``bool``.
-        source: The world's field; "" where it is derived or only ever written through the API.
+        source: The world's field; "" if it is derived or only written through the API.
         options: The values of an enumeration.
-        unique: No two records share a value.
-        read_only: It is calculated; writing it is refused.
+        unique: Whether values are unique.
+        read_only: Whether it is calculated, so that writes are refused.
     """
 
     name: str
@@ -34,13 +34,13 @@ class ObjectType:
     """One object type.
 
     Args:
-        name: Plural, as in paths.
-        singular: As in messages and association names.
+        name: Plural name, as in paths.
+        singular: Singular name, as in messages and association names.
         kind: The world's kind.
-        type_id: The vendor's id of the type.
+        type_id: HubSpot's type id.
         created: The property with the creation time.
-        modified: The property that incremental pulls go by.
-        shown: What an answer holds when no properties were asked for.
+        modified: The property with the modification time, used for incremental reads.
+        shown: Properties returned if none were requested.
         properties: By name.
     """
 
@@ -68,7 +68,7 @@ def _type(
     return ObjectType(name, singular, kind, type_id, created, modified, tuple(shown.split()), found)
 
 
-# A fresh portal has hundreds of properties of its own: asking for all of them in a URL breaks.
+# A new portal has hundreds of standard properties: requesting all of them makes the URL too long.
 _FILLERS = tuple(
     Property(f"hs_{area}_{what}_{number:02d}")
     for area in ("analytics", "email", "social", "sales", "calculated", "lifecyclestage")
@@ -76,7 +76,7 @@ _FILLERS = tuple(
     for number in range(20)
 )
 
-# The whole, a year's, what recurs in a year and in a month: the portal works them out.
+# Total, first-year, yearly recurring and monthly recurring amounts: HubSpot calculates them.
 _TOTALS = tuple(Property(name, "number", read_only=True) for name in ("hs_tcv", "hs_acv", "hs_arr", "hs_mrr"))
 
 COMPANIES = _type(
@@ -95,13 +95,13 @@ COMPANIES = _type(
     Property("renewal_date", "date", "renewal_date"),
     Property("customer_status", "enumeration", "customer_status", ("active", "churned")),
     Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
-    # The portal's administrator made these for what is written back.
+    # The portal's administrator created these for values that Perennial writes.
     Property("perennial_risk", "enumeration", options=("none", "some", "high", "unknown")),
     Property("perennial_open_risks"),
     Property("perennial_next_decision", "date"),
     Property("perennial_last_alert", "date"),
     Property("perennial_arr", "number"),
-    # Counts that the portal keeps up to date without touching the modification date.
+    # HubSpot maintains these counts without touching the modification date.
     Property("num_associated_contacts", "number", read_only=True),
     Property("num_associated_deals", "number", read_only=True),
 )  # fmt: skip
@@ -127,7 +127,7 @@ DEALS = _type(
     Property("hs_is_closed", "bool", "is_closed", read_only=True),
     Property("hs_is_closed_won", "bool", "is_won", read_only=True),
     Property("dealtype", "enumeration", "deal_type", ("newbusiness", "existingbusiness")),
-    Property("deal_kind", "enumeration", "kind", ("new", "renewal", "expansion")),  # the portal's administrator made it
+    Property("deal_kind", "enumeration", "kind", ("new", "renewal", "expansion")),  # custom
     Property("contract_number", source="contract_number"),
     Property("renewed_deal", source="renews"),
     Property("contract_start_date", "date", "contract_start"),
@@ -148,7 +148,7 @@ LINE_ITEMS = _type(
     "line_items", "line_item", "line_item", "0-8", "createdate", "hs_lastmodifieddate", "quantity amount price",
     Property("name", source="product"),
     Property("quantity", "number", "quantity"),
-    # Of one billing period, after and before discount; ``billing`` works them out.
+    # Per billing period, after and before discount; ``billing`` calculates them.
     Property("amount", "number", "amount"),
     Property("hs_pre_discount_amount", "number", "list_amount"),
     Property("hs_line_item_currency_code", "enumeration", "currency"),
@@ -162,7 +162,7 @@ LINE_ITEMS = _type(
     Property("hs_recurring_billing_number_of_payments", "number", read_only=True),
     *_TOTALS,
 )  # fmt: skip
-# Nobody in the world has one until somebody makes it; names and states as in the vendor's guide and in real portals.
+# No customer has one at first. Names and states are as in HubSpot's guide and in real portals.
 SUBSCRIPTIONS = _type(
     "subscriptions", "subscription", "subscription", "0-69", "hs_createdate", "hs_lastmodifieddate",
     "hs_createdate hs_lastmodifieddate hs_object_id",
@@ -184,7 +184,7 @@ TASKS = _type(
     Property("hs_task_priority", "enumeration", options=("NONE", "LOW", "MEDIUM", "HIGH")),
     Property("hs_task_type", "enumeration", options=("EMAIL", "CALL", "TODO")),
     Property("hs_task_reminders", "datetime"),
-    Property("perennial_key", unique=True),  # the portal's owner made it, so that tasks can be upserted
+    Property("perennial_key", unique=True),  # created by the portal's administrator, so that tasks can be upserted
     Property("hs_task_completion_date", "datetime"),
     Property("hs_task_is_completed", "number", read_only=True),
     Property("hs_task_is_overdue", "bool", read_only=True),
@@ -238,7 +238,7 @@ SURVEYS = _type(
     Property("hs_content", source="comment"),
     Property("hs_submission_timestamp", "datetime", "answered_at"),
 )  # fmt: skip
-# Objects that the portal's owner has made.
+# Custom objects.
 MILESTONES = _type(
     "milestones", "milestone", "milestone", "2-31000001", "hs_createdate", "hs_lastmodifieddate", _NO_NAME,
     Property("milestone_name", source="name"),
@@ -261,7 +261,7 @@ _ALL = (COMPANIES, CONTACTS, DEALS, LINE_ITEMS, SUBSCRIPTIONS, TASKS, CALLS, MEE
 OBJECT_TYPES: dict[str, ObjectType] = {each.name: each for each in _ALL}
 OF_KIND: dict[str, ObjectType] = {each.kind: each for each in OBJECT_TYPES.values()}
 
-# Type and property -> the customs (see ``world.build``) of the portals that made it; all portals have the others.
+# (type, property) -> the customs (see ``world.build``) whose portals have it. Other properties are in every portal.
 OF_CUSTOM: dict[tuple[str, str], tuple[str, ...]] = {
     **dict.fromkeys((("deals", "deal_kind"), ("deals", "contract_number")), ("ideal", "found")),
     ("deals", "renewed_deal"): ("found",),
@@ -270,7 +270,7 @@ OF_CUSTOM: dict[tuple[str, str], tuple[str, ...]] = {
        for name in ("annual_recurring_revenue", "contract_start_date", "renewal_date", "customer_status")},
 }  # fmt: skip
 
-# (from, to): (association type id, the primary one's id or 0). Real ones.
+# (from, to): (association type id, id of the primary type or 0). Real ids.
 ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int]] = {
     ("contact", "company"): (279, 1), ("company", "contact"): (280, 2),
     ("deal", "company"): (341, 5), ("company", "deal"): (342, 6),
@@ -293,7 +293,7 @@ ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int]] = {
     ("note", "contact"): (202, 0), ("contact", "note"): (201, 0),
     ("invoice", "company"): (180, 0), ("company", "invoice"): (179, 0),
     ("invoice", "contact"): (178, 0), ("contact", "invoice"): (177, 0),
-    # Made-up ones: the real ones are the portal's own, or not published.
+    # Made-up ids: the real ones are portal-specific or unpublished.
     ("feedback", "company"): (9001, 0), ("company", "feedback"): (9002, 0),
     ("feedback", "contact"): (98, 0), ("contact", "feedback"): (97, 0),
     ("milestone", "company"): (17, 0), ("company", "milestone"): (18, 0),
@@ -302,7 +302,7 @@ ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int]] = {
 
 
 def find_type(name: str) -> ObjectType | None:
-    """Return the object type of a path segment: plural, singular or numeric id."""
+    """Return the object type of a path segment: plural, singular or type id."""
     for each in OBJECT_TYPES.values():
         if name.lower() in (each.name, each.singular, each.type_id):
             return each

@@ -1,4 +1,4 @@
-"""The search: another system than the lists, with limits, an index that lags, and quirks of its own."""
+"""The search API: separate from the lists, with its own limits, a lagging index, and quirks."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def router(sandbox: Sandbox) -> APIRouter:
 
 
 class _LastSearch:
-    """Keeps what the last search found: the next page is most often one of the same search."""
+    """Caches the last search's result: the next request is usually its next page."""
 
     def __init__(self) -> None:
         self._key: Any = None
         self._found: list[Item] = []
 
     def found(self, sandbox: Sandbox, kind: ObjectType, body: dict[str, Any]) -> list[Item]:
-        """Return all records that a search finds, in its order."""
+        """Return all records that match a search, in its order."""
         sandbox.now()
         asked = orjson.dumps([body.get(name) for name in ("filterGroups", "filters", "query", "sorts")])
         key = None if _lag(sandbox) else (kind.name, sandbox.store.version, asked)
@@ -76,7 +76,7 @@ def _found(sandbox: Sandbox, kind: ObjectType, body: dict[str, Any]) -> list[Ite
 
 
 def _lag(sandbox: Sandbox) -> int:
-    """Return by how many milliseconds the index lags behind."""
+    """Return the index lag in milliseconds."""
     return int(float(sandbox.switches.get("hubspot.index_lag_seconds", 0)) * 1000)
 
 
@@ -106,7 +106,7 @@ def _groups(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _indexed(sandbox: Sandbox, kind: ObjectType) -> list[Item]:
-    """Return what the index knows: live records, as they were when it last caught up."""
+    """Return the index's content: live records as of its last update."""
     now = sandbox.now()
     live = list(sandbox.store.live(kind.kind))
     lag = _lag(sandbox)
@@ -162,7 +162,7 @@ def _association_test(sandbox: Sandbox, name: str, each: dict[str, Any]) -> Test
 
 
 def _comparer(sandbox: Sandbox, kind: ObjectType, prop: Property) -> Callable[[Item], Any]:
-    """Return what gives a property's value in the form in which it is compared; quick for those that all ask for."""
+    """Return a reader of a property's comparable value, with shortcuts for common properties."""
     if prop.name == kind.modified:
         return lambda item: item.updated_at
     if prop.name == kind.created:
@@ -177,7 +177,7 @@ def _comparison(prop: Property, operator: str, low: str, high: str, read: Callab
     if bound is None:
         raise error(400, f"Invalid value {low!r} for property {prop.name} of type {prop.type}")
     if prop.type == "datetime" and bound == 0 and operator in ("GT", "GTE", "BETWEEN"):
-        # The real service breaks down when asked from the beginning of time.
+        # The real service fails when asked from the beginning of time.
         raise Refusal(500, {"status": "error", "message": "internal error", "correlationId": "0"})
     if operator == "BETWEEN":
         top = comparable(prop, high)
@@ -193,7 +193,7 @@ def _comparison(prop: Property, operator: str, low: str, high: str, read: Callab
 
 
 def comparable(prop: Property, text: str | None) -> Any:
-    """Return a property's value in the form in which it is compared; None when it has none of its type."""
+    """Return a property's comparable value; None if it is not valid for its type."""
     if text is None or text == "":
         return None
     if prop.type in ("datetime", "date"):
@@ -212,7 +212,7 @@ def _sorted(sandbox: Sandbox, kind: ObjectType, found: list[Item], sorts: list[A
     if not sorts:
         return sorted(found, key=lambda item: (item.created_at, item.id))
     given = sorts[0]
-    if isinstance(given, str):  # as the published specification has it; "-name" for descending
+    if isinstance(given, str):  # as in the published specification; "-name" for descending
         name, descending = given.lstrip("-"), given.startswith("-")
     else:
         name, descending = given.get("propertyName"), given.get("direction", "ASCENDING") == "DESCENDING"
@@ -223,7 +223,7 @@ def _sorted(sandbox: Sandbox, kind: ObjectType, found: list[Item], sorts: list[A
     keyed = [(read(item), item) for item in found]
     with_value = [pair for pair in keyed if pair[0] is not None]
     without = [item for value, item in keyed if value is None]
-    # Ties come in no particular order: by id here, but from the top, so that nobody builds on it.
+    # Ties have no defined order in HubSpot: descending by id here, so that nobody relies on it.
     with_value.sort(key=lambda pair: -pair[1].id)
     with_value.sort(key=lambda pair: pair[0], reverse=descending)
     return [item for _, item in with_value] + without

@@ -1,4 +1,4 @@
-"""Writing records: tasks above all, and properties of the portal's other records."""
+"""Writes of records: mainly tasks, and properties of other records."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def router(sandbox: Sandbox) -> APIRouter:
 def _batch(
     sandbox: Sandbox, kind: ObjectType, body: dict[str, Any], status: int, one: Any, is_upsert: bool = False
 ) -> Response:
-    """Do all inputs; one that fails is reported and does not keep the others from being written."""
+    """Process all inputs. A failed one is reported and does not stop the others."""
     now = sandbox.now()
     results, errors = [], []
     for each in body["inputs"]:
@@ -104,12 +104,12 @@ def _batch(
     if errors and not results:
         raise Refusal(400, errors[0])
     if sandbox.switches.get("hubspot.shuffle_batches"):
-        results.reverse()  # answers need not come in the order of the inputs
+        results.reverse()  # responses need not follow the order of the inputs
     return batch_answer(now, results, errors, status)
 
 
 def _upsert(sandbox: Sandbox, kind: ObjectType, each: dict[str, Any]) -> tuple[Item, bool]:
-    """Create or update by a unique property. Associations cannot be given here; they are left unread, as for real."""
+    """Create or update by a unique property. Associations are ignored here, as in the real API."""
     name, key = each.get("idProperty"), str(each.get("id", ""))
     if not name:
         raise error(400, "idProperty must be set for upserts")
@@ -136,7 +136,7 @@ def _create(sandbox: Sandbox, kind: ObjectType, body: Any) -> Item:
 
 
 def _ties(sandbox: Sandbox, kind: ObjectType, given: list[Any]) -> dict[str, list[int]]:
-    """Return what a new record is tied to. A type id that does not fit is dropped without a word, as for real."""
+    """Return a new record's associations. An unsuitable type id is silently dropped, as in the real API."""
     found: dict[str, list[int]] = {}
     for each in given:
         number = str(((each or {}).get("to") or {}).get("id", "")) if isinstance(each, dict) else ""
@@ -191,7 +191,7 @@ def _archive(sandbox: Sandbox, kind: ObjectType, number: str) -> None:
 
 
 def _checked(sandbox: Sandbox, kind: ObjectType, written: dict[str, Any], item: Item | None) -> dict[str, Any]:
-    """Return the world's fields of written properties, or refuse them all."""
+    """Return the world's fields for written properties, or refuse them all."""
     known = properties_of(kind, sandbox)
     problems: list[dict[str, Any]] = []
     values: dict[str, Any] = {}

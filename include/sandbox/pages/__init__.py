@@ -1,1 +1,1 @@
-"""What a person looks at: the inbox with all mails and chat messages, and the CRM's records that they link to."""
+"""Pages for people: the inbox of mails and chat messages, and the CRM records that they link to."""

@@ -1,4 +1,4 @@
-"""Mails as they are shown: decoded headers, text and HTML."""
+"""Decode mails for display: headers, text and HTML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.sandbox.http import iso_ms
 
 
 def shown(mail: dict[str, Any]) -> dict[str, Any]:
-    """Return a kept mail with its headers and bodies decoded."""
+    """Return a stored mail with its headers and bodies decoded."""
     message = message_from_bytes(mail["body"], policy=policy.default)
     assert isinstance(message, EmailMessage)
     return {

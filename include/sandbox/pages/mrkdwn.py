@@ -1,4 +1,4 @@
-"""Slack's markup as HTML, with everything escaped that is not markup."""
+"""Render Slack's mrkdwn as HTML, escaping everything else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STYLES = (
 
 
 def rendered(text: Any) -> Markup:
-    """Return a text object, or a text, as HTML."""
+    """Render a text object, or a string, as HTML."""
     if isinstance(text, dict):
         content = str(text.get("text", ""))
         return _plain(content) if text.get("type") == "plain_text" else _markup(content)
@@ -27,7 +27,7 @@ def rendered(text: Any) -> Markup:
 
 
 def _escaped(text: str) -> str:
-    # The sender has escaped & < > as Slack demands; what it has not escaped is shown as it is.
+    # The sender has escaped & < > as Slack requires. Characters that it did not escape are shown unchanged.
     return html.escape(html.unescape(text)).replace("\n", "<br>")
 
 

@@ -1,4 +1,4 @@
-"""The pages' addresses."""
+"""The routes of the pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from include.sandbox.slack.directory import channel_name
 from include.sandbox.store import Item
 
 MOST_SHOWN = 500
-# Nothing that a mail or a record brings along may run or be fetched.
+# Nothing in a mail or record may run or be fetched.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; img-src data:",
     "X-Content-Type-Options": "nosniff",
@@ -28,7 +28,6 @@ HEADERS = {
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the pages."""
     routes = APIRouter()
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
     templates.filters["mrkdwn"] = mrkdwn.rendered

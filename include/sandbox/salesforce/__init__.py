@@ -1,1 +1,1 @@
-"""A sandbox Salesforce: the same customers in another CRM's API, with its limits, errors and oddities."""
+"""A sandbox Salesforce: the same customers in another CRM's API, with its limits, errors and quirks."""

@@ -1,4 +1,4 @@
-"""What every call to the org passes first: a session, the day's limit, the header that tells of it."""
+"""Checks of every Salesforce call: session, daily limit, and the limit header."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEWEST_VERSION = 68
 
 
 class Guard:
-    """Refuses calls without a session, beyond the limit, or to versions that are no longer served.
+    """Refuses calls without a session, beyond the limit, or to retired API versions.
 
     Args:
         sandbox: The sandbox.
@@ -30,13 +30,13 @@ class Guard:
         self.sandbox = sandbox
 
     def __call__(self, request: Request) -> None:
-        """Check one call and note the header for its answer."""
+        """Check one call, and set the header of its response."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         sessions = self.sandbox.switches.get("salesforce.sessions", {})
         now = self.sandbox.now()
         if scheme not in ("Bearer", "OAuth") or sessions.get(token, 0) <= now:
             raise expired_session()
-        sessions[token] = now + SESSION_SECONDS * 1000  # a session that is used continues
+        sessions[token] = now + SESSION_SECONDS * 1000  # using a session extends it
         daily = self.sandbox.limits.take("salesforce.daily")
         used = {"Sforce-Limit-Info": f"api-usage={daily.limit - daily.remaining}/{daily.limit}"}
         request.scope["extra_headers"] |= used
@@ -72,7 +72,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         sandbox.switches.setdefault("salesforce.sessions", {})[session] = now + SESSION_SECONDS * 1000
         sandbox.keep_switches()
         at = f"{sandbox.url}/salesforce"
-        # As for real: nothing says when it ends.
+        # As in Salesforce, the response does not say when the token expires.
         body = {"access_token": session, "instance_url": sandbox.switches.get("salesforce.instance_url", at),
                 "id": f"{at}/id/00DSB0000000001EAA/005SB0000000001AAA", "token_type": "Bearer",
                 "issued_at": str(now), "signature": "c2lnbmF0dXJl", "scope": "api"}  # fmt: skip
@@ -84,7 +84,7 @@ def router(sandbox: Sandbox) -> APIRouter:
 
 
 def credentials(sandbox: Sandbox) -> dict[str, str]:
-    """Return what the connected app needs to get tokens."""
+    """Return the connected app's credentials."""
     return {
         "client_id": "3MVG9sandbox.PerennialConnectedApp",
         "client_secret": sandbox.secret("salesforce client"),

@@ -1,10 +1,10 @@
-"""Salesforce's ids: 15 case-sensitive characters, and three for systems that ignore case."""
+"""Salesforce ids: 15 case-sensitive characters, plus three for systems that ignore case."""
 
 from __future__ import annotations
 
 import string
 
-# In the order in which they sort, as the real ones do.
+# In sort order, like the real ids.
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _CHECKS = string.ascii_uppercase + "012345"
 _ORG = "SB0"
@@ -21,7 +21,7 @@ def encode(prefix: str, number: int) -> str:
 
 
 def decode(text: str, prefix: str) -> int | None:
-    """Return the number behind an id of 15 or 18 characters; None if it is none of this prefix."""
+    """Return the number behind an id of 15 or 18 characters; None if the prefix does not match."""
     short = text[:15]
     if len(text) not in (15, 18) or not short.startswith(prefix + _ORG) or (text[15:] and text[15:] != _suffix(short)):
         return None
@@ -39,12 +39,12 @@ def is_id(text: str) -> bool:
 
 
 def full(text: str) -> str:
-    """Return an id's form of 18 characters."""
+    """Return an id's 18-character form."""
     return text + _suffix(text) if len(text) == 15 else text
 
 
 def _suffix(short: str) -> str:
-    """Return three characters, each of which says which of five others are upper case."""
+    """Return the three check characters. Each encodes which of five characters are upper case."""
     return "".join(
         _CHECKS[sum(1 << place for place, character in enumerate(short[start : start + 5]) if character.isupper())]
         for start in (0, 5, 10)

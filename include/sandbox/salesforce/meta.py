@@ -1,4 +1,4 @@
-"""What the org says of itself: versions, limits, objects, fields."""
+"""The org's metadata: versions, limits, objects, fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from include.sandbox.salesforce.schema import SOBJECTS, Field, SObject, find
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the API of descriptions."""
+    """Return the metadata API."""
     routes = APIRouter()
     guarded = [Depends(Guard(sandbox))]
 

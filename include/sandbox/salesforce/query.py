@@ -1,4 +1,4 @@
-"""Queries: run against the records as they are, pages led to by locators that end after two days."""
+"""The query API: SOQL runs on the current records, and pages have locators that expire after two days."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Read = Callable[[Entry], Any]
 
 @dataclass
 class Cursor:
-    """A query's result that is kept.
+    """The stored result of a query.
 
     Args:
         query: The query.
         numbers: The records found, in order.
-        made_at: When, in the world's time.
-        rows: How many make a page.
+        made_at: Time of the query, in the world's time.
+        rows: Page size.
     """
 
     query: soql.Query
@@ -46,7 +46,7 @@ class Cursor:
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the API of queries."""
+    """Return the query API."""
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
     cursors: dict[str, Cursor] = {}
 
@@ -96,7 +96,7 @@ def _page(sandbox: Sandbox, version: str, key: str, cursor: Cursor, start: int) 
     sobject = _sobject(cursor.query.sobject)
     found = entries(sandbox, sobject)
     end = start + cursor.rows
-    # As for real: which rows there are was settled when the query was asked, what they hold is read now.
+    # As in Salesforce, the query fixes the set of rows; their values are read with each page.
     live = [found[number] for number in cursor.numbers[start:end] if number in found]
     is_done = end >= len(cursor.numbers)
     answer: dict[str, Any] = {"totalSize": len(cursor.numbers), "done": is_done}
@@ -126,7 +126,7 @@ def _shown(
 
 
 def attributes(sobject: SObject, number: int, version: str) -> dict[str, str]:
-    """Return what is at the head of every record."""
+    """Return the ``attributes`` of a record."""
     one = ids.encode(sobject.prefix, number)
     return {"type": sobject.name, "url": f"/services/data/{version}/sobjects/{sobject.name}/{one}"}
 
@@ -147,7 +147,7 @@ def field_of(sandbox: Sandbox, sobject: SObject, name: str) -> Field:
     """Return an object's field.
 
     Raises:
-        Refusal: There is none of that name.
+        Refusal: There is no field of that name.
     """
     found = next(
         (each for each in fields_of(sandbox, sobject).values() if each.name.lower() == name.lower()),
@@ -164,7 +164,7 @@ def field_of(sandbox: Sandbox, sobject: SObject, name: str) -> Field:
 
 
 def _resolve(sandbox: Sandbox, sobject: SObject, name: str) -> tuple[Field, Field | None, SObject]:
-    """Return a field, the reference that leads to it if it is a parent's, and the object that it is of."""
+    """Return a field, the reference that leads to it (for a parent's field), and its object."""
     first, _, rest = name.partition(".")
     if not rest:
         return field_of(sandbox, sobject, first), None, sobject
@@ -181,7 +181,7 @@ def _resolve(sandbox: Sandbox, sobject: SObject, name: str) -> tuple[Field, Fiel
 
 
 def _reader(sandbox: Sandbox, sobject: SObject, name: str) -> tuple[Read, list[str], Any]:
-    """Return what reads a field of a record, the names under which it is shown, and what finds its parent."""
+    """Return a reader of a field, its path in the response, and a finder of its parent."""
     field, link, owner = _resolve(sandbox, sobject, name)
     if link is None:
         return lambda entry: value(sandbox, sobject, entry, field), [field.name], None
@@ -200,7 +200,7 @@ def _reader(sandbox: Sandbox, sobject: SObject, name: str) -> tuple[Read, list[s
 
 
 def run(sandbox: Sandbox, query: soql.Query, is_all: bool) -> list[int]:
-    """Return the numbers of the records that a query finds, in its order."""
+    """Return the numbers of the records that match a query, in its order."""
     sobject = _sobject(query.sobject)
     for name in query.fields:
         _resolve(sandbox, sobject, name)
@@ -212,7 +212,7 @@ def run(sandbox: Sandbox, query: soql.Query, is_all: bool) -> list[int]:
         for each in entries(sandbox, sobject).values()
         if (is_all or each.deleted is None) and (test is None or test(each))
     ]
-    # Without an order they come as they lie, which nobody may build on.
+    # Without ORDER BY, the order is arbitrary: descending here, so that nobody relies on it.
     found.sort(key=lambda each: -each.number)
     for order in reversed(query.orders):
         read = _comparable(sandbox, sobject, order.field)[0]
@@ -237,7 +237,7 @@ def _test(sandbox: Sandbox, sobject: SObject, condition: Any) -> Callable[[Entry
 
 
 def _comparable(sandbox: Sandbox, sobject: SObject, name: str) -> tuple[Read, Field]:
-    """Return what reads a field in the form in which it is compared."""
+    """Return a reader of a field's comparable value."""
     field, link, _ = _resolve(sandbox, sobject, name)
     if link is None and field.name in ("SystemModstamp", "LastModifiedDate"):
         return lambda entry: entry.modified, field
@@ -282,7 +282,7 @@ def _comparison(sandbox: Sandbox, sobject: SObject, test: soql.Test) -> Callable
 
 
 def _wanted(field: Field, given: soql.Value) -> Any:
-    """Return a literal in the form in which the field is compared; the wrong kind of literal is refused."""
+    """Return a literal's comparable value, or refuse a literal of the wrong type."""
     kind = _KINDS.get(field.type, "text")
     if given.kind == "null":
         return None

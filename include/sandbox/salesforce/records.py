@@ -1,4 +1,4 @@
-"""Single records and lists of them: read, made, changed, deleted, found by an external id."""
+"""The records API: read, create, update, delete and upsert single records and lists."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from include.sandbox.world.records import Change
 MOST = 200
 _LISTS = "/services/data/{version}/composite/sobjects"
 _ONE = "/services/data/{version}/sobjects/{name}"
-# A task hangs on one of several objects.
+# A task can refer to one of several objects.
 _ALSO = {"WhatId": ("Account", "Opportunity")}
-# Salesforce adds what every task has when nothing is said of it.
+# Values that Salesforce fills in for a task.
 _DEFAULTS = {"Task": {"Status": "Not Started", "Priority": "Normal"}}
 _REQUIRED = {"Account": "Name", "Contact": "LastName", "Opportunity": "Name"}
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the API of records."""
+    """Return the records API."""
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
 
     @routes.post(_ONE)
@@ -139,7 +139,7 @@ def router(sandbox: Sandbox) -> APIRouter:
 
 
 def _each(body: dict[str, Any], one: Callable[[dict[str, Any], bool], dict[str, Any]]) -> list[dict[str, Any]]:
-    """Do all records, in their order; where all or none is asked for, one failure takes all back."""
+    """Process all records in order. With ``allOrNone``, one failure rolls back all."""
     if body.get("allOrNone"):
         tried = [_result(record, one, is_trial=True) for record in body["records"]]
         if any("statusCode" in str(each) for each in tried):
@@ -237,7 +237,7 @@ def _write(sandbox: Sandbox, sobject: SObject, number: int, values: dict[str, An
 
 
 def _checked(sandbox: Sandbox, sobject: SObject, body: dict[str, Any], entry: Entry | None) -> dict[str, Any]:
-    """Return the world's fields of what was written, or refuse it."""
+    """Return the world's fields for the written values."""
     known = {name.lower(): field for name, field in fields_of(sandbox, sobject).items()}
     values: dict[str, Any] = {}
     for name, given in body.items():
@@ -288,7 +288,7 @@ def _stored(sandbox: Sandbox, sobject: SObject, field: Field, given: Any, entry:
 
 
 def _referred(sandbox: Sandbox, sobject: SObject, field: Field, given: str) -> Any:
-    """Return the record that a reference leads to: a task keeps its id, the world's kinds keep its number."""
+    """Resolve a reference. A task keeps the id as text; the world's kinds keep the number."""
     if not ids.is_id(given):
         raise _field_error(field, "MALFORMED_ID", f"{field.name}: id value of incorrect type: {given}")
     for name in _ALSO.get(field.name, (field.to,)):

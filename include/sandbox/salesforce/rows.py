@@ -1,4 +1,4 @@
-"""The org's records: the world's, as Salesforce would hold them, deleted and merged ones included."""
+"""The org's records: the world's records as Salesforce stores them, including deleted and merged ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from include.sandbox.store import Item
 from include.sandbox.world.records import DAY, MINUTE, day_of, moment
 
 RECYCLE_BIN = 15 * DAY
-# References: when one moves, so does the clock of the record, even where other vendors' clocks stand still.
+# References. When one changes, SystemModstamp moves, even if other vendors' update times do not.
 _REFERENCES = {"company", "deal", "owner", "parent"}
 
 
@@ -25,11 +25,11 @@ class Entry:
     """One record of an object.
 
     Args:
-        number: Behind its id.
+        number: The number encoded in its id.
         values: The world's fields.
         created: Milliseconds since 1970.
-        modified: The system's own clock.
-        deleted: When it went into the recycle bin, or None.
+        modified: SystemModstamp.
+        deleted: When it was moved to the recycle bin; None if it is live.
         master: The number of the record that it was merged into, or None.
     """
 
@@ -42,7 +42,7 @@ class Entry:
 
 
 def entries(sandbox: Sandbox, sobject: SObject) -> dict[int, Entry]:
-    """Return an object's records by number, those in the recycle bin included."""
+    """Return an object's records by number, including those in the recycle bin."""
     now = sandbox.now()
     kept = sandbox.__dict__.setdefault("_salesforce_entries", {})
     if sobject.name not in kept or kept[sobject.name][0] != sandbox.store.version:
@@ -54,7 +54,7 @@ def entries(sandbox: Sandbox, sobject: SObject) -> dict[int, Entry]:
 
 
 def fields_of(sandbox: Sandbox, sobject: SObject) -> dict[str, Field]:
-    """Return an object's fields as they are today."""
+    """Return an object's current fields."""
     switches = sandbox.switches
     found = dict(sobject.fields)
     for name in switches.get("salesforce.added_fields", []):
@@ -79,7 +79,7 @@ def fields_of(sandbox: Sandbox, sobject: SObject) -> dict[str, Field]:
 
 
 def value(sandbox: Sandbox, sobject: SObject, entry: Entry, field: Field) -> Any:
-    """Return a field as JSON shows it."""
+    """Return a field's JSON value."""
     own = _own(sobject, entry, field)
     given = own if own is not None else _derived(sobject, entry, field)
     if given is None and field.source:
@@ -88,12 +88,12 @@ def value(sandbox: Sandbox, sobject: SObject, entry: Entry, field: Field) -> Any
 
 
 def datetime_text(at: int) -> str:
-    """Return a moment as this vendor prints it: to the second, no colon in the zone."""
+    """Return a time in Salesforce's format: to the second, without a colon in the zone."""
     return moment(at).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
 def number_of(name: str) -> int:
-    """Return the number of a record that is known by its name alone."""
+    """Return the number of a record that is identified only by its name."""
     return zlib.crc32(name.encode())
 
 
@@ -142,7 +142,7 @@ def _shown(field: Field, given: Any) -> Any:
         return given if isinstance(given, bool) else str(given).lower() == "true"
     if field.type == "anyType":
         return given
-    if given is None or given == "":  # an empty text is stored as no value at all
+    if given is None or given == "":  # an empty text is stored as null
         return None
     if field.type == "reference":
         return given if isinstance(given, str) else ids.encode(SOBJECTS[field.to].prefix, int(given))
@@ -214,7 +214,7 @@ def _second(at: int) -> int:
 
 
 def merges(sandbox: Sandbox, kind: str) -> dict[int, tuple[int, int]]:
-    """Return for each record that was merged away the record that it was merged into, and when."""
+    """Return merged record -> the record that it was merged into, and when."""
     found: dict[int, tuple[int, int]] = {}
     items = [*sandbox.store.items(kind).values(), *sandbox.store.graves(kind).values()]
     for item in items:
@@ -226,7 +226,7 @@ def merges(sandbox: Sandbox, kind: str) -> dict[int, tuple[int, int]]:
 
 
 def _named(sandbox: Sandbox, sobject: SObject) -> list[Entry]:
-    """Return the records that are known by their names alone."""
+    """Return the records that are identified only by their names."""
     if sobject.name == "UserRole":
         names = set(p.TEAMS)
     elif sobject.name == "RecordType":
@@ -243,7 +243,7 @@ def _named(sandbox: Sandbox, sobject: SObject) -> list[Entry]:
 
 
 def _account_relations(sandbox: Sandbox) -> list[Entry]:
-    """Return one relation per contact to its account: it says which roles the contact has there."""
+    """Return one relation per contact to its account, with the contact's roles there."""
     made = []
     for item in sandbox.store.items("contact").values():
         if not item.values.get("company"):
@@ -274,7 +274,7 @@ def _opportunity_roles(sandbox: Sandbox) -> list[Entry]:
 
 
 def _logged(sandbox: Sandbox) -> list[Entry]:
-    """Return the calls, mails and notes of the world, which this vendor keeps as tasks that are done."""
+    """Return the world's calls, mails and notes, which Salesforce keeps as completed tasks."""
     made = []
     kinds = {"call": "Call", "email": "Email", "note": "Task"}
     directions = {"INBOUND": "Inbound", "OUTBOUND": "Outbound"}
@@ -300,7 +300,7 @@ def _stages() -> list[Entry]:
 
 
 def _history(sandbox: Sandbox, parent: SObject) -> list[Entry]:
-    """Return what was changed of an object's fields, an entry for each; of a reference one more with the names."""
+    """Return an object's field history: one entry per changed field, two for a reference (ids and names)."""
     made: list[Entry] = []
     for item in sandbox.store.items(parent.kind).values():
         known: dict[str, Any] = {}

@@ -1,10 +1,10 @@
-"""The org's objects and fields, and which field of the world each field shows."""
+"""The org's objects and fields, and the world's field behind each field."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# What the world says -> what this org says.
+# The world's word -> this org's word.
 LIFECYCLES = {"lead": "Prospect", "opportunity": "Prospect", "customer": "Customer", "other": "Former Customer"}
 OPPORTUNITY_TYPES = {"new": "New Business", "renewal": "Renewal", "expansion": "Existing Business"}
 RECORD_TYPES = {"default": "New_Business", "75122310": "Renewals"}
@@ -18,7 +18,7 @@ ROLES = {
     "END_USER": "Business User", "EXECUTIVE_SPONSOR": "Executive Sponsor", "LEGAL_AND_COMPLIANCE": "Evaluator",
     "BLOCKER": "Evaluator",
 }  # fmt: skip
-# Object -> the one that keeps what its fields were.
+# Object -> the object with its field history.
 HISTORIES = {
     "Account": ("AccountHistory", "017"),
     "Contact": ("ContactHistory", "03j"),
@@ -32,15 +32,15 @@ class Field:
 
     Args:
         name: Its API name.
-        type: As a description names it.
-        source: The world's field; "" where ``rows`` derives it, or where it is only ever written through the API.
-        to: For references, the object that it leads to.
-        relation: For references, what leads there in a query.
-        words: The world's word -> this org's.
-        unique: It is an external id that no two records share.
-        read_only: The system sets it.
-        calculated: It is a formula.
-        length: The longest text; 0 where that means nothing.
+        type: Its type in describe calls.
+        source: The world's field; "" if ``rows`` derives it or it is only written through the API.
+        to: For a reference, the target object.
+        relation: For a reference, the relationship name in queries.
+        words: The world's word -> this org's word.
+        unique: Whether it is a unique external id.
+        read_only: Whether the system sets it.
+        calculated: Whether it is a formula.
+        length: Maximum length of a text; 0 if it does not apply.
     """
 
     name: str
@@ -61,10 +61,10 @@ class SObject:
 
     Args:
         name: Its API name.
-        prefix: What its ids start with.
-        kind: The world's kind; "" for what ``rows`` derives.
+        prefix: The key prefix of its ids.
+        kind: The world's kind; "" if ``rows`` derives its records.
         fields: By name.
-        writable: Whether records can be made through the API.
+        writable: Whether the API can create records.
     """
 
     name: str
@@ -75,7 +75,6 @@ class SObject:
 
 
 def reference(name: str, to: str, source: str, read_only: bool = False) -> Field:
-    """Return a field that leads to a record of another object."""
     return Field(name, "reference", source, to, name.removesuffix("Id"), read_only=read_only)
 
 
@@ -91,7 +90,7 @@ def _object(name: str, prefix: str, kind: str, *fields: Field, deletes: bool = T
     return SObject(name, prefix, kind, {each.name: each for each in (*common, *fields)}, writable)
 
 
-# What the admins of this org added.
+# Custom objects of this org.
 _OWN = (
     ("Invoice__c", "a00", "invoice", (
         Field("Contract_Number__c", source="contract_number"), Field("Amount__c", "currency", "amount"),
@@ -123,7 +122,7 @@ _OBJECTS = (
         Field("Is_Test_Account__c", "boolean", "is_test"),
         Field("NumberOfEmployees", "int", "employees"),
         Field("Description", "textarea", "description", length=32_000),
-        # The org's administrator made these for what is written back.
+        # The org's administrator created these for values that Perennial writes.
         Field("Perennial_Risk__c", source="perennial_risk"),
         Field("Perennial_Open_Risks__c", source="perennial_open_risks", length=255),
         Field("Perennial_Next_Decision__c", "date", "perennial_next_decision"),
@@ -183,7 +182,7 @@ _OBJECTS = (
         reference("OwnerId", "User", "owner"),
         writable=True,
     ),
-    # Nobody in the world has one until somebody makes it.
+    # No customer has one at first.
     _object(
         "Contract", "800", "contract",
         reference("AccountId", "Account", "company"),
@@ -296,5 +295,5 @@ OF_KIND: dict[str, SObject] = {each.kind: each for each in _OBJECTS if each.kind
 
 
 def find(name: str) -> SObject | None:
-    """Return an object by its name, whatever its case."""
+    """Return an object by its name, ignoring case."""
     return next((each for each in _OBJECTS if each.name.lower() == name.lower()), None)

@@ -1,4 +1,4 @@
-"""The part of SOQL that is served, as a grammar; everything else is refused as malformed.
+"""The supported subset of SOQL. Everything else is refused as malformed.
 
 query     = "SELECT" fields "FROM" name [ "WHERE" condition ] [ "ORDER" "BY" order { "," order } ]
             [ "LIMIT" number ] [ "OFFSET" number ]
@@ -42,7 +42,7 @@ class Value:
 
     Args:
         kind: ``text``, ``number``, ``date``, ``datetime`` (milliseconds), ``boolean`` or ``null``.
-        value: What it stands for.
+        value: Its value.
     """
 
     kind: str
@@ -60,7 +60,7 @@ class Test:
 
 @dataclass(frozen=True)
 class Group:
-    """Conditions joined by ``AND``, ``OR``, or one under ``NOT``."""
+    """Conditions joined by ``AND`` or ``OR``, or one negated by ``NOT``."""
 
     operator: str
     parts: tuple[Any, ...]
@@ -68,7 +68,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Order:
-    """One key of the order."""
+    """One ORDER BY key."""
 
     field: str
     is_descending: bool
@@ -77,7 +77,7 @@ class Order:
 
 @dataclass
 class Query:
-    """A parsed query; without fields it counts."""
+    """A parsed query. Without fields it is COUNT()."""
 
     fields: list[str]
     sobject: str
@@ -88,10 +88,10 @@ class Query:
 
 
 def parse(text: str) -> Query:
-    """Return a query.
+    """Parse a query.
 
     Raises:
-        Refusal: It is not of the grammar above.
+        Refusal: It does not match the grammar.
     """
     parser = _Parser(text)
     query = parser.query()
@@ -154,7 +154,7 @@ class _Parser:
             return parts[0]
         while self._take(operator):
             parts.append(self._simple())
-        if self._peek() in ("AND", "OR"):  # a mix without parentheses
+        if self._peek() in ("AND", "OR"):  # AND and OR mixed without parentheses
             raise malformed(f"unexpected token: '{self._peek()}'")
         return Group(operator, tuple(parts))
 

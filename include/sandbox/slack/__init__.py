@@ -1,1 +1,1 @@
-"""A sandbox Slack: a workspace that keeps what is posted to it."""
+"""A sandbox Slack: a workspace that stores posted messages."""

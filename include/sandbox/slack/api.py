@@ -21,7 +21,7 @@ Method = Callable[[Sandbox, dict[str, Any]], dict[str, Any]]
 
 
 class Failed(Exception):
-    """A call that Slack answers with ``ok: false`` and status 200."""
+    """A call that Slack answers with status 200 and ``ok: false``."""
 
     def __init__(self, error: str, **more: Any) -> None:
         self.body = {"ok": False, "error": error, **more}
@@ -52,7 +52,7 @@ def router(sandbox: Sandbox) -> APIRouter:
 
 
 async def _arguments(request: Request) -> dict[str, Any]:
-    """Return a call's arguments, whichever of the three ways they came."""
+    """Return a call's arguments from query, JSON body or form."""
     given: dict[str, Any] = dict(request.query_params)
     kind = request.headers.get("content-type", "")
     if kind.startswith("application/json"):
@@ -101,7 +101,7 @@ def _channel(sandbox: Sandbox, given: dict[str, Any]) -> str:
 
 
 def _content(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what a message shows, checked as Slack checks it."""
+    """Return a message's content, validated the way Slack does."""
     text, blocks = given.get("text") or "", given.get("blocks")
     if not text and not blocks and not given.get("attachments"):
         raise Failed("no_text")
@@ -130,7 +130,7 @@ def _keep(sandbox: Sandbox, channel: str, content: dict[str, Any], via: str) -> 
     now = sandbox.now()
     micros = now * 1000
     while True:
-        ts = f"{micros // 1_000_000}.{micros % 1_000_000:06d}"  # the message's key: unique within its channel
+        ts = f"{micros // 1_000_000}.{micros % 1_000_000:06d}"  # the message's id, unique within its channel
         if sandbox.diary.add_message(now, channel, ts, {**content, "via": via}):
             return {**content, "ts": ts}
         micros += 100
@@ -259,7 +259,7 @@ METHODS: dict[str, Method] = {
 
 
 async def _webhook(sandbox: Sandbox, request: Request, token: str) -> Response:
-    """Take a message the simple way; the answer names no message, so nobody can ask for it later."""
+    """Accept a webhook message. The response has no message id, so the message cannot be queried later."""
     if token != sandbox.secret("webhook"):
         return PlainTextResponse("invalid_token", 403)
     count = sandbox.limits.take("slack.webhook")

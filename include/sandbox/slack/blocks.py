@@ -1,4 +1,4 @@
-"""Whether Slack would take a message: the limits of its blocks."""
+"""Validate messages against the limits of Slack's blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TYPES = {"section", "header", "divider", "context", "actions", "image", "rich_te
 
 
 def complaints(blocks: Any) -> list[str]:
-    """Return what is wrong with a message's blocks, in Slack's own manner of pointing at it."""
+    """Return what is wrong with a message's blocks, in Slack's own error format."""
     if not isinstance(blocks, list):
         return ["must be an array"]
     found = [f"no more than {MOST_BLOCKS} items allowed [json-pointer:/blocks]"] if len(blocks) > MOST_BLOCKS else []
@@ -74,7 +74,7 @@ def _text(text: Any, most: int) -> list[str]:
 
 
 def is_too_long(blocks: list[Any]) -> bool:
-    """Return whether all texts together exceed what Slack takes."""
+    """Return whether all texts together exceed Slack's limit."""
     return sum(map(_length, blocks)) > MOST_IN_ALL
 
 

@@ -1,4 +1,4 @@
-"""Who and what there is in the workspace: a person for each active manager and agent, the data team, a few channels."""
+"""The Slack workspace's people and channels: active CSMs and agents, the data team, and a few channels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from include.sandbox.core import Sandbox
 
 TEAM = "T0SANDBOX"
 BOT_USER, BOT = "U0PERENNIAL", "B0PERENNIAL"
-# name: (id, what keeps the bot from posting there)
+# name: (id, why the bot cannot post there)
 CHANNELS: dict[str, tuple[str, str]] = {
     "general": ("C0GENERAL", ""),
     "cs-operations": ("C0CSOPS", ""),
@@ -17,7 +17,7 @@ CHANNELS: dict[str, tuple[str, str]] = {
     "board": ("C0BOARD", "not_in_channel"),
 }
 
-# The owner of the data in the shipped settings, who owns no account.
+# The data owner in the shipped settings, who owns no account.
 DATA_TEAM = ("U0DATA", "Data team", "data@example.com")
 
 
@@ -48,11 +48,11 @@ def _person(number: str, name: str, email: str) -> dict[str, Any]:
 
 
 def find_channel(sandbox: Sandbox, given: str) -> tuple[str, str, str] | None:
-    """Return a channel's id, what it is called, and what keeps the bot out; None when there is none.
+    """Return a channel's id, its name, and why the bot cannot post; None if there is no such channel.
 
     Args:
         sandbox: The sandbox.
-        given: An id, a name with or without #, or a person's id, which stands for the direct messages with them.
+        given: A channel's id or name (with or without #), or a person's id for direct messages.
     """
     for name, (number, obstacle) in CHANNELS.items():
         if given in (number, name, f"#{name}"):
@@ -65,6 +65,5 @@ def find_channel(sandbox: Sandbox, given: str) -> tuple[str, str, str] | None:
 
 
 def channel_name(sandbox: Sandbox, number: str) -> str:
-    """Return what a channel is called."""
     found = find_channel(sandbox, number)
     return found[1] if found else number

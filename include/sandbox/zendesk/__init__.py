@@ -1,1 +1,1 @@
-"""A sandbox Zendesk: the support desk's API with its exports, limits, errors and oddities."""
+"""A sandbox Zendesk: its API with exports, limits, errors and quirks."""

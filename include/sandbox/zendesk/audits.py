@@ -1,4 +1,4 @@
-"""What was done to tickets, update by update: all changes and comments of one second are one update."""
+"""Ticket updates: all changes and comments within the same second form one update."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.sandbox.http import iso_s
 from include.sandbox.store import Item
 from include.sandbox.zendesk import render
 
-# Field of the world -> the desk's name for it.
+# The world's field -> Zendesk's name.
 FIELDS = {
     "subject": "subject",
     "status": "status",
@@ -33,10 +33,10 @@ class Update:
     Args:
         ticket: The ticket's number.
         at: Seconds since 1970.
-        changes: (field, value before, value after); of the first one the value before is None.
-        comments: The comments made with it.
-        is_first: Whether it made the ticket.
-        updater: Who did it.
+        changes: (field, previous value, new value); in the first update the previous value is None.
+        comments: The comments added with it.
+        is_first: Whether it created the ticket.
+        updater: The user who made it.
     """
 
     ticket: int
@@ -48,12 +48,12 @@ class Update:
 
     @property
     def id(self) -> int:
-        """Its number, the same whenever it is asked for."""
+        """Its id, which is stable."""
         return _number(self.ticket, self.at, "update")
 
 
 class Updates:
-    """The updates of all tickets, computed again when something has happened.
+    """The updates of all tickets, recomputed after each change.
 
     Args:
         sandbox: The sandbox.
@@ -71,7 +71,7 @@ class Updates:
         return self._by_ticket.get(number, [])
 
     def ordered(self) -> list[Update]:
-        """Return the updates of all tickets in the order of the export; of scrubbed tickets nothing is left."""
+        """Return the updates of all tickets in export order, without those of scrubbed tickets."""
         self._refresh()
         return self._ordered
 
@@ -94,7 +94,7 @@ class Updates:
 
 
 def exported(update: Update, with_comments: bool) -> dict[str, Any]:
-    """Return an update as the export of ticket events has it."""
+    """Return an update in the format of the ticket event export."""
     children: list[dict[str, Any]] = []
     for comment in update.comments:
         if with_comments:
@@ -124,13 +124,13 @@ def exported(update: Update, with_comments: bool) -> dict[str, Any]:
 
 
 def numbers(update: Update) -> list[int]:
-    """Return the numbers of its comments and changes, but for those of the subject, which nobody counts."""
+    """Return the ids of an update's comments and changes, except changes of the subject."""
     changes = [number for number, name, _, _ in _numbered(update) if name != "subject"]
     return [comment.id for comment in update.comments] + changes
 
 
 def audit(update: Update) -> dict[str, Any]:
-    """Return an update as a ticket's own list of audits has it."""
+    """Return an update in the format of a ticket's audits."""
     events: list[dict[str, Any]] = [render.comment(comment) for comment in update.comments]
     for number, name, before, after in _numbered(update):
         event = {"id": number, "type": "Create", "field_name": name, "value": after}
@@ -163,7 +163,7 @@ def _updates(ticket: Item, comments: list[Item]) -> list[Update]:
         update.is_first = update.at == ticket.created_at // 1000
         new = {name: after for name, _, after in update.changes}
         assignee = new.get("assignee_id") or assignee
-        requester = new.get("requester_id") or requester  # whose it was then: users are merged later
+        requester = new.get("requester_id") or requester  # the requester at that time: users may be merged later
         update.updater = _updater(update, new, int(requester), assignee)
     return updates
 
@@ -178,7 +178,7 @@ def _changes(ticket: Item) -> Iterator[tuple[int, str, Any, Any]]:
 
 
 def _shown(value: Any) -> Any:
-    """Return a value as updates have it: numbers as texts."""
+    """Return a value as shown in updates: numbers as strings."""
     return None if value is None else str(value)
 
 
@@ -196,6 +196,6 @@ def _numbered(update: Update) -> Iterator[tuple[int, str, Any, Any]]:
 
 
 def _number(*of: object) -> int:
-    """Return a number for a thing that has none in the world, as large as the desk's."""
+    """Return a stable id for a thing without one in the world, as large as Zendesk's."""
     digest = blake2b(" ".join(str(part) for part in of).encode(), digest_size=6).digest()
     return 10**12 + int.from_bytes(digest)

@@ -1,4 +1,4 @@
-"""The incremental exports: by cursor for tickets and users, by time for organisations too."""
+"""The incremental exports: by cursor for tickets and users, by time for organisations as well."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOW: dict[str, tuple[str, Callable[[Sandbox, Item], dict[str, Any]]]] = {
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the API of the exports."""
+    """Return the export API."""
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
     updates = audits.Updates(sandbox)
 
@@ -100,7 +100,7 @@ def _per_page(request: Request) -> int:
 
 
 def _ordered(sandbox: Sandbox, name: str, request: Request) -> list[Item]:
-    """Return what the export holds by its own clock; of tickets, the last minute is held back."""
+    """Return the rows of an export, by export timestamp. The last minute of tickets is withheld."""
     newest = sandbox.now() // 1000 - (WITHHELD_SECONDS if name == "tickets" else 0)
     kind = SHOW[name][0]
     hide_deleted = request.query_params.get("exclude_deleted") == "true"
@@ -113,7 +113,7 @@ def _ordered(sandbox: Sandbox, name: str, request: Request) -> list[Item]:
 
 
 def _whole_seconds(times: list[int], waiting: list[T], per_page: int) -> list[T]:
-    """Return a page that ends with a whole second, so it may be longer than asked; but never above the most."""
+    """Return a page that ends with a whole second. It may exceed the requested size, but never the maximum."""
     size = per_page
     while size < min(len(waiting), MOST_PER_PAGE) and times[size] == times[size - 1]:
         size += 1
@@ -139,7 +139,7 @@ def _body(sandbox: Sandbox, request: Request, name: str, page: list[Item]) -> di
 
 
 def _encoded(at: int, number: int) -> str:
-    """Return the cursor after a row; callers are to take it for an opaque text."""
+    """Return the cursor after a row. It is opaque to clients."""
     number = 0 if number == 2**62 else number
     return base64.b64encode(f"{at}.0||{number}|".encode()).decode().rstrip("=")
 

@@ -1,4 +1,4 @@
-"""The fields of tickets, users and organisations; the switch ``zendesk.fields`` adds those that an agent made."""
+"""The fields of tickets, users and organisations. The switch ``zendesk.fields`` adds custom ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.sandbox.http import reply
 from include.sandbox.zendesk import render
 from include.sandbox.zendesk.guard import Guard
 
-# What every desk has.
+# The system fields of every account.
 _SYSTEM = {
     "ticket_fields": ("subject", "description", "status", "tickettype", "priority", "group", "assignee"),
     "user_fields": (),
@@ -22,7 +22,7 @@ _FIRST = 360_011_737_434
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the API of the fields."""
+    """Return the fields API."""
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
 
     def listing(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What every call to the desk passes first: credentials, limits, the headers that tell of them."""
+"""Checks of every Zendesk call: credentials, rate limits, and rate-limit headers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ EMAIL = "data@customer.example"
 
 
 def error(status: int, name: str, description: str, headers: dict[str, str] | None = None, **more: Any) -> Refusal:
-    """Return a refusal in the desk's usual form."""
+    """Return a refusal in Zendesk's usual format."""
     return Refusal(status, {"error": name, "description": description, **more}, headers)
 
 
 def not_found() -> Refusal:
-    """Return the 404 of a record that is not there."""
+    """Return the 404 of a missing record."""
     return error(404, "RecordNotFound", "Not found")
 
 
@@ -36,7 +36,7 @@ class Guard:
         self.sandbox = sandbox
 
     def __call__(self, request: Request) -> None:
-        """Check one call and note the headers for its answer."""
+        """Check one call, and set the headers of its response."""
         if not self._is_known(request.headers.get("authorization", "")):
             raise Refusal(
                 401, {"error": "Couldn't authenticate you"}, {"WWW-Authenticate": 'Basic realm="Web Password"'}
@@ -65,11 +65,11 @@ class Guard:
             login, _, password = base64.b64decode(given, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return False
-        # Passwords are off: only mail address, "/token" and a token get in.
+        # Password login is off: only mail address, "/token" and a token are accepted.
         return scheme.lower() == "basic" and login == f"{EMAIL}/token" and password == token
 
     def _count_export(self) -> dict[str, str]:
-        """All exports share one small allowance."""
+        """Count a call against the limit that all exports share."""
         count = self.sandbox.limits.take("zendesk.incremental")
         reset = math.ceil(count.reset)
         if not count.allowed:

@@ -1,4 +1,4 @@
-"""Lists, single records, comments, ratings and the search."""
+"""Lists, single records, comments, ratings and search."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def router(sandbox: Sandbox) -> APIRouter:
-    """Return the API of everything but the exports."""
+    """Return the API except the exports."""
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
     updates = audits.Updates(sandbox)
 
@@ -178,7 +178,7 @@ def _deleted(_: Sandbox, item: Item) -> dict[str, Any]:
 def _paged(
     sandbox: Sandbox, request: Request, name: str, found: list[T], show: Callable[[Sandbox, T], dict[str, Any]]
 ) -> Response:
-    """Answer by cursor when `page[size]` is given, else by page number, which ends at 10,000 rows."""
+    """Paginate by cursor if `page[size]` is given, else by page number, up to 10,000 rows."""
     if "page[size]" in request.query_params or "page[after]" in request.query_params:
         return _by_cursor(sandbox, request, name, found, show)
     page, per_page = request.query_params.get("page", "1"), request.query_params.get("per_page", str(PER_PAGE))
@@ -258,7 +258,7 @@ def _search(sandbox: Sandbox, request: Request) -> Response:
 
 
 def _found(sandbox: Sandbox, query: str) -> list[tuple[dict[str, Any], Item]]:
-    """Return records for the few terms that are known: type, status, created or updated against a date, words."""
+    """Search records. Supported terms: type, status, created or updated compared with a date, and words."""
     sandbox.now()
     terms = query.split()
     wanted = next((t.partition(":")[2] for t in terms if t.startswith("type:")), "ticket")

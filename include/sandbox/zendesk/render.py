@@ -1,4 +1,4 @@
-"""Records as the desk shows them, with all the nulls that its own description denies."""
+"""Records as Zendesk returns them, including nulls that its own documentation rules out."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from include.sandbox.core import Sandbox
 from include.sandbox.http import iso_s
 from include.sandbox.store import Item
 
-# The account's own host: links in answers name it, whatever host was asked.
+# The account's own host. Links in responses always use it.
 CANONICAL = "https://perennial-sandbox.zendesk.com"
 ARCHIVED_AFTER_MS = 120 * 86_400_000
 
 
 def url(path: str) -> str:
-    """Return the absolute address of a path below the API, on the account's own host."""
+    """Return the absolute URL of an API path on the account's own host."""
     return f"{CANONICAL}/api/v2/{path}"
 
 
 def generated(item: Item) -> int:
-    """Return the export's own clock for a record, in seconds: it moves with everything, deletions too."""
+    """Return the export timestamp of a record in seconds. Every change moves it, deletions included."""
     return item.touched_at // 1000
 
 
 def organization(_: Sandbox, item: Item) -> dict[str, Any]:
-    """Return an organisation."""
     values = item.values
     external = values.get("external")
     return {
@@ -47,7 +46,7 @@ def organization(_: Sandbox, item: Item) -> dict[str, Any]:
 
 
 def user(_: Sandbox, item: Item) -> dict[str, Any]:
-    """Return a user; a permanently deleted one keeps only its number."""
+    """Return a user. A permanently deleted one keeps only its id."""
     values = item.values
     is_agent = values["role"] != "end-user"
     gone = item.deleted_at is not None
@@ -98,7 +97,6 @@ def _channel(name: str) -> dict[str, Any]:
 
 
 def ticket(_: Sandbox, item: Item) -> dict[str, Any]:
-    """Return a ticket."""
     values = item.values
     score = values.get("satisfaction")
     custom = [{"id": 360_001_234_567, "value": values["tags"][0] if values.get("tags") else None}]
@@ -151,7 +149,7 @@ def _minutes(values: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def metric_set(_: Sandbox, item: Item) -> dict[str, Any]:
-    """Return a ticket's metrics: minutes by the calendar and by the agents' hours, null until they are known."""
+    """Return a ticket's metrics in calendar and business minutes, null until known."""
     values = item.values
     updated, assigned = iso_s(item.updated_at), iso_s(item.created_at) if values.get("assignee") else None
     return {
@@ -172,7 +170,7 @@ def metric_set(_: Sandbox, item: Item) -> dict[str, Any]:
         "solved_at": iso_s(values["solved_at"]) if values.get("solved_at") else None,
         "latest_comment_added_at": updated,
         "reply_time_in_minutes": _minutes(values, "first_reply"),
-        "reply_time_in_seconds": {"calendar": values.get("first_reply_seconds")},  # of conversations
+        "reply_time_in_seconds": {"calendar": values.get("first_reply_seconds")},  # for messaging conversations only
         "first_resolution_time_in_minutes": _minutes(values, "first_resolution"),
         "full_resolution_time_in_minutes": _minutes(values, "full_resolution"),
         "agent_wait_time_in_minutes": _minutes(values, "agent_wait"),
@@ -183,7 +181,6 @@ def metric_set(_: Sandbox, item: Item) -> dict[str, Any]:
 
 
 def comment(item: Item) -> dict[str, Any]:
-    """Return a comment."""
     values = item.values
     return {
         "id": item.id,
@@ -202,7 +199,6 @@ def comment(item: Item) -> dict[str, Any]:
 
 
 def rating(_: Sandbox, item: Item) -> dict[str, Any]:
-    """Return a satisfaction rating."""
     values = item.values
     return {
         "id": item.id,
@@ -220,5 +216,5 @@ def rating(_: Sandbox, item: Item) -> dict[str, Any]:
 
 
 def is_archived(item: Item, now: int) -> bool:
-    """Return whether a ticket has left the lists: closed for long. Exports and its own address still show it."""
+    """Return whether a ticket is archived: closed for long. Only exports and its own URL still return it."""
     return item.values["status"] == "closed" and item.updated_at < now - ARCHIVED_AFTER_MS
