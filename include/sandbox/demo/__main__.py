@@ -1,4 +1,4 @@
-"""``python -m include.sandbox.demo``: start everything, let the chain run, show the outcome, stop everything."""
+"""``python -m include.sandbox.demo``: start everything, run the chain, show the result, stop everything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main() -> int:
     arguments = _arguments()
     console = Console()
     home = paths.home()
-    os.umask(0o077)  # all that the demo and its processes make is for the person who runs it
+    os.umask(0o077)  # everything that the demo and its processes create is private to the user
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -67,10 +67,10 @@ def _demo(home: Path, arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _run_chain(running: stack.Stack, progress: Progress) -> bool:
-    """Let the chain run and show the outcome; what is red is named and ends nothing.
+    """Run the chain and show the result. Failed runs are listed and do not stop the demo.
 
     Returns:
-        Whether all is well.
+        Whether everything succeeded.
 
     Raises:
         DemoError: A process has ended.
@@ -92,7 +92,7 @@ def _run_chain(running: stack.Stack, progress: Progress) -> bool:
         red = chain.red(runs)
         wrong = summary.show(running, runs, progress)
     except (PerennialError, SQLAlchemyError) as error:
-        running.check()  # a process that has ended is the reason
+        running.check()  # a process that has ended is the cause
         wrong.append(error.message if isinstance(error, PerennialError) else str(error).splitlines()[0])
     progress.close()
     summary.addresses(running, progress.console)
@@ -106,12 +106,12 @@ def _keep_running(running: stack.Stack, console: Console) -> None:
             running.check()
             time.sleep(1)
     except KeyboardInterrupt:
-        return  # the asked-for end, not a failure
+        return  # a requested stop, not a failure
 
 
 def _stop(home: Path, processes: Processes, console: Console) -> None:
     console.print("Stopping ...")
-    # A second Ctrl-C must not leave half of it running; nothing below waits for long.
+    # A second Ctrl-C must not interrupt the shutdown; nothing below waits for long.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     processes.stop()

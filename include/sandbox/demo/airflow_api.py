@@ -1,4 +1,4 @@
-"""The few calls to Airflow's REST API that the demo makes."""
+"""The demo's calls to Airflow's REST API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import requests
 from include.sandbox.demo.patience import ANSWER_SECONDS, ready
 from include.sandbox.demo.processes import DemoError
 
-# Makes a request until there is an answer.
+# Repeats a request until there is a response.
 Ask = Callable[[Callable[[], requests.Response]], requests.Response]
 
 
@@ -21,8 +21,8 @@ class AirflowApi:
     Args:
         base_url: The API server's address.
         user: Login name.
-        password: Its password; exchanged for a token at once, and again whenever the token has expired.
-        patiently: Repeats what is not answered; without it that is an error.
+        password: Its password, exchanged for a token at once and whenever the token has expired.
+        patiently: Repeats unanswered requests; without it they are errors.
     """
 
     def __init__(self, base_url: str, user: str, password: str, patiently: Ask | None = None) -> None:
@@ -42,20 +42,19 @@ class AirflowApi:
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
 
     def unpause(self, dag_id: str) -> None:
-        """Turn a DAG on."""
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str) -> str:
-        """Start a run and return its id; asked twice, because the first answer was lost, it is one run."""
+        """Trigger a run and return its id. A request repeated after a lost response creates only one run."""
         run_id = f"demo__{uuid.uuid4()}"
         body = {"logical_date": None, "dag_run_id": run_id}
         answer = self._answered("POST", f"/dags/{dag_id}/dagRuns", json=body)
-        if answer.status_code != 409:  # it is there already
+        if answer.status_code != 409:  # it exists already
             ready(answer, f"Airflow, asked to run {dag_id},")
         return run_id
 
     def runs(self, since: str) -> list[dict[str, Any]]:
-        """Return the DAG runs that were made or moved at or after an ISO time, oldest first."""
+        """Return the DAG runs created or updated since an ISO time, oldest first."""
         found: list[dict[str, Any]] = []
         while True:
             query = {"updated_at_gte": since, "order_by": "id", "limit": 100, "offset": len(found)}
@@ -65,11 +64,10 @@ class AirflowApi:
                 return found
 
     def waiting_events(self, dag_id: str) -> int:
-        """Return how many asset events have not yet become a run of a DAG."""
+        """Return how many asset events are still queued for a DAG."""
         return self._call("GET", f"/dags/{dag_id}/assets/queuedEvents")["total_entries"]
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Return the task instances of a run."""
         return self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 100})[
             "task_instances"
         ]

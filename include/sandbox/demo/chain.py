@@ -1,4 +1,4 @@
-"""Let the real scheduler run the whole chain, and follow it until nothing is left to run."""
+"""Run the whole chain under the real scheduler, and follow it until nothing is left to run."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from include.sandbox.demo.processes import DemoError
 from include.sandbox.demo.progress import Progress, Row
 from include.sandbox.demo.stack import Stack
 
-# Consumers first: an event that nobody is turned on for is lost.
+# Consumers first: an asset event without an unpaused consumer is lost.
 CONSUMERS = ("deliver", "decide", "publish_reports", "build_kpis")
 PRODUCERS = ("ingest_crm", "ingest_support", "ingest_product")
 NIGHTLY = "rebuild_kpis"
-# What changes between the two rounds: the kind of record, its entity, and the new values.
+# Changes between the two rounds: the kind of record, its entity, and the new values.
 HAPPENINGS = (
     ("contact", "contact", {"jobtitle": "Head of Operations"}),
     ("company", "account", {"industry": "Robotics"}),
 )
 ACTIVE = ("queued", "running")
-# Airflow takes a task for lost when it gave no sign of life for so long.
+# Airflow considers a task lost after this long without a heartbeat.
 INTERRUPTED_MINUTES = int(SETTINGS["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"]) // 60
 _EVER = "2000-01-01T00:00:00+00:00"
 
 
 @dataclass(frozen=True)
 class Red:
-    """A run that failed, and where to read why.
+    """A failed run, and the log that says why.
 
     Args:
         dag: The DAG.
         run: The run's id.
-        task: The task that failed first; "" if none did.
+        task: The first failed task; "" if none failed.
         log: Its log, or the folder of all logs.
-        is_old: Whether the run had started before this start, and its end may be the end of the last one.
+        is_old: Whether the run began before this start, so that the last stop may have interrupted it.
     """
 
     dag: str
@@ -54,7 +54,7 @@ class Chain:
 
     Args:
         stack: The running demo.
-        progress: Where its course is shown.
+        progress: Displays the runs.
     """
 
     def __init__(self, stack: Stack, progress: Progress) -> None:
@@ -70,7 +70,7 @@ class Chain:
         self.is_resumed = False
 
     def wait_until_listed(self) -> None:
-        """Wait until Airflow has read every DAG file, and see what an earlier start has left.
+        """Wait until Airflow has read every DAG file, and check what an earlier start has left.
 
         Raises:
             DemoError: A file cannot be read as a DAG.
@@ -88,7 +88,7 @@ class Chain:
         self._before = {(run["dag_id"], run["dag_run_id"]) for run in self._api.runs(_EVER)}
 
     def first_round(self) -> list[dict[str, Any]]:
-        """Turn everything on; turning a producer on makes Airflow run it at once.
+        """Unpause all DAGs. Airflow runs a producer as soon as it is unpaused.
 
         Returns:
             The runs that took place.
@@ -98,19 +98,19 @@ class Chain:
         for name in (*CONSUMERS, *PRODUCERS):
             self._api.unpause(self._prefix + name)
         for name in PRODUCERS:
-            if not before[self._prefix + name]["is_paused"]:  # an earlier start has turned it on
+            if not before[self._prefix + name]["is_paused"]:  # unpaused by an earlier start
                 self._api.trigger(self._prefix + name)
         return self._follow(began)
 
     def let_something_happen(self) -> None:
-        """Let a few records change at the vendors, as on any day."""
+        """Change a few records at the vendors, as on any day."""
         known = self._stack.sandbox_answer("GET", "/_control/truth", params={"ids": "1"})
         for kind, entity, change in HAPPENINGS:
             body = {"kind": kind, "op": "touch", "ids": known[entity]["live_ids"][:5], "set": change}
             self._stack.sandbox_answer("POST", "/_control/mutate", json=body)
 
     def next_round(self) -> list[dict[str, Any]]:
-        """Read the sources again, as the next tick of the clock would.
+        """Read the sources again, as the schedule would.
 
         Returns:
             The runs that took place.
@@ -121,7 +121,7 @@ class Chain:
         return self._follow(began)
 
     def nightly(self) -> list[dict[str, Any]]:
-        """Turn the nightly rebuild on, which makes Airflow run it for yesterday.
+        """Unpause the nightly rebuild, which Airflow then runs for yesterday.
 
         Returns:
             The runs that took place.
@@ -131,7 +131,7 @@ class Chain:
         return self._follow(began)
 
     def _follow(self, began: str) -> list[dict[str, Any]]:
-        """Show the runs until none is active and no event waits for one."""
+        """Show the runs until none is active and no asset event is queued."""
         quiet, seen, since = 0, None, time.monotonic()
         while True:
             self._stack.check()
@@ -140,7 +140,8 @@ class Chain:
             if seen != (seen := [(run["dag_run_id"], run["state"]) for run in runs]):
                 since = time.monotonic()
             self._progress.waiting(self._awaited(runs), time.monotonic() - since, self._logs)
-            # Airflow makes a run from an event within one turn of its loop; twice nothing is the end.
+            # Airflow turns an event into a run within one scheduler loop, so the end must be seen several times in a
+            # row.
             settled = runs and not any(run["state"] in ACTIVE for run in runs) and not self._events_wait()
             quiet = quiet + 1 if settled else 0
             if quiet > 2:
@@ -155,7 +156,7 @@ class Chain:
         return text
 
     def red(self, runs: list[dict[str, Any]]) -> list[Red]:
-        """Return the runs that did not succeed, each with the log that says why."""
+        """Return the runs that did not succeed, each with its log."""
         return [self._red(run) for run in runs if run["state"] != "success"]
 
     def _red(self, run: dict[str, Any]) -> Red:
@@ -184,7 +185,7 @@ class Chain:
         return Row(dag, run["dag_run_id"], state, n_done, n_tasks, seconds)
 
     def _count_tasks(self, dag: str, run: str, state: str) -> tuple[int, int]:
-        """Ask for a run's tasks only where somebody watches, and only while it runs."""
+        """Count a run's tasks, if there is a terminal to show them and the run is active."""
         if not self._progress.console.is_terminal or state == "queued":
             return 0, 0
         if (dag, run) in self._ended:

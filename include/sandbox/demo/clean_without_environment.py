@@ -1,4 +1,4 @@
-"""Remove the embedded database and what else Perennial made, with nothing but Python: for ``clean.sh``."""
+"""Delete the embedded database and all else that Perennial created. For ``clean.sh``: standard library only."""
 
 from __future__ import annotations
 

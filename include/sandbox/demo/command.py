@@ -1,4 +1,4 @@
-"""``./perennial``: a command of ``include.cli``, with the environment of the demo while one runs from this folder."""
+"""``./perennial``: a command of ``include.cli``, with the demo's environment if the demo runs from this folder."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from include.common import paths
 from include.sandbox.demo.state import write_private
 
 FILE = "demo-environment.json"
-# Who sets one of them means another Perennial than the demo.
+# If one of these is set, another Perennial than the demo is meant.
 OWN = ("PERENNIAL_DATABASE_URL", "PERENNIAL_CONFIG_DIR")
 
 
 def note(home: Path, environment: dict[str, str]) -> None:
-    """Write what commands need to reach the demo: only Perennial's variables, and the connections."""
+    """Write the environment that commands need to reach the demo: only Perennial's variables and the connections."""
     kept = {key: value for key, value in environment.items() if key.startswith(("PERENNIAL_", "AIRFLOW_CONN_"))}
     write_private(home / FILE, json.dumps(kept))
 
 
 def environment_of_the_demo(home: Path) -> dict[str, str]:
-    """Return the variables with which commands reach the running demo; nothing if none runs, or others are set."""
+    """Return the environment of the running demo; empty if none runs, or if other variables are set."""
     if any(os.environ.get(name) for name in OWN) or not _runs(home):
         return {}
     try:
@@ -33,7 +33,7 @@ def environment_of_the_demo(home: Path) -> dict[str, str]:
 
 
 def _runs(home: Path) -> bool:
-    """Say whether a launcher holds the folder (``preflight.only_one``)."""
+    """Return whether a launcher holds the lock (``preflight.only_one``)."""
     try:
         with (home / "demo.lock").open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

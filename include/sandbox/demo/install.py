@@ -1,6 +1,7 @@
-"""Install pinned requirements with pip and show how far it is: ``python install.py FILE ...``, for ``setup.sh``.
+"""Install pinned requirements with pip and show progress: ``python install.py FILE ...``, for ``setup.sh``.
 
-Nothing but Python is there yet. pip's own bars say nothing without a terminal, and nothing at all while it unpacks.
+Only the standard library is available at this point. pip's own progress bars show nothing without a terminal, and
+nothing at all while it unpacks.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ EVERY_SECONDS = 5.0
 
 
 class Course:
-    """How far an installation is, from what pip prints and from what is in the environment.
+    """The progress of an installation, from pip's output and the environment's content.
 
     Args:
-        n_wanted: How many packages there will be.
-        site: The folder into which they come.
+        n_wanted: Number of packages to install.
+        site: The folder that they are installed into.
     """
 
     def __init__(self, n_wanted: int, site: Path) -> None:
@@ -33,7 +34,7 @@ class Course:
         self._n_before = self._n_there()
 
     def take(self, line: str) -> None:
-        """Take note of a line that pip printed."""
+        """Process a line of pip's output."""
         self.n_found += line.startswith("Collecting ")
         self.is_installing |= line.startswith("Installing collected packages")
 
@@ -70,7 +71,7 @@ def main(files: list[str]) -> int:
 
 
 def show(course: Course, reader: threading.Thread, every: float = EVERY_SECONDS) -> None:
-    """Print how far it is until the reader ends: over one line in a terminal, elsewhere a line when that changes."""
+    """Print progress until the reader ends: on one line in a terminal, elsewhere a new line for each change."""
     is_terminal, began, shown = sys.stdout.isatty(), time.monotonic(), ""
     while reader.is_alive():
         reader.join(0.5 if is_terminal else every)
@@ -86,7 +87,7 @@ def show(course: Course, reader: threading.Thread, every: float = EVERY_SECONDS)
 
 
 def pinned(files: list[str]) -> set[str]:
-    """Return the names that requirement files pin for this machine."""
+    """Return the package names that requirement files pin for this machine."""
     from pip._vendor.packaging.markers import Marker
 
     names = set()

@@ -1,4 +1,4 @@
-"""What the demo sets differently: its channels are on, since they lead to the sandbox's own sinks and nowhere else."""
+"""The demo's configuration overlay. Channels are on, because they lead only to the sandbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.deliver import holds
 from include.sandbox import mapping
 from include.sandbox.parameters import TEAMS
 
-# Properties of the sandbox's companies, and what is kept there.
+# Property of the sandbox's companies -> the value that Perennial writes to it.
 KEPT = {
     "perennial_risk": "risk_band",
     "perennial_open_risks": "open_risks",
@@ -23,7 +23,7 @@ NOTE = "# Written by the demo at every start.\n"
 
 
 def write(home: Path, sandbox: dict[str, Any]) -> None:
-    """Write the overlay that ``PERENNIAL_CONFIG_DIR`` names.
+    """Write the overlay for ``PERENNIAL_CONFIG_DIR``.
 
     Args:
         home: The demo's folder.
@@ -46,7 +46,7 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
     mappings.mkdir(exist_ok=True)
     custom = sandbox["world"]["custom"]
     (mappings / "hubspot.yaml").write_text(NOTE + mapping.of_custom(custom))
-    # The sandbox shows every row at once, except the desk, which never exports the last minute.
+    # The sandbox shows every row at once, except Zendesk, which never exports the last minute.
     sources = [source.model_dump(mode="json") for source in load().sources]
     for source in sources:
         source["lag_seconds"] = 61 if source["kind"] == "support" else 0
@@ -69,12 +69,12 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
 
 
 def _person(name: str) -> dict[str, str]:
-    # The sandbox's Slack knows CSMs alone: others read in a channel.
+    # The sandbox's Slack knows only CSMs: others read in a channel.
     return {"name": name, "email": f"{name.lower().replace(' ', '.')}@vendor.example", "slack": "#cs-operations"}
 
 
 def release_mail() -> None:
-    """Release the mails of a new store: a mail server cannot be asked, but this one began as empty as the outbox."""
+    """Release mail in a new store. A mail server cannot be queried, but this one started as empty as the outbox."""
     for state in holds.states():
         if state.channel == "email" and state.is_on_hold and not state.changed_by:
             holds.release("email", "the sandbox's mail server has sent nothing that this store does not know", "demo")

@@ -1,4 +1,4 @@
-"""Waiting in the demo: as long as the processes live, however slow the machine is, and never in silence."""
+"""Wait in the demo for as long as its processes live, however slow the machine, and report what is awaited."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import requests
 
 from include.sandbox.demo.processes import DemoError
 
-# Told what is waited for, for how many seconds, and which log to look at.
+# Receives what is being waited for, for how many seconds, and the log to look at.
 Tell = Callable[[str, float, Path], None]
-# The other side is there and overloaded, or not there yet (RFC 9110, 15.5.9 and 15.6; RFC 6585, 4).
+# Temporary: the server is overloaded or not up yet (RFC 9110, 15.5.9 and 15.6; RFC 6585, 4).
 PASSING = (408, 429, 500, 502, 503, 504)
-# For one answer; not a limit, since what did not answer is asked again.
+# Timeout of one request. Not an overall limit: unanswered requests are repeated.
 ANSWER_SECONDS = 60.0
 
 
 class Patience:
-    """Waits until something is so; only a process that has ended makes it give up.
+    """Waits for a condition, and gives up only if a process has ended.
 
     Args:
-        check: Raises when a process of the demo has ended.
-        tell: Told what is waited for.
-        pause: Seconds between two looks.
+        check: Raises if a process of the demo has ended.
+        tell: Receives what is being waited for.
+        pause: Seconds between two attempts.
     """
 
     def __init__(self, check: Callable[[], None], tell: Tell, pause: float = 0.2) -> None:
@@ -34,7 +34,7 @@ class Patience:
         self.pause = pause
 
     def until(self, what: str, log: Path, look: Callable[[], Any]) -> Any:
-        """Look until there is something, and return that.
+        """Poll until there is a result, and return it.
 
         Raises:
             DemoError: A process has ended.
@@ -47,7 +47,7 @@ class Patience:
         return found
 
     def answer(self, what: str, log: Path, ask: Callable[[], requests.Response]) -> requests.Response:
-        """Ask until there is an answer that is not about being overloaded.
+        """Repeat a request until the response is not a temporary error.
 
         Raises:
             DemoError: A process has ended.
@@ -64,10 +64,10 @@ class Patience:
 
 
 def ready(answer: requests.Response, what: str) -> Any:
-    """Return what an answer holds.
+    """Return the JSON of a response.
 
     Raises:
-        DemoError: It refuses.
+        DemoError: It is an error response.
     """
     if not answer.ok:
         raise DemoError(f"{what} answered {answer.status_code}: {answer.text[:300]}")

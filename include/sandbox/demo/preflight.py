@@ -1,4 +1,4 @@
-"""What must be so before anything is started; each lack is one clear message."""
+"""Check the demo's prerequisites before anything starts. Each failure gives one clear message."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from include.sandbox.demo.processes import DemoError
 from include.warehouse.embedded.files import SHARED
 from include.warehouse.embedded.server import free_port
 
-# PostgreSQL's empty databases take 100 MB, its log of a first load up to 2 GB at worst, 300 MB as measured.
+# PostgreSQL's empty databases take 100 MB; its log of a first load takes 300 MB as measured, up to 2 GB at worst.
 NEEDED_BYTES = 700_000_000
 
 
 def make_home(home: Path) -> None:
-    """Make the demo's folder and see that it can be written and that the disk has room.
+    """Create the demo's folder, and check that it is writable and the disk has room.
 
-    One that is there keeps its rights: an empty /srv is not ours to close. What is made in it is private.
+    An existing folder keeps its permissions: an empty /srv is not ours to close. Everything created in it is private.
 
     Raises:
-        ConfigError: It must not be Perennial's; it is left as it is.
-        DemoError: It cannot be written, or there is no room.
+        ConfigError: The folder belongs to something else; it is left unchanged.
+        DemoError: It is not writable, or there is no room.
     """
     try:
         homes.claim(home)
@@ -38,7 +38,7 @@ def make_home(home: Path) -> None:
             f"cannot write in {home}: {error.strerror}",
             cure="make the folder writable, or set PERENNIAL_HOME to one that is",
         ) from None
-    # As root PostgreSQL cannot live in a private folder: see include/warehouse/embedded/files.py.
+    # PostgreSQL cannot run as root in a private folder: see include/warehouse/embedded/files.py.
     for folder in {home, SHARED.parent if os.geteuid() == 0 else home}:
         free = shutil.disk_usage(folder).free
         if free < NEEDED_BYTES:
@@ -50,14 +50,14 @@ def make_home(home: Path) -> None:
 
 @contextmanager
 def only_one(home: Path, what: str = "demo") -> Iterator[None]:
-    """Hold the folder for one launcher; the lock ends with its process, whatever ends it.
+    """Lock the folder for one launcher. The lock ends with its process, however that ends.
 
     Args:
         home: The folder.
-        what: What is launched: ``demo`` or ``bench``; the two do not keep each other out.
+        what: The launcher: ``demo`` or ``bench``. The two do not exclude each other.
 
     Raises:
-        DemoError: Another launcher holds it.
+        DemoError: Another launcher holds the lock.
     """
     path = homes.entry(f"{what}.lock", home)
     try:
@@ -84,7 +84,7 @@ def choose_port(wanted: int | None, last: int) -> int:
 
     Args:
         wanted: The port that the user asked for.
-        last: The port of the last start; taken again if it is free.
+        last: The port of the last start, reused if it is free.
 
     Raises:
         DemoError: The wanted port is in use.

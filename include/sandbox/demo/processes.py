@@ -1,4 +1,4 @@
-"""Start and stop the demo's processes so that none is ever left behind, whatever ended the launcher."""
+"""Start and stop the demo's processes so that none is left behind, even if the launcher is killed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import psutil
 
 from include.common.errors import PerennialError
 
-# Every process of the demo inherits it: after a SIGKILL of the launcher the next start finds the leftovers by it.
+# Every process of the demo inherits this variable. After a SIGKILL of the launcher, the next start finds leftovers by
+# it.
 MARK = "PERENNIAL_DEMO"
 
 
 class DemoError(PerennialError):
-    """The demo cannot continue; the message says which part and where its log is."""
+    """The demo cannot continue. The message names the failed part and its log."""
 
 
 @dataclass
@@ -28,15 +29,15 @@ class Process:
     name: str
     popen: subprocess.Popen[bytes]
     log: Path
-    patience: float  # seconds it gets to end by itself
-    is_job: bool  # ends by itself when its work is done
+    patience: float  # seconds it gets to exit by itself
+    is_job: bool  # exits by itself when its work is done
 
 
 class Processes:
     """The processes of one demo.
 
     Args:
-        home: The demo's folder; logs go to ``logs/<name>.log`` below it.
+        home: The demo's folder. Logs are written to ``logs/<name>.log`` below it.
     """
 
     def __init__(self, home: Path) -> None:
@@ -51,14 +52,14 @@ class Processes:
         patience: float = 5,
         is_job: bool = False,
     ) -> None:
-        """Start a process in a session of its own, so that a Ctrl-C in the terminal does not reach it.
+        """Start a process in its own session, so that Ctrl-C in the terminal does not reach it.
 
         Args:
-            name: Its name in messages and of its log.
+            name: Its name in messages and in its log's file name.
             arguments: The command line; never a secret.
             environment: Its whole environment.
-            patience: Seconds that it gets to end by itself when stopped.
-            is_job: Whether it is meant to end when its work is done; ``has_ended`` tells when.
+            patience: Seconds that it gets to exit by itself when stopped.
+            is_job: Whether it is expected to exit when its work is done; ``has_ended`` tells when.
         """
         log = self.home / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ class Processes:
             popen = subprocess.Popen(
                 arguments,
                 cwd=self.home,
-                # Without the second one setproctitle would overwrite the place where the mark can be seen.
+                # Without SPT_NOENV, setproctitle would overwrite the memory in which the mark can be read.
                 env={**environment, MARK: str(self.home), "SPT_NOENV": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -76,7 +77,7 @@ class Processes:
         self._started.append(Process(name, popen, log, patience, is_job))
 
     def has_ended(self, name: str) -> bool:
-        """Say whether a job is done; what is done well is watched no longer.
+        """Return whether a job has finished. A finished job is no longer monitored.
 
         Raises:
             DemoError: It failed, or another process has ended.
@@ -89,10 +90,10 @@ class Processes:
         return True
 
     def check(self) -> None:
-        """Make sure that all are alive.
+        """Make sure that all processes are alive.
 
         Raises:
-            DemoError: One has ended; the message has its last words.
+            DemoError: A process has ended; the message contains the end of its log.
         """
         for process in self._started:
             status = process.popen.poll()
@@ -103,7 +104,7 @@ class Processes:
                 )
 
     def stop(self) -> None:
-        """Stop all, the last started first, and whatever they have left running."""
+        """Stop all processes, last started first, including any that they left running."""
         while self._started:
             process = self._started.pop()
             process.popen.terminate()
@@ -118,7 +119,7 @@ class Processes:
 
 
 def last_words(log: Path, lines: int = 3) -> str:
-    """Return the last lines of a log that say something."""
+    """Return the last meaningful lines of a log."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 8192))
@@ -129,7 +130,7 @@ def last_words(log: Path, lines: int = 3) -> str:
 
 
 def leftovers(home: Path) -> list[psutil.Process]:
-    """Return the living processes of an earlier start of this demo, found by their mark."""
+    """Return living processes of an earlier start of this demo, found by their mark."""
     found = []
     for process in psutil.process_iter():
         if process.pid == os.getpid():
@@ -138,16 +139,16 @@ def leftovers(home: Path) -> list[psutil.Process]:
             if process.environ().get(MARK) == str(home):
                 found.append(process)
         except (psutil.Error, OSError):
-            continue  # ended meanwhile, or another user's
+            continue  # has ended meanwhile, or belongs to another user
     return found
 
 
 def stop_leftovers(home: Path, patience: float = 5) -> int:
-    """End what an earlier start of this demo left running.
+    """Stop processes left by an earlier start of this demo.
 
     Args:
         home: The demo's folder.
-        patience: Seconds between asking and killing.
+        patience: Seconds between SIGTERM and SIGKILL.
 
     Returns:
         How many were running.
@@ -161,7 +162,7 @@ def stop_leftovers(home: Path, patience: float = 5) -> int:
         for process in alive:
             _quietly(process.kill)
         psutil.wait_procs(alive, timeout=1)
-        alive = leftovers(home)  # those that were started meanwhile, too
+        alive = leftovers(home)  # including processes started in the meantime
     return len(found)
 
 
@@ -169,11 +170,11 @@ def _quietly(action) -> None:  # type: ignore[no-untyped-def]
     try:
         action()
     except psutil.Error:
-        return  # it has ended by itself
+        return  # it has exited by itself
 
 
 def _kill_group(pid: int) -> None:
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        return  # the whole group has ended
+        return  # the whole group has exited

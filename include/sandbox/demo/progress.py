@@ -1,4 +1,4 @@
-"""What the demo shows while it works: a live table in a terminal, plain lines elsewhere."""
+"""Display the demo's progress: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MARKS = {"running": "[cyan]running[/]", "queued": "queued", "success": "[green]d
 
 @dataclass(frozen=True)
 class Row:
-    """One DAG run as it is.
+    """The state of one DAG run.
 
     Args:
         dag: The DAG.
         run: The run's id.
-        state: Its state, in Airflow's words.
-        n_done: Tasks that have ended.
-        n_tasks: All its tasks.
-        seconds: How long it has run.
+        state: Its Airflow state.
+        n_done: Number of finished tasks.
+        n_tasks: Number of all tasks.
+        seconds: Seconds since its start.
     """
 
     dag: str
@@ -36,7 +36,7 @@ class Row:
 
 
 class Progress:
-    """Shows stages and runs, and remembers how long each stage took."""
+    """Displays stages and runs, and records how long each stage took."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -46,7 +46,7 @@ class Progress:
         self._since = self._started
         self._live: Live | None = None
         self._said: dict[tuple[str, str], str] = {}
-        # Told what is waited for, for how long and where to look; called often, it prints seldom.
+        # Receives what is being waited for, for how long, and the log to look at. Called often, it rarely prints.
         self.waiting = Waiting(lambda text: self.say(f"  {text}"))
 
     @property
@@ -55,7 +55,7 @@ class Progress:
         return time.monotonic() - self._started
 
     def stage(self, name: str) -> None:
-        """End the running stage and begin the next; an empty name only ends."""
+        """End the running stage and begin the next; an empty name only ends it."""
         self._end_live()
         if self._stage:
             self.seconds[self._stage] = time.monotonic() - self._since
@@ -64,11 +64,11 @@ class Progress:
             self.say(f"{name} ...")
 
     def say(self, text: str) -> None:
-        """Print a line behind the time since the start."""
+        """Print a line, prefixed by the time since the start."""
         self.console.print(f"[dim]{self.total:6.1f} s[/]  {text}", highlight=False, soft_wrap=True)
 
     def runs(self, rows: list[Row]) -> None:
-        """Show how the runs of this stage stand."""
+        """Show the state of this stage's runs."""
         if self.console.is_terminal:
             if self._live is None:
                 self._live = Live(console=self.console, auto_refresh=False)
@@ -83,7 +83,6 @@ class Progress:
                 self.say(f"  {row.dag}: {row.state}{took}")
 
     def close(self) -> None:
-        """End the running stage."""
         self.stage("")
 
     def _end_live(self) -> None:

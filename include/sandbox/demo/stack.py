@@ -1,4 +1,4 @@
-"""Everything that the demo runs, started in the order in which one part needs the other."""
+"""Start all parts of the demo in the order of their dependencies."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from include.sandbox.demo.progress import Progress
 from include.sandbox.demo.state import State
 from include.warehouse.embedded import server
 
-CUSTOM = "found"  # the demo's portal is as portals are found
+CUSTOM = "found"  # the demo's portal records contracts as real portals do
 DATABASES = ("perennial", "airflow", "product")
 
 
 @dataclass
 class Stack:
-    """A running demo: where its parts can be reached.
+    """A running demo and the addresses of its parts.
 
     Args:
         home: The demo's folder.
         state: Its secrets.
         processes: Its processes.
-        environment: What every process of it gets.
-        sandbox: The sandbox's own note of its addresses.
-        patience: How its parts are waited for.
+        environment: The environment of every process.
+        sandbox: The sandbox's note of its addresses.
+        patience: Waits for its parts.
     """
 
     home: Path
@@ -56,7 +56,7 @@ class Stack:
         """Make sure that all its processes are alive.
 
         Raises:
-            DemoError: One has ended.
+            DemoError: A process has ended.
         """
         self.processes.check()
         if not server.pid(self.home):
@@ -64,7 +64,7 @@ class Stack:
             raise DemoError(f"PostgreSQL ended by itself: {last_words(log)}", cure=f"see {log}; `make demo` starts it")
 
     def sandbox_answer(self, method: str, path: str, **options: Any) -> Any:
-        """Ask the sandbox until it answers."""
+        """Call the sandbox until it responds."""
         return _of_sandbox(self.patience, self.home, self.sandbox["url"], method, path, **options)
 
 
@@ -74,16 +74,16 @@ def start(home: Path, state: State, processes: Processes, progress: Progress, cu
     Args:
         home: The demo's folder.
         state: Its secrets and port.
-        processes: Where the started processes are noted.
-        progress: Told of each stage as it begins, and of what is waited for.
-        customers: How many customers a new sandbox has; its own default if None.
+        processes: Records the started processes.
+        progress: Receives each stage as it begins, and what is being waited for.
+        customers: Number of customers of a new sandbox; None for its default.
 
     Returns:
         The running demo.
 
     Raises:
         DemoError: A part did not start.
-        WarehouseError: PostgreSQL did not.
+        WarehouseError: PostgreSQL did not start.
     """
     progress.stage("PostgreSQL")
     warehouse = server.start(home, DATABASES, waiting=progress.waiting)
@@ -108,7 +108,8 @@ def start(home: Path, state: State, processes: Processes, progress: Progress, cu
     note = home / "sandbox" / "sandbox.json"
     patience.until("the sandbox", home / "logs" / "sandbox.log", note.exists)
     sandbox = json.loads(note.read_text())
-    # The desk has bought more exports a minute, as desks with years of tickets do: the first load takes no pause.
+    # This Zendesk plan includes more exports per minute, as accounts with years of tickets buy: the first load never
+    # waits.
     limits = {"zendesk.incremental": (30, 60)}
     _of_sandbox(patience, home, sandbox["url"], "POST", "/_control/limits", json=limits)
     patience.until(
@@ -123,7 +124,7 @@ def start(home: Path, state: State, processes: Processes, progress: Progress, cu
 
     progress.stage("Airflow")
     for name, arguments in COMPONENTS.items():
-        # Running tasks get the time to end; the API server would wait two minutes for an open browser tab.
+        # Running tasks get time to finish. The API server would wait two minutes for an open browser tab.
         seconds = 20 if name == "scheduler" else 5
         processes.start(name, [sys.executable, "-m", *arguments], environment, seconds)
     stack = Stack(home, state, processes, environment, sandbox, patience)
@@ -133,7 +134,7 @@ def start(home: Path, state: State, processes: Processes, progress: Progress, cu
 
 
 def base_environment(home: Path, state: State, warehouse: str, metadata: str) -> dict[str, str]:
-    """Return the environment of the demo's processes: nothing of the user's own Airflow or Perennial leaks in.
+    """Return the environment of the demo's processes, isolated from the user's own Airflow or Perennial.
 
     Args:
         home: The demo's folder.
@@ -154,7 +155,7 @@ def base_environment(home: Path, state: State, warehouse: str, metadata: str) ->
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(state.port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{state.port}",
-        # Who starts a run may not approve what it wants to do above its caps: that takes a second person.
+        # Whoever starts a run may not approve its actions above the caps: that takes a second person.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,colleague:user",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{state.port}/execution/",
         "AIRFLOW__API__SECRET_KEY": state.api_secret,

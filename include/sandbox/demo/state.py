@@ -1,4 +1,4 @@
-"""What the demo keeps between two starts: its secrets and its UI's port, readable by its owner only."""
+"""The demo's persistent state: its secrets and its UI's port, readable only by its owner."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class State:
         jwt_secret: Signs the tokens of Airflow's APIs.
         api_secret: Signs its session cookies.
         fernet_key: Encrypts connections in its database.
-        port: Port of its UI, kept so that a bookmark stays good.
+        port: Port of its UI, kept so that bookmarks stay valid.
     """
 
     password: str
@@ -32,7 +32,7 @@ class State:
 
 
 def load(home: Path) -> State:
-    """Return the kept state, making a new one the first time.
+    """Return the stored state, creating it the first time.
 
     Raises:
         DemoError: The file cannot be read or written.
@@ -57,12 +57,12 @@ def load(home: Path) -> State:
 
 
 def save(home: Path, state: State) -> None:
-    """Write the state, whole or not at all."""
+    """Write the state atomically."""
     write_private(home / "demo.json", json.dumps(asdict(state), indent=2))
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Atomically write a file that only its owner can read."""
     temporary = path.with_name(f"{path.name}.tmp")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)

@@ -1,4 +1,4 @@
-"""The readable end of the demo: what came in, what the gate said, how the business stands, what was sent."""
+"""The demo's summary: loaded data, the gate's verdicts, business figures, and sent messages."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _SENDING = {
 
 
 def show(stack: Stack, runs: list[dict[str, Any]], progress: Progress) -> list[str]:
-    """Print what came of it.
+    """Print the summary.
 
     Returns:
-        What is wrong with what was sent, each a sentence; nothing if all was delivered.
+        Delivery problems, one sentence each; nothing if everything was delivered.
     """
     console = progress.console
     outbox = Counter({(row["channel"], row["state"]): row["n"] for row in report.status()["outbox"]})
@@ -48,7 +48,7 @@ def show(stack: Stack, runs: list[dict[str, Any]], progress: Progress) -> list[s
 
 
 def addresses(stack: Stack, console: Console) -> None:
-    """Print where the UI and the inbox are, who may log in, and how commands reach what runs."""
+    """Print the addresses of UI and inbox, the logins, and how to run commands against the demo."""
     console.print(
         f"\n[bold]Airflow[/]  {stack.ui}  user admin, password {stack.state.password}", highlight=False, soft_wrap=True
     )
@@ -60,10 +60,10 @@ def addresses(stack: Stack, console: Console) -> None:
 
 
 def problems(console: Console, red: list[Red], wrong: list[str]) -> bool:
-    """Print the red runs, each with its log, and what else is wrong.
+    """Print the failed runs, each with its log, and other problems.
 
     Returns:
-        Whether there is nothing to print, but for runs that an earlier stop had interrupted.
+        Whether there were none, except for runs that an earlier stop had interrupted.
     """
     old = [one for one in red if one.is_old]
     red = [one for one in red if not one.is_old]
@@ -135,7 +135,7 @@ def _times(console: Console, runs: list[dict[str, Any]], progress: Progress) -> 
 
 
 def _undelivered(stack: Stack, outbox: Counter[tuple[str, str]]) -> list[str]:
-    """Compare what the outbox says with what the sandbox's own sinks hold."""
+    """Compare the outbox with what the sandbox received."""
     wrong = [f"{n} {_SENDING[one]} {state}" for (one, state), n in outbox.items() if state in ("failed", "uncertain")]
     arrived = stack.sandbox_answer("GET", "/inbox.json")
     for channel, place in (("email", "mails"), ("slack", "messages")):

@@ -1,1 +1,1 @@
-"""The make-believe world: who the customers are and what happens to them, as records that change over time."""
+"""The simulated world: the customers and what happens to them, as records that change over time."""

@@ -1,6 +1,6 @@
-"""Who is who is not always written: ids that are missing, domains that are shared, names that are written otherwise.
+"""Obscure identities: missing ids, shared domains, and names that are spelled differently.
 
-What a record truly belongs to stays in it as ``belongs_to``, which no vendor shows.
+A record keeps its true owner in ``belongs_to``, which no vendor API shows.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from include.sandbox.world.customers import Customer, Trouble
 from include.sandbox.world.dates import pick
 from include.sandbox.world.records import Record
 
-# The field that carries the CRM's id, and the one that carries domains.
+# The field with the CRM's id, and the field with domains.
 _FIELDS = {"organization": ("external", "domain_names"), "workspace": ("crm_ref", "domain")}
 
 
 def identities(rng: random.Random, customers: list[Customer], records: list[Record]) -> None:
-    """Take ids, domains and plain names away from some records, and give some contacts a second address."""
+    """Remove ids, domains and exact names from some records, and give some contacts a second address."""
     by_company = {id(customer.company): customer for customer in customers}
     parents = _share_domains(rng, customers, by_company)
     for record in records:
@@ -34,10 +34,10 @@ def identities(rng: random.Random, customers: list[Customer], records: list[Reco
 def _share_domains(
     rng: random.Random, customers: list[Customer], by_company: dict[int, Customer]
 ) -> dict[int, tuple[Customer, bool]]:
-    """Let subsidiaries go by their parent's domain, and some companies by a mail provider's.
+    """Let subsidiaries use their parent's domain, and some companies a mail provider's.
 
     Returns:
-        Number of a subsidiary -> its parent, and whether the CRM too has the parent's domain.
+        Number of a subsidiary -> its parent, and whether the CRM has the parent's domain too.
     """
     found: dict[int, tuple[Customer, bool]] = {}
     for customer in customers:
@@ -82,7 +82,7 @@ def _blur(
 
 
 def _otherwise(rng: random.Random, name: str) -> str:
-    """Return a company's name as somebody else would have typed it."""
+    """Return a company's name as somebody else would type it."""
     words = name.replace(",", "").split()
     short = " ".join(words[:-1]) if len(words) > 2 else name
     way = rng.randrange(4)

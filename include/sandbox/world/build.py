@@ -1,4 +1,4 @@
-"""Put the world together: the same seed, anchor and number of customers give the same bytes, on any machine."""
+"""Build the world: the same seed, anchor and number of customers give the same bytes on any machine."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from include.sandbox.world.records import Record, number
 
 @dataclass
 class World:
-    """Everything that was, is and will be.
+    """The whole world, past and future.
 
     Args:
-        seed: What all draws start from.
-        span: The days it plays in.
-        customers: Who they are, with the hidden truth about them.
+        seed: Seeds all random draws.
+        span: The days that it covers.
+        customers: Its customers, with the hidden truth about them.
         records: All records, numbered, with all their changes.
-        usage: What members do, as columns.
+        usage: Members' usage, as columns.
         seats: Workspace, day, paid and activated seats.
         custom: How its contracts are recorded.
     """
@@ -50,7 +50,7 @@ class World:
     custom: str = "ideal"
 
     def fingerprint(self) -> str:
-        """Return a hash of every byte of it."""
+        """Return a hash of the whole world."""
         digest = hashlib.sha256()
         for record in self.records:
             digest.update(f"{record.kind}{record.id}{record.changes}".encode())
@@ -60,21 +60,21 @@ class World:
         return digest.hexdigest()
 
 
-# ideal: by the book; found: as a portal that grew over years; deals: without line items; companies: without deals.
-# All but ideal tell of the same contracts.
+# ideal: without irregularities; found: a portal that grew over years; deals: no line items; companies: no deals. All
+# except ideal describe the same contracts.
 CUSTOMS = ("ideal", "found", "deals", "companies")
 
 
 def build(seed: int, anchor: date, count: int = p.CUSTOMERS, custom: str = "ideal") -> World:
-    """Return the world of a seed.
+    """Build the world of a seed.
 
     Args:
-        seed: Any whole number.
-        anchor: The day that the demo takes for today: history lies before it, the future after it.
-        count: How many customers have signed by then; others follow.
+        seed: Any integer.
+        anchor: The demo's today: history is before it, the future after it.
+        count: Customers signed by then; more follow.
         custom: How contracts are recorded: one of ``CUSTOMS``.
     """
-    # A stream of draws per room, so that a change in one leaves the others as they were.
+    # A separate random stream per part, so that a change in one leaves the others unchanged.
     rooms = (
         "people",
         "contracts",
@@ -117,7 +117,7 @@ def build(seed: int, anchor: date, count: int = p.CUSTOMERS, custom: str = "idea
 def _recorded(
     rng: random.Random, everyone: list[Customer], records: list[Record], span: Span, custom: str
 ) -> list[Record]:
-    """Return the CRM's records as a portal of this custom has them."""
+    """Return the CRM's records in the style of a custom."""
     if custom == "found":
         return records + found.record(rng, everyone, records)
     if custom == "deals":

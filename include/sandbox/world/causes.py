@@ -1,7 +1,7 @@
-"""Why customers leave, and which others show the same symptoms and stay.
+"""Decide why customers leave, and which others show the same symptoms and stay.
 
-Nothing of this is ever served: it is the truth against which alerts are judged. A quarter of the leavers or more show
-no sign, and at least as many stayers as leavers show each symptom.
+No API ever serves this: it is the truth that alerts are judged against. At least a quarter of the leavers show no
+symptom, and at least as many stayers as leavers show each symptom.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from include.sandbox.world.dates import between, pick, whole
 
 
 def assign(rng: random.Random, customers: list[Customer], span: Span) -> None:
-    """Give leavers a cause with its symptom, and stayers symptoms without a consequence."""
+    """Give leavers a cause with its symptom, and stayers symptoms without consequences."""
     leavers = [c for c in customers if c.left and c.decided and c.decided > span.history + timedelta(days=30)]
     rng.shuffle(leavers)
     n_silent = math.ceil(len(leavers) * p.SHARE_SILENT)
@@ -34,7 +34,7 @@ def assign(rng: random.Random, customers: list[Customer], span: Span) -> None:
 
 
 def _spread_over_stayers(rng: random.Random, customers: list[Customer], cause: str, days: list[date]) -> None:
-    """Let customers that stay show a symptom at about the times at which leavers show it."""
+    """Let staying customers show a symptom at about the same times as leavers."""
     wanted = math.ceil(len(days) * p.STAYERS_PER_LEAVER)
     stayers = [c for c in customers if c.left is None]
     rng.shuffle(stayers)
@@ -43,7 +43,7 @@ def _spread_over_stayers(rng: random.Random, customers: list[Customer], cause: s
         until = start + timedelta(days=round(between(rng, p.STAYER_RECOVERS_DAYS)))
         free = [c for c in stayers if c.signed + timedelta(days=60) <= start and not _overlaps(c, start, until)]
         if not free:
-            continue  # a world of a handful of customers has too few stayers
+            continue  # a world with a handful of customers has too few stayers
         customer = min(free, key=lambda candidate: len(candidate.symptoms))
         customer.symptoms.append(Symptom(cause, start, until))
 

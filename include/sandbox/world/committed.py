@@ -1,4 +1,4 @@
-"""What was truly agreed, whatever the CRM says of it: ARR by day, and what continued which term with which outcome."""
+"""The true agreements, whatever the CRM says: ARR by day, and which deal continued which term with which outcome."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ CENT = Decimal("0.01")
 
 @dataclass(frozen=True)
 class TermTruth:
-    """A term of a contract as it stands on a day.
+    """A contract term as of a day.
 
     Args:
         account: The company that signed it.
-        contract: Its number, known here alone.
-        deals: What made it.
-        due: The day after its last one, as agreed; of a restarted one the day of the upgrade.
-        arr: What ended, or will end, with it.
-        outcomes: What may rightly be said of its renewal: ``lost`` and ``open`` both while nobody can tell.
-        continued_by: The deals that made the term that follows it.
+        contract: Its true number.
+        deals: The deals that created it.
+        due: The day after its last one, as agreed; for a restarted term, the day of the upgrade.
+        arr: ARR that ends, or will end, with it.
+        outcomes: Acceptable outcomes of its renewal: both ``lost`` and ``open`` while nobody can tell.
+        continued_by: The deals that created the following term.
         signed: The day on which it was committed.
         start: Its first day.
-        has_deal: Whether it was signed, and did not come of itself.
+        has_deal: Whether it was signed, rather than renewed automatically.
     """
 
     account: Record
@@ -45,7 +45,7 @@ class TermTruth:
 
 
 def arr_steps(customers: list[Customer], newest: date) -> dict[int, list[tuple[date, Decimal]]]:
-    """Return, per company, the days on which its ARR changed and what it was from then on, up to a day."""
+    """Return company id -> days on which its ARR changed, with the new ARR, up to a day."""
     changes: dict[int, dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for customer in customers:
         assert customer.company
@@ -67,19 +67,19 @@ def arr_steps(customers: list[Customer], newest: date) -> dict[int, list[tuple[d
 
 
 def yearly(rate: Decimal, corrected: tuple[int, Decimal] | None, newest: date) -> Decimal:
-    """Return what a line brings a year as known on a day, in cents."""
+    """Return a line's yearly amount as known on a day, in cents."""
     return (corrected[1] if corrected and corrected[0] < millis(newest + timedelta(days=1)) else rate).quantize(CENT)
 
 
 def terms(customers: list[Customer], newest: date) -> list[TermTruth]:
-    """Return all terms that were agreed by a day, as they stand on it."""
+    """Return all terms agreed by a day, as of that day."""
     return [
         each for customer in customers for contract in customer.contracts for each in _terms(customer, contract, newest)
     ]
 
 
 def _counts_until(contract: Contract, term: Term) -> date:
-    """Return the day on which lines of a term end: of what renews by itself, the end of its last term."""
+    """Return the day on which a term's lines end. If it auto-renews, that is the end of its last term."""
     place = contract.terms.index(term)
     until = term.stops
     for following in contract.terms[place + 1 :]:
@@ -128,7 +128,7 @@ def _terms(customer: Customer, contract: Contract, newest: date) -> Iterator[Ter
 
 
 def _has_gone_on(contract: Contract, term: Term, newest: date) -> bool:
-    """Return whether nobody can decide about an automatic end any more: on its due date the next term runs."""
+    """Return whether it is too late to prevent an automatic renewal: by notice, or because the next term has begun."""
     return contract.decision(term) < newest or term.end <= newest
 
 

@@ -1,4 +1,4 @@
-"""How each customer's contracts will go: terms, renewals, expansions and losses, as plans without records."""
+"""Plan how each customer's contracts go: terms, renewals, expansions and losses, without records."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from include.sandbox.world.customers import Contract, Customer, Span, Term
 from include.sandbox.world.dates import add_months, between, pick, whole, working_day
 from include.sandbox.world.events import Events
 
-SEEN_BEYOND_DAYS = 400  # renewals due so long after the world's end already exist as open ones
+SEEN_BEYOND_DAYS = 400  # open renewals that are due up to this long after the world's end exist
 
 
 def plan(rng: random.Random, customer: Customer, span: Span, events: Events | None = None) -> None:
-    """Plan a customer's contracts over the whole span, and with them whether and when it leaves.
+    """Plan a customer's contracts over the whole span, including whether and when it leaves.
 
     Args:
-        rng: What draws start from.
-        customer: Whose contracts.
+        rng: The source of random draws.
+        customer: The customer.
         span: The days of the world.
-        events: What else happens to contracts; None where all goes by the book.
+        events: Irregular contract events; None for contracts without any.
     """
     main = _contract(rng, customer, 0)
     _play(rng, customer, main, customer.signed, span, events=events)
@@ -65,7 +65,7 @@ def _play(
     lost_from: date | None = None,
     events: Events | None = None,
 ) -> None:
-    """Add terms until the contract is lost or its renewal lies too far ahead to exist."""
+    """Add terms until the contract is lost or its next renewal is too far ahead to exist."""
     term = _first_term(rng, customer, contract.months, start, share)
     if events:
         events.free_months(contract, term)
@@ -85,7 +85,7 @@ def _play(
 def _lost_on(rng: random.Random, contract: Contract, term: Term) -> date:
     decision = contract.decision(term)
     if contract.auto:
-        # Only a notice in time ends a contract that auto-renews.
+        # A contract that auto-renews only ends if notice is given in time.
         return decision - timedelta(days=whole(rng, (2, 9 if contract.months == 1 else 25)))
     return term.end + timedelta(days=whole(rng, (-45, 12)))
 
@@ -93,7 +93,7 @@ def _lost_on(rng: random.Random, contract: Contract, term: Term) -> date:
 def _renew(rng: random.Random, contract: Contract, term: Term, events: Events | None) -> Term:
     if contract.auto:
         term.renewal, term.closes = "auto", contract.decision(term)
-        # Counted from where the chain began: a contract of the 31st does not become one of the 28th.
+        # Counted from the start of the chain, so that a contract of the 31st does not become one of the 28th.
         n_terms = 1 + next(n for n, each in enumerate(reversed(contract.terms), 1) if each.deal)
         began = contract.terms[1 - n_terms].start
         end = add_months(began, n_terms * contract.months)
@@ -130,7 +130,7 @@ def _note_leaving(customer: Customer, contract: Contract) -> None:
 
 
 def _plan_second(rng: random.Random, customer: Customer, main: Contract, span: Span, events: Events | None) -> None:
-    """Add a smaller contract, sometimes aligned with the first at one of its renewals."""
+    """Add a smaller contract, sometimes aligned with the main one at one of its renewals."""
     second = _contract(rng, customer, 1)
     second.auto = False
     start = add_months(main.terms[0].start, whole(rng, (3, 9)))
@@ -147,7 +147,7 @@ def _plan_second(rng: random.Random, customer: Customer, main: Contract, span: S
 
 
 def _co_term(main: Contract, second: Contract) -> None:
-    """Cut the second contract's term at the first renewal of the main one that falls into it, and go on in step."""
+    """Cut the second contract's term at the first renewal of the main one within it, and keep both aligned."""
     for before, term in zip(main.terms, main.terms[1:], strict=False):
         if before.closes is None or before.closes > term.start or term.is_upgrade or before.replaced_from:
             continue  # a late renewal aligns nothing
@@ -159,7 +159,7 @@ def _co_term(main: Contract, second: Contract) -> None:
 
 
 def _in_step(cut: Term, other: Term) -> Term:
-    """Return a term of the second contract beside one of the main one."""
+    """Return a term of the second contract that is aligned with a term of the main one."""
     beside = Term(other.start, other.end, cut.seats, cut.price, cut.discount, True, other.renewal, other.closes)
     beside.replaced_from, beside.is_upgrade = other.replaced_from, other.is_upgrade
     beside.free_months, beside.shortened = other.free_months, other.shortened
@@ -167,7 +167,7 @@ def _in_step(cut: Term, other: Term) -> Term:
 
 
 def _plan_return(rng: random.Random, customer: Customer, span: Span, events: Events | None) -> None:
-    """Let a customer that left come back on a new contract, with nothing wrong the second time."""
+    """Let a customer that left return on a new contract, without problems the second time."""
     start = customer.periods[0][1] + timedelta(days=whole(rng, (70, 260)))
     if start >= span.end:
         return

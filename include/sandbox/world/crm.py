@@ -1,4 +1,4 @@
-"""What the CRM sees of the customers: companies, contacts, and the contacts' comings and goings."""
+"""The CRM's view of customers: companies, contacts, and the contacts' comings and goings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _company(rng: random.Random, customer: Customer) -> Record:
     company.change(millis(customer.signed, office_hour(rng)), lifecycle="customer")
     if customer.left and rng.random() < 0.5:
         company.change(millis(customer.left + timedelta(days=9), office_hour(rng)), lifecycle="other")
-    if rng.random() < 0.08:  # filled once, cleared later: the vendor then says "" and not null
+    if rng.random() < 0.08:  # filled once, cleared later: HubSpot then returns "" instead of null
         company.change(millis(customer.signed + timedelta(days=40), office_hour(rng)), industry="")
     return company
 
@@ -94,10 +94,10 @@ def _add_contact(rng: random.Random, customer: Customer, role: str, born: date) 
 
 
 def _champion_leaves(rng: random.Random, customer: Customer, day: date, stays: bool) -> bool:
-    """The person who carried the contract goes: the record says so or is archived; a stayer gets a successor.
+    """Make the champion leave: the record says so or is archived. A customer that stays gets a successor.
 
     Returns:
-        Whether there was such a person.
+        Whether there was a champion to leave.
     """
     candidates = [entry for entry in customer.contacts if entry[0] == "CHAMPION"] or customer.contacts
     role, record, _ = candidates[0]
@@ -114,7 +114,7 @@ def _champion_leaves(rng: random.Random, customer: Customer, day: date, stays: b
 
 
 def _turnover(rng: random.Random, customer: Customer, span: Span) -> None:
-    """Ordinary changes: an end user leaves, a title changes, now and then one asks to be erased."""
+    """Apply ordinary changes: an end user leaves, a title changes, now and then somebody asks to be erased."""
     for role, record, _ in customer.contacts:
         if role == "END_USER" and rng.random() < 0.08:
             at = record.at + millis(span.end) - millis(span.history)
@@ -125,7 +125,7 @@ def _turnover(rng: random.Random, customer: Customer, span: Span) -> None:
 
 
 def _touches(rng: random.Random, customer: Customer, record: Record, span: Span) -> None:
-    """Calls and mails, as far as the CRM shows them: the time of the last one."""
+    """Set the time of the last call or mail, which is all that the CRM shows of them."""
     gap = TOUCH_DAYS[customer.tier] * len(customer.contacts)
     day = max(day_of(record.at), span.history) + timedelta(days=rng.randrange(gap))
     ended = next((c.at for c in record.changes if c.op != "set"), millis(span.end))
@@ -136,7 +136,7 @@ def _touches(rng: random.Random, customer: Customer, record: Record, span: Span)
 
 
 def _hand_over(rng: random.Random, customer: Customer, managers: list[Record], span: Span) -> None:
-    """Some accounts change hands once; those of the manager who left mostly do, weeks later."""
+    """Reassign some accounts once. Accounts of the CSM who left mostly are, weeks later."""
     assert customer.company
     if customer.owner is managers[-1]:
         if rng.random() < p.SHARE_NOT_HANDED_OVER:
@@ -186,7 +186,7 @@ def _prospects(rng: random.Random, n_customers: int, managers: list[Record], spa
 
 
 def _merged_twin(rng: random.Random, customers: list[Customer], span: Span) -> list[Record]:
-    """Two customers were once entered twice; the twin vanished into the survivor, one before the anchor, one after."""
+    """Add two duplicates of customers that are merged into the originals: one before the anchor, one after."""
     made = []
     for low, high in ((-200, -60), (20, 60)):
         day = span.anchor + timedelta(days=whole(rng, (low, high)))

@@ -1,4 +1,4 @@
-"""Who there is: managers, customers with their contracts' plans, contacts. Nothing has happened yet."""
+"""The people and companies: CSMs, customers with their contract plans, contacts. Nothing has happened yet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.sandbox.world.records import Record, millis
 
 @dataclass(frozen=True)
 class Span:
-    """The days between which the world plays."""
+    """The days that the world covers."""
 
     anchor: date
     history: date  # usage and tickets start here
@@ -24,7 +24,7 @@ class Span:
 
     @classmethod
     def around(cls, anchor: date) -> Span:
-        """Return the span of a world whose present starts at a day."""
+        """Return the span of a world around its anchor day."""
         history = add_months(anchor, -p.HISTORY_MONTHS)
         dawn = history - timedelta(days=p.BEFORE_HISTORY_DAYS)
         return cls(anchor, history, dawn, anchor + timedelta(days=p.HORIZON_DAYS))
@@ -36,20 +36,20 @@ class Term:
 
     Args:
         start: First day.
-        end: The day after the last.
-        seats: Bought seats.
-        price: Net price of a seat for a year, in whole dollars divisible by 12.
-        discount: What was taken off the list price, as a share.
-        deal: Whether a deal of its own made it; an automatic renewal makes none.
+        end: The day after the last one.
+        seats: Seats bought.
+        price: Net price per seat and year, in whole dollars divisible by 12.
+        discount: Share taken off the list price.
+        deal: Whether it has its own deal; an automatic renewal has none.
         renewal: ``early``, ``on_time``, ``in_grace``, ``after_grace``, ``auto``, ``lost``; ``restarted`` by an upgrade;
-            ``consolidated`` into another contract; ``open`` when it lies beyond the world's end.
-        closes: The day on which that is settled.
-        cut: The day on which the term was ended to be aligned with another contract.
-        expands: Day and number of seats added in mid-term; a negative number was given back.
-        replaced_from: The day before its end from which the next term counts in its place.
-        is_upgrade: An upgrade in mid-term made it, and ended the one before.
-        free_months: How many of its months, the last ones, are free.
-        shortened: What it was cut short from, and the day on which that was agreed.
+            ``consolidated`` into another contract; ``open`` if it is after the world's end.
+        closes: The day on which the renewal is settled.
+        cut: The day on which the term was ended to align it with another contract.
+        expands: Day and number of seats added in mid-term; negative for a reduction.
+        replaced_from: The day before its end from which the next term replaces it.
+        is_upgrade: Whether an upgrade in mid-term created it and ended the previous term.
+        free_months: Number of free months at its end.
+        shortened: The originally agreed end, and the day on which the earlier end was agreed.
         signed_by: Another company that signed it.
     """
 
@@ -68,18 +68,18 @@ class Term:
     free_months: int = 0
     shortened: tuple[date, date] | None = None
     signed_by: Record | None = None
-    record: Record | None = None  # the deal that made it, once written
-    others: list[Record] = field(default_factory=list)  # further deals that made it
-    joined: Term | None = None  # the term into which it was consolidated
+    record: Record | None = None  # its deal, once written
+    others: list[Record] = field(default_factory=list)  # further deals of the term
+    joined: Term | None = None  # the term that it was consolidated into
 
     @property
     def agreed_end(self) -> date:
-        """The day after the last, as it was agreed at first."""
+        """The day after the last one, as agreed originally."""
         return self.shortened[0] if self.shortened else self.end
 
     @property
     def stops(self) -> date:
-        """The day from which it counts no more."""
+        """The day from which it no longer counts."""
         return min(self.end, self.cut or self.end, self.replaced_from or self.end)
 
     @property
@@ -90,14 +90,14 @@ class Term:
 
 @dataclass
 class Sold:
-    """A product that a won deal sold for a term: what is committed.
+    """A product that a won deal sold for a term: the commitment.
 
     Args:
-        term: For which term.
-        line: The line item that says so.
-        from_day: Its start, or the day of closing if that is later.
-        yearly: What it brings a year.
-        corrected: When its amount was corrected long after, in milliseconds since 1970, and to what a year.
+        term: The term.
+        line: Its line item.
+        from_day: Its start, or the closing day if that is later.
+        yearly: Yearly amount.
+        corrected: When its amount was corrected long after (milliseconds since 1970), and the corrected yearly amount.
     """
 
     term: Term
@@ -109,7 +109,7 @@ class Sold:
 
 @dataclass
 class Contract:
-    """What stays the same over all terms of one contract."""
+    """The constants of a contract over all its terms."""
 
     number: str
     months: int
@@ -127,24 +127,24 @@ class Contract:
 
 @dataclass
 class Symptom:
-    """What a customer shows for a while."""
+    """A symptom that a customer shows for a while."""
 
     cause: str
     start: date
     until: date  # it has passed, or the customer has left
-    is_shown: bool = False  # whether anything came of it: a storm of tickets needs a customer whom the desk knows
+    is_shown: bool = False  # whether it became visible: a ticket storm needs a customer in Zendesk
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What else truly went wrong with a customer, whether or not it leaves over it.
+    """Another real problem of a customer, whether or not it leaves because of it.
 
     Args:
         kind: ``unpaid``: an invoice; ``behind``: a milestone; ``person_gone``: a contact who can no longer log in;
-            ``unlinked``: a product account that does not carry the CRM's id.
+            ``unlinked``: a product account without the CRM's id.
         start: When it began.
-        until: When it was over.
-        about: Whom it concerns.
+        until: When it ended.
+        about: The person concerned.
     """
 
     kind: str
@@ -155,7 +155,7 @@ class Trouble:
 
 @dataclass
 class Customer:
-    """One customer of the make-believe vendor."""
+    """One customer of the simulated vendor."""
 
     number: int
     name: str
@@ -167,21 +167,20 @@ class Customer:
     contracts: list[Contract] = field(default_factory=list)
     symptoms: list[Symptom] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
-    cause: str | None = None  # why it leaves; "silent" when nothing shows
+    cause: str | None = None  # why it leaves; "silent" without symptoms
     decided: date | None = None  # the decision date of the renewal at which it leaves
     left: date | None = None
-    periods: list[tuple[date, date]] = field(default_factory=list)  # in which it is a customer, end exclusive
+    periods: list[tuple[date, date]] = field(default_factory=list)  # periods as a customer, end exclusive
     owner: Record | None = None
     company: Record | None = None
     contacts: list[tuple[str, Record, str]] = field(default_factory=list)  # role, record, mail address
 
     def is_active(self, day: date) -> bool:
-        """Return whether it is a customer on a day."""
         return any(start <= day < end for start, end in self.periods)
 
 
 def owners(rng: random.Random, span: Span) -> list[Record]:
-    """Return the managers; the last one is deactivated before the anchor and still owns accounts."""
+    """Return the CSMs. The last one is deactivated before the anchor and still owns accounts."""
     made = []
     for position, team in enumerate(team for team, size in p.TEAMS.items() for _ in range(size)):
         country = "United States" if position % 3 else "United Kingdom"
@@ -202,7 +201,7 @@ def owners(rng: random.Random, span: Span) -> list[Record]:
 
 
 def customers(rng: random.Random, span: Span, count: int) -> list[Customer]:
-    """Return the customers in the order in which they sign: so many by the anchor, more at the same pace after it."""
+    """Return the customers in order of signing: ``count`` by the anchor, and more at the same pace afterwards."""
     n_old = round(count * p.SHARE_OLD)
     count += round((count - n_old) * (span.end - span.anchor).days / (span.anchor - span.history).days)
     days = [span.dawn + timedelta(days=rng.randrange((span.history - span.dawn).days)) for _ in range(n_old)]
@@ -216,14 +215,14 @@ def customers(rng: random.Random, span: Span, count: int) -> list[Customer]:
     made.sort(key=lambda customer: customer.signed)
     for number, customer in enumerate(made):
         customer.number = number
-    # Every world has the hostile names among customers that matter, however small it is.
+    # Every world, however small, has hostile names among its important customers.
     for customer, name in zip(rng.sample(made[: max(8, n_old)], min(8, count)), names.HOSTILE_COMPANIES, strict=False):
         customer.name = name
     return made
 
 
 def assign_owners(rng: random.Random, customers: list[Customer], managers: list[Record]) -> None:
-    """Give each customer a manager: key accounts to the first team, small ones to the second."""
+    """Assign a CSM to each customer: key accounts to the first team, small ones to the second."""
     first, second = managers[: p.TEAMS["Enterprise"]], managers[p.TEAMS["Enterprise"] :]
     for customer in customers:
         enterprise = {"key_account": 1.0, "standard": 0.5, "small": 0.0}[customer.tier]

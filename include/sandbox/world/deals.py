@@ -1,4 +1,4 @@
-"""What the CRM sees of the contracts: deals through their stages, and the lines of those that were won."""
+"""The CRM's view of contracts: deals through their stages, and the line items of won deals."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _expansion(rng: random.Random, customer: Customer, contract: Contract, term:
 
 
 def _end(rng: random.Random, customer: Customer, contract: Contract, term: Term, span: Span) -> list[Record]:
-    """The renewal at the end of the last planned term: lost, or still open when the world ends."""
+    """Write the renewal deal at the end of the last planned term: lost, or still open when the world ends."""
     opens = term.end - timedelta(days=whole(rng, p.RENEWAL_OPENS_DAYS))
     if term.renewal == "consolidated":
         return []
@@ -132,7 +132,7 @@ def _reason(rng: random.Random, customer: Customer) -> str:
 
 
 def _lost_attempts(rng: random.Random, customer: Customer, span: Span) -> list[Record]:
-    """Expansions that were offered and came to nothing."""
+    """Write expansions that were offered and lost."""
     made = []
     if rng.random() < p.NEW_DEALS_LOST:
         day = customer.signed + timedelta(days=whole(rng, (100, 600)))
@@ -155,7 +155,7 @@ def _lost_attempts(rng: random.Random, customer: Customer, span: Span) -> list[R
 def _open(
     rng: random.Random, customer: Customer, contract: Contract, kind: str, day: date, due: date, pipeline: str
 ) -> Record:
-    """Return a deal in its first stage that goes through the next ones at its own pace."""
+    """Return a deal in its first stage, which moves through the next ones at its own pace."""
     stages = STAGES[pipeline]
     at = millis(working_day(day), office_hour(rng))
     label = {"new": "New business", "renewal": "Renewal", "expansion": "Expansion"}[kind]
@@ -194,7 +194,7 @@ def _win(
     closes: date,
     services: bool = False,
 ) -> list[Record]:
-    """Close a deal as won and return the lines that it brings."""
+    """Close a deal as won, and return its line items."""
     at = max(millis(closes, office_hour(rng)), deal.at + 3_600_000)
     deal.changes = [c for c in deal.changes if c.at < at]
     amounts = amounts_of(contract, term)
@@ -243,7 +243,7 @@ def _line(
         term_start=term.start,
         term_last_day=paid_until - timedelta(days=1),
     )
-    years = years_between(term.start, term.agreed_end)  # free months are part of the term that is paid
+    years = years_between(term.start, term.agreed_end)  # free months are part of the paid term
     sold = Sold(term, line, max(term.start, closes), net / years)
     if rng.random() < p.SHARE_CORRECTED:
         corrected = (net * Decimal(str(round(between(rng, (0.9, 0.97)), 3)))).quantize(CENT)
@@ -260,7 +260,7 @@ def _paid_until(contract: Contract, term: Term) -> date:
 def _free_lines(
     rng: random.Random, deal: Record, at: int, contract: Contract, term: Term, products: list[str]
 ) -> list[Record]:
-    """Free months stand in lines of amount 0: of the products, or of a name of their own."""
+    """Return line items of amount 0 for free months, named after the products or "Free months"."""
     names = products if rng.random() < 0.5 else ["Free months"]
     start, last = _paid_until(contract, term), term.agreed_end - timedelta(days=1)
     return [
@@ -274,7 +274,7 @@ def _free_lines(
 def amounts_of(contract: Contract, term: Term) -> list[Decimal]:
     """Return net and list amount of the whole term, for each product of the contract."""
     full_years = Decimal(contract.months) / 12
-    if (term.agreed_end - term.start).days < contract.months * 28:  # what is left of a term, by days
+    if (term.agreed_end - term.start).days < contract.months * 28:  # the remainder of a term, by days
         full_years = Decimal((term.agreed_end - term.start).days) / 365
     net = (term.price * term.seats * full_years).quantize(CENT)
     full = (net / (1 - Decimal(str(term.discount)))).quantize(CENT)
@@ -285,7 +285,7 @@ def amounts_of(contract: Contract, term: Term) -> list[Decimal]:
 
 
 def _cut(rng: random.Random, contract: Contract, term: Term, day: date, said_on: date | None = None) -> None:
-    """End a term's lines early, at their share of the amount, from the day on which that was agreed."""
+    """End a term's lines early, with their share of the amount, from the day on which that was agreed."""
     said_on = said_on or term.closes
     assert said_on
     at = millis(said_on, office_hour(rng))
@@ -302,5 +302,5 @@ def _cut(rng: random.Random, contract: Contract, term: Term, day: date, said_on:
         amount = next(c.values["amount"] for c in reversed(line.changes) if "amount" in c.values and c.at <= cut_at)
         for later in (change for change in line.changes if change.at > cut_at and "amount" in change.values):
             later.values["amount"] = (later.values["amount"] * share).quantize(FINE)
-        # Not rounded: what it comes to in a year is what it was.
+        # Not rounded, so that the yearly amount stays the same.
         line.change(cut_at, term_last_day=day - timedelta(days=1), amount=(amount * share).quantize(FINE))

@@ -1,4 +1,4 @@
-"""What the support desk sees: organisations, users, and which tickets come in when."""
+"""Zendesk's view: organisations, users, and the tickets over time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from include.sandbox.world.tickets import Plan, write_ticket
 
 @dataclass
 class Desk:
-    """One customer at the desk."""
+    """One customer in Zendesk."""
 
     organization: Record
     users: list[Record]
@@ -116,7 +116,7 @@ def _plan(rng: random.Random, customer: Customer, desk: Desk, day: date, priorit
     present = [user for user in desk.users if user.at < at]
     subject = rng.choice(names.HOSTILE_SUBJECTS if rng.random() < 0.006 else names.SUBJECTS)
     return Plan(
-        at=at // 1000 * 1000,  # the desk's clock has whole seconds
+        at=at // 1000 * 1000,  # Zendesk's clock has whole seconds
         organization=desk.organization,
         requester=rng.choice(present or desk.users[:1]),
         priority=priority,
@@ -126,7 +126,7 @@ def _plan(rng: random.Random, customer: Customer, desk: Desk, day: date, priorit
 
 
 def _storm(rng: random.Random, customer: Customer, desk: Desk, start: date) -> list[Plan]:
-    """Many grave tickets within weeks, answered slowly and rated badly; some stay open for long."""
+    """Plan many severe tickets within weeks, answered slowly and rated badly; some stay open for long."""
     plans = []
     for _ in range(whole(rng, p.STORM_TICKETS)):
         day = working_day(start + timedelta(days=rng.randrange(p.STORM_DAYS)))

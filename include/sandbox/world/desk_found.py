@@ -1,4 +1,4 @@
-"""What a desk shows after some years: agents who left and are end users now, answers that are no comments."""
+"""Zendesk after some years: former agents who are end users now, and answers that are not comments."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ANSWERED = ("first_reply", "first_reply_business")
 
 
 def record(rng: random.Random, records: list[Record], span: Span) -> list[Record]:
-    """Return the desk's records as such a desk has them."""
+    """Return the records in the state of such a Zendesk."""
     agents = [each for each in records if each.kind == "support_user" and each.changes[0].values["role"] == "agent"]
     _leave(rng, agents, records, span)
     return _converse(rng, records)
 
 
 def _leave(rng: random.Random, agents: list[Record], records: list[Record], span: Span) -> None:
-    """Some agents leave, weeks after their last new ticket; others take what comes in from then on."""
+    """Let some agents leave, weeks after their last new ticket. Others take the tickets that come in after that."""
     leavers, others = agents[: p.AGENTS_WHO_LEAVE], agents[p.AGENTS_WHO_LEAVE :]
     for agent in leavers:
         last_day = span.anchor - timedelta(days=whole(rng, (60, 300)))
@@ -39,7 +39,7 @@ def _leave(rng: random.Random, agents: list[Record], records: list[Record], span
 
 
 def _converse(rng: random.Random, records: list[Record]) -> list[Record]:
-    """Some tickets are conversations: the desk tells when they were answered, and no comment does."""
+    """Turn some tickets into messaging conversations: their metrics show an answer, but no comment does."""
     conversations = set()
     for ticket in (each for each in records if each.kind == "ticket"):
         is_one = rng.random() < p.SHARE_MESSAGING

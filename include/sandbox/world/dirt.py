@@ -1,4 +1,4 @@
-"""A little dirt of the kind that real systems hold: rows that break a rule, few enough to let their batches pass."""
+"""Add a little dirt as in real systems: rows that break a rule, few enough that their batches pass."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from include.sandbox.world.records import HOUR, Record, day_of, millis
 
 
 def spoil(rng: random.Random, records: list[Record], span: Span) -> None:
-    """Add or alter a few rows, all of them older than the anchor by a week or more."""
+    """Add or alter a few rows, all at least a week older than the anchor."""
     limit = millis(span.anchor - timedelta(days=7))
     old = {kind: [r for r in records if r.kind == kind and r.at < limit] for kind in ("deal", "line_item", "contact")}
     lost = [deal for deal in old["deal"] if "lost_reason" in deal.changes[-1].values and deal.changes[-1].at < limit]
     _missing_amounts(rng, records, lost)
     _dates(rng, old["line_item"])
-    # The vendor lets people type what they like into a number.
+    # HubSpot accepts free text in a number.
     for deal in rng.sample(lost, min(len(lost), p.DIRT["thousands_separator"])):
         deal.changes[-1].values["amount"] = f"{rng.randint(11, 99)},{rng.randint(100, 999)}.00"
     for contact in rng.sample(old["contact"], min(len(old["contact"]), p.DIRT["bad_email"])):
@@ -31,7 +31,7 @@ def spoil(rng: random.Random, records: list[Record], span: Span) -> None:
 
 
 def _missing_amounts(rng: random.Random, records: list[Record], lost: list[Record]) -> None:
-    """A line without an amount, on deals that were lost so that no figure hangs on it."""
+    """Add a line without an amount to lost deals, so that no figure depends on it."""
     for deal in rng.sample(lost, min(len(lost), p.DIRT["no_amount"])):
         at = deal.changes[-1].at
         day = day_of(at)

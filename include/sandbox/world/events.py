@@ -1,4 +1,4 @@
-"""What happens to contracts that does not go by the book: early starts, upgrades, free months, cuts, consolidations."""
+"""Irregular contract events: early starts, upgrades, free months, cuts, consolidations."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from include.sandbox.world.dates import add_months, between, whole, working_day
 
 
 class Events:
-    """Draws what happens to a contract's terms and plans it.
+    """Draws and plans the irregular events of a contract's terms.
 
     Args:
-        rng: What draws start from.
+        rng: The source of random draws.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -24,13 +24,13 @@ class Events:
         return self._rng.random() < p.EVENTS[name]
 
     def free_months(self, contract: Contract, term: Term) -> None:
-        """Let a new term have some free months at its end."""
+        """Add some free months to the end of a new term."""
         if contract.months >= 12 and not contract.auto and self._happens("free_months"):
             term.free_months = whole(self._rng, (1, 3))
             term.end = add_months(term.start, contract.months + term.free_months)
 
     def renewal(self, contract: Contract, before: Term, term: Term) -> None:
-        """Let a renewal start before the old term is over, be for the same as before, or bring free months."""
+        """Let a renewal start before the old term ends, repeat the old terms, or bring free months."""
         if before.closes and before.renewal == "early" and self._happens("starts_early"):
             start = before.closes + timedelta(days=whole(self._rng, (1, 14)))
             if start < before.end - timedelta(days=10):
@@ -41,10 +41,10 @@ class Events:
         self.free_months(contract, term)
 
     def upgrade(self, contract: Contract, term: Term) -> Term | None:
-        """Let an expansion in mid-term be a new term from that day on, or a reduction.
+        """Turn an expansion in mid-term into a new term from that day on, or into a reduction.
 
         Returns:
-            The new term, if it is one.
+            The new term, if there is one.
         """
         if term.expands is None:
             return None
@@ -61,17 +61,17 @@ class Events:
         return following
 
     def shorten(self, contract: Contract, term: Term) -> None:
-        """Let a term that will be lost end some months early."""
+        """End a term that will be lost some months early."""
         if contract.auto or contract.months < 12 or term.free_months or not self._happens("shortened"):
             return
         agreed, end = term.end, add_months(term.end, -whole(self._rng, (1, 4)))
         term.shortened, term.end = (agreed, end - timedelta(days=whole(self._rng, (10, 60)))), end
 
     def consolidate(self, main: Contract, second: Contract) -> bool:
-        """Renew two contracts as one, at a renewal of the first into which a term of the second falls.
+        """Renew two contracts as one, at a renewal of the first that falls within a term of the second.
 
         Returns:
-            Whether there is one.
+            Whether there was such a renewal.
         """
         if not self._happens("consolidated"):
             return False

@@ -1,4 +1,4 @@
-"""Contracts as fields of the company, without deals: ARR, start and renewal date, overwritten at each renewal."""
+"""Contracts as company fields, without deals: ARR, start and renewal date, overwritten at each renewal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEALS = ("deal", "line_item")
 
 
 def as_companies(rng: random.Random, customers: list[Customer], records: list[Record], span: Span) -> list[Record]:
-    """Return the records without deals; the customers' companies say what was agreed."""
+    """Return the records without deals. The customers' companies record the contracts."""
     for customer in customers:
         assert customer.company
         customer.company.id = customer.number + 1  # until all are numbered
@@ -35,9 +35,9 @@ def _tell(rng: random.Random, customer: Customer, steps: list[tuple[date, Decima
     typed: dict[date, dict[str, Any]] = {}
     told: set[date] = set()
     for contract in customer.contracts:
-        if not contract.number.endswith("1"):  # the company has one renewal date: not that of a second contract
+        if not contract.number.endswith("1"):  # the company has one renewal date: not a second contract's
             told |= _tell_terms(rng, contract, steps, typed)
-        # Nobody types in that a late renewal is not there yet.
+        # Nobody records that a late renewal is missing.
         told |= {term.stops for term in contract.terms if term.closes and term.renewal != "lost"}
     for day, arr in steps:
         if day not in told and not (arr == 0 and rng.random() < p.SHARE_LEFT_STANDING):
@@ -52,7 +52,7 @@ def _tell(rng: random.Random, customer: Customer, steps: list[tuple[date, Decima
 def _tell_terms(
     rng: random.Random, contract: Contract, steps: list[tuple[date, Decimal]], typed: dict[date, dict[str, Any]]
 ) -> set[date]:
-    """Note what is typed in at each signing; return the days whose ARR that tells."""
+    """Record the fields typed at each signing. Return the days whose ARR they cover."""
     told = set()
     for position, term in enumerate(contract.terms):
         before = contract.terms[position - 1] if position else None

@@ -1,4 +1,4 @@
-"""Contracts as a portal that grew over years records them: few numbers, types in any words, old dates, clones."""
+"""Contracts as recorded in a portal that grew over years: few numbers, inconsistent types, old dates, clones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.sandbox.world.records import DAY, Change, Record, day_of
 
 
 def record(rng: random.Random, customers: list[Customer], records: list[Record]) -> list[Record]:
-    """Change how deals and lines say what was agreed; return those that nobody needed."""
+    """Degrade how deals and lines record contracts. Return the superfluous records that this adds."""
     by_number: dict[str, list[Record]] = {}
     for deal in (each for each in records if each.kind == "deal"):
         by_number.setdefault(deal.changes[0].values["contract_number"], []).append(deal)
@@ -38,12 +38,12 @@ def record(rng: random.Random, customers: list[Customer], records: list[Record])
 
 
 def lines_of(contract: Contract, term: Term) -> list[Sold]:
-    """Return what the deals that made a term sold, without what was added later."""
+    """Return the line items of a term's deals, without later additions."""
     return [sold for sold in contract.sold if sold.term is term and _starts(sold.line) == term.start]
 
 
 def won(deal: Record) -> Change:
-    """Return the change by which a deal was won."""
+    """Return the change that won a deal."""
     return next(change for change in deal.changes if change.values.get("is_won"))
 
 
@@ -53,7 +53,7 @@ def _starts(line: Record) -> date:
 
 
 def _numbers(rng: random.Random, contract: Contract, deals: list[Record]) -> str:
-    """Leave contract numbers out, or write them otherwise; return where they stand."""
+    """Drop or misspell contract numbers. Return how they are recorded."""
     manner = pick(rng, p.NUMBERS)
     for position, deal in enumerate(deals):
         values = deal.changes[0].values
@@ -71,7 +71,7 @@ def _numbers(rng: random.Random, contract: Contract, deals: list[Record]) -> str
 
 
 def _look_up(contract: Contract) -> None:
-    """Let each renewal name the deal that it renews."""
+    """Make each renewal refer to the deal that it renews."""
     for before, term in zip(contract.terms, contract.terms[1:], strict=False):
         if term.deal:
             for deal in (term.record, *term.others):
@@ -92,7 +92,7 @@ def _types(rng: random.Random, deals: list[Record]) -> None:
 
 
 def _sign_by_parent(rng: random.Random, customer: Customer, contract: Contract) -> None:
-    """From one of its renewals on, let the parent company sign."""
+    """Let the parent company sign from one of the renewals on."""
     assert customer.company
     parent = next((c.values["parent"] for c in customer.company.changes if c.values.get("parent")), None)
     renewals = [position for position, term in enumerate(contract.terms) if position and term.deal]
@@ -107,7 +107,7 @@ def _sign_by_parent(rng: random.Random, customer: Customer, contract: Contract) 
 
 
 def _split(rng: random.Random, contract: Contract) -> list[Record]:
-    """Let some renewals of two products be a deal for each."""
+    """Split some renewals of two products into two deals."""
     made = []
     for before, term in zip(contract.terms, contract.terms[1:], strict=False):
         lines = lines_of(contract, term)
@@ -129,7 +129,7 @@ def _split(rng: random.Random, contract: Contract) -> list[Record]:
 
 
 def _old_dates(rng: random.Random, contract: Contract) -> None:
-    """Some renewals are clones of the deal before, whose dates nobody set, or weeks later."""
+    """Turn some renewals into clones of the previous deal, with its dates uncorrected or corrected weeks later."""
     cloned: list[Term] = []
     for before, term in zip(contract.terms, contract.terms[1:], strict=False):
         moved = term.cut or term.replaced_from or term.shortened or before.cut or before.replaced_from
@@ -152,7 +152,7 @@ def _old_dates(rng: random.Random, contract: Contract) -> None:
 
 
 def _quotes(rng: random.Random, records: list[Record]) -> list[Record]:
-    """Clone the lines of some deals for quotes: they belong to no deal."""
+    """Clone the lines of some deals for quotes. The clones belong to no deal."""
     made = []
     quoted: dict[int, bool] = {}
     for line in (each for each in records if each.kind == "line_item"):
@@ -164,7 +164,7 @@ def _quotes(rng: random.Random, records: list[Record]) -> list[Record]:
 
 
 def as_deals(rng: random.Random, customers: list[Customer], records: list[Record]) -> list[Record]:
-    """Return the records of a portal without line items: deals say amount, start and length themselves."""
+    """Return the records of a portal without line items: deals have amount, start and length themselves."""
     ends_kept = {
         id(sold.line)
         for customer in customers
@@ -192,7 +192,7 @@ def _tell_term(rng: random.Random, deal: Record, lines: list[Record], ends_kept:
     is_new = deal.changes[0].values["deal_type"] == "newbusiness"
     is_typed = not is_new or rng.random() > p.SHARE_START_NOT_TYPED
     closing = won(deal)
-    if not is_typed:  # it is won on the day on which it starts
+    if not is_typed:  # it is won on its start day
         closing.at, closing.values["close_date"] = closing.at + (start - day_of(closing.at)).days * DAY, start
     closing.values |= {
         "amount": sum((state["amount"] for state in states), Decimal()),
@@ -208,5 +208,5 @@ def _tell_term(rng: random.Random, deal: Record, lines: list[Record], ends_kept:
         if "term_last_day" not in change.values:
             states[place]["amount"] = change.values["amount"]
             deal.change(change.at, amount=sum((state["amount"] for state in states), Decimal()))
-        elif id(lines[place]) not in ends_kept:  # the amount is left as it was
+        elif id(lines[place]) not in ends_kept:  # the amount is left unchanged
             deal.change(change.at, contract_end=change.values["term_last_day"])

@@ -1,4 +1,4 @@
-"""Words from which companies, people and tickets get their names; among them some that break careless software."""
+"""Words for the names of companies, people and tickets, including some that break careless software."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ TEAM_NAMES = ("Operations", "Finance", "Sales", "Planning", "Service", "Engineer
 
 
 def companies(rng: random.Random, countries: list[str]) -> list[tuple[str, str]]:
-    """Return a different name and domain for each country given."""
+    """Return a distinct name and domain for each country."""
     pairs = [(first, second) for first in _FIRST_WORDS for second in _SECOND_WORDS]
     chosen = rng.sample(pairs, len(countries))
     return [
@@ -103,7 +103,7 @@ def companies(rng: random.Random, countries: list[str]) -> list[tuple[str, str]]
 
 
 def person(rng: random.Random, country: str, domain: str, number: int) -> tuple[str, str, str]:
-    """Return a first name, a last name and a mail address that no other person of the domain has."""
+    """Return a first name, a last name and a mail address that is unique in the domain."""
     firsts, lasts = (words.split() for words in _PEOPLE[country])
     first, last = rng.choice(firsts), rng.choice(lasts)
     local = _ROMAN.get(country) or "".join(c for c in last.lower() if c.isascii() and c.isalpha())

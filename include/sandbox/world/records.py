@@ -1,4 +1,4 @@
-"""Records and their changes: the form in which the world is told, whatever vendor shows it."""
+"""Records and their changes: the world's own format, independent of any vendor."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def moment(at: int) -> datetime:
 
 @dataclass(slots=True)
 class Change:
-    """What happened to one record at one moment.
+    """A change of one record at one time.
 
     Args:
         at: Milliseconds since 1970.
-        values: Fields that take a new value.
-        op: ``set``; ``delete`` (it stays to be seen as deleted); ``restore``; ``erase`` (it is gone without a trace).
-        quiet: The vendor does not move the record's update time.
+        values: Fields with their new values.
+        op: ``set``; ``delete`` (it stays visible as deleted); ``restore``; ``erase`` (it disappears without a trace).
+        quiet: Whether the vendor leaves the record's update time unchanged.
     """
 
     at: int
@@ -45,14 +45,14 @@ class Change:
 
 
 class Record:
-    """One record of the world and everything that will ever happen to it.
+    """One record of the world with all its past and future changes.
 
-    A value may be another Record, or a list of them; when all are numbered it becomes that record's id.
+    A value may be another Record or a list of them. Numbering replaces it by that record's id.
 
     Args:
-        kind: What it is, for example ``company``.
-        at: When it comes into being, in milliseconds since 1970.
-        values: Its fields at that moment.
+        kind: Its kind, for example ``company``.
+        at: When it is created, in milliseconds since 1970.
+        values: Its fields at that time.
     """
 
     __slots__ = ("changes", "id", "kind")
@@ -64,11 +64,10 @@ class Record:
 
     @property
     def at(self) -> int:
-        """When it comes into being."""
+        """When it is created."""
         return self.changes[0].at
 
     def change(self, at: int, /, *, quiet: bool = False, **values: Any) -> None:
-        """Add a change of fields."""
         self.changes.append(Change(at, values, quiet=quiet))
 
     def end(self, at: int, op: str = "delete") -> None:
@@ -76,7 +75,7 @@ class Record:
         self.changes.append(Change(at, {}, op=op))
 
 
-# Where the numbering of each kind starts and how far apart two ids are: in the vendors' own magnitudes.
+# Kind -> first id and distance between ids, of the same magnitude as the vendors' own.
 NUMBERING = {
     "owner": (31_871_000, 7),
     "company": (1_001, 1),
@@ -105,7 +104,7 @@ NUMBERING = {
 
 
 def number(records: list[Record]) -> None:
-    """Give every record its id, rising with its birth as real ones do, and turn references into ids."""
+    """Assign ids in order of creation, as real systems do, and replace references by ids."""
     by_kind: dict[str, list[Record]] = {}
     for record in records:
         by_kind.setdefault(record.kind, []).append(record)

@@ -1,6 +1,6 @@
-"""What passes between vendor and customer: calls, meetings, mails and notes, invoices, surveys, milestones, objectives.
+"""Interactions between vendor and customer: calls, meetings, mails, notes, invoices, surveys, milestones, objectives.
 
-Symptoms colour all of it for leavers and stayers alike: meetings fall through, invoices are paid late, scores drop,
+Symptoms affect all of them, for leavers and stayers alike: meetings are cancelled, invoices are paid late, scores drop,
 milestones slip. A silent leaver shows none of it.
 """
 
@@ -19,7 +19,7 @@ from include.sandbox.world.records import HOUR, Record, day_of, millis
 
 
 def write(rng: random.Random, customers: list[Customer], span: Span) -> list[Record]:
-    """Return all of it for all customers."""
+    """Return the interactions of all customers."""
     made: list[Record] = []
     for number, customer in enumerate(customers):
         made += _touches(rng, customer)
@@ -37,7 +37,7 @@ def ails(customer: Customer, day: date) -> bool:
 
 
 def _touches(rng: random.Random, customer: Customer) -> Iterator[Record]:
-    """Every contact that the CRM counts was a call, a mail or a meeting; now and then somebody writes a note."""
+    """Yield a call, a mail or a meeting for every contact that the CRM counts, and now and then a note."""
     for _, contact, _ in customer.contacts:
         for change in contact.changes:
             at = change.values.get("last_contacted")
@@ -60,7 +60,7 @@ def _touches(rng: random.Random, customer: Customer) -> Iterator[Record]:
 
 
 def _reviews(rng: random.Random, customer: Customer, span: Span) -> Iterator[Record]:
-    """Business reviews: planned weeks ahead; whoever ails lets them fall through more often."""
+    """Yield business reviews, planned weeks ahead. Customers with symptoms cancel more of them."""
     months = p.REVIEW_MONTHS[customer.tier]
     day = add_months(customer.signed, months)
     while months and day < span.end:
@@ -78,7 +78,7 @@ def _reviews(rng: random.Random, customer: Customer, span: Span) -> Iterator[Rec
 
 
 def _invoices(rng: random.Random, customer: Customer, span: Span) -> Iterator[Record]:
-    """A year's invoice at the start of each year of a term; a shorter term has one."""
+    """Yield an invoice at the start of each year of a term; a shorter term has one."""
     for contract in customer.contracts:
         for term in contract.terms:
             end = term.cut or term.end
@@ -117,7 +117,7 @@ def _invoice(rng: random.Random, customer: Customer, contract_number: str, day: 
 
 
 def _surveys(rng: random.Random, customer: Customer, span: Span) -> Iterator[Record]:
-    """The NPS twice a year, to whoever answers, and now and then a CSAT after onboarding."""
+    """Yield answers to the NPS survey twice a year, and now and then a CSAT after onboarding."""
     day = customer.signed + timedelta(days=90)
     while day < span.end:
         if day >= span.history and customer.is_active(day):
@@ -142,7 +142,7 @@ def _answer(rng: random.Random, customer: Customer, contact: Record, kind: str, 
 
 
 def _milestones(rng: random.Random, customer: Customer, span: Span) -> Iterator[Record]:
-    """The way to go-live of those who signed lately."""
+    """Yield the onboarding milestones of recent customers."""
     if customer.signed < span.history - timedelta(days=120):
         return
     for name, days in p.MILESTONES:
@@ -159,7 +159,7 @@ def _milestones(rng: random.Random, customer: Customer, span: Span) -> Iterator[
 
 
 def _objectives(rng: random.Random, customer: Customer, span: Span, number: int) -> Iterator[Record]:
-    """What larger customers want to reach in the year after signing."""
+    """Yield larger customers' objectives for the year after signing."""
     if customer.tier == "small" or number % 2:
         return
     start = max(customer.signed, span.history)

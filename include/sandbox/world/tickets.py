@@ -1,4 +1,4 @@
-"""One ticket's life: opened, answered, solved, perhaps reopened, closed; with its comments, metrics and rating."""
+"""The life of a ticket: opened, answered, solved, maybe reopened, closed; with comments, metrics and rating."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLOSED_AFTER_DAYS = 4
 
 @dataclass
 class Plan:
-    """What a ticket will be about."""
+    """The plan of a ticket."""
 
     at: int
     organization: Record
@@ -30,7 +30,7 @@ class Plan:
 
 
 def business_minutes(start: int, end: int) -> int:
-    """Return the minutes of the agents' hours between two moments."""
+    """Return the business minutes between two times."""
     total = 0
     for number in range(start // DAY, end // DAY + 1):
         day = day_of(number * DAY)
@@ -42,7 +42,7 @@ def business_minutes(start: int, end: int) -> int:
 
 
 def in_office(at: int) -> int:
-    """Return the moment itself, or the next one at which an agent is there."""
+    """Return the time itself, or the next one within business hours."""
     day = day_of(at)
     while True:
         if day.weekday() < 5:
@@ -56,7 +56,7 @@ def in_office(at: int) -> int:
 
 
 def write_ticket(rng: random.Random, plan: Plan, agents: list[Record]) -> list[Record]:
-    """Return a ticket with its comments and, where it was rated, its rating."""
+    """Return a ticket with its comments and its rating, if it was rated."""
     return _Life(rng, plan, rng.choice(agents)).live()
 
 
@@ -88,7 +88,7 @@ class _Life:
     def live(self) -> list[Record]:
         self._comment(self.plan.requester, self.plan.at, self.ticket.changes[0].values["description"])
         if self.rng.random() < 0.004:
-            return self.made  # nobody ever answered
+            return self.made  # never answered
         self._reply()
         if self.rng.random() < 0.45:
             self._ask_back()
@@ -121,7 +121,7 @@ class _Life:
         at = in_office(self.plan.at + round(minutes * MINUTE)) // 1000 * 1000
         self.n_replies = 1
         self._comment(self.agent, at, "Thank you for writing. We are looking into it.")
-        if self.plan.at // 1000 % 5 == 0:  # not drawn, so that all draws stay what they were
+        if self.plan.at // 1000 % 5 == 0:  # not drawn, so that all random draws stay unchanged
             self._comment(self.agent, at, "Same symptoms as last month, see the runbook.", public=False)
         waits = self._wait("requester", self.plan.at, at)
         self._change(
@@ -201,7 +201,7 @@ class _Life:
         at = self.at + CLOSED_AFTER_DAYS * DAY + whole(self.rng, (0, 59)) * MINUTE
         self._change(at, status="closed")
         if self.rng.random() < p.SHARE_DELETED_TICKETS:
-            # A deletion moves the export's clock and not the ticket's own update time.
+            # A deletion moves the export timestamp but not the ticket's update time.
             self.ticket.changes[-1].at = at
             deleted = (self.at + whole(self.rng, (1, 40)) * DAY) // 1000 * 1000
             self.ticket.end(deleted)

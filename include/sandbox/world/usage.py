@@ -1,4 +1,4 @@
-"""What the product sees: workspaces, their members, and how much each of them does every day."""
+"""The product's view: workspaces, their members, and each member's daily usage."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from include.sandbox.world.dates import between, office_hour, pick, whole
 from include.sandbox.world.records import DAY, HOUR, MINUTE, Record, day_of, millis
 
 FEATURES = tuple(p.FEATURES)
-MOST_MINUTES = 240.0  # a day, for one feature
-DAY_ENDS = 24 * HOUR  # the figures of a day are final soon after it
+MOST_MINUTES = 240.0  # per day and feature
+DAY_ENDS = 24 * HOUR  # a day's figures are final soon after it
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Workspace:
 
 
 def workspaces(rng: random.Random, customers: list[Customer], span: Span) -> list[Workspace]:
-    """Return the product's accounts with their members: customers', trials, and the vendor's own."""
+    """Return the product's accounts with their members: customers, trials, and the vendor's own account."""
     made = [_of_customer(rng, customer, span) for customer in customers if _has_product(customer, span)]
     for position in range(max(1, round(len(customers) * p.TRIALS))):
         day = span.history + timedelta(days=rng.randrange((span.end - span.history).days))
@@ -83,7 +83,7 @@ def _n_users(rng: random.Random, customer: Customer) -> int:
 
 
 def _champion_goes(customer: Customer, number: int) -> int:
-    """The first member is the champion: when the champion leaves the customer, the login goes too."""
+    """Return when the first member, the champion, loses the login: when the champion leaves the customer."""
     days = [symptom.start for symptom in customer.symptoms if symptom.cause == "champion_left"]
     return (
         millis(min(days), 17)
@@ -138,9 +138,9 @@ def _other(rng: random.Random, name: str, plan: str, day: date, internal: bool, 
 
 @dataclass
 class Usage:
-    """Usage per member, feature and day as columns of equal length, in the order in which rows come into being.
+    """Usage per member, feature and day, as columns of equal length, ordered by first appearance.
 
-    A row is first seen during its day with a part of its events and is final soon after the day.
+    A row first appears during its day with part of its events, and is final soon after the day.
     """
 
     workspace: np.ndarray
@@ -155,7 +155,7 @@ class Usage:
 
 
 def usage(seed: int, spaces: list[Workspace], span: Span) -> Usage:
-    """Draw what every member does on every day of the span. The records must have their ids."""
+    """Draw every member's usage on every day of the span. Records must be numbered."""
     generator = np.random.default_rng([seed, 7])
     n_days = (span.end - span.history).days
     first_day = millis(span.history) // DAY
@@ -180,7 +180,7 @@ def _calendar(span: Span, n_days: int) -> np.ndarray:
 
 
 def _customer_factor(generator: np.random.Generator, space: Workspace, span: Span, n_days: int) -> np.ndarray:
-    """A slow wave of its own, times nothing at all when no contract runs, times what a symptom leaves of it."""
+    """Return a customer's daily factor: a slow wave, times 0 without a contract, times the effect of symptoms."""
     offsets = np.arange(n_days)
     wave = 1 + 0.12 * np.sin(2 * np.pi * (offsets / generator.uniform(70, 160) + generator.uniform()))
     customer = space.customer
@@ -211,7 +211,7 @@ def _fall(generator: np.random.Generator, start: int, until: int, n_days: int, r
 def _member_days(
     generator: np.random.Generator, kind: str, factor: np.ndarray, weights: np.ndarray, low: int
 ) -> np.ndarray:
-    """Return day, feature, events and minutes of the days on which a member did something."""
+    """Return day, feature, events and minutes of a member's active days."""
     chance = 0.9 if kind == "bot" else p.USER_KINDS[kind][1]
     active = np.flatnonzero(generator.random(len(factor)) < chance * factor)
     taste = np.clip(weights * generator.uniform(0.4, 1.6, len(weights)), 0, 1)
@@ -268,7 +268,7 @@ def seats(spaces: list[Workspace], span: Span) -> list[tuple[int, int, int, int]
         paid, activated = np.zeros(n_days, dtype=np.int64), np.zeros(n_days, dtype=np.int64)
         for contract in space.customer.contracts:
             for term, after in zip(contract.terms, [*contract.terms[1:], None], strict=True):
-                # While a late renewal is being settled the product is not switched off.
+                # The product stays on while a late renewal is being settled.
                 end = after.start if after else term.end
                 _add(paid, (term.start - span.history).days, (end - span.history).days, term.seats)
                 if term.expands:
@@ -276,7 +276,7 @@ def seats(spaces: list[Workspace], span: Span) -> list[tuple[int, int, int, int]
                     _add(paid, (day - span.history).days, (end - span.history).days, extra)
         for _, _, since, until in space.members:
             _add(activated, since // DAY - first_day, until // DAY - first_day, 1)
-        activated = np.minimum(activated, paid + np.maximum(1, paid // 20))  # a few more than paid for are let in
+        activated = np.minimum(activated, paid + np.maximum(1, paid // 20))  # slightly more seats than paid for
         born = max(0, (day_of(space.record.at) - span.history).days)
         shown = np.flatnonzero(paid > 0)
         rows += [(space.record.id, first_day + int(d), int(paid[d]), int(activated[d])) for d in shown if d >= born]
