@@ -1,6 +1,6 @@
-"""Shared fixtures: one real PostgreSQL per test session, a fresh migrated warehouse per test that asks for one.
+"""Shared fixtures: one real PostgreSQL per session, and a fresh migrated warehouse for each test that requests one.
 
-A test that asks for none of the fixtures below that need a socket runs with sockets off.
+A test that requests none of the socket-based fixtures below runs with sockets disabled.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from include.warehouse.embedded import server
 from include.warehouse.engine import engine
 from include.warehouse.migrate import migrate
 
-# Airflow writes its configuration where it is imported first: never into the home of the person who runs the tests.
+# Airflow writes its configuration where it is first imported: keep it out of the user's home.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="perennial-airflow-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
@@ -37,7 +37,7 @@ pytest_plugins = [
     for name in ("sandbox", "built", "raw", "decisions", "signals", "outside", "ingest", "own_home", "played")
 ]
 
-# A slow machine is no fault of what is tested; and a test's fixtures may serve all its examples.
+# A slow machine is not the code's fault, and a test's fixtures may serve all its examples.
 hypothesis.settings.register_profile(
     "any machine",
     deadline=None,
@@ -45,15 +45,15 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
-# A database is hundreds of files, made and removed again for each test: a disk's file system takes most of a test's CPU
-# for that. What is lost with the machine's power is not a loss here.
+# A database is hundreds of files, created and deleted for each test. On disk, the file system takes most of a test's
+# CPU time for that. Losing it in a power failure does no damage.
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 
-# A warehouse is copied from the first of these that a test has among its fixtures: what many tests begin with is made
-# once a session. A file that has a world of its own, of the scope of its module, calls it ``own_template``.
+# A warehouse is copied from the first of these that a test has among its fixtures, so that a common starting state is
+# built once per session. A module with its own world calls its fixture ``own_template``.
 TEMPLATES = ("own_template", "signal_book_template", "book_template", "raw_template")
-# Begun first, so that towards the end no worker is left with one of them while the other has nothing to do.
+# Started first, so that no worker is left with one of them at the end while another is idle.
 LONGEST = tuple(
     f"tests/{name}"
     for name in (
@@ -67,7 +67,7 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of ``make check``: those that talk to nothing. The longest files come first."""
+    """Mark the tests of ``make check``, which need no sockets, and run the longest files first."""
     items.sort(
         key=lambda item: next((n for n, name in enumerate(LONGEST) if item.nodeid.startswith(name)), len(LONGEST))
     )
@@ -87,7 +87,7 @@ def pytest_runtest_teardown() -> None:
 
 @contextmanager
 def _quick_server(folder: Path) -> Iterator[None]:
-    """Let a server be made, or removed, whose files lie below a folder in memory and need not survive anything."""
+    """Start or remove a server whose files are in memory and need not survive a crash."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in QUICK.items():
             patch.setitem(server.SETTINGS, name, value)
@@ -98,7 +98,7 @@ def _quick_server(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database on a real server of this session's own; others are created next to it."""
+    """The URL of a database on this session's own server. Other databases are created next to it."""
     is_long = "not soak" not in request.config.option.markexpr  # long runs would fill the memory
     has_room = not is_long and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
     folder = Path(tempfile.mkdtemp(prefix="perennial test ", dir=MEMORY if has_room else None))
@@ -107,7 +107,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     try:
         with _quick_server(folder):
             url = server.start(home, ("perennial", "template"))
-            # The owner drops a test's database while logins that the test made are still in it.
+            # The owner drops a test's database while logins that the test created are still in it.
             superuser = os.environ["PERENNIAL_TEST_SUPERUSER"] = server.superuser_url(home)
         _execute(superuser, sql.SQL("grant pg_signal_backend to {}").format(sql.Identifier(server.USER)))
         migrate(_sibling(url, "template"))
@@ -121,7 +121,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def superuser(postgres: str) -> str:
-    """The URL of the server's superuser, as none of Perennial's own."""
+    """The URL of the server's superuser, which Perennial itself does not use."""
     return os.environ["PERENNIAL_TEST_SUPERUSER"]
 
 
@@ -137,7 +137,6 @@ def _execute(url: str, statement: sql.Composed) -> None:
 
 @pytest.fixture
 def empty_database(postgres: str) -> Iterator[str]:
-    """The URL of a new, empty database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     _execute(postgres, sql.SQL("create database {} strategy file_copy").format(sql.Identifier(name)))
     yield _sibling(postgres, name)
