@@ -81,7 +81,7 @@ class World:
         return done
 
     def contestant(self, name: str, *arguments: str, timeout: float = _LONGEST) -> Run:
-        """Let another make all models again on what is there after the last day; one that is ended took its time."""
+        """Let a contestant rebuild all models after the last day. If it is killed, its time is the timeout."""
         try:
             done = self._run(name, [str(services.home()), *arguments], NEWEST + timedelta(days=NEW_DAYS), timeout)
         except TookTooLong:
@@ -122,7 +122,7 @@ def _row(case: str, who: str, accounts: int, runs: list[Run], against: str = "",
 
 
 def _chain(accounts: int, days: list[dict[str, Run]]) -> Row:
-    """Return what a whole day takes without Airflow, most memory of process and server together."""
+    """Return the row of a whole day without Airflow, with the peak memory of process and server together."""
     typical = {step: median(each[step].seconds for each in days) for step in days[0]}
     return Row(
         "the chain's day",

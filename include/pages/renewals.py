@@ -28,7 +28,7 @@ class Renewals:
         quarter: Such as 2026Q3; "" before the first build.
         quarters: The selectable quarters.
         won: ARR that is renewed already.
-        interval: The basis of the interval.
+        interval: The label of the interval, such as "without common shocks".
         by_csm: The total of each CSM.
         weeks: Decisions of the next 13 weeks, over all quarters.
         found: The quarter's renewals, open ones first, by decision date.

@@ -133,7 +133,7 @@ LATE_DAYS = (2, 5)
 SHARE_BOTS = 0.02
 USER_LEAVES_PER_YEAR = 0.12
 
-# --- what passes between both sides ---
+# --- interactions between vendor and customer ---
 TOUCH_KINDS = {"call": 0.35, "email": 0.45, "meeting": 0.20}
 SHARE_INCOMING = 0.3
 SHARE_NOTED = 0.12
@@ -165,7 +165,7 @@ UNNAMED = {  # of organisations and product accounts each; the rest carry the CR
 SHARE_PARENT_DOMAIN = 0.7  # of subsidiaries use their parent's domain, in the CRM as well
 SHARE_PARENT_DOMAIN_OUTSIDE = 0.5  # of the other subsidiaries do so in Zendesk or the product only
 SHARE_COMPANY_AT_MAIL_PROVIDER = 0.02  # of companies have a mail provider's domain in the CRM
-SHARE_SECOND_ADDRESS = 0.05  # of contacts have one, and use it at the desk
+SHARE_SECOND_ADDRESS = 0.05  # of contacts have one, and use it in Zendesk
 MAIL_PROVIDERS = ("gmail.com", "outlook.com", "gmx.de", "yahoo.com", "qq.com")
 
 # --- dirt: number of rows of each kind, all within the history ---

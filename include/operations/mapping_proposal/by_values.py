@@ -16,7 +16,7 @@ from include.operations.mapping_proposal.values import Profile, day, number, val
 from include.operations.mapping_proposal.words import AVOID
 
 _FEWEST, _SHARE, _FILLED = 10, 0.85, 0.3
-# Above this number of properties of one kind, pairs are not compared.
+# Only this many properties of one kind, the best filled, are compared pairwise.
 _MOST = 25
 _DAY = timedelta(days=1)
 # Entity -> its start and end columns.
@@ -89,7 +89,7 @@ def length(portal: Portal, entity: str, known: dict[str, str]) -> list[Decision]
 
 
 def yearly_and_monthly(portal: Portal, known: dict[str, str]) -> list[Decision]:
-    """Propose companies' ARR and MRR: two custom numbers, one twelve times the other, where no name decides."""
+    """Propose companies' ARR: a custom number that is twelve times another one (MRR), where no name decides."""
     if "contract_arr" in known or "contract_mrr" in known or "renewal_date" not in known:
         return []
     found = []
