@@ -49,7 +49,7 @@ class Judgement:
         risks: Signal -> episodes: all, with a cause of leaving, with such a cause or a trouble that the signal detects
             (``real``), and with the very cause that it names.
         leads: Days from the first naming signal to the decision.
-        days: New alerts of one person on one day -> frequency.
+        missed: Account, cause and decision of leavers that no signal named in time.
     """
 
     n_leavers: int = 0

@@ -172,7 +172,7 @@ def team_page(user: GetUserDep) -> HTMLResponse:
 
 @app.get("/playbooks/", response_class=HTMLResponse)
 def playbooks_page(user: GetUserDep) -> HTMLResponse:
-    """Show what each playbook does, and what its hold-out shows."""
+    """Show each playbook's figures and the effect measured by its hold-out."""
     from include.pages import playbooks
 
     return _answer("/playbooks/", "playbooks.html", user, playbooks.read)

@@ -1,4 +1,4 @@
-"""The metric tree: each metric with its target and its value before; one metric explained down to its rows."""
+"""The metric tree page: each metric with its target and previous value, and one metric explained down to its rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from include.models import metrics
 from include.models.metrics import Metric
 from include.warehouse.engine import engine, has_table
 
-_COMPANY = ("head", "executive")  # who sees the amounts of all accounts together
+_COMPANY = ("head", "executive")  # roles that see the amounts of all accounts together
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Node:
     Args:
         depth: 0 for a core metric.
         period: Its main period: the one with a target, else the month.
-        value: The value as people read it; a dash for amounts that the viewer may not see.
+        value: The formatted value; a dash for amounts that the viewer may not see.
         before: The value one period earlier.
         trend: better, worse or empty.
-        first: What was reported first, where that was another value.
-        target: What it should reach; "" without one.
+        first: The value reported first, if it was a different one.
+        target: The target; "" without one.
         is_missed: Whether it misses the target.
         note: Why there is no value, or that it was corrected by hand.
     """
@@ -55,13 +55,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Tree:
-    """The page.
+    """The content of the page.
 
     Args:
-        known: The moment whose knowledge is shown; "" for now.
-        found: One metric explained, with its value.
-        by_group: Grain -> its groups' values.
-        past: Earlier values: the value, until when it was known, and why it changed.
+        known: The day whose knowledge is shown; "" for now.
+        found: One metric explained.
+        value: Its formatted value.
+        by_group: Grain -> the values of its groups.
+        past: Replaced values: the value, until when it was known, and why it changed.
         has_rows: Whether the viewer may see the rows behind a value.
     """
 
@@ -78,10 +79,10 @@ def read(viewer: Viewer, metric_id: str = "", period: str = "", known: str = "")
     """Return the tree, or one metric.
 
     Args:
-        known: A day in ISO form: show values as they were known at its end.
+        known: An ISO day. Values are shown as they were known at its end.
 
     Raises:
-        ConfigError: There is no such metric or period, or ``known`` is no day.
+        ConfigError: There is no such metric or period, or ``known`` is not a day.
     """
     if metric_id:
         return _one(viewer, metric_id, period)
@@ -150,7 +151,7 @@ def _node(
 
 
 def _in_tree_order(chosen: dict[str, tuple[Metric, str]], parent: str = "") -> list[tuple[Metric, str]]:
-    """Return metrics so that each follows its parent, siblings in the order of their files."""
+    """Return metrics with each after its parent, and siblings in the order of their files."""
     found = []
     for one, period in chosen.values():
         if (one.entry.parent or "") == parent:
@@ -184,17 +185,17 @@ def _one(viewer: Viewer, metric_id: str, period: str) -> Tree:
 
 
 def may_see(viewer: Viewer, metric: Metric) -> bool:
-    """Return whether a viewer may see a metric's values: amounts of all accounts are for heads and executives."""
+    """Return whether a viewer may see a metric's values. Only heads and executives see amounts of all accounts."""
     return metric.entry.unit != "currency" or viewer.role in _COMPANY
 
 
 def main_period(metric: Metric) -> str:
-    """Return the period that a metric is looked at by: the one with a target, else the month, else its longest."""
+    """Return a metric's main period: the one with a target, else the month, else the longest."""
     with_target = [period for period in metric.periods if period in metric.entry.target]
     return next(iter(with_target), "month" if "month" in metric.periods else metric.periods[-1])
 
 
-# The two newest periods of each metric. A value as known at a moment is the oldest one replaced after it.
+# The two newest periods of each metric. The value known at a time is the oldest one that was replaced after it.
 _NEWEST = sa.text("""
 with asked as (
     select * from unnest(cast(:metrics as text[]), cast(:versions as int[]), cast(:periods as text[]))

@@ -1,4 +1,4 @@
-"""Each playbook: its runs, whether tasks were done in time, its outcomes, and what its hold-out shows."""
+"""The playbooks page: each playbook's runs, tasks done in time, outcomes, and the effect measured by its hold-out."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _NONE = Arm(0, 0)
 
 @dataclass(frozen=True)
 class Run:
-    """What is known of one playbook.
+    """The figures of one playbook.
 
     Args:
         listed: Its file, as ``playbook list`` shows it.
-        n_open: Accounts it is running for.
-        n_closed: Runs that ended.
-        outcomes: Outcome that people reported -> how often, the most frequent first.
-        n_due: Tasks whose due day is over, or that were completed before.
-        n_in_time: Of these, completed by the due day.
-        acted: Accounts it ran for, whose renewal is settled.
-        held_out: The same of accounts that it left alone.
+        n_open: Accounts that it is running for.
+        n_closed: Ended runs.
+        outcomes: Reported outcome -> number of runs, most frequent first.
+        n_due: Tasks that are past their due day or were completed before it.
+        n_in_time: Due tasks completed by the due day.
+        acted: Accounts that it ran for, with a settled renewal.
+        held_out: Held-out accounts with a settled renewal.
     """
 
     listed: dict[str, Any]
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def effect(self) -> str:
-        """What the hold-out shows, in words."""
+        """The effect measured by the hold-out, in words."""
         if not self.listed["hold_out"]:
             return "Not measured: the playbook holds no account out (hold_out in its file)."
         found = holdout.difference(self.acted, self.held_out)
@@ -62,7 +62,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Playbooks:
-    """The page.
+    """The content of the page.
 
     Args:
         day: The newest day with figures; None before the first build.
@@ -73,7 +73,7 @@ class Playbooks:
 
 
 def read(viewer: Viewer) -> Playbooks:
-    """Return each playbook in force, counted over the accounts that a viewer may see."""
+    """Return each playbook in force, counted over the accounts that the viewer may see."""
     listed = load.listing()
     with engine("reader").connect() as connection:
         if not all(has_table(connection, name) for name in ("core.task", "core.renewal", "marts.account_day")):

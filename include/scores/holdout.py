@@ -1,4 +1,4 @@
-"""What a hold-out shows: the difference between the accounts that a playbook acted on and those it left alone."""
+"""Measure the effect of a playbook: compare renewal rates of the accounts it acted on with its hold-out."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _Z_POWER = float(norm.ppf(POWER))
 
 
 class Arm(NamedTuple):
-    """How many accounts of an arm renewed, of those whose renewal is settled."""
+    """Renewed and settled renewals of one arm."""
 
     renewed: int
     settled: int
 
 
 def difference(acted: Arm, held_out: Arm) -> Interval | None:
-    """Return the difference of the renewal rates with its interval of 95 %.
+    """Return the difference of the renewal rates with its 95% interval.
 
     Newcombe 1998, method 10: https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I
 
     Returns:
-        None while an arm has no settled renewal.
+        None until both arms have a settled renewal.
     """
     if not acted.settled or not held_out.settled:
         return None
@@ -40,12 +40,12 @@ def difference(acted: Arm, held_out: Arm) -> Interval | None:
 
 
 def detectable(base: float, n_acted: int, n_held_out: int) -> float | None:
-    """Return the smallest gain over a base rate that arms of a size show (80 % power, two-sided 5 %).
+    """Return the smallest gain over a base rate that arms of these sizes can detect (80% power, two-sided 5%).
 
     Fleiss, Statistical Methods for Rates and Proportions, 3rd edition, section 4.2, without continuity correction.
 
     Returns:
-        None where an arm is empty, or even a rate of 100 % would not show.
+        None if an arm is empty, or if even a rate of 100% would not be detected.
     """
     if not n_acted or not n_held_out or base >= 1:
         return None

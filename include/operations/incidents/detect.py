@@ -124,7 +124,7 @@ _BATCHES = sa.text(
     """
 )
 _FEATURES = sa.text("select * from meta.feature_hold")
-# Only failures that a run ended with: the retries of a task may still succeed.
+# Only failures that ended a run: a task that is being retried may still succeed.
 _UNREADABLE = sa.text(
     """
     select failure.source, (array_agg(failure.reason order by failure.since, failure.entity))[1] as reason,
