@@ -116,18 +116,27 @@ def judge_account(
     """Record a pulse, set an override, or end one."""
     from include.pages import judge
 
-    _must_be_own_form(request, user.get_name(), token)
+    def enter(viewer: Viewer, login: str) -> None:
+        judge.act(viewer, login, account, action, score=score, days=days, reason=reason)
+
+    return _record(request, user, token, "/account/", enter, {"account": account}, action)
+
+
+def _record(
+    request: Request,
+    user: Any,
+    token: str,
+    path: str,
+    enter: Callable[[Viewer, str], None],
+    back: dict[str, str],
+    done: str,
+) -> Response:
+    """Record a form's entry and show the page again, or say why it was not recorded."""
     login = user.get_name()
-    answer = _answer(
-        "/account/",
-        "judged.html",
-        user,
-        lambda viewer: judge.act(viewer, login, account, action, score=score, days=days, reason=reason),
-        account=account,
-    )
-    if answer.status_code != 200:
-        return answer
-    return RedirectResponse(f"{BASE}{PREFIX}/account/?{urlencode({'account': account, 'done': action})}", 303)
+    _must_be_own_form(request, login, token)
+    page = f"{BASE}{PREFIX}{path}?{urlencode(back)}"
+    answer = _answer(path, "judged.html", user, lambda viewer: enter(viewer, login), back=page)
+    return answer if answer.status_code != 200 else RedirectResponse(f"{page}&{urlencode({'done': done})}", 303)
 
 
 def _must_be_own_form(request: Request, login: str, token: str) -> None:
@@ -152,14 +161,38 @@ def brief_page(user: GetUserDep, account: str = "", renewal: str = "") -> HTMLRe
 
 
 @app.get("/renewals/", response_class=HTMLResponse)
-def renewals_page(user: GetUserDep, quarter: str = "", band: str = "", csm: str = "") -> HTMLResponse:
+def renewals_page(user: GetUserDep, quarter: str = "", band: str = "", csm: str = "", done: str = "") -> HTMLResponse:
     """Show a quarter's expected renewals."""
     from include.pages import renewals
 
-    asked = {"band": band, "csm": csm}
     return _answer(
-        "/renewals/", "renewals.html", user, lambda viewer: renewals.read(viewer, quarter, band, csm), asked=asked
+        "/renewals/",
+        "renewals.html",
+        user,
+        lambda viewer: renewals.read(viewer, quarter, band, csm),
+        asked={"band": band, "csm": csm},
+        token=_forms.dumps(user.get_name()),
+        done=done,
     )
+
+
+@app.post("/renewals/")
+def call_quarter(
+    request: Request,
+    user: GetUserDep,
+    quarter: Annotated[str, Form(max_length=10)],
+    csm: Annotated[str, Form(max_length=200)],
+    token: Annotated[str, Form()],
+    amount: Annotated[str, Form(max_length=20)] = "",
+    note: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Record the renewed ARR that a person expects of a CSM's quarter."""
+    from include.pages import judge
+
+    def enter(viewer: Viewer, login: str) -> None:
+        judge.call(viewer, login, csm, quarter, amount, note)
+
+    return _record(request, user, token, "/renewals/", enter, {"quarter": quarter}, "call")
 
 
 @app.get("/team/", response_class=HTMLResponse)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -23,6 +22,7 @@ _TOTAL = ("group", "n", "target", "expected", "share", "p10", "p50", "p90", "by_
 _LINES = ("account", "csm", "decision", "target", "category", "band", "p", "expected", "reason")
 _DISAGREEMENT = ("account", "csm", "decision", "target", "reason")
 _WEEK = ("week", "decisions", "at_stake", "red", "yellow", "green", "unknown")
+_CALLS = ("quarter", "csm", "call", "expected", "p10", "p90", "actual", "reason")
 _ACCURACY = ("group", "checkpoint", "method", "n", "brier", "forecast", "renewed", "error")
 
 
@@ -99,6 +99,50 @@ def calendar(
     _emit(rows, _WEEK, _title(known[0]) if known else "", as_json)
 
 
+def call(
+    quarter: Annotated[str, typer.Argument(help="Such as 2026Q3.")],
+    amount: Annotated[float, typer.Argument(help="Renewed ARR that the CSM expects.", min=0)],
+    csm: Annotated[str, typer.Option("--csm", help="The CSM in the CRM, such as crm:7.")],
+    note: Annotated[str, typer.Option("--note", help="Remark; stored with it.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who gives it; you by default.")] = "",
+) -> None:
+    """Record the renewed ARR that a CSM expects of a quarter."""
+    from include.common import quarters, user
+    from include.scores.forecast import calls
+    from include.scores.health import judgements
+
+    start = quarters.named(quarter)
+    calls.give(csm, start, Decimal(str(amount)), note=note, by=by or user.user(), day=judgements.today())
+    typer.echo(f"{csm} calls {_money(amount)} for {quarter}")
+
+
+def list_calls(as_json: AsJson = False) -> None:
+    """Compare calls with the forecast, and calls of finished quarters with the actual ARR."""
+    from include.common import quarters
+    from include.scores.forecast import by_quarter, calls, past
+    from include.scores.forecast import lines as reading
+    from include.warehouse.engine import engine
+
+    with engine("reader").connect() as connection:
+        given, known, frozen = calls.read(connection), reading.read(connection), past.read(connection)
+    rows = [
+        {
+            "quarter": one.label, "csm": each.call.csm, "call": each.call.amount, "expected": each.total.expected,
+            "p10": each.total.p10, "p90": each.total.p90, "actual": None, "reason": each.reason,
+        }
+        for one in by_quarter.ahead(known, frozen)
+        for each in calls.against(one, given)
+    ]  # fmt: skip
+    rows += [
+        {
+            "quarter": quarters.label(each.call.quarter_start), "csm": each.call.csm, "call": each.call.amount,
+            "expected": each.forecast, "p10": None, "p90": None, "actual": each.actual, "reason": "",
+        }
+        for each in calls.judge(given, frozen)
+    ]  # fmt: skip
+    _emit(rows, _CALLS, _title(known[0]) if known else "", as_json)
+
+
 def accuracy(group: Group = "", as_json: AsJson = False) -> None:
     """Compare the accuracy of forecasts by category, by band and by both."""
     from include.scores.forecast import past
@@ -172,10 +216,7 @@ def _check(group: str, known: Iterable[str]) -> None:
 def _start(text: str, this: date) -> date:
     from include.common import quarters
 
-    found = re.fullmatch(r"([0-9]{4})Q([1-4])", text.upper())
-    if not found or found[1] == "0000":
-        raise ConfigError(f"--quarter {text!r} is not a quarter", cure="write it as 2026Q3")
-    start = date(int(found[1]), quarters.MONTHS * int(found[2]) - 2, 1)
+    start = quarters.named(text)
     if not 0 <= quarters.between(this, start) <= 3:
         raise ConfigError(
             f"--quarter {quarters.label(start)} is not forecast",

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
+from include.common.errors import ConfigError
+
 MONTHS = 3
+
+
+def named(text: str) -> date:
+    """Return the first day of a quarter written like 2026Q3.
+
+    Raises:
+        ConfigError: The text is not a quarter.
+    """
+    found = re.fullmatch(r"([0-9]{4})Q([1-4])", text.strip().upper())
+    if not found or found[1] == "0000":
+        raise ConfigError(f"{text!r} is not a quarter", cure="write it as 2026Q3")
+    return date(int(found[1]), MONTHS * int(found[2]) - 2, 1)
 
 
 def start(day: date) -> date:

@@ -1,17 +1,20 @@
-"""Pulses and overrides that people enter on the page *Account*."""
+"""Pulses and overrides that people enter on the page *Account*, and calls on the page *Renewals*."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
+from include.common import quarters
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
 from include.pages import scope
+from include.scores.forecast import calls
 from include.scores.health import judgements
 from include.warehouse.engine import engine
 
 PULSE, OVERRIDE, LIFT = "pulse", "override", "lift"
+CALLERS = ("csm", "lead", "head")
 MAY = {"csm": (PULSE,), "lead": (PULSE, OVERRIDE, LIFT), "head": (PULSE, OVERRIDE, LIFT)}
 
 
@@ -51,6 +54,32 @@ def act(
             day=today,
             until=today + timedelta(days=days),
         )
+
+
+def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str, note: str = "") -> None:
+    """Record the renewed ARR that a person expects of a CSM's quarter; ``ops.human_action`` lists it.
+
+    Args:
+        login: The person's login in Airflow.
+        owner_key: The CSM: for a CSM themselves, for a lead one of the team.
+        quarter: Such as 2026Q3.
+        amount: As people write it: 120000, 120,000 or 120k.
+
+    Raises:
+        ConfigError: The role may not call for this CSM, or a value is wrong.
+    """
+    with engine("reader").connect() as connection:
+        may_call = viewer.role in CALLERS and owner_key in scope.owners(connection, viewer)
+    if not may_call:
+        raise ConfigError(f"you may not call a quarter for {owner_key}", cure="viewers.yaml assigns roles and teams")
+    text = amount.replace(",", "").replace(" ", "").lower()
+    number = _number(text.removesuffix("k"))
+    if number is None:
+        raise ConfigError(
+            f"{amount or 'nothing'} is not an amount", cure="enter the expected renewed ARR, such as 120000"
+        )
+    worth = number * 1000 if text.endswith("k") else number
+    calls.give(owner_key, quarters.named(quarter), worth, note=note, by=login, day=judgements.today())
 
 
 def _whole(text: str) -> int:

@@ -27,7 +27,7 @@ class Ledger:
 
 
 def read(viewer: Viewer, person: str = "") -> Ledger:
-    """Return the last actions: all of them for a head, those that name no account for an operator.
+    """Return the last actions: all of them for a head, those about data for an operator.
 
     Args:
         person: Only what this person did; "" for everybody.
@@ -41,6 +41,6 @@ def read(viewer: Viewer, person: str = "") -> Ledger:
 
 _ACTIONS = sa.text(
     "select done_at, person, action, subject, account_key, reason from ops.human_action"
-    " where (:person = '' or person = :person) and (:all or coalesce(account_key, '') = '')"
+    " where (:person = '' or person = :person) and (:all or topic = 'data')"
     " order by done_at desc nulls last, subject limit :most"
 )

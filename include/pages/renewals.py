@@ -10,8 +10,9 @@ from include.charts import draw
 from include.charts.draw import Drawn
 from include.common import quarters
 from include.config.viewers import Viewer
-from include.pages import scope
-from include.scores.forecast import by_quarter, lines, lists, past, totals
+from include.pages import judge, scope
+from include.scores.forecast import by_quarter, calls, lines, lists, past, totals
+from include.scores.forecast.calls import Compared
 from include.scores.forecast.lines import Line
 from include.scores.forecast.lists import Week
 from include.scores.forecast.totals import Total
@@ -34,6 +35,8 @@ class Renewals:
         found: The quarter's renewals, open ones first, by decision date.
         reason: Renewal -> why human judgement and the score disagree.
         late: Open renewals of earlier quarters.
+        calls: The newest call of each CSM for the quarter, by name.
+        callers: The CSMs for whom the viewer may give a call, by key.
         charts: The next quarters; only for viewers who may see all accounts and amounts.
     """
 
@@ -49,6 +52,8 @@ class Renewals:
     found: Sequence[Line] = ()
     reason: dict[str, str] | None = None
     late: Sequence[Line] = ()
+    calls: dict[str, Compared] | None = None
+    callers: dict[str, str] | None = None
     charts: Sequence[Drawn] = ()
     message: str = ""
 
@@ -66,7 +71,8 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
             return Renewals(message="There is no forecast yet: it comes with the first build.")
         chosen = scope.accounts(connection, viewer)
         known = [line for line in lines.read(connection) if chosen is None or line.account_key in chosen]
-        frozen = past.read(connection)
+        frozen, given = past.read(connection), calls.read(connection)
+        callers = scope.owners(connection, viewer) if viewer.role in judge.CALLERS else {}
         sees_all = chosen is None and viewer.sees_amounts
         charts = draw.drawn(connection, "forecast", "arr_bridge") if sees_all else []
     if not known:
@@ -95,5 +101,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         shown,
         {each.line.renewal_id: each.reason for each in lists.disagreements(known)},
         [line for line in known if line.quarter_start < this and line.is_open],
+        {each.call.csm: each for each in calls.against(one, given)},
+        callers,
         charts,
     )

@@ -18,11 +18,24 @@ def accounts(connection: sa.Connection, viewer: Viewer) -> list[str] | None:
     return list(connection.execute(sa.text(_CHOSEN[viewer.role]), named).scalars())
 
 
+def owners(connection: sa.Connection, viewer: Viewer) -> dict[str, str]:
+    """Return the active CSMs that a viewer may see, by name: oneself, those of the teams, or everybody."""
+    if not has_table(connection, "core.owner"):
+        return {}
+    rows = connection.execute(_OWNERS, {"owner": viewer.owner, "teams": list(viewer.teams), "role": viewer.role})
+    return dict(rows.tuples().all())
+
+
 def may_see(connection: sa.Connection, viewer: Viewer, account_key: str) -> bool:
     chosen = accounts(connection, viewer)
     return chosen is None or account_key in chosen
 
 
+_OWNERS = sa.text(
+    "select owner_key, coalesce(name, owner_key) as name from core.owner where case cast(:role as text)"
+    " when 'csm' then owner_key = :owner when 'lead' then team = any(:teams) else :role in ('head', 'executive') end"
+    " and coalesce(is_active, true) order by name, owner_key"
+)
 _CHOSEN = {
     "csm": "select account_key from core.account where owner_key = :owner",
     "lead": "select a.account_key from core.account as a join core.owner as o on o.owner_key = a.owner_key"

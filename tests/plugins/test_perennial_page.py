@@ -71,10 +71,10 @@ def test_no_documentation_is_open(client, path):
     assert _get(client, None, path).status_code == 404
 
 
-def test_only_the_account_page_takes_a_form(client, plugin):
+def test_two_pages_take_forms(client, plugin):
     methods = {method for route in plugin.app.routes for method in route.methods}
     assert methods <= {"GET", "HEAD", "POST"}
-    assert [route.path for route in plugin.app.routes if "POST" in route.methods] == ["/account/"]
+    assert [route.path for route in plugin.app.routes if "POST" in route.methods] == ["/account/", "/renewals/"]
     assert client.post("/").status_code == 405
 
 

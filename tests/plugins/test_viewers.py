@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from include.cli.main import app
 from include.common import clock, paths
 from include.common.errors import ConfigError
 from include.config import load
@@ -248,6 +250,26 @@ def test_each_role_enters_what_is_its_to_enter(client, plugin, world, role):  # 
     assert ("gave a pulse of 2" in ledger) == ("pulse" in done)
     assert ("set health to red" in ledger and "ended an override" in ledger) == ("lift" in done)
     assert "gave a pulse" not in _as(client, "viewer", "/ledger/") + _as(client, "mine", "/ledger/")
+
+
+def test_a_call_is_compared_with_the_forecast(client, plugin, world):  # noqa: F811
+    def call(role: str, csm: str, amount: str, quarter: str = "2026Q2") -> int:
+        given = {"csm": csm, "quarter": quarter, "amount": amount, "token": _token(plugin, role)}
+        headers = {"Authorization": f"Bearer {role}", "origin": "http://testserver"}
+        return client.post("/renewals/", data=given, headers=headers, follow_redirects=False).status_code
+
+    assert [call(role, "crm:9001", "1k") for role in ROLES] == [303, 404, 303, 303, 404, 404]
+    assert (call("lead", "crm:9002", "1"), call("head", "crm:0", "1"), call("head", "crm:9001", "much")) == (404,) * 3
+    assert call("head", "crm:9001", "1", quarter="2026Q5") == 404
+    assert call("mine", "crm:9001", "999,000,000") == 303  # the newest counts
+    text = _as(client, "head", "/renewals/?quarter=2026Q2")
+    assert "999,000,000" in text and "above P90" in text
+    assert "above P90" not in _as(client, "region", "/renewals/?quarter=2026Q2")
+    assert "Give a call" in text and "Give a call" not in _as(client, "executive", "/renewals/?quarter=2026Q2")
+    assert "called 999000000.00" in _as(client, "head", "/ledger/")
+    said = CliRunner().invoke(app, ["score", "calls"])
+    assert "above P90" in said.output and "Owner One" in said.output
+    assert CliRunner().invoke(app, ["score", "call", "2026Q1", "5", "--csm", "crm:9001"]).exit_code == 1  # over
 
 
 def test_a_form_of_another_site_or_login_changes_nothing(client, plugin, world):  # noqa: F811

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.common import quarters
-from include.scores.forecast import by_quarter, distribution, totals
+from include.scores.forecast import by_quarter, calls, distribution, totals
+from include.scores.forecast.calls import Call
 from include.scores.forecast.lines import Line
 from include.scores.forecast.past import Frozen
 from include.scores.forecast.totals import Past, Widening
@@ -66,6 +67,21 @@ def test_groups_add_up_to_the_whole() -> None:
     # 128,636.3636 and 65,795.4545: both would be rounded down.
     assert [one.expected for one in found] == [Decimal("128636.36"), Decimal("65795.46")]
     assert sum(one.expected for one in found) == totals.total(GOLDEN, AS_IT_IS).expected
+
+
+def test_a_call_is_judged_by_what_was_known_as_the_quarter_began() -> None:
+    start = date(2026, 7, 1)
+
+    def call(amount: int, day: date, csm: str = "Ada") -> Call:
+        return Call("crm:7", csm, start, Decimal(amount), "", "ada", day)
+
+    def row(csm: str, part: str, actual: float | None) -> Frozen:
+        return Frozen("quarter", start, csm, "small", "commit", "open", 0.5, None, 0.5, 100.0, part, actual)
+
+    given = [call(300, date(2026, 8, 1)), call(150, start), call(120, date(2026, 6, 1)), call(9, start, "Bob")]
+    frozen = [row("Ada", "early", 100.0), row("Ada", "lost", 0.0), row("Bob", "early", 100.0), row("Bob", "open", None)]
+    (found,) = calls.judge(given, frozen)
+    assert (found.call.amount, found.forecast, found.actual) == (150, 100, 100)
 
 
 def test_contraction_is_told_apart() -> None:

@@ -1,54 +1,58 @@
 -- What people did, each action once: decisions on data, answers, corrections, judgements, approvals.
 create view ops.human_action as
-select coalesce(decided_at, closed_at, opened_at) as done_at, decided_by as person,
+select 'data' as topic, coalesce(decided_at, closed_at, opened_at) as done_at, decided_by as person,
     case state when 'dropped' then 'dropped a batch' else 'accepted a batch' end as action,
     source || '.' || entity || ' ' || batch_id as subject, '' as account_key, decision_reason as reason
 from meta.batch where decided_by <> ''
 union all
-select resolved_at, decided_by, 'dropped quarantined rows', source || ' ' || rule_id, '', decision_reason
+select 'data', resolved_at, decided_by, 'dropped quarantined rows', source || ' ' || rule_id, '', decision_reason
 from quarantine.record where decided_by <> '' and state = 'dropped'
 group by resolved_at, decided_by, source, rule_id, decision_reason
 union all
-select created_at, approved_by, 'waived a rule', source || ' ' || rule_id, '', reason from quarantine.waiver
+select 'data', created_at, approved_by, 'waived a rule', source || ' ' || rule_id, '', reason from quarantine.waiver
 union all
-select ended_at, ended_by, 'ended a waiver', source || ' ' || rule_id, '', reason
+select 'data', ended_at, ended_by, 'ended a waiver', source || ' ' || rule_id, '', reason
 from quarantine.waiver where ended_by <> ''
 union all
-select created_at, created_by, 'silenced incidents', pattern, '', reason from meta.silence
+select 'data', created_at, created_by, 'silenced incidents', pattern, '', reason from meta.silence
 union all
-select ended_at, ended_by, 'ended a silence', pattern, '', reason from meta.silence where ended_by <> ''
+select 'data', ended_at, ended_by, 'ended a silence', pattern, '', reason from meta.silence where ended_by <> ''
 union all
-select known_from, answered_by, case when is_match then 'matched an id' else 'unmatched an id' end,
+select 'customers', known_from, answered_by, case when is_match then 'matched an id' else 'unmatched an id' end,
     source || ' ' || source_id, nullif(account_key, '*'), reason
 from meta.identity_answer
 union all
-select known_from, answered_by, case when is_match then 'linked a renewal' else 'unlinked a renewal' end,
+select 'customers', known_from, answered_by, case when is_match then 'linked a renewal' else 'unlinked a renewal' end,
     term_id || ' ' || opportunity_key, account_key, reason
 from meta.renewal_answer
 union all
-select entered_at, entered_by, 'corrected a metric, approved by ' || approved_by,
+select 'data', entered_at, entered_by, 'corrected a metric, approved by ' || approved_by,
     metric_id || ' ' || period || ' ' || as_of || ' ' || grain_key, '', reason
 from meta.kpi_override
 union all
-select known_from, given_by, 'gave a pulse of ' || score, cast(given_on as text), account_key, why
+select 'customers', known_from, given_by, 'gave a pulse of ' || score, cast(given_on as text), account_key, why
 from meta.health_pulse
 union all
-select known_from, given_by, 'set health to ' || coalesce(band, cast(score as text)), from_day || ' to ' || until,
+select 'customers', known_from, given_by, 'set health to ' || coalesce(band, cast(score as text)), from_day || ' to ' || until,
     account_key, reason
 from meta.health_override where not is_remainder
 union all
-select known_to, ended_by, 'ended an override', from_day || ' to ' || until, account_key, ''
+select 'customers', known_to, ended_by, 'ended an override', from_day || ' to ' || until, account_key, ''
 from meta.health_override where ended_by <> ''
 union all
-select answered_at, answered_by, state || ' ' || about, approval_id, '', note
+select 'customers', known_from, given_by, 'called ' || amount || ' for the quarter from ' || quarter_start, owner_key,
+    '', note
+from meta.forecast_call
+union all
+select 'data', answered_at, answered_by, state || ' ' || about, approval_id, '', note
 from ops.approval where answered_by <> ''
 union all
-select cast(refusal ->> 'at' as timestamptz), refusal ->> 'by', 'gave an answer that did not count', approval_id, '',
+select 'data', cast(refusal ->> 'at' as timestamptz), refusal ->> 'by', 'gave an answer that did not count', approval_id, '',
     refusal ->> 'reason'
 from ops.approval cross join jsonb_array_elements(refusals) as refusal
 union all
-select changed_at, changed_by, case when is_on_hold then 'put a channel on hold' else 'released a channel' end,
+select 'data', changed_at, changed_by, case when is_on_hold then 'put a channel on hold' else 'released a channel' end,
     channel, '', reason
 from ops.channel where changed_by <> ''
 union all
-select erased_at, asked_by, 'erased ' || kind, 'erasure ' || erasure_id, '', reason from meta.erasure;
+select 'data', erased_at, asked_by, 'erased ' || kind, 'erasure ' || erasure_id, '', reason from meta.erasure;

@@ -81,6 +81,20 @@ create table meta.health_override (
 );
 create unique index health_override_holds on meta.health_override (account_key, from_day) where known_to is null;
 
+-- What people expect a CSM's renewals of a quarter to bring. The newest call of a quarter counts.
+create table meta.forecast_call (
+    call_id bigint generated always as identity primary key, -- Number of the call
+    owner_key text not null, -- The CSM in the CRM
+    quarter_start date not null, -- First day of the quarter
+    amount numeric(14, 2) not null check (amount >= 0), -- Renewed ARR that is expected
+    note text not null default '', -- Remark
+    given_by text not null, -- Who gave it
+    given_on date not null, -- Day of the call
+    known_from timestamptz not null,
+    known_to timestamptz
+);
+create unique index forecast_call_holds on meta.forecast_call (owner_key, quarter_start, given_on) where known_to is null;
+
 -- Why health scores changed in a week or month, one row per cause, for accounts that moved 3 points or changed band.
 create table meta.health_change (
     period text not null check (period in ('week', 'month')),

@@ -1,0 +1,146 @@
+"""Calls: the renewed ARR that people expect of a quarter, next to the forecast and to what came in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from include.common import quarters
+from include.common.errors import ConfigError
+from include.scores.forecast import totals
+from include.scores.forecast.by_quarter import Quarter
+from include.scores.forecast.past import Frozen
+from include.scores.forecast.totals import Total
+from include.warehouse import locks
+from include.warehouse.engine import engine
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call.
+
+    Args:
+        csm: The CSM's name.
+        amount: Renewed ARR that is expected of the CSM's renewals of the quarter.
+    """
+
+    owner_key: str
+    csm: str
+    quarter_start: date
+    amount: Decimal
+    note: str
+    given_by: str
+    given_on: date
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A call next to the forecast of the same renewals."""
+
+    call: Call
+    total: Total
+
+    @property
+    def reason(self) -> str:
+        """How the call contradicts the forecast; "" if it lies within the interval."""
+        if self.call.amount > self.total.p90:
+            return "above P90"
+        return "below P10" if self.call.amount < self.total.p10 else ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A call that was in force as its quarter began, next to the forecast frozen then and the actual ARR."""
+
+    call: Call
+    forecast: Decimal
+    actual: Decimal
+
+
+def give(owner_key: str, quarter_start: date, amount: Decimal, *, note: str = "", by: str, day: date) -> None:
+    """Record a call. A second call of one day replaces the first.
+
+    Args:
+        owner_key: The CSM, such as ``crm:7``.
+        quarter_start: First day of the quarter.
+        amount: Renewed ARR that is expected.
+        by: Who gives it.
+        day: The day of the call.
+
+    Raises:
+        ConfigError: There is no such owner, the quarter is over, or the amount is negative.
+    """
+    if not amount.is_finite() or amount < 0:
+        raise ConfigError(f"a call of {amount} is not an amount", cure="give the expected renewed ARR, such as 120000")
+    if quarters.plus(quarter_start, 1) <= day:
+        raise ConfigError(
+            f"{quarters.label(quarter_start)} is over", cure="give a call for this quarter or a later one"
+        )
+    with engine("reader").connect() as connection:
+        if not connection.execute(_HAS_OWNER, {"owner_key": owner_key}).scalar():
+            raise ConfigError(
+                f"unknown owner {owner_key}", cure="give the CRM source and the owner's id, such as crm:7"
+            )
+    given = {"owner_key": owner_key, "quarter_start": quarter_start, "amount": amount, "note": note.strip()}
+    with engine("editor").begin() as connection:
+        given |= {"by": by, "day": day, "now": locks.stamp(connection)}
+        connection.execute(_END, given)
+        connection.execute(_ADD, given)
+
+
+def read(connection: sa.Connection) -> list[Call]:
+    """Return every call, the newest of each quarter and CSM first."""
+    return [Call(**row) for row in connection.execute(_CALLS).mappings()]
+
+
+def against(quarter: Quarter, calls: Sequence[Call]) -> list[Compared]:
+    """Return the newest call of each CSM for a quarter, next to the forecast."""
+    forecast = {one.group: one for one in totals.by_group(quarter.lines, "csm", quarter.wider)}
+    newest: dict[str, Call] = {}
+    for call in calls:
+        if call.quarter_start == quarter.start:
+            newest.setdefault(call.csm, call)
+    return [Compared(call, forecast[csm]) for csm, call in sorted(newest.items()) if csm in forecast]
+
+
+def judge(calls: Sequence[Call], frozen: Sequence[Frozen]) -> list[Judged]:
+    """Compare the calls of finished quarters with the forecast of the same day and the actual ARR.
+
+    A call counts if it was given by the first day of its quarter, when the forecast was frozen.
+    """
+    members: dict[tuple[str, date], list[Frozen]] = {}
+    for row in frozen:
+        if row.checkpoint == "quarter" and row.part is not None:
+            members.setdefault((row.csm, row.quarter_start), []).append(row)
+    first: dict[tuple[str, date], Call] = {}
+    for call in calls:
+        if call.given_on <= call.quarter_start:
+            first.setdefault((call.csm, call.quarter_start), call)
+    found = []
+    for key, call in sorted(first.items(), key=lambda one: (one[0][1], one[0][0])):
+        rows = members.get(key, [])
+        if rows and all(row.is_settled for row in rows):
+            forecast = sum(row.amount * row.p for row in rows)
+            actual = sum(row.actual or 0.0 for row in rows)
+            found.append(Judged(call, *(Decimal(str(round(value, 2))) for value in (forecast, actual))))
+    return found
+
+
+_HAS_OWNER = sa.text("select exists (select from core.owner where owner_key = :owner_key)")
+_END = sa.text(
+    "update meta.forecast_call set known_to = :now where owner_key = :owner_key and quarter_start = :quarter_start"
+    " and given_on = :day and known_to is null"
+)
+_ADD = sa.text(
+    "insert into meta.forecast_call (owner_key, quarter_start, amount, note, given_by, given_on, known_from)"
+    " values (:owner_key, :quarter_start, :amount, :note, :by, :day, :now)"
+)
+_CALLS = sa.text(
+    "select c.owner_key, coalesce(o.name, c.owner_key) as csm, c.quarter_start, c.amount, c.note, c.given_by,"
+    " c.given_on from meta.forecast_call as c left join core.owner as o on o.owner_key = c.owner_key"
+    " where c.known_to is null order by c.quarter_start, c.owner_key, c.given_on desc"
+)
