@@ -20,7 +20,7 @@ _COUNTERS = {"pages", "rows", "left"}
 # When one of these changes, the following pages may repeat earlier records.
 _COURSE = ("phase", "object", "is_again")
 # Many pages in a row may have no relevant rows, for example if most were archived long ago; this many may not.
-MOST_EMPTY = 20_000
+MAX_EMPTY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def read_pages(
     start: Callable[[Position | None], Position],
     step: Callable[[Position], tuple[Collection[Record], Position]],
     upgrade: Callable[[Position], Position] = lambda position: position,
-    most_empty: int = MOST_EMPTY,
+    max_empty: int = MAX_EMPTY,
 ) -> Iterator[Page]:
     """Yield the pages of a read.
 
@@ -70,7 +70,7 @@ def read_pages(
         step: Reads one page: position -> records and the next position. At the end, its phase is ``done`` and its
             ``at`` is the time up to which everything was read, in milliseconds.
         upgrade: As for ``positions.checked``.
-        most_empty: As for ``Loop``.
+        max_empty: As for ``Loop``.
 
     Raises:
         Unavailable: The pagination makes no progress, or a response has an unexpected format.
@@ -87,7 +87,7 @@ def read_pages(
         if here["phase"] == "done":
             yield _last([], positions.start(**here))
             return
-    loop = Loop(what, most_empty)
+    loop = Loop(what, max_empty)
     while here["phase"] != "done":
         asked = here
         with response_errors(what):
@@ -96,7 +96,7 @@ def read_pages(
         if here["phase"] == "done":
             yield _last(records, here)
             return
-        loop.answered(_place(asked), _place(here), _keys(records))
+        loop.check(_place(asked), _place(here), _keys(records))
         if any(asked.get(name) != here.get(name) for name in _COURSE):
             loop.forget()
         yield Page(records, here)

@@ -11,10 +11,10 @@ import msgspec
 import orjson
 import requests
 
-LARGEST = 128 * 1024 * 1024
+MAX_BYTES = 128 * 1024 * 1024
 # For the whole call, from connect to the last byte: a server that drips a byte a minute never trips the read timeout.
-LONGEST = 300.0
-_CHUNK = 256 * 1024
+MAX_SECONDS = 300.0
+_CHUNK_BYTES = 256 * 1024
 
 
 class BadBody(ValueError):
@@ -25,19 +25,19 @@ def read(response: requests.Response) -> bytes:
     """Return the whole decoded body.
 
     Raises:
-        BadBody: The body exceeds ``LARGEST`` bytes, or took longer than ``LONGEST`` seconds.
+        BadBody: The body exceeds ``MAX_BYTES`` bytes, or took longer than ``MAX_SECONDS`` seconds.
         requests.RequestException: The connection broke.
     """
     started = time.monotonic()
     parts: list[bytes] = []
     size = 0
-    for part in response.iter_content(_CHUNK):
+    for part in response.iter_content(_CHUNK_BYTES):
         parts.append(part)
         size += len(part)
-        if size > LARGEST:
-            raise BadBody(f"the answer is larger than {LARGEST >> 20} MiB")
-        if time.monotonic() - started > LONGEST:
-            raise BadBody(f"the answer was not complete after {LONGEST:.0f} seconds")
+        if size > MAX_BYTES:
+            raise BadBody(f"the response is larger than {MAX_BYTES >> 20} MiB")
+        if time.monotonic() - started > MAX_SECONDS:
+            raise BadBody(f"the response was not complete after {MAX_SECONDS:.0f} seconds")
     return b"".join(parts)
 
 
@@ -54,14 +54,14 @@ def parse(content: bytes) -> Any:
     # Most parsers and some vendors accept lone surrogates in JSON; orjson does not. The code that stores the text
     # removes them.
     if b"\\ud" not in content.lower():
-        raise BadBody(_looks_like(content))
+        raise BadBody(_parse_error(content))
     try:
-        return json.loads(content, parse_constant=_refuse)
+        return json.loads(content, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        raise BadBody(_looks_like(content)) from None
+        raise BadBody(_parse_error(content)) from None
 
 
-def rows_apart(name: str, others: Iterable[str]) -> Callable[[bytes], Any]:
+def page_parser(name: str, others: Iterable[str]) -> Callable[[bytes], Any]:
     """Return a parser that leaves each row of a page undecoded, for ``row``.
 
     Args:
@@ -71,18 +71,18 @@ def rows_apart(name: str, others: Iterable[str]) -> Callable[[bytes], Any]:
     keys = {name: list[msgspec.Raw], **dict.fromkeys(others, Any)}
     decoder = msgspec.json.Decoder(TypedDict("Page", keys, total=False))  # type: ignore[operator]
 
-    def parse_apart(content: bytes) -> Any:
+    def parse_page(content: bytes) -> Any:
         try:
             content.decode()  # otherwise bad UTF-8 in a row would go unnoticed until it is landed
             return decoder.decode(content)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return parse(content)
 
-    return parse_apart
+    return parse_page
 
 
 def row(given: Any) -> Any:
-    """Return a row of a page that was parsed by ``rows_apart``.
+    """Return a row of a page that was parsed by a ``page_parser``.
 
     Raises:
         BadBody: The row is not JSON, or is nested too deeply.
@@ -90,14 +90,14 @@ def row(given: Any) -> Any:
     return parse(bytes(given)) if type(given) is msgspec.Raw else given
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+def _reject_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not valid JSON")
 
 
-def _looks_like(content: bytes) -> str:
+def _parse_error(content: bytes) -> str:
     start = content[:200].lstrip().lower()
     if not start:
-        return "the answer is empty"
+        return "the response is empty"
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "the answer is a web page, not JSON"
-    return "the answer is not JSON, or was cut off"
+        return "the response is a web page, not JSON"
+    return "the response is not JSON, or was cut off"

@@ -35,8 +35,8 @@ _ATTEMPTS = 6
 _FIRST_ATTEMPTS = 3
 _HOUR = 3600.0
 # Raised by a header that is not a number, or a date that does not exist. Such a header is ignored.
-_NONSENSE = (ValueError, TypeError, OverflowError, ArithmeticError, OSError)
-_KEEP_ONE = "keep the key at one of these records and empty it at the others; then make its field unique"
+_BAD_HEADER_ERRORS = (ValueError, TypeError, OverflowError, ArithmeticError, OSError)
+_DUPLICATE_KEY_CURE = "keep the key on one of these records and clear it on the others, then make its field unique"
 _TRANSIENT = {408, 423, 425, 477, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529, 530}
 
 
@@ -96,7 +96,7 @@ class RatePolicy:
         throttle: (headers, parsed body) -> meaning of a 429.
         explain: Parsed error body -> the vendor's error message; "" if there is none.
         is_throttled: (status, parsed body) -> whether the call was throttled, for vendors that do not use 429.
-        rest: Headers of any response -> seconds to pause, because the quota is nearly used up.
+        pause_seconds: Headers of any response -> seconds to pause, because the quota is nearly used up.
         parse: Body -> parsed value, for vendors that respond in a format other than JSON.
         resets_at: Asks the vendor when an exhausted daily quota resets; None if it cannot say.
     """
@@ -106,7 +106,7 @@ class RatePolicy:
     throttle: Callable[[Mapping[str, str], Any], Throttle] = lambda headers, data: Throttle(retry_after(headers))
     explain: Callable[[Any], str] = lambda data: ""
     is_throttled: Callable[[int, Any], bool] = lambda status, data: status == 429
-    rest: Callable[[Mapping[str, str]], float] = lambda headers: 0.0
+    pause_seconds: Callable[[Mapping[str, str]], float] = lambda headers: 0.0
     parse: Callable[[bytes], Any] = body.parse
     resets_at: Callable[[Client], datetime | None] = lambda client: None
 
@@ -125,7 +125,7 @@ class _Call:
     has_new_token: bool = False
 
 
-class _Again(Exception):
+class _Retryable(Exception):
     """One attempt failed and may be retried."""
 
     def __init__(self, final: PerennialError, wait: float | None = None, attempts: int = _ATTEMPTS) -> None:
@@ -160,7 +160,7 @@ class Client:
     skew_seconds: float = field(default=0.0, init=False)
     has_worked: bool = field(default=False, init=False)
     headers: Mapping[str, str] = field(default_factory=dict, init=False)  # of the last response
-    _is_asking: bool = field(default=False, init=False)
+    _is_checking_reset: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.session = requests.Session()
@@ -212,11 +212,11 @@ class Client:
         call = _Call(method, path, params or {}, json, form, kind, is_repeatable, is_divisible, parse)
         try:
             return self._attempt(call)
-        except _Again as again:
-            first = again
-        return self._retried(call, first)
+        except _Retryable as retryable:
+            first = retryable
+        return self._retry(call, first)
 
-    def _retried(self, call: _Call, first: _Again) -> Answer:
+    def _retry(self, call: _Call, first: _Retryable) -> Answer:
         """Retry after a failed first attempt. Kept apart because most calls do not need it."""
         failed = [first]
 
@@ -226,20 +226,20 @@ class Client:
             return self._attempt(call)
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Again),
-            stop=self._is_enough,
+            retry=tenacity.retry_if_exception_type(_Retryable),
+            stop=self._is_exhausted,
             wait=_wait,
             sleep=self.sleep,
             reraise=True,
         )
         try:
             return retrying(attempt)
-        except _Again as again:
-            raise again.final from None
+        except _Retryable as retryable:
+            raise retryable.final from None
 
-    def _is_enough(self, state: tenacity.RetryCallState) -> bool:
+    def _is_exhausted(self, state: tenacity.RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        return isinstance(error, _Again) and state.attempt_number >= error.attempts
+        return isinstance(error, _Retryable) and state.attempt_number >= error.attempts
 
     def _attempt(self, call: _Call) -> Answer:
         if not call.path.startswith("/"):
@@ -259,140 +259,141 @@ class Client:
             )
         except requests.exceptions.SSLError as error:
             raise ConfigError(
-                f"{where}: the server's certificate is not trusted: {self._shown(error)}",
+                f"{where}: the server's certificate is not trusted: {self._redacted(error)}",
                 cure=f"correct the host of connection {self.connection_id}, or set REQUESTS_CA_BUNDLE to your own CA",
             ) from None
         except requests.exceptions.InvalidURL as error:
             raise ConfigError(
-                f"{where}: {self._shown(error)}", cure=f"correct connection {self.connection_id}"
+                f"{where}: {self._redacted(error)}", cure=f"correct connection {self.connection_id}"
             ) from None
         except requests.exceptions.ConnectionError as error:
             if never_connected(error):
                 attempts = _ATTEMPTS if self.has_worked else _FIRST_ATTEMPTS
-                final = self._unavailable(f"{where}: cannot connect: {self._shown(error)}")
-                raise _Again(final, attempts=attempts) from None
-            raise self._broken(call, f"{where}: the connection broke: {self._shown(error)}") from None
+                final = self._unavailable(f"{where}: cannot connect: {self._redacted(error)}")
+                raise _Retryable(final, attempts=attempts) from None
+            raise self._transient_error(call, f"{where}: the connection broke: {self._redacted(error)}") from None
         except (requests.RequestException, body.BadBody) as error:
-            raise self._broken(call, f"{where}: {self._shown(error)}") from None
+            raise self._transient_error(call, f"{where}: {self._redacted(error)}") from None
         except (ValueError, TypeError) as error:
             # For example, a header that cannot be sent. The error's text contains the header, and so the credentials.
             raise ConfigError(
-                f"{where}: the request cannot be put together: {type(error).__name__}",
+                f"{where}: cannot build the request: {type(error).__name__}",
                 cure=f"correct host, login and password of connection {self.connection_id}",
             ) from None
         finally:
-            self.limiter.answered(call.kind, counted_at)
-        self._note(call.kind, response.headers)
-        return self._judge(call, where, response, received)
+            self.limiter.recount(call.kind, counted_at)
+        self._read_headers(call.kind, response.headers)
+        return self._interpret(call, where, response, received)
 
-    def _judge(self, call: _Call, where: str, response: requests.Response, received: bytes) -> Answer:
+    def _interpret(self, call: _Call, where: str, response: requests.Response, received: bytes) -> Answer:
         """Return the response, or raise the error that its status means."""
         status = response.status_code
         if 200 <= status < 300:
             try:
                 data = call.parse(received) if received.strip() else None
             except body.BadBody as error:
-                raise self._broken(call, f"{where}: {error}") from None
+                raise self._transient_error(call, f"{where}: {error}") from None
             self.has_worked = True
             return Answer(status, response.headers, data)
         try:
             data = self.rate_policy.parse(received)
         except body.BadBody:
             data = None
-        said = redact(self.rate_policy.explain(data) if data is not None else "", *self._hidden())
-        told = f"{where}: {self.rate_policy.name} answered {status}{f': {said}' if said else ''}"
+        reason_given = redact(self.rate_policy.explain(data) if data is not None else "", *self._all_secrets())
+        message = f"{where}: {self.rate_policy.name} returned {status}{f': {reason_given}' if reason_given else ''}"
         if self.rate_policy.is_throttled(status, data):
-            raise self._throttled(told, call.kind, response.headers, data)
+            raise self._throttled(message, call.kind, response.headers, data)
         if status == 401 and isinstance(self.auth, OAuth) and not call.has_new_token:
             # The token expired or was revoked: retry with a new one.
             self.auth.forget()
             call.has_new_token = True
-            raise _Again(self._unavailable(told), 0.0)
+            raise _Retryable(self._unavailable(message), 0.0)
         if status in (401, 403) or (status == 530 and not self.has_worked):
             # HubSpot's edge answers a malformed token with 530; after a first success, a 530 is an outage.
             raise (Forbidden if status == 403 else AuthError)(
-                told,
+                message,
                 cure=f"correct the credentials of connection {self.connection_id}, or grant them the missing scope",
             )
         if 301 <= status < 400:
             target = urlsplit(response.headers.get("Location", ""))
             raise ConfigError(
-                f"{told}: it redirects to {target.scheme}://{target.hostname}, and credentials are not sent elsewhere",
+                f"{message}: it redirects to {target.scheme}://{target.hostname}, and credentials are sent only to"
+                f" the configured host",
                 cure=f"correct the host of connection {self.connection_id}",
             )
         if status == 504 and call.is_divisible:
-            raise TooSlow(told, cure="try again later")
+            raise TooSlow(message, cure="try again later")
         if status in _TRANSIENT or status >= 500:
             wait = retry_after(response.headers)
             if wait is not None:
                 self.limiter.block(call.kind, min(wait, LONGEST_WAIT))
-            raise self._broken(call, told)
-        cure = _KEEP_ONE if status == 300 else f"check that the host of {self.connection_id} is right"
-        raise Refused(told, status=status, data=data, cure=cure)
+            raise self._transient_error(call, message)
+        cure = _DUPLICATE_KEY_CURE if status == 300 else f"check the host of connection {self.connection_id}"
+        raise Refused(message, status=status, data=data, cure=cure)
 
-    def _throttled(self, told: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
+    def _throttled(self, message: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
         throttle = self.rate_policy.throttle(headers, data)
-        told_seconds = None if throttle.seconds is None else pause(throttle.seconds)
-        if throttle.is_daily or (told_seconds or 0) > LONGEST_WAIT:
-            wait = told_seconds or self._until_reset() or _HOUR
+        retry_seconds = None if throttle.seconds is None else pause(throttle.seconds)
+        if throttle.is_daily or (retry_seconds or 0) > LONGEST_WAIT:
+            wait = retry_seconds or self._seconds_until_reset() or _HOUR
             for each in self.limiter.limits if throttle.is_daily else (kind,):
                 self.limiter.block(each, wait)
             resumes_at = datetime.fromtimestamp(self.limiter.clock() + wait, UTC).isoformat(timespec="seconds")
             return QuotaExhausted(
-                f"{told}; partial, resumes at {resumes_at}",
+                f"{message}; partial, resumes at {resumes_at}",
                 resumes_at=resumes_at,
-                cure=f"nothing to do: the next run after {resumes_at} resumes where this one stopped",
+                cure=f"no action needed: the next run after {resumes_at} resumes where this one stopped",
             )
-        if told_seconds is not None:
-            self.limiter.block(kind, told_seconds)
-        return _Again(self._unavailable(told), told_seconds)
+        if retry_seconds is not None:
+            self.limiter.block(kind, retry_seconds)
+        return _Retryable(self._unavailable(message), retry_seconds)
 
-    def _until_reset(self) -> float | None:
+    def _seconds_until_reset(self) -> float | None:
         """Return for how many seconds the daily quota stays used up, if the vendor can be asked."""
-        if self._is_asking:
+        if self._is_checking_reset:
             return None
-        self._is_asking = True
+        self._is_checking_reset = True
         try:
             resets_at = self.rate_policy.resets_at(self)
             seconds = pause((resets_at - clock.now()).total_seconds()) if resets_at else None
-        except (PerennialError, *_NONSENSE):
+        except (PerennialError, *_BAD_HEADER_ERRORS):
             return None
         finally:
-            self._is_asking = False
+            self._is_checking_reset = False
         return seconds or None
 
-    def _broken(self, call: _Call, message: str) -> Exception:
+    def _transient_error(self, call: _Call, message: str) -> Exception:
         if call.is_repeatable:
-            return _Again(self._unavailable(message))
-        return Uncertain(message, cure="look in the other system whether it was carried out before sending it again")
+            return _Retryable(self._unavailable(message))
+        return Uncertain(message, cure="check in the other system whether it was carried out before you send it again")
 
     def _unavailable(self, message: str) -> Unavailable:
         return Unavailable(
-            message, cure=f"check the host of connection {self.connection_id}; if it is right, try again later"
+            message, cure=f"check the host of connection {self.connection_id}; if it is correct, try again later"
         )
 
-    def _note(self, kind: str, headers: Mapping[str, str]) -> None:
+    def _read_headers(self, kind: str, headers: Mapping[str, str]) -> None:
         self.headers = headers
-        with contextlib.suppress(*_NONSENSE):
+        with contextlib.suppress(*_BAD_HEADER_ERRORS):
             for name, limit in self.rate_policy.learn(kind, headers).items():
                 self.limiter.learn(name, limit)
-        with contextlib.suppress(*_NONSENSE):
-            if (seconds := self.rate_policy.rest(headers)) > 0:
+        with contextlib.suppress(*_BAD_HEADER_ERRORS):
+            if (seconds := self.rate_policy.pause_seconds(headers)) > 0:
                 self.limiter.block(kind, seconds)
         if "Date" in headers:
             self.skew_seconds = skew(headers["Date"])
 
-    def _shown(self, error: object) -> str:
-        return redact(reason(error), *self._hidden())
+    def _redacted(self, error: object) -> str:
+        return redact(reason(error), *self._all_secrets())
 
-    def _hidden(self) -> tuple[str, ...]:
+    def _all_secrets(self) -> tuple[str, ...]:
         return (*self.secrets, self.auth.value) if isinstance(self.auth, OAuth) else self.secrets
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
     """Wait as long as the vendor asks; otherwise back off exponentially, with jitter to spread retries."""
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, _Again) and error.wait is not None:
+    if isinstance(error, _Retryable) and error.wait is not None:
         # The limiter already blocks all callers for that time.
         return 0.0
     return tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)(state)

@@ -42,35 +42,35 @@ class Deadline:
         self._timer.cancel()
         _current.reset(self._token)
         with self._lock:
-            for twin in self._watched:
-                twin.close()
+            for duplicate in self._watched:
+                duplicate.close()
             self._watched.clear()
 
-    def watch(self, used: socket.socket) -> None:
+    def watch(self, connection: socket.socket) -> None:
         """Shut down this connection too, at the deadline.
 
         A duplicate descriptor is kept, so it also works when TLS wraps the socket later.
         """
-        twin = socket.socket(fileno=os.dup(used.fileno()))
+        duplicate = socket.socket(fileno=os.dup(connection.fileno()))
         with self._lock:
-            self._watched.append(twin)
+            self._watched.append(duplicate)
             if self.is_over:
-                _shut(twin)
+                _shut_down(duplicate)
 
     def _end(self) -> None:
         with self._lock:
             self.is_over = True
-            for twin in self._watched:
-                _shut(twin)
+            for duplicate in self._watched:
+                _shut_down(duplicate)
 
 
-def watch(used: socket.socket | None) -> None:
+def watch(connection: socket.socket | None) -> None:
     """Put a connection under the deadline of the current call, if there is one."""
     deadline = _current.get()
-    if deadline is not None and used is not None and used.fileno() >= 0:
-        deadline.watch(used)
+    if deadline is not None and connection is not None and connection.fileno() >= 0:
+        deadline.watch(connection)
 
 
-def _shut(twin: socket.socket) -> None:
+def _shut_down(duplicate: socket.socket) -> None:
     with contextlib.suppress(OSError):  # the server closed it first
-        twin.shutdown(socket.SHUT_RDWR)
+        duplicate.shutdown(socket.SHUT_RDWR)

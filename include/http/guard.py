@@ -32,7 +32,7 @@ _NOT_PUBLIC: dict[int, tuple[Any, ...]] = {
     ),
 }
 # NAT64 (RFC 6052), IPv4-compatible (RFC 4291) and IPv4-translated (RFC 2765): the last 32 bits are the address.
-_STANDS_FOR_IPV4 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
+_EMBEDS_IPV4 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
 
 
 def check(host: str, address: str) -> None:
@@ -58,7 +58,7 @@ def check(host: str, address: str) -> None:
     if found.is_loopback and is_loopback(host):
         return
     raise ConfigError(
-        f"{host} leads to {found}, which is not a public address: nothing was sent to it",
+        f"{host} resolves to {found}, which is not a public address; nothing was sent",
         cure="correct the host, or list it under allowed_private_hosts in config/settings.yaml if it is yours",
     )
 
@@ -69,7 +69,7 @@ def _unwrapped(
     """Return the IPv4 address that an IPv6 address embeds; otherwise the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         is_own = address.is_loopback or address.is_unspecified
-        if not is_own and any(address in network for network in _STANDS_FOR_IPV4):
+        if not is_own and any(address in network for network in _EMBEDS_IPV4):
             return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         return address.ipv4_mapped or address.sixtofour or address
     return address

@@ -30,8 +30,8 @@ _SLOTS = 20
 # A task that would wait longer than this ends and is retried later, instead of occupying its slot.
 LONGEST_WAIT = 900.0
 # Above any vendor's real limit, and the longest window: a longer one would block an account for that time.
-_MOST = 10_000_000
-_LONGEST_STRETCH = 24 * 3600.0
+_MAX_CALLS = 10_000_000
+_MAX_WINDOW_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Limiter:
     limits: dict[str, Limit]
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
-    _learnt: dict[str, Limit] = field(default_factory=dict, init=False)
+    _learned: dict[str, Limit] = field(default_factory=dict, init=False)
 
     def acquire(self, kind: str) -> float:
         """Wait until one call of this kind is allowed, count it, and return the time at which it was counted.
@@ -74,11 +74,11 @@ class Limiter:
                 raise QuotaExhausted(
                     f"the vendor allows no more {kind} calls for now; partial, resumes at {resumes_at}",
                     resumes_at=resumes_at,
-                    cure="nothing to do: the next run after that time resumes where this one stopped",
+                    cure="no action needed: the next run after that time resumes where this one stopped",
                 )
             self.sleep(wait)
 
-    def answered(self, kind: str, counted_at: float) -> None:
+    def recount(self, kind: str, counted_at: float) -> None:
         """Move a call's count to now: on a slow network it may have reached the vendor only just now.
 
         Without this, correctly spaced calls could reach the vendor closer together than its limit allows.
@@ -87,7 +87,7 @@ class Limiter:
             kind: As for ``acquire``.
             counted_at: The time that ``acquire`` returned.
         """
-        width = (self._learnt.get(kind) or self.limits[kind]).seconds / _SLOTS
+        width = (self._learned.get(kind) or self.limits[kind]).seconds / _SLOTS
         if int(counted_at / width) == int(self.clock() / width):
             return
         with self._state(kind) as state:
@@ -107,9 +107,9 @@ class Limiter:
 
     def learn(self, kind: str, limit: Limit) -> None:
         """Adopt the limit that the vendor's headers state."""
-        if kind not in self.limits or self._learnt.get(kind) == limit or not _is_usable(limit):
+        if kind not in self.limits or self._learned.get(kind) == limit or not _is_usable(limit):
             return
-        self._learnt[kind] = limit
+        self._learned[kind] = limit
         with self._state(kind) as state:
             if state.get("seconds", self.limits[kind].seconds) != limit.seconds:
                 # The old counts use another slot width. Counting all of them as just made is safe.
@@ -149,7 +149,7 @@ class Limiter:
             fcntl.flock(file, fcntl.LOCK_EX)
             before = file.read()
             states = _parse(before)
-            states[kind] = _sound(states.get(kind), self.clock())
+            states[kind] = _valid_state(states.get(kind), self.clock())
             yield states[kind]
             now = orjson.dumps(states)
             if now != before:
@@ -178,29 +178,29 @@ def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limite
 
 
 def _is_usable(limit: Limit) -> bool:
-    return 1 <= limit.calls <= _MOST and math.isfinite(limit.seconds) and 0 < limit.seconds <= _LONGEST_STRETCH
+    return 1 <= limit.calls <= _MAX_CALLS and math.isfinite(limit.seconds) and 0 < limit.seconds <= _MAX_WINDOW_SECONDS
 
 
-def _sound(state: Any, now: float) -> dict[str, Any]:
+def _valid_state(state: Any, now: float) -> dict[str, Any]:
     """Return the valid parts of a state.
 
     Another version, a full disk or a manual edit may have left anything in the file.
     """
     if not isinstance(state, dict):
         return {}
-    sound: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     until = state.get("blocked_until")
     if _is_number(until) and until <= now + LONGEST_PAUSE:
-        sound["blocked_until"] = until
+        valid["blocked_until"] = until
     calls, seconds = state.get("calls"), state.get("seconds")
     if _is_number(calls) and _is_number(seconds) and _is_usable(Limit(int(calls), seconds)):
-        sound |= {"calls": int(calls), "seconds": seconds}
+        valid |= {"calls": int(calls), "seconds": seconds}
     slots = state.get("slots")
     if isinstance(slots, dict):
-        sound["slots"] = {
+        valid["slots"] = {
             at: n for at, n in slots.items() if at.isascii() and at.isdigit() and len(at) < 16 and _is_number(n)
         }
-    return sound
+    return valid
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -13,7 +13,7 @@ from include.common.errors import Unavailable
 # A loop ends after this many pages in a row without a new record.
 LONGEST_STALL = 10
 # Maximum number of remembered records, about 20 MB. In a longer loop, only repeated cursors are sure to be noticed.
-_REMEMBERED = 250_000
+_MAX_REMEMBERED = 250_000
 
 
 class Loop:
@@ -21,16 +21,16 @@ class Loop:
 
     Args:
         what: Vendor and endpoint, for errors: "HubSpot's list of companies".
-        most_empty: The loop ends after this many empty pages in a row.
+        max_empty: The loop ends after this many empty pages in a row.
     """
 
-    def __init__(self, what: str, most_empty: int = LONGEST_STALL) -> None:
-        self._what, self._most_empty = what, most_empty
+    def __init__(self, what: str, max_empty: int = LONGEST_STALL) -> None:
+        self._what, self._max_empty = what, max_empty
         self._cursors: set[int] = set()
         self._records: set[int] = set()
         self._n_empty = self._n_stale = 0
 
-    def answered(self, asked: Hashable, following: Hashable, records: Iterable[Hashable]) -> None:
+    def check(self, asked: Hashable, following: Hashable, records: Iterable[Hashable]) -> None:
         """Note a response that leads to another one.
 
         Args:
@@ -45,28 +45,28 @@ class Loop:
             return
         self._cursors.add(hash(asked))
         if hash(following) in self._cursors:
-            raise self._error("gave a cursor again that it had given before")
+            raise self._error("returned a cursor that it had returned before")
         self._cursors.add(hash(following))
         keys = set(map(hash, records))
         is_new = not keys <= self._records
-        if len(self._records) > _REMEMBERED:
+        if len(self._records) > _MAX_REMEMBERED:
             self.forget()
         self._records |= keys
         self._n_empty = 0 if keys else self._n_empty + 1
         self._n_stale = 0 if is_new else self._n_stale + bool(keys)
-        if self._n_empty >= self._most_empty:
-            raise self._error(f"gave {self._n_empty} empty pages in a row, each of which led to another one")
+        if self._n_empty >= self._max_empty:
+            raise self._error(f"returned {self._n_empty} empty pages in a row, each with a next page")
         if self._n_stale >= LONGEST_STALL:
-            raise self._error(f"gave {self._n_stale} pages in a row with no record that it had not given before")
+            raise self._error(f"returned {self._n_stale} pages in a row without a new record")
 
     def forget(self) -> None:
         """Count every record as new from here on, because the following pages repeat earlier ones."""
         self._records.clear()
         self._n_stale = 0
 
-    def _error(self, said: str) -> Unavailable:
+    def _error(self, problem: str) -> Unavailable:
         return Unavailable(
-            f"{self._what}: the vendor {said}", cure="try again later; if it stays so, report it to the vendor"
+            f"{self._what}: the vendor {problem}", cure="try again later; if it persists, report it to the vendor"
         )
 
 
@@ -76,7 +76,7 @@ class Loops:
     def __init__(self) -> None:
         self._loops: dict[str, tuple[Loop, Hashable]] = {}
 
-    def answered(self, what: str, asked: Hashable, following: Hashable, records: Iterable[Hashable]) -> None:
+    def check(self, what: str, asked: Hashable, following: Hashable, records: Iterable[Hashable]) -> None:
         """Note a response. A request for any cursor other than the last one returned starts a new loop.
 
         Args:
@@ -91,5 +91,5 @@ class Loops:
         loop, expected = self._loops.pop(what, (None, None))
         if loop is None or asked in (None, "") or asked != expected:
             loop = Loop(what)
-        loop.answered(asked, following, records)
+        loop.check(asked, following, records)
         self._loops[what] = (loop, following)

@@ -21,12 +21,12 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from include.common import home
-from include.common import secrets as hiding
+from include.common import secrets as secret_registry
 from include.common.errors import ConfigError
 from include.http.dates import LONGEST_PAUSE, pause
 
 # Maximum wait for a token that another process is fetching; after that, each process fetches its own.
-_PATIENCE = 30.0
+_LOCK_WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class OAuth(AuthBase):
         key = hashlib.sha256("\0".join(secrets).encode()).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
         self._path = home.entry("tokens") / hashlib.sha256(key).hexdigest()[:16]
-        self._ends = 0.0
-        self._refused = ""
+        self._expires_at = 0.0
+        self._rejected = ""
         self.value = ""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -69,35 +69,39 @@ class OAuth(AuthBase):
 
     def current(self) -> str:
         """Return a token that is valid now."""
-        if self._clock() >= self._ends:
+        if self._clock() >= self._expires_at:
             self._renew()
         return self.value
 
     def forget(self) -> None:
         """Use another token for the next request, because the vendor rejected this one."""
-        self._refused, self._ends = self.value, 0.0
+        self._rejected, self._expires_at = self.value, 0.0
 
     def _renew(self) -> None:
         with _locked(self._path) as file:
-            value, ends = self._opened(file.read())
-            if self._clock() >= ends or value == self._refused:
+            value, expires_at = self._decrypted(file.read())
+            if self._clock() >= expires_at or value == self._rejected:
                 token = self._fetch()
-                value, ends = token.value, self._clock() + (pause(token.seconds) or 0.0)
+                value, expires_at = token.value, self._clock() + (pause(token.seconds) or 0.0)
                 file.seek(0)
-                file.write(self._fernet.encrypt(orjson.dumps([value, ends])))
+                file.write(self._fernet.encrypt(orjson.dumps([value, expires_at])))
                 file.truncate()
-        hiding.remember([value])  # a late rejection may quote this token after a new one has replaced it
-        self.value, self._ends = value, ends
+        secret_registry.remember([value])  # a late rejection may quote this token after a new one has replaced it
+        self.value, self._expires_at = value, expires_at
 
-    def _opened(self, content: bytes) -> tuple[str, float]:
+    def _decrypted(self, content: bytes) -> tuple[str, float]:
         from cryptography.fernet import InvalidToken
 
         try:
-            value, ends = orjson.loads(self._fernet.decrypt(content))
+            value, expires_at = orjson.loads(self._fernet.decrypt(content))
         except (InvalidToken, ValueError, TypeError):  # empty, or cut off by a full disk or a power failure
             return "", 0.0
-        is_sound = isinstance(value, str) and isinstance(ends, int | float) and ends <= self._clock() + LONGEST_PAUSE
-        return (value, ends) if is_sound else ("", 0.0)
+        is_valid = (
+            isinstance(value, str)
+            and isinstance(expires_at, int | float)
+            and expires_at <= self._clock() + LONGEST_PAUSE
+        )
+        return (value, expires_at) if is_valid else ("", 0.0)
 
 
 @contextlib.contextmanager
@@ -111,7 +115,7 @@ def _locked(path: os.PathLike[str]) -> Iterator[BufferedRandom]:
             cure="make the folder writable, or set PERENNIAL_HOME to another one",
         ) from None
     with file:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _LOCK_WAIT_SECONDS
         while time.monotonic() < deadline:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,7 +9,7 @@ from include.http.limiter import Limiter
 from include.http.oauth import OAuth, Token
 
 
-def signed_in(
+def open_oauth_client(
     base_url: str,
     limiter: Limiter,
     rate_policy: RatePolicy,
@@ -27,12 +27,12 @@ def signed_in(
         connection_id: As for ``Client``.
         token: Requests a token, through a client that sends none.
     """
-    asking = Client(base_url, None, limiter, rate_policy, secrets, connection_id)
+    token_client = Client(base_url, None, limiter, rate_policy, secrets, connection_id)
 
     def fetch() -> Token:
         # Use the waiting client's sleep, timeouts and connections.
-        asking.sleep, asking.timeouts, asking.session = made.sleep, made.timeouts, made.session
-        return token(asking)
+        token_client.sleep, token_client.timeouts, token_client.session = client.sleep, client.timeouts, client.session
+        return token(token_client)
 
-    made = Client(base_url, OAuth(fetch, base_url, *secrets), limiter, rate_policy, secrets, connection_id)
-    return made
+    client = Client(base_url, OAuth(fetch, base_url, *secrets), limiter, rate_policy, secrets, connection_id)
+    return client

@@ -65,13 +65,13 @@ def send(
 
 
 def exchange(session: requests.Session, method: str, url: str, **how: Any) -> tuple[requests.Response, bytes]:
-    """Send a request and return the response with its body, both within ``body.LONGEST`` seconds.
+    """Send a request and return the response with its body, both within ``body.MAX_SECONDS`` seconds.
 
     Raises:
         requests.RequestException: The request could not be sent, or no response arrived.
         BadBody: The response is too large or took too long.
     """
-    with Deadline(body.LONGEST) as deadline:
+    with Deadline(body.MAX_SECONDS) as deadline:
         try:
             with send(session, method, url, **how) as response:
                 received = body.read(response)
@@ -80,7 +80,7 @@ def exchange(session: requests.Session, method: str, url: str, **how: Any) -> tu
         except (requests.RequestException, ValueError, AttributeError):
             if not deadline.is_over:
                 raise
-    raise body.BadBody(f"the answer was not complete after {deadline.seconds:g} seconds")
+    raise body.BadBody(f"the response was not complete after {deadline.seconds:g} seconds")
 
 
 @lru_cache(maxsize=1000)

@@ -80,7 +80,7 @@ def test_a_secret_that_was_read_is_hidden_in_every_form(form: str, monkeypatch: 
 @pytest.mark.parametrize(
     "said",
     [
-        "connection crm: has no password; the token endpoint of https://a.example/x answered 400: bad key",
+        "connection crm: has no password; the token endpoint of https://a.example/x returned 400: bad key",
         "password reset ticket #1234: password: how do I reset it?",
         "Basic Authentication failed for user ada@vendor.example",
         "Bearer authentication required",

@@ -145,9 +145,9 @@ def test_the_limits_that_the_vendors_state_are_kept(sandbox: SandboxProcess, mon
 @pytest.mark.parametrize(
     ("source_id", "changes", "kind", "said"),
     [
-        ("crm", {"password": "pat-na1-wrong"}, AuthError, "HubSpot answered 401.*credentials of connection crm"),
+        ("crm", {"password": "pat-na1-wrong"}, AuthError, "HubSpot returned 401.*credentials of connection crm"),
         ("crm", {"password": "ünïcode"}, AuthError, "connection crm"),
-        ("support", {"password": "wrong"}, AuthError, "Zendesk answered 401"),
+        ("support", {"password": "wrong"}, AuthError, "Zendesk returned 401"),
         ("support", {"host": "http://127.0.0.1:9/zendesk"}, Unavailable, "cannot connect.*connection support"),
         ("product_db", {"password": "wrong"}, AuthError, "refuses the login"),
         ("product_db", {"port": 9}, Unavailable, "does not answer"),

@@ -117,7 +117,7 @@ def test_a_key_that_is_not_unique_names_the_records_that_have_it(channel: Salesf
     org.control("faults", vendor="salesforce", path="*/sobjects/Task/*", kind="status", status=300, body=both, times=1)
     with pytest.raises(Refused, match="300: 2 records have this key: 00T1, 00T2") as caught:
         channel._api.client.call("PATCH", f"{DATA}/sobjects/Task/Perennial_Key__c/k", json={"Subject": "x"})
-    assert "keep the key at one of these records" in caught.value.cure
+    assert "keep the key on one of these records" in caught.value.cure
 
 
 def test_a_locked_row_is_tried_later(channel: SalesforceTasks, org: SandboxProcess) -> None:

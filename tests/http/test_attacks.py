@@ -143,7 +143,7 @@ class TestPrivateAddresses:
         monkeypatch.setattr(socket, "getaddrinfo", rebind)
         for scheme in ("http", "https"):
             client = client_of(f"{scheme}://api.vendor.example:{inside.port}", tmp_path)
-            with pytest.raises(ConfigError, match=r"api\.vendor\.example leads to 127\.0\.0\.1"):
+            with pytest.raises(ConfigError, match=r"api\.vendor\.example resolves to 127\.0\.0\.1"):
                 client.get("/x")
         assert inside.seen == []
 
@@ -179,7 +179,7 @@ class TestSlowAnswers:
                     handler.wfile.write(b"1\r\n \r\n" if part == "chunks" else b" ")
 
         client = client_of(f"http://127.0.0.1:{serve(drip).port}", tmp_path)
-        monkeypatch.setattr(body, "LONGEST", 0.3)
+        monkeypatch.setattr(body, "MAX_SECONDS", 0.3)
         try:
             with pytest.raises(Uncertain, match=r"not complete after 0\.3 seconds"):
                 client.call("GET", "/x")
@@ -190,7 +190,7 @@ class TestSlowAnswers:
         self, serve: Callable[[Answer], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = client_of(f"http://127.0.0.1:{serve(reply(b'{}')).port}", tmp_path)
-        monkeypatch.setattr(body, "LONGEST", 1.0)
+        monkeypatch.setattr(body, "MAX_SECONDS", 1.0)
         for _ in range(3):
             assert client.get("/x").data == {}
         timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
@@ -241,7 +241,7 @@ class TestLargeAnswers:
         bomb = b"".join(packer.compress(zeros) for _ in range(256)) + packer.flush()  # 256 MiB in 256 KiB
         assert len(bomb) < 1 << 20
         client = client_of(f"http://127.0.0.1:{serve(reply(bomb, Content_Encoding='gzip')).port}", tmp_path)
-        monkeypatch.setattr(body, "LARGEST", 8 << 20)
+        monkeypatch.setattr(body, "MAX_BYTES", 8 << 20)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(Unavailable, match="larger than 8 MiB"):
             client.get("/x")

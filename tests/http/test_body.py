@@ -1,6 +1,6 @@
 import pytest
 
-from include.http.body import BadBody, parse, row, rows_apart
+from include.http.body import BadBody, page_parser, parse, row
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ def test_what_is_no_json_is_said(content: bytes, said: str) -> None:
         rb"null",
     ],
 )
-def test_rows_apart_are_the_rows_of_the_page(rows: bytes) -> None:
-    page = rows_apart("rows", ("after",))(rb'{"count": 3, "rows": %b, "after": "x"}' % rows)
+def test_undecoded_rows_are_the_rows_of_the_page(rows: bytes) -> None:
+    page = page_parser("rows", ("after",))(rb'{"count": 3, "rows": %b, "after": "x"}' % rows)
     whole = parse(rows)
     assert page["after"] == "x"
     assert ([row(one) for one in page["rows"]] if isinstance(whole, list) else page["rows"]) == whole
 
 
 @pytest.mark.parametrize("end", [b"", b"[" * 100_000, b'{"a": 1', b'[{"a": 1}], "after": '])
-def test_a_page_of_rows_apart_that_is_no_json_is_refused(end: bytes) -> None:
+def test_a_page_that_is_not_json_is_refused(end: bytes) -> None:
     with pytest.raises(BadBody, match="not JSON"):
-        rows_apart("rows", ("after",))(b'{"rows": ' + end)
+        page_parser("rows", ("after",))(b'{"rows": ' + end)
 
 
 def test_a_page_with_a_row_that_is_no_json_is_refused_as_a_whole() -> None:
     with pytest.raises(BadBody, match="not JSON"):
-        rows_apart("rows", ())(b'{"rows": [{"a": "\xff"}]}')
+        page_parser("rows", ())(b'{"rows": [{"a": "\xff"}]}')

@@ -162,7 +162,7 @@ def test_what_was_surely_not_carried_out_may_be_repeated(client: Client) -> None
 
 
 def test_an_endless_answer_is_cut_off(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "LARGEST", 1000)
+    monkeypatch.setattr(body, "MAX_BYTES", 1000)
     wire(client, replies((200, b"[" + b"1," * 5000 + b"1]")))
     with pytest.raises(Unavailable, match="larger than"):
         client.get("/x")

@@ -50,7 +50,7 @@ def test_calls_that_are_long_on_their_way_do_not_arrive_too_close_together(
         clock.now += there
         arrived.append(clock.now)
         clock.now += back
-        one.answered("exports", counted_at)
+        one.recount("exports", counted_at)
         clock.now += pause
     for index, at in enumerate(arrived):
         assert sum(at <= other < at + 1.0 for other in arrived[index:]) <= calls

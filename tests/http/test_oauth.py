@@ -89,7 +89,7 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyt
 
 
 def test_one_who_fetches_for_ever_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oauth, "_PATIENCE", 0.2)
+    monkeypatch.setattr(oauth, "_LOCK_WAIT_SECONDS", 0.2)
     begun, go_on = threading.Event(), threading.Event()
 
     def never() -> Token:

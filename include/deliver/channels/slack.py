@@ -190,7 +190,7 @@ class SlackChannel:
             asked, cursor = cursor, (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return found
-            loop.answered(asked, cursor, (str(message.get("ts")) for message in answer.get("messages") or []))
+            loop.check(asked, cursor, (str(message.get("ts")) for message in answer.get("messages") or []))
         return None  # too long to read completely: a missing message may still be there
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
@@ -252,7 +252,7 @@ class SlackChannel:
             asked, cursor = cursor, (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 raise _Said("channel_not_found")
-            loop.answered(asked, cursor, (str(channel.get("id")) for channel in answer.get("channels") or []))
+            loop.check(asked, cursor, (str(channel.get("id")) for channel in answer.get("channels") or []))
 
     def _get(self, method: str, query: Mapping[str, Any]) -> dict[str, Any]:
         self._go_home(method)

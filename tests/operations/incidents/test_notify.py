@@ -244,7 +244,7 @@ def test_an_outage_of_a_source_is_one_incident_with_a_start_and_an_end(
     def fail(entity: str, minutes: int) -> None:
         _later(monkeypatch, minutes=minutes)
         with pytest.raises(Unavailable), source_failures.recorded("crm", "extract", entity=entity):
-            raise Unavailable("HubSpot answered 503", cure="wait: the next run tries again")
+            raise Unavailable("HubSpot returned 503", cure="wait: the next run tries again")
 
     verdicts.publish("crm", list(ENTITIES_OF_CRM))
     for minutes, entity in enumerate(ENTITIES_OF_CRM, start=1):
@@ -254,7 +254,7 @@ def test_an_outage_of_a_source_is_one_incident_with_a_start_and_an_end(
     verdicts.publish("crm", list(ENTITIES_OF_CRM))
     assert notify.run().n_sent == 1
     (letter,) = post.letters
-    assert "HubSpot answered 503 (in " in letter.body["summary"]
+    assert "HubSpot returned 503 (in " in letter.body["summary"]
     assert "What to do: wait: the next run tries again." in letter.body["next_steps"]
     assert post.said() == ["crm cannot be read"]
     fail("account", 15)

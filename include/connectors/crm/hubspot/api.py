@@ -195,7 +195,7 @@ class HubSpotApi:
         rows, following = _rows(data), _after(data)
         whose = "archived ones" if params["archived"] == "true" else "live ones"
         known = [str(row.get("id")) for row in rows]
-        self._loops.answered(f"HubSpot's {what} {path}, {whose}", params["after"], following, known)
+        self._loops.check(f"HubSpot's {what} {path}, {whose}", params["after"], following, known)
         return rows, following
 
     def associated(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
@@ -242,7 +242,7 @@ class HubSpotApi:
             targets = row.get("to") or ()
             if one in asked and one not in more and "paging" in row and (following := _after(row)):
                 loop = loops.setdefault(one, Loop(f"HubSpot's {path}, of {from_type} {one}"))
-                loop.answered(asked[one], following, (to["toObjectId"] for to in targets))
+                loop.check(asked[one], following, (to["toObjectId"] for to in targets))
                 more[one] = {"id": one, "after": following}
             answered.add(one)
             found.setdefault(one, []).extend(targets)

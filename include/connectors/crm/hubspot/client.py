@@ -15,7 +15,7 @@ from include.http.client import Client, RatePolicy, Refused, Throttle
 from include.http.dates import pause, retry_after
 from include.http.limiter import Limit, for_account
 from include.http.oauth import OAuth, Token
-from include.http.oauth_client import signed_in
+from include.http.oauth_client import open_oauth_client
 
 _MARGIN_SECONDS = 60.0
 _LIMITS = {"ordinary": Limit(10, 1.0), "search": Limit(5, 1.0)}
@@ -102,12 +102,17 @@ def open_client(
     if not connection.login:
         raise connection.error("has no login", cure="put the OAuth app's client id into its login field")
     secrets = (secret, refresh_token)
-    return signed_in(
-        base_url, limiter, RATE_POLICY, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
+    return open_oauth_client(
+        base_url,
+        limiter,
+        RATE_POLICY,
+        secrets,
+        connection.id,
+        lambda token_client: _token(token_client, connection, refresh_token),
     )
 
 
-def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
+def _token(token_client: Client, connection: Connection, refresh_token: str) -> Token:
     form = {
         "grant_type": "refresh_token",
         "client_id": connection.login,
@@ -115,7 +120,7 @@ def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
         "refresh_token": refresh_token,
     }
     try:
-        data = asking.call("POST", TOKEN, form=form, is_repeatable=True).data
+        data = token_client.call("POST", TOKEN, form=form, is_repeatable=True).data
     except Refused as error:
         raise AuthError(
             error.message,

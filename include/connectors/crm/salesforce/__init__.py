@@ -163,7 +163,7 @@ class Salesforce(MappedCrm):
 
     def _ask(self, soql: str, locator: str) -> Found:
         found = self._api.more(locator) if locator else self._api.query(soql)
-        self._loops.answered("Salesforce's /query", locator, found.locator, (str(row.get("Id")) for row in found.rows))
+        self._loops.check("Salesforce's /query", locator, found.locator, (str(row.get("Id")) for row in found.rows))
         return found
 
     @cache  # noqa: B019 - a source lives as long as the run that reads it

@@ -16,7 +16,7 @@ from include.http.dates import retry_after
 from include.http.limiter import Limit, for_account
 from include.http.loops import Loop
 from include.http.oauth import Token
-from include.http.oauth_client import signed_in
+from include.http.oauth_client import open_oauth_client
 
 Row = dict[str, Any]
 
@@ -87,7 +87,7 @@ def _is_throttled(status: int, data: Any) -> bool:
     return status == 429 or "REQUEST_LIMIT_EXCEEDED" in _codes(data)
 
 
-def _rest(headers: Mapping[str, str]) -> float:
+def _pause_seconds(headers: Mapping[str, str]) -> float:
     """Pause while a few of the daily calls are left."""
     usage = _LIMIT_INFO.search(headers.get("Sforce-Limit-Info", ""))
     if usage is None:
@@ -101,7 +101,7 @@ RATE_POLICY = RatePolicy(
     throttle=_throttle,
     explain=_said,
     is_throttled=_is_throttled,
-    rest=_rest,
+    pause_seconds=_pause_seconds,
 )
 
 
@@ -120,19 +120,24 @@ def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) ->
     refresh_token = str(connection.extra.get("refresh_token") or "")
     limiter = for_account("salesforce", base_url, limits=_LIMITS)
     secrets = (secret, refresh_token)
-    return signed_in(
-        base_url, limiter, RATE_POLICY, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
+    return open_oauth_client(
+        base_url,
+        limiter,
+        RATE_POLICY,
+        secrets,
+        connection.id,
+        lambda token_client: _token(token_client, connection, refresh_token),
     )
 
 
-def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
+def _token(token_client: Client, connection: Connection, refresh_token: str) -> Token:
     form = {"client_id": connection.login, "client_secret": connection.password}
     if refresh_token:
         form |= {"grant_type": "refresh_token", "refresh_token": refresh_token}
     else:
         form |= {"grant_type": "client_credentials"}
     try:
-        data = asking.call("POST", TOKEN, form=form, is_repeatable=True).data
+        data = token_client.call("POST", TOKEN, form=form, is_repeatable=True).data
     except Refused as error:
         raise AuthError(
             error.message,
@@ -141,7 +146,7 @@ def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
         ) from None
     if not isinstance(data, dict) or not isinstance(data.get("access_token"), str) or not data["access_token"]:
         raise Unavailable("Salesforce gave no access token", cure=f"check the host of connection {connection.id}")
-    instance, asked = urlsplit(str(data.get("instance_url") or "")), urlsplit(asking.base_url)
+    instance, asked = urlsplit(str(data.get("instance_url") or "")), urlsplit(token_client.base_url)
     if instance.netloc and (instance.scheme, instance.netloc.lower()) != (asked.scheme, asked.netloc.lower()):
         raise connection.error(
             f"Salesforce says that the org is at {instance.scheme}://{instance.netloc}, and tokens are sent to"
@@ -237,14 +242,14 @@ class SalesforceApi:
         left = found.total - len(found.rows)
         yield from found.rows
         loop = Loop(f"Salesforce's query of {soql.rpartition(' FROM ')[2].split()[0]}")
-        loop.answered("", found.locator, _ids(found))
+        loop.check("", found.locator, _ids(found))
         while found.locator:
             asked = found.locator
             try:
                 found = self.more(asked)
             except LocatorExpired:
                 break
-            loop.answered(asked, found.locator, _ids(found))
+            loop.check(asked, found.locator, _ids(found))
             left -= len(found.rows)
             yield from found.rows
         if left > 0:

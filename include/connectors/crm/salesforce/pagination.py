@@ -172,7 +172,7 @@ def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[li
             return
         check_keyset("Salesforce", found.rows, found.total, last)
         following = checked_id(found.rows[-1]["Id"])
-        loop.answered(last, following, (row["Id"] for row in found.rows))
+        loop.check(last, following, (row["Id"] for row in found.rows))
         last = following
 
 

@@ -13,7 +13,7 @@ from include.config.models import Settings
 from include.connectors import positions
 from include.connectors.base import Listed, Page, Position, Record, Request, Source
 from include.connectors.casting import time_or_none
-from include.connectors.pagination import MOST_EMPTY, LazyRecords, all_by_cursor, read_pages
+from include.connectors.pagination import MAX_EMPTY, LazyRecords, all_by_cursor, read_pages
 from include.connectors.support.zendesk import events, pagination
 from include.connectors.support.zendesk.api import Row, ZendeskApi, client
 from include.connectors.support.zendesk.fields import described
@@ -99,7 +99,7 @@ class Zendesk(Source):
             start=lambda done: self._start(resource, done, request),
             step=step,
             # A page of events may have none of the wanted kinds. For other exports, a page without rows is the last.
-            most_empty=MOST_EMPTY if resource.entity == "ticket_event" else LONGEST_STALL,
+            max_empty=MAX_EMPTY if resource.entity == "ticket_event" else LONGEST_STALL,
         )
 
     def _start(self, resource: Resource, done: Position | None, request: Request) -> Position:

@@ -88,7 +88,7 @@ class ZendeskApi:
         """
         place = {"cursor": cursor} if cursor else {"start_time": start}
         path = f"{API}/incremental/{name}/cursor"
-        return _with_metrics(self._export(path, name, place | {"include": include}, _rows_apart(name)), name)
+        return _with_metrics(self._export(path, name, place | {"include": include}, _page_parser(name)), name)
 
     def export_by_time(self, name: str, start: int, include: str | None = None) -> Row:
         """Return one page of a time export, from a second on, inclusive."""
@@ -96,7 +96,7 @@ class ZendeskApi:
         data = self._export(path, name, {"start_time": start, "include": include})
         following = data.get("end_time")
         if following != start:
-            self._loops.answered(f"Zendesk's export {path}", start, following, (row.get("id") for row in data[name]))
+            self._loops.check(f"Zendesk's export {path}", start, following, (row.get("id") for row in data[name]))
         return data
 
     def list_page(self, name: str, after: str | None, **more: Any) -> tuple[list[Row], str | None]:
@@ -105,7 +105,7 @@ class ZendeskApi:
         meta = _with_metrics(_checked(data, name), name).get("meta") or {}
         known = [str(row.get("id")) for row in data[name]]
         following = meta.get("after_cursor") if meta.get("has_more") else None
-        self._loops.answered(f"Zendesk's list {API}/{name}", after, following, known)
+        self._loops.check(f"Zendesk's list {API}/{name}", after, following, known)
         if not meta.get("has_more"):
             return data[name], None
         if not meta.get("after_cursor"):
@@ -169,8 +169,8 @@ class ZendeskApi:
 
 
 @cache
-def _rows_apart(name: str) -> Callable[[bytes], Any]:
-    return body.rows_apart(name, ("after_cursor", "end_of_stream", "metric_sets"))
+def _page_parser(name: str) -> Callable[[bytes], Any]:
+    return body.page_parser(name, ("after_cursor", "end_of_stream", "metric_sets"))
 
 
 def _with_metrics(data: Row, name: str) -> Row:

@@ -276,7 +276,7 @@ class HubSpotTasks:
             asked, after = after, ((page.get("paging") or {}).get("next") or {}).get("after")
             if not after:
                 return owners
-            loop.answered(asked, after, (str(owner.get("id")) for owner in page.get("results") or []))
+            loop.check(asked, after, (str(owner.get("id")) for owner in page.get("results") or []))
 
     def _write(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """Send a call that is safe to repeat: every write here is idempotent, and the others are reads."""

@@ -359,7 +359,7 @@ def test_a_walk_whose_cursor_comes_again_ends(org: SandboxProcess) -> None:
     org.control("faults", vendor="salesforce", path=QUERIES, kind="set_field", field="nextRecordsUrl",
                 value=f"/services/data/v62.0/query/{locator}")  # fmt: skip
     org.control("faults", vendor="salesforce", path=QUERIES, kind="set_field", field="done", value=False)
-    with pytest.raises(Unavailable, match="gave a cursor again"):
+    with pytest.raises(Unavailable, match="returned a cursor that it had returned before"):
         Copy().pull(SOON, "opportunity")
 
 

@@ -131,7 +131,7 @@ def test_case_23_and_24_a_deleted_ticket_is_seen_though_its_update_time_stands_s
 def test_case_27_a_stream_that_does_not_move_is_an_error_not_a_loop() -> None:
     desk = FakeZendesk()
     desk.before = lambda request: (200, {"tickets": [], "after_cursor": "same", "end_of_stream": False})
-    with pytest.raises(Unavailable, match="gave a cursor again"):
+    with pytest.raises(Unavailable, match="returned a cursor that it had returned before"):
         pull(connect(desk), "ticket", desk)
     assert len(desk.seen) == 2
 
