@@ -9,7 +9,7 @@ import typer
 from include.cli import output
 from include.common import clock, user
 from include.common.errors import ConfigError
-from include.ingest.quarantine import Which
+from include.ingest.quarantine import RowFilter
 
 app = typer.Typer(help="Quarantined rows: replay, waive or drop them.")
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
@@ -27,7 +27,7 @@ def listing(source: Source = "", entity: Entity = "", as_json: AsJson = False) -
     """List quarantined rows per rule: owner, number of rows and accounts, oldest."""
     from include.ingest import quarantine
 
-    rows = quarantine.listing(Which(source=source, entity=entity))
+    rows = quarantine.listing(RowFilter(source=source, entity=entity))
     columns = ("rule_id", "source", "state", "owner", "n_rows", "n_accounts", "n_without_row", "since")
     output.emit(_owned(rows), columns, as_json=as_json)
 
@@ -43,7 +43,7 @@ def show(
     """Show quarantined rows, newest first, with personal data masked."""
     from include.ingest import quarantine
 
-    rows = quarantine.rows(Which(rule=rule, source=source, record=record), limit=limit)
+    rows = quarantine.rows(RowFilter(rule=rule, source=source, record=record), limit=limit)
     columns = ("rule_id", "source", "record_id", "account_ref", "state", "quarantined_at", "reason", "record")
     output.emit(rows, columns, as_json=as_json)
 
@@ -54,7 +54,7 @@ def replay(rule: Rule = "", source: Source = "", entity: Entity = "", record: Re
     from include.ingest import replay as fix
     from include.pages import quarantine_review
 
-    typer.echo(quarantine_review.said(fix.replay(Which(rule, source, record, entity))))
+    typer.echo(quarantine_review.said(fix.replay(RowFilter(rule, source, record, entity))))
 
 
 @app.command("waive")
@@ -70,8 +70,8 @@ def waive(
     from include.ingest import replay as fix
     from include.pages import quarantine_review
 
-    which = Which(rule, source, record)
-    waiver_id, found = fix.waive(which, reason=reason, by=by, until=clock.moment(until, "--until"))
+    row_filter = RowFilter(rule, source, record)
+    waiver_id, found = fix.waive(row_filter, reason=reason, by=by, until=clock.moment(until, "--until"))
     typer.echo(f"waiver {waiver_id} is in force until {until}; {quarantine_review.said(found)}")
 
 
@@ -80,7 +80,7 @@ def drop(rule: Rule = "", source: Source = "", record: Record = "", reason: Reas
     """Drop rows permanently. They no longer hold back their accounts."""
     from include.ingest import replay as fix
 
-    typer.echo(f"{fix.drop(Which(rule, source, record), reason=reason, by=by)} rows dropped")
+    typer.echo(f"{fix.drop(RowFilter(rule, source, record), reason=reason, by=by)} rows dropped")
 
 
 @app.command("waivers")
@@ -116,9 +116,9 @@ def trend(
     summed: dict[tuple, dict[str, Any]] = {}
     for row in _owned(quarantine.over_time(days)):
         counted = summed.setdefault((row["day"], row[keys[by]]), {"day": row["day"], by: row[keys[by]]})
-        for name in ("n_came", "n_went", "n_open"):
+        for name in ("n_entered", "n_left", "n_open"):
             counted[name] = counted.get(name, 0) + row[name]
-    output.emit(list(summed.values()), ("day", by, "n_came", "n_went", "n_open"), as_json=as_json)
+    output.emit(list(summed.values()), ("day", by, "n_entered", "n_left", "n_open"), as_json=as_json)
 
 
 def _owned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ def reconcile(
     """Compare the stored records with those of the sources, and fix differences."""
     from include.ingest import reconcile as reconciling
 
-    ids = reconciling.meant(source, entity or ())
+    ids = reconciling.sources_to_reconcile(source, entity or ())
     found = [report for each in ids for report in reconciling.run(each, entity or ())]
     rows = [asdict(report) for report in found]
     output.emit(rows, COLUMNS, as_json=as_json)

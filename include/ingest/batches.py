@@ -70,7 +70,7 @@ class Batch:
         return self.cursor_after is not None
 
     @property
-    def needs_judging(self) -> bool:
+    def needs_validation(self) -> bool:
         """Whether there is anything to validate: rows, or the lack of rows in a full read."""
         return self.n_rows > 0 or self.is_full
 
@@ -107,7 +107,7 @@ def reading(source: str, entity: str) -> Iterator[Connection]:
             if getattr(error.orig, "sqlstate", "") != "55P03":
                 raise
             raise Unavailable(
-                f"another run is reading {source}.{entity}", cure="wait until it has ended, then run again"
+                f"another run is reading {source}.{entity}", cure="wait until it finishes, then run again"
             ) from None
         connection.commit()
         try:
@@ -266,7 +266,7 @@ def get(connection: Connection, batch_id: int) -> Batch:
     row = connection.execute(sa.text("select * from meta.batch where batch_id = :id"), {"id": batch_id}).mappings()
     found = row.one_or_none()
     if found is None:
-        raise ConfigError(f"unknown batch {batch_id}", cure="`python -m include.cli batch list` shows them")
+        raise ConfigError(f"unknown batch {batch_id}", cure="`python -m include.cli batch list` lists the batches")
     return from_row(found)
 
 
@@ -310,7 +310,7 @@ def _last_queued(connection: Connection, source: str, entity: str) -> Batch | No
 
 
 # Fields that the batches of one read share.
-_OF_READ = ("read_id", "position", "read_from", "until", "since", "is_full", "is_first_load", "read_mark")
+_READ_FIELDS = ("read_id", "position", "read_from", "until", "since", "is_full", "is_first_load", "read_mark")
 
 
 def _unfinished(connection: Connection, source: str, entity: str, last: Batch | None) -> dict[str, Any] | None:
@@ -318,7 +318,7 @@ def _unfinished(connection: Connection, source: str, entity: str, last: Batch | 
     if last:
         if last.is_read_complete:
             return None
-        return {key: getattr(last, key) for key in _OF_READ}
+        return {key: getattr(last, key) for key in _READ_FIELDS}
     cursor = _cursor(connection, source, entity)
     if not cursor or not cursor["open_read"]:
         return None
@@ -356,7 +356,7 @@ def open_read(batch: Batch) -> dict[str, Any] | None:
     """Return the value for ``meta.cursor.open_read`` after this batch, or None if its read is finished."""
     if batch.is_read_complete:
         return None
-    return {key: getattr(batch, key) for key in _OF_READ if key != "read_mark"}
+    return {key: getattr(batch, key) for key in _READ_FIELDS if key != "read_mark"}
 
 
 def to_json(value: Any) -> str | None:

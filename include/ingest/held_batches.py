@@ -30,7 +30,7 @@ def accept(batch_id: int, *, reason: str, by: str) -> Batch:
             ),
             {"id": batch.batch_id, "by": by, "reason": reason.strip(), "now": clock.now()},
         )
-        _owe_full(connection, batch)
+        _require_full_read(connection, batch)
         return batches.get(connection, batch_id)
 
 
@@ -54,13 +54,13 @@ def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
         )
         dropped = [batches.from_row(row) for row in rows.mappings()]
         ids = [each.batch_id for each in dropped]
-        numbers = {"ids": ids, "by": by, "reason": reason.strip(), "now": clock.now()}
+        values = {"ids": ids, "by": by, "reason": reason.strip(), "now": clock.now()}
         connection.execute(
             sa.text(
                 "update meta.batch set state = 'dropped', table_name = '', decided_by = :by, decision_reason = :reason,"
                 " decided_at = :now where batch_id = any(:ids)"
             ),
-            numbers,
+            values,
         )
         # Until they are read again, it is unknown whether these rows are good. Replayed rows keep their state in
         # quarantine.
@@ -70,15 +70,15 @@ def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
                 " where bad.batch_id = any(:ids) and bad.state in ('open', 'waived')"
                 " and dropped.batch_id = bad.batch_id and not dropped.is_replay"
             ),
-            numbers,
+            values,
         )
-        _owe_full(connection, batch)
+        _require_full_read(connection, batch)
         for each in dropped:
-            _forget(connection, each)
+            _drop_tables(connection, each)
         return dropped
 
 
-def _owe_full(connection: Connection, batch: Batch) -> None:
+def _require_full_read(connection: Connection, batch: Batch) -> None:
     """Schedule a full read if the batch was held for longer than the source keeps its deletions."""
     settings = load().source(batch.source)
     if settings is None or not settings.keeps_deletions_days:
@@ -86,7 +86,7 @@ def _owe_full(connection: Connection, batch: Batch) -> None:
     if clock.now() - batch.opened_at <= timedelta(days=settings.keeps_deletions_days):
         return
     reason = (
-        f"batch {batch.batch_id} was held since {batch.opened_at:%Y-%m-%d}; the source keeps deletions only"
+        f"batch {batch.batch_id} was held from {batch.opened_at:%Y-%m-%d} on, and the source reports deletions for only"
         f" {settings.keeps_deletions_days} days"
     )
     connection.execute(
@@ -95,19 +95,19 @@ def _owe_full(connection: Connection, batch: Batch) -> None:
     )
 
 
-def _forget(connection: Connection, batch: Batch) -> None:
+def _drop_tables(connection: Connection, batch: Batch) -> None:
     if batch.table_name:
         connection.execute(sa.text(f"drop table if exists raw.{batch.table_name}"))
     if batch.read_id == batch.batch_id:
         connection.execute(sa.text(f"drop table if exists raw.{batch.seen_table}"))
     elif has_table(connection, f"raw.{batch.seen_table}"):
-        forget = sa.delete(sa.table(batch.seen_table, sa.column("batch_id"), schema="raw"))
-        connection.execute(forget.where(sa.column("batch_id") == batch.batch_id))
+        delete = sa.delete(sa.table(batch.seen_table, sa.column("batch_id"), schema="raw"))
+        connection.execute(delete.where(sa.column("batch_id") == batch.batch_id))
 
 
 def _locked(connection: Connection, batch_id: int, reason: str, states: tuple[str, ...]) -> Batch:
     if not reason.strip():
-        raise ConfigError(f"batch {batch_id} needs a reason", cure="say why with --reason")
+        raise ConfigError(f"a decision about batch {batch_id} needs a reason", cure="give one with --reason")
     batch = batches.get(connection, batch_id)
     connection.execute(
         sa.text("select pg_advisory_xact_lock(:a, :b)"),
@@ -117,6 +117,6 @@ def _locked(connection: Connection, batch_id: int, reason: str, states: tuple[st
     if batch.state not in states:
         raise ConfigError(
             f"batch {batch_id} of {batch.source}.{batch.entity} is {batch.state}, not {' or '.join(states)}",
-            cure="`python -m include.cli batch list` shows what can be decided",
+            cure="`python -m include.cli batch list` shows the batches that can be decided",
         )
     return batch

@@ -96,7 +96,7 @@ def land(connection: Connection, source: str, vendor: str, entity_name: str, pag
         now = locks.stamp(connection)
         n_states = _store(connection, source, vendor, entity, page, now) if page.records else 0
         connection.execute(
-            _TOLD,
+            _STORE_PROGRESS,
             {
                 "source": source,
                 "entity": entity_name,
@@ -109,10 +109,12 @@ def land(connection: Connection, source: str, vendor: str, entity_name: str, pag
     return n_states
 
 
-def note_problem(connection: Connection, source: str, entity: str, error: PerennialError) -> None:
+def store_problem(connection: Connection, source: str, entity: str, error: PerennialError) -> None:
     """Store why the last attempt failed, for ``status``. The next run continues."""
     with connection.begin():
-        connection.execute(_PROBLEM, {"source": source, "entity": entity, "problem": error.message, "now": clock.now()})
+        connection.execute(
+            _STORE_PROBLEM, {"source": source, "entity": entity, "problem": error.message, "now": clock.now()}
+        )
 
 
 def _store(connection: Connection, source: str, vendor: str, entity: Entity, page: Page, now: datetime) -> int:
@@ -168,20 +170,20 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
 
 _WAITING = sa.text(
     """
-    select cursor.entity, past.mark, coalesce(past.n_states, 0) as n_states
+    select cursor.entity, progress.mark, coalesce(progress.n_states, 0) as n_states
     from meta.cursor as cursor
-    left join meta.history as past on past.source = cursor.source and past.entity = cursor.entity
+    left join meta.history as progress on progress.source = cursor.source and progress.entity = cursor.entity
     where cursor.source = :source
         and cursor.entity = any(:entities)
         and cursor.read_until is not null
-        and past.finished_at is null
+        and progress.finished_at is null
     """
 )
 _PROGRESS = sa.text(
     "select source, entity, mark, n_states, finished_at, problem from meta.history"
     " where source = :source and entity = :entity"
 )
-_TOLD = sa.text(
+_STORE_PROGRESS = sa.text(
     """
     insert into meta.history as known (source, entity, mark, n_states, finished_at, updated_at)
     values (:source, :entity, cast(:mark as jsonb), :n_states, :finished_at, :now)
@@ -190,7 +192,7 @@ _TOLD = sa.text(
         finished_at = excluded.finished_at, updated_at = excluded.updated_at
     """
 )
-_PROBLEM = sa.text(
+_STORE_PROBLEM = sa.text(
     """
     insert into meta.history as known (source, entity, problem, updated_at) values (:source, :entity, :problem, :now)
     on conflict (source, entity) do update set problem = excluded.problem, updated_at = excluded.updated_at

@@ -10,7 +10,7 @@ from include.common import connections
 from include.common.errors import PerennialError, Unavailable
 from include.connectors import positions, registry
 from include.connectors.base import Page, Source
-from include.ingest import history as past
+from include.ingest import history
 from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 
@@ -48,43 +48,45 @@ def backfill(source_id: str, *, seconds: float = SECONDS_PER_RUN) -> Backfilled:
     raw_tables.ensure_raw_tables()
     source = registry.connect(connections.get(source_id))
     with engine("reader").connect() as connection:
-        waiting = past.waiting(connection, source_id, source.entities())
+        waiting = history.waiting(connection, source_id, source.entities())
     deadline = time.monotonic() + seconds
     n_states, finished = 0, []
     for each in waiting:
         try:
-            n_new, is_finished = _tell(source, source_id, each.entity, deadline)
+            n_new, is_finished = _backfill_entity(source, source_id, each.entity, deadline)
         except PerennialError as error:
-            log.warning("the past of %s.%s waits: %s", source_id, each.entity, error.message)
+            log.warning(
+                "history backfill of %s.%s failed, the next run retries: %s", source_id, each.entity, error.message
+            )
             if isinstance(error, Unavailable):
                 break
             continue
         n_states += n_new
         finished += [each.entity] if is_finished else []
     if n_states:
-        log.info("%s: %s earlier states from its own history", source_id, f"{n_states:,}")
-    left = tuple(each.entity for each in waiting if each.entity not in finished)
-    return Backfilled(source_id, n_states, tuple(finished), left)
+        log.info("%s: %s earlier states stored from the vendor's history", source_id, f"{n_states:,}")
+    unfinished = tuple(each.entity for each in waiting if each.entity not in finished)
+    return Backfilled(source_id, n_states, tuple(finished), unfinished)
 
 
-def _tell(source: Source, source_id: str, entity: str, deadline: float) -> tuple[int, bool]:
+def _backfill_entity(source: Source, source_id: str, entity: str, deadline: float) -> tuple[int, bool]:
     """Store pages until the end or the deadline; return the number of new states and whether history is complete."""
     n_states = 0
-    with past.storing(source_id, entity) as connection:
-        known = past.progress(connection, source_id, entity)
-        if known.finished_at:
+    with history.storing(source_id, entity) as connection:
+        progress = history.progress(connection, source_id, entity)
+        if progress.finished_at:
             return 0, False
         try:
-            for page in source.history(entity, mark=known.mark):
-                n_states += past.land(connection, source_id, source.vendor, entity, page)
+            for page in source.history(entity, mark=progress.mark):
+                n_states += history.land(connection, source_id, source.vendor, entity, page)
                 if page.next_position is not None:
                     return n_states, True
                 if time.monotonic() > deadline:
                     return n_states, False
         except PerennialError as error:
-            past.note_problem(connection, source_id, entity, error)
+            history.store_problem(connection, source_id, entity, error)
             raise
         # The vendor keeps no history of this entity.
         end = positions.start(phase="done")
-        past.land(connection, source_id, source.vendor, entity, Page([], end, next_position=end))
+        history.land(connection, source_id, source.vendor, entity, Page([], end, next_position=end))
         return n_states, True

@@ -72,8 +72,8 @@ def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
         )
         if not updated.rowcount:
             raise Unavailable(
-                f"batch {batch.batch_id} of {batch.source}.{batch.entity} was dropped while it was being read",
-                cure="run again: it is read again",
+                f"batch {batch.batch_id} of {batch.source}.{batch.entity} was dropped during its read",
+                cure="run again to read it again",
             )
         if page.next_position is not None:
             batch = _close(connection, batch, position=page.next_position, read_until=page.read_until)
@@ -103,11 +103,11 @@ def _close(connection: Connection, batch: Batch, *, position: dict | None, read_
             # Until the merge, records that reference these look up their account by id: known_accounts.py.
             connection.execute(sa.text(f"create index on raw.{batch.table_name} (id)"))
     if batch.is_full:
-        _note_seen(connection, batch)
+        _store_seen_ids(connection, batch)
     return batches.get(connection, batch.batch_id)
 
 
-def _note_seen(connection: Connection, batch: Batch) -> None:
+def _store_seen_ids(connection: Connection, batch: Batch) -> None:
     """Store the ids found by a full read. At its end, stored records that are not among them are marked as deleted."""
     seen = batch.seen_table
     connection.execute(sa.text(f"create table if not exists raw.{seen} (id text not null, batch_id bigint not null)"))

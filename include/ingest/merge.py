@@ -71,7 +71,11 @@ def merge_batch(batch_id: int) -> Merged | None:
         if batch_id not in {waiting.batch_id for waiting in queue}:
             return Merged()
         batch = queue[0]
-        if batch.batch_id != batch_id or batch.state == "held" or (batch.needs_judging and batch.validated_at is None):
+        if (
+            batch.batch_id != batch_id
+            or batch.state == "held"
+            or (batch.needs_validation and batch.validated_at is None)
+        ):
             return None
         return _merge(connection, batch, locks.stamp(connection))
 
@@ -79,7 +83,7 @@ def merge_batch(batch_id: int) -> Merged | None:
 def _merge(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:
     counts = _merge_rows(connection, batch, loaded_at) if _has_work(batch) else Merged(n_batches=1)
     if not batch.is_replay:
-        _move_on(connection, batch, loaded_at)
+        _advance_cursor(connection, batch, loaded_at)
     connection.execute(
         merge_sql.MERGED,
         {
@@ -97,7 +101,7 @@ def _merge(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:
     return counts
 
 
-def _move_on(connection: Connection, batch: Batch, loaded_at: datetime) -> None:
+def _advance_cursor(connection: Connection, batch: Batch, loaded_at: datetime) -> None:
     """Move the cursor past a merged batch. At the end of its read, close what the read was to settle.
 
     Requeued rows are dropped, because they were read again. A full read clears the request for one.

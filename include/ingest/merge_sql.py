@@ -80,7 +80,7 @@ _READ = """
 """
 
 # Records that a full read did not find, or that a CRM merged away: the stored values, marked as deleted.
-_GONE = """
+_MISSING = """
     select
         stored.id, {columns}, stored.payload, stored._source_at, true as _is_deleted, true as is_gone
     from {raw} as stored
@@ -90,7 +90,7 @@ _GONE = """
         and not exists (select from newest where newest.id = stored.id)
 """
 
-_NOT_SEEN = "not exists (select from raw.{seen} as seen where seen.id = stored.id)"
+_NOT_FOUND = "not exists (select from raw.{seen} as seen where seen.id = stored.id)"
 _IS_LOSER = """exists (
             select from meta.account_merge as merge where merge.source = :source and merge.loser_id = {id}
         )"""
@@ -136,7 +136,7 @@ insert into {raw} as stored
     _first_loaded_at)
 select :source, id, {columns}, payload, _source_at, _is_deleted, _deleted_at, _hash, :batch_id, :now, :now
 from changed
-where {which}
+where {condition}
 """
 
 # Slower even without conflicts, so used only for records that are already stored.
@@ -187,7 +187,7 @@ from changed
 # rows. A survivor lists its losers, or a loser names its survivor. A known merge that nobody claims any more stays
 # known until the account is seen again.
 _MERGE_CLAIMS = """
-with now_said as (
+with new_claims as (
     select
         b.id,
         {merged_ids_now} as merged_ids,
@@ -202,36 +202,36 @@ with now_said as (
         or stored._source_at is null
         or b._source_at >= stored._source_at
 ),
-said as (
-    select id, merged_ids, merged_into, at from now_said
+claims as (
+    select id, merged_ids, merged_into, at from new_claims
     union all
     select id, {merged_ids}, case when _is_deleted then merged_into end, _source_at
     from {raw} as stored
     where source = :source
         and ({merged_ids} <> '' or (merged_into <> '' and _is_deleted))
-        and not exists (select from now_said where now_said.id = stored.id)
+        and not exists (select from new_claims where new_claims.id = stored.id)
 )
-select loser.id as loser, said.id as survivor, said.at, false as is_known
-from said
+select loser.id as loser, claims.id as survivor, claims.at, false as is_known
+from claims
 cross join lateral {losers} as loser (id)
-where said.merged_ids <> '' and loser.id <> ''
+where claims.merged_ids <> '' and loser.id <> ''
 union all
 select id, merged_into, at, false
-from said
+from claims
 where merged_into <> ''
 union all
 select loser_id, survivor_id, merged_at, true
 from meta.account_merge as known
 where source = :source
-    and not exists (select from now_said where now_said.id = known.loser_id and not now_said._is_deleted)
+    and not exists (select from new_claims where new_claims.id = known.loser_id and not new_claims._is_deleted)
 """
 
 # A survivor's list of losers: in a row of the batch, and in a stored row. Some vendors' survivors have no such list.
-_SWALLOWED = (
+_LOSER_LISTS = (
     "case when b._is_deleted then coalesce(b.merged_ids, stored.merged_ids) else b.merged_ids end",
     "merged_ids",
 )
-_NOT_SAID = ("cast(null as text)", "cast(null as text)")
+_NO_LOSER_LISTS = ("cast(null as text)", "cast(null as text)")
 
 # Quarantined rows of a dropped batch have been read again, or no longer exist in the source.
 REREAD = sa.text(
@@ -300,8 +300,8 @@ class Statements:
         """Select which accounts claim to be merged into which; None if the batch contains no such claims."""
         if not self._batch.table_name or "merged_into" not in self._entity.column_names:
             return None
-        now, stored = _SWALLOWED if "merged_ids" in self._entity.column_names else _NOT_SAID
-        losers = account_merges.LOSERS.format(ids="said.merged_ids")
+        now, stored = _LOSER_LISTS if "merged_ids" in self._entity.column_names else _NO_LOSER_LISTS
+        losers = account_merges.LOSERS.format(ids="claims.merged_ids")
         return self._make(_MERGE_CLAIMS, losers=losers, merged_ids_now=now, merged_ids=stored)
 
     @cached_property
@@ -338,13 +338,13 @@ class Statements:
     @cached_property
     def store_new(self) -> TextClause:
         """Insert the changed rows of new records."""
-        return self._make(_STORE, which="is_new")
+        return self._make(_STORE, condition="is_new")
 
     @cached_property
     def replace(self) -> TextClause:
         """Update the changed rows of known records."""
         assignments = ", ".join(f"{name} = excluded.{name}" for name in self._entity.column_names)
-        return self._make(_STORE + _IN_PLACE, which="not is_new", assignments=assignments)
+        return self._make(_STORE + _IN_PLACE, condition="not is_new", assignments=assignments)
 
     @cached_property
     def versions(self) -> TextClause | None:
@@ -362,10 +362,10 @@ class Statements:
         return self._make(_COUNT)
 
     def _incoming(self) -> list[str]:
-        swallows = "merged_ids" in self._entity.column_names
+        lists_losers = "merged_ids" in self._entity.column_names
         parts = []
         if self._batch.table_name:
-            or_lost = f" or {_IS_LOSER.format(id='batch.id')}" if swallows else ""
+            or_lost = f" or {_IS_LOSER.format(id='batch.id')}" if lists_losers else ""
             parts.append(
                 _READ.format(
                     **self._names,
@@ -373,13 +373,13 @@ class Statements:
                     is_deleted=f"(batch._is_deleted{or_lost})",
                 )
             )
-        if swallows:
-            parts.append(_GONE.format(**self._names, is_gone=_IS_LOSER.format(id="stored.id")))
+        if lists_losers:
+            parts.append(_MISSING.format(**self._names, is_gone=_IS_LOSER.format(id="stored.id")))
         if self._batch.is_full and self._batch.is_read_complete:
-            not_seen = _NOT_SEEN.format(seen=self._batch.seen_table)
+            not_found = _NOT_FOUND.format(seen=self._batch.seen_table)
             # An account that is both merged away and not found is already among the losers.
-            both = f" and not {_IS_LOSER.format(id='stored.id')}" if swallows else ""
-            parts.append(_GONE.format(**self._names, is_gone=not_seen + both))
+            both = f" and not {_IS_LOSER.format(id='stored.id')}" if lists_losers else ""
+            parts.append(_MISSING.format(**self._names, is_gone=not_found + both))
         return parts
 
     def _days(self, column: str) -> tuple[str, str]:

@@ -112,12 +112,14 @@ def extract(
                 if schema_drift.is_due(source_id, source, entity):
                     pull.check_schema()
                 if pull.resume():
-                    log.info("%s.%s: the unfinished read is done, now what is new since", source_id, entity)
+                    log.info("%s.%s: finished an interrupted read, now reading new changes", source_id, entity)
                 reason = (
-                    "" if until else batches.full_refresh_reason(connection, source_id, entity) or pull.outlived(upper)
+                    ""
+                    if until
+                    else batches.full_refresh_reason(connection, source_id, entity) or pull.lost_deletions_reason(upper)
                 )
                 if reason:
-                    log.info("%s.%s: everything is read again: %s", source_id, entity, reason)
+                    log.info("%s.%s: reading everything again: %s", source_id, entity, reason)
                 is_whole = not until and source.is_whole(entity)
                 pull.start(until=upper, since=lower, full=full or is_whole or bool(reason))
     except NotOffered as error:
@@ -158,7 +160,7 @@ def validate(source_id: str, run_id: str = "") -> Validated:
     with source_failures.recorded(source_id, "validate", run_id=run_id):
         with engine("loader").connect() as connection:
             waiting = [batch for batch in batches.queue(connection, source_id) if batch.validated_at is None]
-        if not any(batch.needs_judging for batch in waiting):
+        if not any(batch.needs_validation for batch in waiting):
             return Validated(n_batches=len(waiting))
         # Imported only if there is something to validate: Great Expectations costs seconds and 200 MB.
         from include.contracts import validate as contracts
@@ -166,7 +168,7 @@ def validate(source_id: str, run_id: str = "") -> Validated:
         judged = contracts.validate(source_id, run_id=run_id)
         for each in judged:
             if each.n_quarantined:
-                log.info("%s.%s: %s of %s rows to quarantine", source_id, each.entity, each.n_quarantined, each.n_rows)
+                log.info("%s.%s: %s of %s rows quarantined", source_id, each.entity, each.n_quarantined, each.n_rows)
             if each.hold_reason:
                 log.warning("%s.%s: batch %s is held: %s", source_id, each.entity, each.batch_id, each.hold_reason)
         return Validated(
@@ -221,7 +223,7 @@ def run(
         Exception: The first error, after everything else is done and published.
     """
     _check_bounds(until, full)
-    names = _chosen(source_id, tuple(only))
+    names = _selected(source_id, tuple(only))
     _, errors = _extract_all(source_id, names, since=since, until=until, full=full, run_id=run_id)
     # Landed rows are validated and merged even if another entity failed. The verdict is published in any case.
     for step in (validate, merge):
@@ -280,11 +282,11 @@ def _extract_all(source_id: str, names: Iterable[str], **how: Any) -> tuple[list
     return found, errors
 
 
-def _chosen(source_id: str, only: tuple[str, ...]) -> tuple[str, ...]:
+def _selected(source_id: str, only: tuple[str, ...]) -> tuple[str, ...]:
     known = _entities(source_id)
     unknown = [name for name in only if name not in known]
     if unknown:
-        raise ConfigError(f"{source_id} has no entity {unknown[0]}", cure=f"it has {', '.join(known)}")
+        raise ConfigError(f"{source_id} has no entity {unknown[0]}", cure=f"available: {', '.join(known)}")
     return only or known
 
 
@@ -305,8 +307,8 @@ def _entities(source_id: str) -> tuple[str, ...]:
 def _check_bounds(until: datetime | str | None, full: bool) -> None:
     if full and until:
         raise ConfigError(
-            "--full and --until do not go together: what is younger would count as gone from the source",
-            cure="leave out one of them",
+            "--full and --until cannot be combined: records created after --until would be marked as deleted",
+            cure="remove one of them",
         )
 
 

@@ -10,10 +10,10 @@ from queue import SimpleQueue
 from include.connectors.base import Page
 
 # Seconds to wait for the reading thread to stop. It stops at once, unless it is waiting for its source.
-_GOODBYE = 1.0
+_JOIN_SECONDS = 1.0
 
 
-def ahead(pages: Generator[Page]) -> Iterator[Page]:
+def prefetch(pages: Generator[Page]) -> Iterator[Page]:
     """Yield pages while a thread reads one page ahead.
 
     An error is raised in its turn, after the pages before it. When the consumer stops, nothing is read after the
@@ -33,7 +33,7 @@ def ahead(pages: Generator[Page]) -> Iterator[Page]:
                 except BaseException as error:
                     read.put(error)
 
-    reader = threading.Thread(target=reading, name="reading ahead", daemon=True)
+    reader = threading.Thread(target=reading, name="prefetch", daemon=True)
     reader.start()
     try:
         wanted.put(True)
@@ -44,4 +44,4 @@ def ahead(pages: Generator[Page]) -> Iterator[Page]:
             yield page
     finally:
         wanted.put(False)
-        reader.join(_GOODBYE)
+        reader.join(_JOIN_SECONDS)

@@ -24,7 +24,7 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Which:
+class RowFilter:
     """A filter for quarantined rows; "" matches all.
 
     Args:
@@ -69,16 +69,16 @@ def masked(entity: str, record: dict[str, Any] | None) -> dict[str, Any]:
     return {name: _MASK if name in known.sensitive else value for name, value in shown.items()}
 
 
-def listing(which: Which) -> Rows:
+def listing(row_filter: RowFilter) -> Rows:
     """Count the pending rows per source, rule and state. Rows stored without their values are counted separately."""
     with engine("reader").connect() as connection:
-        return [dict(row) for row in connection.execute(_LIST, vars(which)).mappings()]
+        return [dict(row) for row in connection.execute(_LIST, vars(row_filter)).mappings()]
 
 
-def rows(which: Which, *, limit: int = 20) -> Rows:
+def rows(row_filter: RowFilter, *, limit: int = 20) -> Rows:
     """Return pending rows, newest first, with values that identify a person masked."""
     with engine("reader").connect() as connection:
-        found = connection.execute(_ROWS, vars(which) | {"n": limit}).mappings().all()
+        found = connection.execute(_ROWS, vars(row_filter) | {"n": limit}).mappings().all()
     return [dict(row) | {"record": masked(row["entity"], row["record"])} for row in found]
 
 
@@ -88,7 +88,7 @@ def over_time(days: int = 30) -> Rows:
         return [dict(r) for r in connection.execute(_OVER_TIME, {"now": clock.now(), "days": days}).mappings()]
 
 
-def drop(which: Which, *, reason: str, by: str) -> int:
+def drop(row_filter: RowFilter, *, reason: str, by: str) -> int:
     """Drop rows: they are not merged and no longer put anything on hold.
 
     The same version stays out if it is read again.
@@ -99,13 +99,13 @@ def drop(which: Which, *, reason: str, by: str) -> int:
     Raises:
         ConfigError: No reason is given, or neither a rule nor a record.
     """
-    _check(which, reason)
-    values = vars(which) | {"by": by, "reason": reason.strip(), "now": clock.now()}
+    _check(row_filter, reason)
+    values = vars(row_filter) | {"by": by, "reason": reason.strip(), "now": clock.now()}
     with engine("loader").begin() as connection:
         return connection.execute(_DROP, values).rowcount
 
 
-def waive(which: Which, *, reason: str, by: str, until: datetime) -> int:
+def waive(row_filter: RowFilter, *, reason: str, by: str, until: datetime) -> int:
     """Accept rows that fail a rule, until a day. After that they put their account on hold again.
 
     Returns:
@@ -114,19 +114,19 @@ def waive(which: Which, *, reason: str, by: str, until: datetime) -> int:
     Raises:
         ConfigError: No reason, rule or source is given, the day is in the past, or the rule cannot be waived.
     """
-    _check(which, reason)
-    if not which.rule or not which.source:
-        raise ConfigError("a waiver is for one rule of one source", cure="name both: RULE --source SOURCE")
-    if which.rule.split(".")[-1] in _NOT_WAIVED:
+    _check(row_filter, reason)
+    if not row_filter.rule or not row_filter.source:
+        raise ConfigError("a waiver applies to one rule of one source", cure="give both: RULE --source SOURCE")
+    if row_filter.rule.split(".")[-1] in _NOT_WAIVABLE:
         raise ConfigError(
-            f"{which.rule} cannot be waived: such a row has nothing in place of the value that is wrong",
-            cure="correct it at the source, or `quarantine drop` it",
+            f"{row_filter.rule} cannot be waived: such a row has no usable value in place of the bad one",
+            cure="correct the record in the source, or drop the row with `quarantine drop`",
         )
     now = clock.now()
     if until <= now:
-        raise ConfigError("the waiver would be over already", cure="give a day to come with --until")
+        raise ConfigError("the waiver would already have ended", cure="give a future day with --until")
     with engine("loader").begin() as connection:
-        values = {"rule": which.rule, "source": which.source, "record": which.record or None, "now": now}
+        values = {"rule": row_filter.rule, "source": row_filter.source, "record": row_filter.record or None, "now": now}
         values |= {"reason": reason.strip(), "by": by, "until": until}
         return connection.execute(_WAIVE, values).scalar_one()
 
@@ -142,21 +142,21 @@ def end_waiver(waiver_id: int, *, by: str) -> None:
     values = {"id": waiver_id, "by": by, "now": clock.now()}
     with engine("loader").begin() as connection:
         if not connection.execute(_END, values).rowcount:
-            raise ConfigError(f"there is no waiver {waiver_id} in force", cure="`quarantine waivers` lists them")
+            raise ConfigError(f"no active waiver {waiver_id}", cure="`quarantine waivers` lists them")
         connection.execute(_END_OF_ROWS, values)
 
 
-def _check(which: Which, reason: str) -> None:
+def _check(row_filter: RowFilter, reason: str) -> None:
     if not reason.strip():
-        raise ConfigError("a reason is needed", cure="say why with --reason")
-    if not (which.rule or which.record):
-        raise ConfigError("no rule and no record is named", cure="name a rule, or a record with --record")
+        raise ConfigError("a reason is required", cure="give one with --reason")
+    if not (row_filter.rule or row_filter.record):
+        raise ConfigError("no rule or record given", cure="give a rule, or a record with --record")
 
 
 # Rows without an id would overwrite each other, and a value that could not be read is empty.
-_NOT_WAIVED = ("id_present", "castable")
+_NOT_WAIVABLE = ("id_present", "castable")
 
-_MEANT = """(:rule = '' or rule_id = :rule) and (:source = '' or source = :source)
+_MATCHES = """(:rule = '' or rule_id = :rule) and (:source = '' or source = :source)
         and (:record = '' or record_id = :record) and (:entity = '' or entity = :entity)"""
 
 _LIST = sa.text(
@@ -165,7 +165,7 @@ _LIST = sa.text(
         count(*) filter (where record is null) as n_without_row, min(quarantined_at) as since,
         max(quarantined_at) as newest, min(waived_until) as waived_until
     from quarantine.record
-    where state in ('open', 'requeued', 'waived') and {_MEANT}
+    where state in ('open', 'requeued', 'waived') and {_MATCHES}
     group by 1, 2, 3, 4
     order by n_rows desc, source, entity, rule_id, state
     """  # noqa: S608
@@ -175,7 +175,7 @@ _ROWS = sa.text(
     select quarantine_id, batch_id, source, entity, rule_id, record_id, account_ref, state, reason, quarantined_at,
         waived_until, decided_by, decision_reason, record
     from quarantine.record
-    where state in ('open', 'requeued', 'waived') and {_MEANT}
+    where state in ('open', 'requeued', 'waived') and {_MATCHES}
     order by quarantine_id desc limit :n
     """  # noqa: S608
 )
@@ -186,17 +186,17 @@ _OVER_TIME = sa.text(
         from generate_series(0, :days - 1) as number
     ),
     bad as (
-        select source, rule_id, state, cast(quarantined_at at time zone 'UTC' as date) as came,
+        select source, rule_id, state, cast(quarantined_at at time zone 'UTC' as date) as entered_on,
             case when state in ('resolved', 'dropped')
-                then cast(coalesce(resolved_at, quarantined_at) at time zone 'UTC' as date) end as went
+                then cast(coalesce(resolved_at, quarantined_at) at time zone 'UTC' as date) end as left_on
         from quarantine.record
     )
     select days.day, bad.source, bad.rule_id,
-        count(*) filter (where came = day) as n_came,
-        count(*) filter (where went = day) as n_went,
-        count(*) filter (where came <= day and (went is null or went > day)) as n_open
+        count(*) filter (where entered_on = day) as n_entered,
+        count(*) filter (where left_on = day) as n_left,
+        count(*) filter (where entered_on <= day and (left_on is null or left_on > day)) as n_open
     from days, bad
-    where came <= day and (went is null or went >= day)
+    where entered_on <= day and (left_on is null or left_on >= day)
     group by 1, 2, 3
     order by 1, 2, 3
     """
@@ -205,7 +205,7 @@ _DROP = sa.text(
     f"""
     update quarantine.record
     set state = 'dropped', decided_by = :by, decision_reason = :reason, resolved_at = :now
-    where state in ('open', 'requeued', 'waived') and {_MEANT}
+    where state in ('open', 'requeued', 'waived') and {_MATCHES}
     """  # noqa: S608
 )
 _WAIVE = sa.text(

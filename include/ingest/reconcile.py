@@ -31,7 +31,7 @@ from include.warehouse.engine import engine
 log = logging.getLogger(__name__)
 
 State = Literal["equal", "resolved", "held", "failed"]
-Way = Literal["counts", "ids", "full read", ""]
+Method = Literal["counts", "ids", "full read", ""]
 _SHOWN = 5
 # Tolerance for a source clock that is ahead of ours.
 _AHEAD = timedelta(hours=1)
@@ -56,7 +56,7 @@ class Reconciled:
     source: str
     entity: str
     state: State
-    compared_by: Way = ""
+    compared_by: Method = ""
     n_source: int | None = None
     n_raw: int | None = None
     n_missing: int | None = None
@@ -64,7 +64,7 @@ class Reconciled:
     note: str = ""
 
 
-def meant(source: str = "", entities: Iterable[str] = ()) -> tuple[str, ...]:
+def sources_to_reconcile(source: str = "", entities: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the ids of the sources to reconcile.
 
     Args:
@@ -77,7 +77,7 @@ def meant(source: str = "", entities: Iterable[str] = ()) -> tuple[str, ...]:
     wanted = tuple(entities)
     unknown = next((name for name in wanted if name not in ENTITIES), None)
     if unknown:
-        raise ConfigError(f"unknown entity {unknown}", cure=f"known are {', '.join(ENTITIES)}")
+        raise ConfigError(f"unknown entity {unknown}", cure=f"known: {', '.join(ENTITIES)}")
     if source:
         return pipeline.sources_named(source)
     kinds = {ENTITIES[name].kind for name in wanted}
@@ -100,7 +100,7 @@ def run(source_id: str, only: Iterable[str] = (), *, run_id: str = "") -> list[R
     source = registry.connect(connections.get(source_id))
     unknown = [name for name in only if name not in source.entities()]
     if unknown:
-        raise ConfigError(f"{source_id} has no entity {unknown[0]}", cure=f"it has {', '.join(source.entities())}")
+        raise ConfigError(f"{source_id} has no entity {unknown[0]}", cure=f"available: {', '.join(source.entities())}")
     found = {entity: Reconciled(source_id, entity, "equal") for entity in tuple(only) or source.entities()}
 
     def extract(entity: str, full: bool) -> None:
@@ -115,51 +115,51 @@ def run(source_id: str, only: Iterable[str] = (), *, run_id: str = "") -> list[R
 
     for entity in found:
         extract(entity, full=False)
-    _settle(source_id, run_id)
+    _validate_and_merge(source_id, run_id)
     for entity, each in found.items():
         if each.state != "failed":
-            found[entity] = _compared(source, each)
+            found[entity] = _compare(source, each)
     differing = [entity for entity, each in found.items() if each.state == "resolved"]
     for entity in differing:
         extract(entity, full=True)
-    _settle(source_id, run_id)
+    _validate_and_merge(source_id, run_id)
     pipeline.publish(source_id)
     reports = [_outcome(source, each) if each.entity in differing else each for each in found.values()]
-    _keep(reports)
+    _store(reports)
     for each in reports:
         log.info(
-            "%s.%s: %s by %s; %s there, %s here, %s missing, %s gone %s",
+            "%s.%s: %s by %s; %s in the source, %s in the warehouse, %s missing, %s gone %s",
             each.source, each.entity, each.state, each.compared_by, each.n_source, each.n_raw, each.n_missing,
             each.n_gone, each.note,
         )  # fmt: skip
     return reports
 
 
-def _settle(source_id: str, run_id: str) -> None:
+def _validate_and_merge(source_id: str, run_id: str) -> None:
     pipeline.validate(source_id, run_id)
     pipeline.merge(source_id, run_id)
 
 
 def _failed(report: Reconciled, error: Exception) -> Reconciled:
-    said = source_failures.described(error)
-    log.error("%s.%s: %s", report.source, report.entity, said.message)
-    return replace(report, state="failed", note=f"{said.message}; {said.cure}".strip("; "))
+    failure = source_failures.described(error)
+    log.error("%s.%s: %s", report.source, report.entity, failure.message)
+    return replace(report, state="failed", note=f"{failure.message}; {failure.cure}".strip("; "))
 
 
-def _compared(source: Source, report: Reconciled) -> Reconciled:
+def _compare(source: Source, report: Reconciled) -> Reconciled:
     """Return the report with the differences. Here ``resolved`` means that a difference is still to be fixed."""
     with engine("loader").connect() as connection:
         raw = _Raw(connection, source, report)
         if held := raw.held():
-            return replace(report, state="held", note=_decide(held))
+            return replace(report, state="held", note=_held_note(held))
         try:
             counts = source.counts(report.entity)
-            if counts is not None and (compared := raw.against_counts(counts)).state == "equal":
-                return compared
+            if counts is not None and (by_counts := raw.against_counts(counts)).state == "equal":
+                return by_counts
             ids = source.ids(report.entity)
             if ids is not None:
                 return raw.against_ids(ids)
-            return compared if counts is not None else replace(report, state="resolved", compared_by="full read")
+            return by_counts if counts is not None else replace(report, state="resolved", compared_by="full read")
         except PerennialError as error:
             return _failed(report, error)
 
@@ -226,7 +226,7 @@ class _Raw:
             n_raw=row.n_raw,
             n_missing=row.n_missing,
             n_gone=row.n_gone,
-            note=f"such as {named}" if named else "",
+            note=f"for example {named}" if named else "",
         )
 
     def count(self) -> int:
@@ -255,25 +255,25 @@ def _outcome(source: Source, report: Reconciled) -> Reconciled:
     with engine("loader").connect() as connection:
         raw = _Raw(connection, source, report)
         if held := raw.held():
-            return replace(report, state="held", note=_decide(held))
+            return replace(report, state="held", note=_held_note(held))
         query = _READ.format(raw=f"raw.{raw_table(source.vendor, report.entity)}")
         read = connection.execute(sa.text(query), names).one()
         n_raw = raw.count()
     if report.compared_by != "full read":
-        left = _compared(source, report) if report.n_missing else report
-        if left.compared_by == "ids" and left.state == "resolved" and left is not report and left.n_missing:
-            note = f"{left.n_missing} are missing still, after everything was read again: {left.note}"
-            return replace(report, state="failed", n_raw=n_raw, n_missing=left.n_missing, note=note)
+        recheck = _compare(source, report) if report.n_missing else report
+        if recheck.compared_by == "ids" and recheck.state == "resolved" and recheck is not report and recheck.n_missing:
+            note = f"{recheck.n_missing} are still missing after a full read: {recheck.note}"
+            return replace(report, state="failed", n_raw=n_raw, n_missing=recheck.n_missing, note=note)
         return replace(report, n_raw=n_raw)
     state: State = "resolved" if read.n_new or read.n_deleted else "equal"
     return replace(report, state=state, n_source=n_raw, n_raw=n_raw, n_missing=read.n_new, n_gone=read.n_deleted)
 
 
-def _decide(batch_id: int) -> str:
+def _held_note(batch_id: int) -> str:
     return f"batch {batch_id} is held: see `batch show {batch_id}`, then accept or drop it and reconcile again"
 
 
-def _keep(reports: list[Reconciled]) -> None:
+def _store(reports: list[Reconciled]) -> None:
     with engine("loader").begin() as connection:
         for each in reports:
             connection.execute(_WRITE, asdict(each) | {"now": clock.now()})
@@ -289,7 +289,7 @@ stored as (
 missing as (
     select id from listed_once
     where not exists (select from stored where stored.id = listed_once.id)
-        -- What is younger than the last read is for the next one; what is dated ahead would be for none.
+        -- Rows younger than the last read belong to the next one; rows dated in the future would belong to none.
         and (at is null or at <= cast(:read_until as timestamptz) or at > cast(:ahead as timestamptz))
         and not exists (
             select from quarantine.record as bad

@@ -13,7 +13,7 @@ from include.common.errors import ConfigError
 from include.contracts import catalogue
 from include.entities.catalog import ENTITIES
 from include.ingest import batches, landing, pipeline, quarantine
-from include.ingest.quarantine import Which
+from include.ingest.quarantine import RowFilter
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
@@ -39,14 +39,14 @@ class Replayed:
     batches: tuple[int, ...] = ()
 
 
-def replay(which: Which, *, run_id: str = "") -> Replayed:
+def replay(row_filter: RowFilter, *, run_id: str = "") -> Replayed:
     """Validate quarantined rows again by the current rules, and merge the rows that pass.
 
     Only quarantined rows are affected: the newest bad version of each record, as it was landed. A newer good version
     that was merged in the meantime stays. If the process is killed, the next replay or ingest of the source continues.
 
     Args:
-        which: Which rows.
+        row_filter: The rows to replay.
         run_id: For the record.
 
     Raises:
@@ -54,20 +54,22 @@ def replay(which: Which, *, run_id: str = "") -> Replayed:
         Unavailable: A read of the entity is unfinished.
     """
     with engine("reader").connect() as connection:
-        groups = connection.execute(_GROUPS, vars(which)).all()
+        groups = connection.execute(_GROUPS, vars(row_filter)).all()
     if not groups:
-        raise ConfigError("no such row is in quarantine", cure="`python -m include.cli quarantine list` shows what is")
-    made: list[int] = []
+        raise ConfigError(
+            "no quarantined row matches", cure="`python -m include.cli quarantine list` lists the rows in quarantine"
+        )
+    batch_ids: list[int] = []
     for source, entity, vendor in groups:
-        made += _refill(which, source, vendor, entity, run_id)
+        batch_ids += _refill(row_filter, source, vendor, entity, run_id)
     for source in dict.fromkeys(group.source for group in groups):
         pipeline.validate(source, run_id)
         pipeline.merge(source, run_id)
         pipeline.publish(source)
-    return _result(which, made)
+    return _result(row_filter, batch_ids)
 
 
-def waive(which: Which, *, reason: str, by: str, until: datetime, run_id: str = "") -> tuple[int, Replayed]:
+def waive(row_filter: RowFilter, *, reason: str, by: str, until: datetime, run_id: str = "") -> tuple[int, Replayed]:
     """Accept rows until a day although they fail a rule: those in quarantine and future ones.
 
     Returns:
@@ -76,19 +78,19 @@ def waive(which: Which, *, reason: str, by: str, until: datetime, run_id: str = 
     Raises:
         ConfigError: There is no such rule, or the waiver is incomplete; see ``quarantine.waive``.
     """
-    if which.rule:
-        catalogue.named(which.rule)
-    waiver_id = quarantine.waive(which, reason=reason, by=by or user.user(), until=until)
-    if not any(row["state"] == "open" for row in quarantine.listing(which)):
+    if row_filter.rule:
+        catalogue.named(row_filter.rule)
+    waiver_id = quarantine.waive(row_filter, reason=reason, by=by or user.user(), until=until)
+    if not any(row["state"] == "open" for row in quarantine.listing(row_filter)):
         return waiver_id, Replayed()
-    return waiver_id, replay(which, run_id=run_id)
+    return waiver_id, replay(row_filter, run_id=run_id)
 
 
-def drop(which: Which, *, reason: str, by: str = "") -> int:
-    return quarantine.drop(which, reason=reason, by=by or user.user())
+def drop(row_filter: RowFilter, *, reason: str, by: str = "") -> int:
+    return quarantine.drop(row_filter, reason=reason, by=by or user.user())
 
 
-def _refill(which: Which, source: str, vendor: str, entity: str, run_id: str) -> list[int]:
+def _refill(row_filter: RowFilter, source: str, vendor: str, entity: str, run_id: str) -> list[int]:
     """Put rows into a closed batch for validation. A batch that an earlier call made is resumed."""
     with batches.reading(source, entity) as connection, connection.begin():
         waiting = connection.execute(_WAITING, {"source": source, "entity": entity}).scalars().all()
@@ -96,7 +98,7 @@ def _refill(which: Which, source: str, vendor: str, entity: str, run_id: str) ->
             return list(waiting)
         batch = batches.open_replay(connection, source, vendor, entity, run_id)
         table = landing.create_batch_table(connection, batch, ENTITIES[entity])
-        values = vars(which) | {"source": source, "entity": entity}
+        values = vars(row_filter) | {"source": source, "entity": entity}
         fill = sa.text(_FILL.format(table=table))
         n_rows = connection.execute(fill, values).rowcount
         if not n_rows:
@@ -110,13 +112,13 @@ def _refill(which: Which, source: str, vendor: str, entity: str, run_id: str) ->
         return [batch.batch_id]
 
 
-def _result(which: Which, made: list[int]) -> Replayed:
+def _result(row_filter: RowFilter, batch_ids: list[int]) -> Replayed:
     with engine("reader").connect() as connection:
-        found = connection.execute(_RESULT, vars(which) | {"ids": made}).mappings().one()
-    return Replayed(**found, batches=tuple(made))
+        found = connection.execute(_RESULT, vars(row_filter) | {"ids": batch_ids}).mappings().one()
+    return Replayed(**found, batches=tuple(batch_ids))
 
 
-_MEANT = """(:rule = '' or rule_id = :rule) and (:source = '' or record.source = :source)
+_MATCHES = """(:rule = '' or rule_id = :rule) and (:source = '' or record.source = :source)
         and (:record = '' or record_id = :record) and (:entity = '' or record.entity = :entity)"""
 
 _GROUPS = sa.text(
@@ -124,7 +126,7 @@ _GROUPS = sa.text(
     select distinct record.source, record.entity, batch.vendor
     from quarantine.record
     join meta.batch as batch using (batch_id)
-    where record.state in ('open', 'waived') and {_MEANT}
+    where record.state in ('open', 'waived') and {_MATCHES}
     order by 1, 2
     """  # noqa: S608
 )
@@ -140,7 +142,7 @@ _FILL = f"""
         select distinct on (coalesce(nullif(trim(record_id), ''), cast(quarantine_id as text)))
             record || jsonb_build_object('_row', row_number() over (order by quarantine_id), '_failed', null) as landed
         from quarantine.record
-        where record is not null and state in ('open', 'waived') and {_MEANT}
+        where record is not null and state in ('open', 'waived') and {_MATCHES}
         order by coalesce(nullif(trim(record_id), ''), cast(quarantine_id as text)),
             source_at desc nulls last, quarantine_id desc
     ) as newest,
@@ -156,7 +158,7 @@ _RESULT = sa.text(
         coalesce(sum(n_quarantined), 0) as n_bad,
         (
             select count(distinct record_id) from quarantine.record
-            where record is null and state = 'open' and {_MEANT}
+            where record is null and state = 'open' and {_MATCHES}
         ) as n_without_row
     from meta.batch
     where batch_id = any(:ids)

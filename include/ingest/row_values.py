@@ -32,7 +32,7 @@ _NUMERIC_DIGITS = 1000  # PostgreSQL accepts 131,072 digits, but no real number 
 _SHOWN = 200
 # An index entry has a maximum size (2,700 bytes at worst). A longer id would block the merge of its whole batch.
 _LONGEST_KEY = 500
-_Fit = Callable[[Any], Any]
+_Conversion = Callable[[Any], Any]
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ def columns(entity: Entity) -> tuple[str, ...]:
 def types(entity: Entity) -> tuple[str, ...]:
     """Return the types of ``Row.values``, by PostgreSQL's internal names."""
     own = ("jsonb", "timestamptz", "bool", "text[]")
-    return ("text", *(_OWN_WORDS.get(column.type, column.type) for column in entity.columns), *own)
+    return ("text", *(_INTERNAL_TYPES.get(column.type, column.type) for column in entity.columns), *own)
 
 
 def to_row(entity: Entity, record: Record) -> Row:
@@ -65,14 +65,14 @@ def to_row(entity: Entity, record: Record) -> Row:
     problems = {_clean(name): _clean(str(text))[:_SHOWN] for name, text in record.problems.items()}
     given = record.values
     out: list[Any] = [_key(record.id, removed, problems)]
-    for name, fit in _plan(entity.name):
+    for name, convert in _conversions(entity.name):
         value = given.get(name)
         if value is None:
             out.append(None)
-        elif fit is not None:
-            made = fit(value)
-            out.append(made)
-            if made is None:
+        elif convert is not None:
+            converted = convert(value)
+            out.append(converted)
+            if converted is None:
                 problems[name] = _clean(str(value))[:_SHOWN]
         elif type(value) is str:
             out.append(value if value.isascii() and "\x00" not in value else _text(name, value, removed))
@@ -89,16 +89,16 @@ def to_row(entity: Entity, record: Record) -> Row:
     if source_at is not None and _moment(source_at) is None:
         problems["_source_at"] = _clean(str(source_at))[:_SHOWN]
         source_at = None
-    payload, was_quarantined = _json(record.payload, removed)
-    is_cleaned = was_quarantined or bool(removed) or bool(record.payload and record.payload.get(_CLEANED_BY_SOURCE))
+    payload, was_cleaned = _json(record.payload, removed)
+    is_cleaned = was_cleaned or bool(removed) or bool(record.payload and record.payload.get(_CLEANED_BY_SOURCE))
     out += (payload, source_at, bool(record.is_deleted), [f"{name}={text}" for name, text in problems.items()] or None)
     return Row(out, is_cleaned)
 
 
 @cache
-def _plan(entity: str) -> tuple[tuple[str, _Fit | None], ...]:
+def _conversions(entity: str) -> tuple[tuple[str, _Conversion | None], ...]:
     """Return (column, conversion) pairs; None for text columns."""
-    return tuple((column.name, _FITS[column.type]) for column in ENTITIES[entity].columns)
+    return tuple((column.name, _CONVERSIONS[column.type]) for column in ENTITIES[entity].columns)
 
 
 def _key(given: Any, removed: dict[str, str], problems: dict[str, str]) -> str:
@@ -153,7 +153,7 @@ def _json(value: Any, removed: dict[str, str] | None = None) -> tuple[bytes, boo
             cleaned[REMOVED] = removed
         return json.dumps(cleaned, default=str, allow_nan=False).encode(), cleaned != value
     except (TypeError, ValueError, RecursionError) as error:
-        return json.dumps({"_unreadable": f"payload could not be kept: {type(error).__name__}"}).encode(), True
+        return json.dumps({"_unreadable": f"payload could not be stored: {type(error).__name__}"}).encode(), True
 
 
 def _clean_tree(value: Any) -> Any:
@@ -200,7 +200,7 @@ def _boolean(value: Any) -> bool | None:
 
 
 # Conversions by column type; each returns None for a value that does not fit.
-_FITS: dict[ColumnType, _Fit | None] = {
+_CONVERSIONS: dict[ColumnType, _Conversion | None] = {
     "text": None,
     "bigint": _integer,
     "numeric": _numeric,
@@ -210,4 +210,4 @@ _FITS: dict[ColumnType, _Fit | None] = {
     "boolean": _boolean,
     "jsonb": lambda value: _json(value)[0],
 }
-_OWN_WORDS = {"bigint": "int8", "double precision": "float8", "boolean": "bool"}
+_INTERNAL_TYPES = {"bigint": "int8", "double precision": "float8", "boolean": "bool"}

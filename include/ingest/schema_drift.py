@@ -25,8 +25,8 @@ from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
 # A removed field counts as renamed if a new field has the same type and a name at least this similar.
-_ALIKE = 0.6
-_AT_LEAST = timedelta(days=1)
+_MIN_SIMILARITY = 0.6
+_MAX_AGE = timedelta(days=1)
 Kind = Literal["new", "removed", "renamed", "retyped"]
 
 
@@ -58,10 +58,10 @@ class Change:
             fills: The columns that are mapped from the field, comma-separated.
         """
         sentence = {
-            "new": f"{self.field} is new ({self.is_now})",
-            "removed": f"{self.field} is gone (it was {self.was})",
-            "renamed": f"{self.was} is now called {self.field}",
-            "retyped": f"{self.field} was {self.was} and is {self.is_now} now",
+            "new": f"{self.field} was added ({self.is_now})",
+            "removed": f"{self.field} was removed ({self.was})",
+            "renamed": f"{self.was} was renamed to {self.field}",
+            "retyped": f"{self.field} changed from {self.was} to {self.is_now}",
         }[self.kind]
         return f"{sentence}; it fills {fills}" if fills else sentence
 
@@ -74,8 +74,8 @@ def compare(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
         if before[name] != now[name]
     ]  # fmt: skip
     for former in sorted(gone):
-        alike = [name for name in new if now[name] == before[former]]
-        renamed = difflib.get_close_matches(former, alike, n=1, cutoff=_ALIKE)
+        same_type = [name for name in new if now[name] == before[former]]
+        renamed = difflib.get_close_matches(former, same_type, n=1, cutoff=_MIN_SIMILARITY)
         if renamed:
             new.remove(renamed[0])
             changes.append(Change("renamed", renamed[0], former, now[renamed[0]]))
@@ -93,7 +93,7 @@ def is_due(source_id: str, source: Source, entity: str) -> bool:
         return True
     with engine("loader").connect() as connection:
         seen = connection.execute(_SEEN, {"source": source_id, "entity": entity}).first()
-    if seen is None or clock.now() - seen.seen_at >= _AT_LEAST:
+    if seen is None or clock.now() - seen.seen_at >= _MAX_AGE:
         return True
     return not set(source.mapped(entity)) <= set(seen.fields)
 
@@ -105,24 +105,24 @@ def check(source_id: str, source: Source, entity: str) -> None:
         ContractError: A mapped field was removed. The error says which, since when, and the columns that it filled.
     """
     fills = source.mapped(entity)
-    _describe(source_id, entity, source.fields, fills)
+    _store_changes(source_id, entity, source.fields, fills)
     _check(source_id, entity, fills)
 
 
-def _describe(source_id: str, entity: str, describe: Any, fills: Mapping[str, str]) -> None:
+def _store_changes(source_id: str, entity: str, describe: Any, fills: Mapping[str, str]) -> None:
     try:
         now = {_clean(name): _clean(kind) for name, kind in describe(entity).items()}
     except (AuthError, ConfigError) as error:
         # If something is wrong, reading will report it. Describing may only lack a permission that reading does not
         # need.
-        log.info("%s.%s: its fields cannot be fetched: %s", source_id, entity, error)
+        log.info("%s.%s: cannot fetch its fields: %s", source_id, entity, error)
         return
     if not now:
         return
     with engine("loader").begin() as connection:
         known = connection.execute(_KNOWN, {"source": source_id, "entity": entity}).scalar()
         changes = compare(known, now) if known else []
-        _keep(connection, source_id, entity, now)
+        _store_fields(connection, source_id, entity, now)
         for change in changes:
             filled = fills.get(change.missing or change.field, "")
             log.warning("%s.%s: %s", source_id, entity, change.sentence(filled))
@@ -135,9 +135,9 @@ def _clean(name: str) -> str:
     return str(name).replace("\x00", "").encode("utf-8", "replace").decode()[:200]
 
 
-def _keep(connection: Connection, source_id: str, entity: str, fields: Mapping[str, str]) -> None:
+def _store_fields(connection: Connection, source_id: str, entity: str, fields: Mapping[str, str]) -> None:
     values = {"source": source_id, "entity": entity, "fields": orjson.dumps(fields).decode(), "now": clock.now()}
-    connection.execute(_STORE, values)
+    connection.execute(_STORE_FIELDS, values)
 
 
 def _check(source_id: str, entity: str, fills: Mapping[str, str]) -> None:
@@ -147,13 +147,13 @@ def _check(source_id: str, entity: str, fills: Mapping[str, str]) -> None:
         gone = connection.execute(_GONE, {"source": source_id, "entity": entity, "fields": missing}).first()
     if gone is None:
         return
-    cure = f"map {gone.field} instead" if gone.kind == "renamed" else f"bring it back in {source_id}, or map another"
+    cure = f"map {gone.field} instead" if gone.kind == "renamed" else f"restore it in {source_id}, or map another field"
     name = gone.was if gone.kind == "renamed" else gone.field
-    heir = f" and seems to be called {gone.field} now" if gone.kind == "renamed" else ""
+    new_name = f"; it seems to have been renamed to {gone.field}" if gone.kind == "renamed" else ""
     raise ContractError(
-        f"{source_id}.{entity}: the field {name}, which fills {fills[name]}, is gone from the source since"
-        f" {gone.noticed_at:%Y-%m-%d %H:%M} UTC{heir}",
-        cure=f"{cure} in its mapping, or remove the line there, which makes {fills[name]} not available",
+        f"{source_id}.{entity}: the field {name}, which fills {fills[name]}, has been missing from the source since"
+        f" {gone.noticed_at:%Y-%m-%d %H:%M} UTC{new_name}",
+        cure=f"{cure} in its mapping, or remove the line, which makes {fills[name]} not available",
     )
 
 
@@ -199,7 +199,7 @@ def note_notified(changes: list[Noticed]) -> None:
 
 _SEEN = sa.text("select seen_at, fields from meta.source_schema where source = :source and entity = :entity")
 _KNOWN = sa.text("select fields from meta.source_schema where source = :source and entity = :entity")
-_STORE = sa.text(
+_STORE_FIELDS = sa.text(
     "insert into meta.source_schema (source, entity, fields, seen_at)"
     " values (:source, :entity, cast(:fields as jsonb), :now)"
     " on conflict (source, entity) do update set fields = excluded.fields, seen_at = excluded.seen_at"

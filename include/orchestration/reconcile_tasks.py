@@ -38,7 +38,7 @@ def reconcile(source: str, *, run_id: str | None = None, params: dict[str, Any] 
 
     options = params or {}
     only = [options["entity"]] if options.get("entity") else []
-    if source not in reconciling.meant(options.get("source") or "", only):
+    if source not in reconciling.sources_to_reconcile(options.get("source") or "", only):
         return []
     reports = reconciling.run(source, only, run_id=str(run_id))
     bad = [report for report in reports if report.state in ("held", "failed")]

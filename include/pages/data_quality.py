@@ -130,9 +130,9 @@ def _trends(found: Rows, days: list[date]) -> tuple[Trend, ...]:
 
 
 def _flow(found: Rows, days: list[date]) -> Rows:
-    flow: dict[date, dict[str, Any]] = {day: {"day": day, "n_came": 0, "n_went": 0, "n_open": 0} for day in days}
+    flow: dict[date, dict[str, Any]] = {day: {"day": day, "n_entered": 0, "n_left": 0, "n_open": 0} for day in days}
     for row in found:
-        for name in ("n_came", "n_went", "n_open"):
+        for name in ("n_entered", "n_left", "n_open"):
             flow[row["day"]][name] += row[name]
     most = max((row["n_open"] for row in flow.values()), default=0) or 1
     return [row | {"height": round(row["n_open"] / most, 3)} for row in flow.values()]

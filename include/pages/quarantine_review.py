@@ -8,7 +8,7 @@ from typing import Any
 from include.common import clock
 from include.common.errors import ConfigError
 from include.ingest import pipeline, quarantine
-from include.ingest.quarantine import Which
+from include.ingest.quarantine import RowFilter
 from include.ingest.replay import Replayed, drop, replay, waive
 from include.pages import status
 
@@ -26,10 +26,10 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
         ConfigError: A field is missing, or there is no such rule, record or batch.
     """
     action, reason = str(asked.get("action") or ""), str(asked.get("reason") or "")
-    which = Which(*(str(asked.get(name) or "").strip() for name in ("rule", "source", "record")))
+    row_filter = RowFilter(*(str(asked.get(name) or "").strip() for name in ("rule", "source", "record")))
     batch = asked.get("batch")
     if action == "show":
-        return shown_batch(int(batch)) if batch else shown(which)
+        return shown_batch(int(batch)) if batch else shown(row_filter)
     if action.endswith(" batch"):
         if not batch:
             raise ConfigError(f"{action}: which one?", cure="give its number; `batch list --state held` shows them")
@@ -39,9 +39,9 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
         dropped = pipeline.drop(int(batch), reason=reason, by=by)
         return f"dropped {', '.join(str(each.batch_id) for each in dropped)}; the next ingest run reads them again"
     if action == "replay":
-        return said(replay(which, run_id=run_id))
+        return said(replay(row_filter, run_id=run_id))
     if action == "drop":
-        return f"{drop(which, reason=reason, by=by)} rows dropped"
+        return f"{drop(row_filter, reason=reason, by=by)} rows dropped"
     if action != "waive":
         raise ConfigError(
             f"nothing can be done that is called {action!r}", cure="show, replay, waive, drop, accept batch ..."
@@ -49,21 +49,21 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
     if not asked.get("until"):
         raise ConfigError("a waiver needs the day on which it is over", cure="fill in Until")
     until = clock.moment(str(asked["until"]), "Until")
-    waiver_id, found = waive(which, reason=reason, by=by, until=until, run_id=run_id)
+    waiver_id, found = waive(row_filter, reason=reason, by=by, until=until, run_id=run_id)
     return f"waiver {waiver_id} is in force until {until:%Y-%m-%d}; {said(found)}"
 
 
-def shown(which: Which) -> str:
+def shown(row_filter: RowFilter) -> str:
     """Return the rows and batches awaiting a decision, one per line. Values that identify a person are masked.
 
     Args:
-        which: Selects single rows; if empty, held batches and counts by rule are listed.
+        row_filter: Selects single rows; if empty, held batches and counts by rule are listed.
     """
-    if which != Which():
-        found = quarantine.rows(which)
+    if row_filter != RowFilter():
+        found = quarantine.rows(row_filter)
         return _lines([f"{len(found)} rows, the newest first"], map(_bad_row, found))
     held = status.batch_list(state="held", limit=50)
-    counts = quarantine.listing(which)
+    counts = quarantine.listing(row_filter)
     return _lines(
         [f"{len(held)} batches are held; in quarantine, by rule and state: {len(counts)}"],
         (

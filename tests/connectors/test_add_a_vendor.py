@@ -184,7 +184,7 @@ def test_a_folder_and_a_mapping_are_a_vendor(desk: TinyDesk, book: Callable[...,
     desk.put("tickets", 2**53 + 101, "2026-01-15T12:10:00Z", deleted=True, mood="glad")
     done = book("ingest", "desk", now=LATER)
     assert done.returncode == 0, done.stderr
-    assert "desk.ticket: mood is new (text)" in done.stderr
+    assert "desk.ticket: mood was added (text)" in done.stderr
     second = _tickets()
     assert second[0][1] == "pending"
     assert [row[3] for row in second] == [False, True] + [False] * 5

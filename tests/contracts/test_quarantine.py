@@ -123,7 +123,7 @@ def test_in_all_no_more_rows_are_kept_than_a_number_and_every_place(
     (verdict,) = validate("product_db")
     kept = [[record["record"] is not None for record in _records(batch_id)] for batch_id in (first, second)]
     assert kept == [[True, True, True], [True, False, False]] and verdict.n_quarantined == 3
-    (listed,) = quarantine.listing(quarantine.Which())
+    (listed,) = quarantine.listing(quarantine.RowFilter())
     assert (listed["n_rows"], listed["n_without_row"]) == (6, 2)
 
 

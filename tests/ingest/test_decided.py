@@ -11,7 +11,7 @@ import pytest
 from include.connectors.base import Record
 from include.contracts import catalogue
 from include.ingest import pipeline, replay
-from include.ingest.quarantine import Which
+from include.ingest.quarantine import RowFilter
 from include.pages import status
 from tests.fixtures.fake_source import START
 from tests.fixtures.landing import rows, value
@@ -85,12 +85,14 @@ def test_rows_that_were_given_up_or_let_in_do_not_count(crm, monkeypatch) -> Non
     pipeline.run("crm")
     accept()
     rule = "crm.contract_line.term_end_present"
-    assert replay.drop(Which(rule=rule, source="crm"), reason="never mind", by="ada") == 25
+    assert replay.drop(RowFilter(rule=rule, source="crm"), reason="never mind", by="ada") == 25
     at(monkeypatch, 2)
     assert pipeline.run("crm", full=True).state == "green"
     at(monkeypatch, 3)
     crm.records["contract_line"][:25] = [made("contract_line", i, 2, term_end=None, product="Other") for i in range(25)]
-    replay.waive(Which(rule=rule, source="crm"), reason="credits", by="ada", until=START + timedelta(days=31, hours=1))
+    replay.waive(
+        RowFilter(rule=rule, source="crm"), reason="credits", by="ada", until=START + timedelta(days=31, hours=1)
+    )
     assert pipeline.run("crm").state == "green"
     at(monkeypatch, 48)  # the waiver is over: they keep their accounts waiting, and hold no batch
     assert pipeline.run("crm", full=True).state == "green"

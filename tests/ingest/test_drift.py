@@ -61,8 +61,8 @@ def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeyp
         pipeline.extract("crm", "account")
     pipeline.extract("crm", "contact")
     assert _told("crm") == [
-        "customer_tier is gone (it was enumeration); it fills tier",
-        "num_associated_deals is gone (it was number)",
+        "customer_tier was removed (enumeration); it fills tier",
+        "num_associated_deals was removed (number)",
     ]
     notices.notify_changes("crm")
     notices.notify_changes("crm")
@@ -74,7 +74,7 @@ def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeyp
     assert "customer_tier" not in states["contact"]
     vendors.control("switches", **{"hubspot.removed_properties": ["num_associated_deals"]})
     pipeline.extract("crm", "account")
-    assert _told("crm") == ["customer_tier is new (enumeration); it fills tier"]
+    assert _told("crm") == ["customer_tier was added (enumeration); it fills tier"]
 
 
 def test_a_renamed_field_of_zendesk(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_renamed_field_of_zendesk(vendors: SandboxProcess, monkeypatch: pytest
     fields("Product areas")
     monkeypatch.setenv("PERENNIAL_NOW", NOW.replace("06-30", "07-01"))  # looked at daily
     pipeline.extract("support", "ticket")
-    assert _told("support") == ["Product area (4001) is now called Product areas (4001)"]
+    assert _told("support") == ["Product area (4001) was renamed to Product areas (4001)"]
 
 
 def test_a_retyped_column_of_the_product(vendors: SandboxProcess, tmp_path: Path, monkeypatch: Any) -> None:
@@ -99,7 +99,7 @@ def test_a_retyped_column_of_the_product(vendors: SandboxProcess, tmp_path: Path
     pipeline.extract("product_db", "product_account")
     (folder / "product_account.sql").write_text(query.format("length(plan_code)"))
     pipeline.extract("product_db", "product_account")
-    assert _told("product_db") == ["plan was text and is int4 now; it fills plan"]
+    assert _told("product_db") == ["plan changed from text to int4; it fills plan"]
 
 
 def _hubspot(sandbox: SandboxProcess) -> str:

@@ -23,14 +23,14 @@ def pages(*sizes: int, ends: bool = True) -> Iterator[Page]:
 
 
 def test_pages_come_together_until_they_are_large_enough() -> None:
-    found = list(pull.gathered(pages(2, 2, 2, 1, 0), 4))
+    found = list(pull.combine_pages(pages(2, 2, 2, 1, 0), 4))
     assert [[one.id for one in page.records] for page in found] == [["0.0", "0.1", "1.0", "1.1"], ["2.0", "2.1", "3.0"]]
     assert [page.mark for page in found] == [{"at": 1}, {"at": 4}]
     assert found[-1].next_position == {"at": "end"}
 
 
 def test_what_was_read_before_a_failure_is_given_out_before_it() -> None:
-    gathering = pull.gathered(pages(2, 1, ends=False), 100)
+    gathering = pull.combine_pages(pages(2, 1, ends=False), 100)
     assert len(next(gathering).records) == 3
     with pytest.raises(Unavailable):
         next(gathering)
@@ -38,4 +38,4 @@ def test_what_was_read_before_a_failure_is_given_out_before_it() -> None:
 
 def test_an_old_page_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pull, "_LAND_SECONDS", 0.0)
-    assert [len(page.records) for page in pull.gathered(pages(2, 2, 2), 100)] == [2, 2, 2]
+    assert [len(page.records) for page in pull.combine_pages(pages(2, 2, 2), 100)] == [2, 2, 2]

@@ -226,7 +226,7 @@ def test_a_time_that_is_none_says_how_to_write_one(crm, text: str) -> None:
 
 def test_a_source_that_ends_without_a_position_is_an_error_not_a_gap(crm, monkeypatch) -> None:
     monkeypatch.setattr(crm, "read", lambda entity, **how: iter([Page([record("1")], {"m": 1})]))
-    with pytest.raises(Unavailable, match="ended without saying where the next run starts"):
+    with pytest.raises(Unavailable, match="ended without a position for the next run"):
         pipeline.extract("crm", "account")
 
 
@@ -274,7 +274,7 @@ def test_a_failed_validation_is_red_until_one_succeeds(crm, contracts, monkeypat
 
 
 def test_long_pulls_say_how_far_they_are(crm, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(pull, "_SAY_EVERY", 0.0)
+    monkeypatch.setattr(pull, "_LOG_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(pull, "_LAND_ROWS", 2)
     with caplog.at_level(logging.INFO, logger="include.connectors"):
         pipeline.extract("crm", "account")
@@ -299,6 +299,6 @@ def test_an_unknown_source_lists_the_known(crm) -> None:
     "step", [lambda **how: pipeline.run("crm", **how), lambda **how: pipeline.extract("crm", "account", **how)]
 )
 def test_a_full_read_has_no_end(crm, step) -> None:
-    with pytest.raises(ConfigError, match="--full and --until do not go together"):
+    with pytest.raises(ConfigError, match="--full and --until cannot be combined"):
         step(full=True, until="2026-01-01")
     assert crm.reads == []

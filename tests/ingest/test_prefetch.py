@@ -9,7 +9,7 @@ import pytest
 
 from include.common.errors import Unavailable
 from include.connectors.base import Page, Record
-from include.ingest.prefetch import ahead
+from include.ingest.prefetch import prefetch
 from include.ingest.pull import Pull
 
 
@@ -44,7 +44,7 @@ class Source:
 def test_the_next_page_is_read_while_one_lands_and_none_after_it() -> None:
     source = Source(4)
     source.may_go.release(4)
-    pages = ahead(source.pages())
+    pages = prefetch(source.pages())
     assert next(pages).mark == {"page": 1}
     # This one has not landed, and the second is being read without anybody having asked for it.
     assert source.begun.acquire(timeout=600) and source.begun.acquire(timeout=600)
@@ -58,7 +58,7 @@ def test_the_next_page_is_read_while_one_lands_and_none_after_it() -> None:
 def test_an_error_comes_after_the_pages_before_it() -> None:
     source = Source(2, Unavailable("the vendor is down"))
     source.may_go.release(2)
-    pages = ahead(source.pages())
+    pages = prefetch(source.pages())
     assert [next(pages).mark["page"], next(pages).mark["page"]] == [1, 2]
     with pytest.raises(Unavailable, match="the vendor is down"):
         next(pages)
@@ -66,10 +66,10 @@ def test_an_error_comes_after_the_pages_before_it() -> None:
 
 
 def test_who_stops_taking_waits_for_no_slow_page_and_no_further_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.ingest.prefetch._GOODBYE", 0.01)
+    monkeypatch.setattr("include.ingest.prefetch._JOIN_SECONDS", 0.01)
     source = Source(5)
     source.may_go.release()
-    pages = ahead(source.pages())
+    pages = prefetch(source.pages())
     next(pages)
     pages.close()  # returns though the second page hangs
     reader = next(each for each in threading.enumerate() if each.ident in source.threads)
@@ -84,5 +84,5 @@ def test_fields_are_looked_at_by_the_thread_that_reads(monkeypatch: pytest.Monke
     monkeypatch.setattr("include.ingest.schema_drift.check", lambda *_: seen.append(threading.get_ident()))
     pull = Pull(None, None, "crm", "account", "")  # type: ignore[arg-type]
     pages = [Page([], None), Page([Record("1", {}, {}, None)], None), Page([Record("2", {}, {}, None)], None)]
-    assert list(ahead(pull._looking(each for each in pages))) == pages
+    assert list(prefetch(pull._with_schema_check(each for each in pages))) == pages
     assert len(seen) == 1 and threading.get_ident() not in seen

@@ -109,7 +109,7 @@ def test_what_is_dated_ahead_and_not_read_is_never_equal(listing: Listing, contr
     listing.records["account"].append(record("9", 600))
     found = account(reconcile.run("crm"))
     assert (found.state, found.n_missing) == ("failed", 1)
-    assert "1 are missing still, after everything was read again: such as 9" in found.note
+    assert "1 are still missing after a full read: for example 9" in found.note
 
 
 def test_a_source_that_lists_nothing_is_read_in_full(crm: FakeSource, contracts, monkeypatch) -> None:
@@ -205,13 +205,13 @@ def test_an_unknown_entity_is_named(listing: Listing) -> None:
 
 def test_which_sources_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
-    assert reconcile.meant() == ("crm", "support", "product_db")
-    assert reconcile.meant("product") == ("product_db",)
-    assert reconcile.meant(entities=["ticket"]) == ("support",)
+    assert reconcile.sources_to_reconcile() == ("crm", "support", "product_db")
+    assert reconcile.sources_to_reconcile("product") == ("product_db",)
+    assert reconcile.sources_to_reconcile(entities=["ticket"]) == ("support",)
     with pytest.raises(ConfigError, match="unknown entity tikcet"):
-        reconcile.meant(entities=["tikcet"])
+        reconcile.sources_to_reconcile(entities=["tikcet"])
     with pytest.raises(ConfigError, match="unknown source nowhere"):
-        reconcile.meant("nowhere")
+        reconcile.sources_to_reconcile("nowhere")
 
 
 def test_every_source_of_the_sandbox(sandbox: SandboxProcess, warehouse: str, tmp_path, monkeypatch, capsys) -> None:

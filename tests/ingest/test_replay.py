@@ -16,7 +16,7 @@ from include.contracts import catalogue
 from include.gate import verdicts
 from include.ingest import held_batches, pipeline, quarantine
 from include.ingest import replay as fix
-from include.ingest.quarantine import Which
+from include.ingest.quarantine import RowFilter
 from include.operations import retention
 from include.pages import quarantine_review
 from include.warehouse.engine import engine
@@ -24,7 +24,7 @@ from tests.contracts.landed import LATELY, NOW, batch, fetch, good, land
 from tests.fixtures.databases import template
 
 RULE = "crm.opportunity.notice_months_plausible"
-WHICH = Which(rule=RULE, source="crm")
+WHICH = RowFilter(rule=RULE, source="crm")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_a_row_is_merged_once_its_rule_is_mended(monkeypatch: pytest.MonkeyPatch
     assert _states() == [("1", "notice_months_plausible", "resolved")]
     # The way of reading is as if nothing had happened.
     assert fetch("select position, read_until, updated_at from meta.cursor where entity = 'opportunity'") == cursor
-    with pytest.raises(ConfigError, match="no such row"):
+    with pytest.raises(ConfigError, match="no quarantined row matches"):
         fix.replay(WHICH)
 
 
@@ -129,7 +129,7 @@ def test_rows_of_which_only_the_place_was_kept_are_counted_not_lost() -> None:
         connection.execute(sa.text("update quarantine.record set record = null"))
     found = fix.replay(WHICH)
     assert (found.n_rows, found.n_without_row, found.batches) == (0, 1, ())
-    assert quarantine.listing(Which())[0]["n_without_row"] == 1
+    assert quarantine.listing(RowFilter())[0]["n_without_row"] == 1
     assert fetch("select 1 from meta.batch where is_replay") == []
 
 
@@ -163,12 +163,12 @@ def test_a_waiver_lets_rows_in_and_holds_them_again_when_it_is_over(monkeypatch:
     quarantine.end_waiver(waiver_id, by="ada")
     monkeypatch.setenv("PERENNIAL_NOW", (NOW + timedelta(minutes=1)).isoformat())
     assert "crm:1" in verdicts.quarantined(["crm"])
-    with pytest.raises(ConfigError, match="no waiver"):
+    with pytest.raises(ConfigError, match="no active waiver"):
         quarantine.end_waiver(waiver_id, by="ada")
 
 
 def test_a_waiver_for_one_record_is_for_no_other() -> None:
-    fix.waive(Which(RULE, "crm", "8"), reason="a real one", by="ada", until=NOW + timedelta(days=1))
+    fix.waive(RowFilter(RULE, "crm", "8"), reason="a real one", by="ada", until=NOW + timedelta(days=1))
     _land([row | {"notice_months": 77} for row in good("opportunity", 2, first=8)])
     assert _states()[-2:] == [("8", "notice_months_plausible", "waived"), ("9", "notice_months_plausible", "open")]
 
@@ -176,13 +176,13 @@ def test_a_waiver_for_one_record_is_for_no_other() -> None:
 @pytest.mark.parametrize(
     ("which", "reason", "days", "expected"),
     [
-        (WHICH, " ", 1, "a reason is needed"),
-        (Which(rule=RULE), "why", 1, "one rule of one source"),
-        (WHICH, "why", 0, "over already"),
-        (Which("crm.opportunity.castable", "crm"), "why", 1, "cannot be waived"),
+        (WHICH, " ", 1, "a reason is required"),
+        (RowFilter(rule=RULE), "why", 1, "one rule of one source"),
+        (WHICH, "why", 0, "would already have ended"),
+        (RowFilter("crm.opportunity.castable", "crm"), "why", 1, "cannot be waived"),
     ],
 )
-def test_a_waiver_needs_its_parts(which: Which, reason: str, days: int, expected: str) -> None:
+def test_a_waiver_needs_its_parts(which: RowFilter, reason: str, days: int, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
         quarantine.waive(which, reason=reason, by="ada", until=NOW + timedelta(days=days))
 
@@ -225,7 +225,7 @@ def test_a_batch_held_longer_than_deletions_are_kept_is_followed_by_a_full_read(
     assert owed() == [""]
     old = land("opportunity", good("opportunity"), state="held", opened_at=NOW - timedelta(days=31), validated_at=NOW)
     held_batches.accept(old, reason="it is right", by="ada")
-    assert "keeps deletions only 30 days" in owed()[0]
+    assert "reports deletions for only 30 days" in owed()[0]
     pipeline.merge("crm")
     assert owed()[0]
     full = land("opportunity", good("opportunity", 3), is_full=True)
@@ -245,7 +245,7 @@ def test_what_waits_for_long_loses_its_values_and_keeps_its_place(monkeypatch: p
             {"state": "open", "kept": is_kept}
         ]
     assert "crm:1" in verdicts.quarantined(["crm"])
-    assert quarantine.listing(Which())[0]["n_without_row"] == 1
+    assert quarantine.listing(RowFilter())[0]["n_without_row"] == 1
 
 
 HELD = {"action": "accept batch", "batch": 0, "reason": "right"}
@@ -258,14 +258,14 @@ WAIVED = {"action": "waive", "rule": RULE, "source": "crm", "until": "2026-12-01
         ({"action": "accept batch", "reason": "right"}, "accept batch: which one"),
         ({"action": "drop batch", "batch": None}, "drop batch: which one"),
         ({"action": "drop batch", "batch": 4711, "reason": "half"}, "unknown batch 4711"),
-        ({"action": "drop", "rule": RULE, "reason": " "}, "a reason is needed"),
-        ({"action": "drop", "reason": "all of it"}, "no rule and no record"),
+        ({"action": "drop", "rule": RULE, "reason": " "}, "a reason is required"),
+        ({"action": "drop", "reason": "all of it"}, "no rule or record given"),
         (WAIVED | {"until": None}, "needs the day"),
         (WAIVED | {"until": "soon"}, "Until 'soon' is not a date"),
-        (WAIVED | {"until": "2026-11-20"}, "over already"),
+        (WAIVED | {"until": "2026-11-20"}, "would already have ended"),
         (WAIVED | {"source": ""}, "one rule of one source"),
         (WAIVED | {"rule": RULE + "s"}, "unknown rule"),
-        ({"action": "replay", "rule": "crm.opportunity.nosuch"}, "no such row"),
+        ({"action": "replay", "rule": "crm.opportunity.nosuch"}, "no quarantined row matches"),
         ({"action": "forget"}, "nothing can be done that is called 'forget'"),
     ],
 )

@@ -83,8 +83,8 @@ def test_the_first_look_is_no_change_and_each_later_one_is_told_once(warehouse):
     check(source)
     told = schema_drift.unreported("crm")
     assert [one.sentence for one in told] == [
-        "tier was string and is enumeration now; it fills tier",
-        "branch is new (string)",
+        "tier changed from string to enumeration; it fills tier",
+        "branch was added (string)",
     ]
     schema_drift.note_notified(told)
     assert schema_drift.unreported("crm") == []
@@ -99,7 +99,7 @@ def test_a_mapped_field_that_vanishes_fails_its_contract_until_it_is_back_or_not
     check(source)
     source.now = {"name": "string"}
     for _ in range(2):
-        with pytest.raises(ContractError, match="the field tier, which fills tier, is gone") as caught:
+        with pytest.raises(ContractError, match="the field tier, which fills tier, has been missing") as caught:
             check(source)
     assert "remove the line" in caught.value.cure
     source.fills = {"name": "name"}
@@ -113,7 +113,7 @@ def test_a_renamed_one_names_its_new_name(warehouse):
     source = Described({"customer_tier": "string"}, {"customer_tier": "tier"})
     check(source)
     source.now = {"customer_tier_2": "string"}
-    with pytest.raises(ContractError, match="seems to be called customer_tier_2 now") as caught:
+    with pytest.raises(ContractError, match="seems to have been renamed to customer_tier_2") as caught:
         check(source)
     assert "map customer_tier_2 instead" in caught.value.cure
 
