@@ -17,7 +17,8 @@ By = Annotated[str, typer.Option("--by", help="Who decided it; you by default.")
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _REVIEW = ("source", "id", "name", "records", "reason", "suggestions")
 _COUNTS = (
-    "source", "entity", "n_ids", "n_by_id", "n_by_domain", "n_by_answer", "n_nobodys", "n_unmatched", "unmatched_rate",
+    "source", "entity", "n_ids", "n_by_id", "n_by_domain", "n_by_answer", "n_no_account", "n_unmatched",
+    "unmatched_rate",
 )  # fmt: skip
 _NEXT = "It counts from the next build on: `python -m include.cli build`, or the DAG build_kpis within the hour."
 
@@ -96,5 +97,5 @@ def show_status(as_json: AsJson = False) -> None:
 
     output.emit(review.counts(), _COUNTS, as_json=as_json)
     if not as_json:
-        for trouble in review.troubles():
-            typer.echo(trouble)
+        for contradiction in review.contradictions():
+            typer.echo(contradiction)

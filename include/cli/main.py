@@ -316,11 +316,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _readable(error: Exception) -> PerennialError:
-    from include.gate.source_failures import described
+    from include.gate.source_failures import as_perennial_error
 
     if isinstance(error, OSError):
         return WarehouseError(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
-    return described(error)
+    return as_perennial_error(error)
 
 
 def _fail(error: PerennialError) -> int:

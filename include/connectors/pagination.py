@@ -12,7 +12,7 @@ import orjson
 from include.common.errors import Unavailable
 from include.connectors import positions
 from include.connectors.base import Page, Position, Record, Request
-from include.gate.source_failures import place
+from include.gate.source_failures import code_location
 from include.http.loops import Loop
 
 # Counters within a read; they do not identify a place.
@@ -151,7 +151,7 @@ def response_errors(what: str) -> Iterator[None]:
         yield
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise Unavailable(
-            f"{what}: unexpected response format ({type(error).__name__} in {place(error)})",
+            f"{what}: unexpected response format ({type(error).__name__} in {code_location(error)})",
             cure="check that the connection's host is the vendor's API; set PERENNIAL_DEBUG=1 to see where",
         ) from error
 

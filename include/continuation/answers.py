@@ -84,13 +84,13 @@ def sync(connection: Connection) -> int:
     ended: list[int] = []
     touched: set[str] = set()
     kept: set[tuple[str, str, bool]] = set()
-    for row in connection.execute(_HOLDING).all():
+    for row in connection.execute(_CURRENT).all():
         key = (row.term_id, row.opportunity_key, row.is_match)
         if row.origin == "file" and key in wanted:
             kept.add(key)
-            said = {"reason": wanted[key].reason, "answered_by": wanted[key].answered_by}
-            if (row.reason, row.answered_by) != (said["reason"], said["answered_by"]):
-                connection.execute(_REWORD, {"id": row.answer_id, **said})
+            fields = {"reason": wanted[key].reason, "answered_by": wanted[key].answered_by}
+            if (row.reason, row.answered_by) != (fields["reason"], fields["answered_by"]):
+                connection.execute(_REWORD, {"id": row.answer_id, **fields})
         elif row.origin == "file" or row.term_id in terms:
             ended.append(row.answer_id)
             touched.add(row.term_id)
@@ -120,12 +120,12 @@ def in_file() -> list[Answer]:
 
 def _answer(answer: Answer) -> None:
     if not answer.reason.strip():
-        raise ConfigError("an answer needs its reason", cure="say why with --reason")
+        raise ConfigError("an answer requires a reason", cure="give one with --reason")
     _refuse_if_in_file(answer.term_id)
     with engine("builder").begin() as connection:
         now = locks.stamp(connection)
         _must_exist(connection, answer)
-        before = connection.execute(_HOLDING_OF_TERM, {"term_id": answer.term_id}).all()
+        before = connection.execute(_CURRENT_OF_TERM, {"term_id": answer.term_id}).all()
         if any((row.opportunity_key, row.is_match) == (answer.opportunity_key, answer.is_match) for row in before):
             return
         # "Nothing continues the term" replaces all answers. Several deals may continue it, or be ruled out one by one.
@@ -148,19 +148,20 @@ def _must_exist(connection: Connection, answer: Answer) -> None:
         return
     if not connection.execute(_HAS_DEAL, {"key": answer.opportunity_key}).scalar():
         raise ConfigError(
-            f"unknown won deal {answer.opportunity_key}", cure="give its source and its id there, such as crm:4711"
+            f"unknown won deal {answer.opportunity_key}",
+            cure="give its source and its id in that source, such as crm:4711",
         )
     reason = connection.execute(_WHY_NOT, {"term_id": answer.term_id, "key": answer.opportunity_key}).scalar()
     if answer.is_match and reason:
         raise ConfigError(
             f"{answer.opportunity_key} cannot continue {answer.term_id}: {reason}",
-            cure="correct the dates or the company in the CRM and build, or name another deal or term",
+            cure="correct the dates or the company in the CRM and build, or choose another deal or term",
         )
 
 
 def _refuse_if_in_file(term_id: str) -> None:
     if any(one.term_id == term_id for one in in_file()):
-        raise ConfigError(f"{term_id} is answered in config/renewals.yaml", cure="change the answer there, and build")
+        raise ConfigError(f"{term_id} is answered in config/renewals.yaml", cure="change the answer there, then build")
 
 
 def _add(connection: Connection, answer: Answer, origin: str, now: datetime) -> None:
@@ -191,8 +192,8 @@ _ADD = sa.text(
 )
 _REWORD = sa.text("update meta.renewal_answer set reason = :reason, answered_by = :answered_by where answer_id = :id")
 _END = sa.text("update meta.renewal_answer set known_to = :now where answer_id = any(:ids)")
-_HOLDING = sa.text("select * from meta.renewal_answer where known_to is null")
-_HOLDING_OF_TERM = sa.text("select * from meta.renewal_answer where known_to is null and term_id = :term_id")
+_CURRENT = sa.text("select * from meta.renewal_answer where known_to is null")
+_CURRENT_OF_TERM = sa.text("select * from meta.renewal_answer where known_to is null and term_id = :term_id")
 _OF_TERM = sa.text(
     "select answer_id from meta.renewal_answer where known_to is null and origin = 'cli' and term_id = :term_id"
 )
@@ -201,14 +202,14 @@ _HAS_DEAL = sa.text("select exists (select from core.opportunity where opportuni
 # Why an answer would have no effect; null if it has one.
 _WHY_NOT = sa.text("""
     select case
-        when o.opportunity_key = t.opportunity_key then 'it made that term'
-        when f.ultimate_parent_key <> g.ultimate_parent_key then 'it belongs to an account outside of the family'
+        when o.opportunity_key = t.opportunity_key then 'it is the deal that created the term'
+        when f.ultimate_parent_key <> g.ultimate_parent_key then 'it belongs to an account outside the family'
         when d.starts_on <= t.term_start
-            then 'what it sells starts on ' || d.starts_on || ', and the term only on ' || t.term_start
+            then 'its lines start on ' || d.starts_on || ', not after the start of the term on ' || t.term_start
         when d.starts_on is null and t.due_date is null
             then 'it has no dates of its own, and the term runs until it is cancelled'
         when d.starts_on is null and t.is_auto_renew
-            then 'it has no dates of its own, and the term auto-renews until a deal with dates takes over'
+            then 'it has no dates of its own, and the term auto-renews until a deal with dates replaces it'
     end
     from core.agreed_term as t
     join core.account_family as f on f.account_key = t.account_key

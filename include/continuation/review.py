@@ -12,15 +12,15 @@ from include.warehouse.engine import engine, has_table
 
 # Kind -> its meaning, and how to fix it.
 MEANING = {
-    "unsure_link": "this deal was taken for the renewal of this term: `renewals link` or `renewals unlink` settles it",
-    "dates_missing": "the renewal repeats the old dates or has none: set its own start and end in the CRM",
-    "no_rate": "the renewal is won in a currency without a plan rate: add that to `plan_rates` in config/kpis.yaml",
-    "copy": "the line repeats one of another won deal and counts once: correct its dates or amount if it is its own",
-    "continues_nothing": "a won renewal deal continues no term, while one of its account ends: `renewals link`",
-    "no_open_deal": "the term is decided within 90 days, and no renewal deal is open for it: open one in the CRM",
-    "date_passed": "a company's renewal date has passed, and its ARR is still there: set the next one or empty it",
-    "end_moved": "the end was moved and the amount left: its yearly rate stays; correct the amount if that is wrong",
-    "no_account": "a won deal or subscription of no known company is in no figure: give it one (`identity review`)",
+    "unsure_link": "it is unclear whether this deal renews this term: answer with `renewals link` or `unlink`",
+    "dates_missing": "the renewal deal has no dates or repeats the old ones: set its start and end in the CRM",
+    "no_rate": "the renewal was won in a currency without a plan rate: add it to `plan_rates` in config/kpis.yaml",
+    "copy": "the line repeats one of another won deal and is counted once: if both are real, correct its dates or amount",
+    "continues_nothing": "a won renewal deal continues no term, but a term of its account ends: use `renewals link`",
+    "no_open_deal": "the renewal decision is due within 90 days and no renewal deal is open: create one in the CRM",
+    "date_passed": "a company's renewal date has passed but its ARR is still set: set the next date or clear it",
+    "end_moved": "the end was moved but not the amount, so the yearly rate is kept: correct it if that is wrong",
+    "no_account": "a won deal or subscription has no known company and is in no figure: assign one (`identity review`)",
 }
 
 # Kinds that make figures wrong until somebody corrects the CRM: the source's owner is notified of them. For the other
@@ -141,9 +141,9 @@ def unreported(source_id: str) -> list[Unreported]:
         ]
 
 
-def note_notified(source_id: str, told: Unreported) -> None:
+def note_notified(source_id: str, reported: Unreported) -> None:
     """Record that the owner was notified."""
-    keys = [*told.keys, f"contracts/{source_id}/{told.kind}"]
+    keys = [*reported.keys, f"contracts/{source_id}/{reported.kind}"]
     with engine("loader").begin() as connection:
         connection.execute(_NOTIFIED, {"keys": keys, "now": clock.now()})
 

@@ -18,7 +18,7 @@ from include.identity import store
 from include.warehouse.engine import has_table
 
 # Kind -> its account entity, and the column that stores the CRM's id.
-_CARRIERS: dict[Kind, tuple[str, str]] = {
+_CRM_ID_COLUMNS: dict[Kind, tuple[str, str]] = {
     "support": ("organization", "external_id"),
     "product": ("product_account", "crm_account_id"),
     "crm": ("account", "crm_account_id"),  # of a billing system
@@ -51,15 +51,15 @@ def _quarantined_refs(connection: Connection, source: str, kind: Kind) -> Reason
     A bad row may have lost its account or name another one. The account it is stored under then shows old data too.
     """
     refs: Reasons = defaultdict(set)
-    bad = sa.select(_BAD.c.entity).where(_BAD.c.source == source, _holds()).distinct()
+    bad = sa.select(_BAD.c.entity).where(_BAD.c.source == source, _puts_on_hold()).distinct()
     has_bad = set(connection.execute(bad).scalars())  # usually empty: this saves a query per table of the source
     for entity in (entity for entity in of_kind(kind) if entity.name in has_bad):
         named = sa.select(_BAD.c.account_ref, _BAD.c.rule_id).where(
-            _BAD.c.source == source, _BAD.c.entity == entity.name, _holds()
+            _BAD.c.source == source, _BAD.c.entity == entity.name, _puts_on_hold()
         )
         for query in (named, *_as_stored(connection, entity, source, _BAD.c.record_id, named)):
             for ref, rule in connection.execute(query.distinct()):
-                refs[ref].add(f"a {entity.name} of {source} is in quarantine by {rule}")
+                refs[ref].add(f"a record of {source}.{entity.name} is quarantined by {rule}")
     for batch_id, entity_name, table in connection.execute(_HELD, {"source": source}).all():
         entity = ENTITIES[entity_name]
         if not entity.account_column:
@@ -68,11 +68,11 @@ def _quarantined_refs(connection: Connection, source: str, kind: Kind) -> Reason
         named = sa.select(held.c[entity.account_column].label("account_ref"))
         for query in (named, *_as_stored(connection, entity, source, held.c.id, named)):
             for (ref,) in connection.execute(query.distinct()):
-                refs[ref].add(f"a {entity_name} of {source} is in batch {batch_id}, which is held")
+                refs[ref].add(f"a record of {source}.{entity_name} is in batch {batch_id}, which is held")
     return {ref: reasons for ref, reasons in refs.items() if ref}
 
 
-def _holds() -> sa.ColumnElement[bool]:
+def _puts_on_hold() -> sa.ColumnElement[bool]:
     """Return whether a quarantined row puts its account on hold.
 
     A waived row does so again once its waiver has ended.
@@ -108,35 +108,35 @@ def _vendors(kind: Kind) -> list[str]:
 def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], crms: list[str]) -> dict[str, set[str]]:
     """Return for each reference the accounts that it can mean: with several CRMs, every one that could have the id."""
     keys: dict[str, set[str]] = defaultdict(set)
-    meant: dict[tuple[str, str], set[str]] = defaultdict(set)  # CRM and its id -> references
+    candidates: dict[tuple[str, str], set[str]] = defaultdict(set)  # CRM and its id -> references
     if source in crms:
         for ref in refs:
-            meant[source, ref].add(ref)
+            candidates[source, ref].add(ref)
     else:
-        for ref, crm_id in _carried(connection, source, kind, refs):
+        for ref, crm_id in _stored_crm_ids(connection, source, kind, refs):
             prefix, _, rest = crm_id.partition(":")
             # An id may be prefixed with its CRM: crm_eu:77.
             for place in [(prefix, rest)] if rest and prefix in crms else [(crm, crm_id) for crm in crms]:
-                meant[place].add(ref)
-        for ref, key in _bridged(connection, source, refs):
+                candidates[place].add(ref)
+        for ref, key in _bridge_keys(connection, source, refs):
             keys[ref].add(key)
     survivors = connection.execute(
         sa.text(
             "select source, loser_id, survivor_id from meta.account_merge"
             " where source = any(:crms) and loser_id = any(:ids)"
         ),
-        {"crms": [crm for crm, _ in meant], "ids": [crm_id for _, crm_id in meant]},
+        {"crms": [crm for crm, _ in candidates], "ids": [crm_id for _, crm_id in candidates]},
     )
     merged = {(crm, loser): survivor for crm, loser, survivor in survivors}
-    for (crm, crm_id), carriers in meant.items():
-        for ref in carriers:
+    for (crm, crm_id), crm_refs in candidates.items():
+        for ref in crm_refs:
             keys[ref].add(f"{crm}:{merged.get((crm, crm_id), crm_id)}")
     return keys
 
 
-def _carried(connection: Connection, source: str, kind: Kind, refs: list[str]) -> list[tuple[str, str]]:
+def _stored_crm_ids(connection: Connection, source: str, kind: Kind, refs: list[str]) -> list[tuple[str, str]]:
     """Return (reference, CRM id) pairs stored in the accounts of a support desk, product or billing system."""
-    entity, column = _CARRIERS[kind]
+    entity, column = _CRM_ID_COLUMNS[kind]
     found: list[tuple[str, str]] = []
     for vendor in _vendors(kind):
         if not has_table(connection, f"raw.{raw_table(vendor, entity)}"):
@@ -149,7 +149,7 @@ def _carried(connection: Connection, source: str, kind: Kind, refs: list[str]) -
     return found
 
 
-def _bridged(connection: Connection, source: str, refs: list[str]) -> list[tuple[str, str]]:
+def _bridge_keys(connection: Connection, source: str, refs: list[str]) -> list[tuple[str, str]]:
     if not store.has_bridge(connection):
         return []
     rows = connection.execute(

@@ -32,7 +32,7 @@ def recorded(source: str, step: Step, *, entity: str = "", run_id: str = "") -> 
     try:
         yield
     except Exception as error:
-        _note(source, entity, step, described(error), type(error).__name__, run_id)
+        _record(source, entity, step, as_perennial_error(error), type(error).__name__, run_id)
         raise
     with engine("loader").begin() as connection:
         connection.execute(
@@ -50,31 +50,31 @@ def of_source(connection: Connection, source: str) -> list[RowMapping]:
     return list(rows.mappings())
 
 
-def described(error: Exception) -> PerennialError:
+def as_perennial_error(error: Exception) -> PerennialError:
     """Return any error in a form that is safe to show. An unexpected error's text might contain a secret."""
     if isinstance(error, PerennialError):
         return error
     if isinstance(error, sa.exc.SQLAlchemyError | psycopg.Error):
         return readable(error)
     return PerennialError(
-        f"unexpected {type(error).__name__} in {place(error)}",
-        cure="this is a defect: run the step by hand with PERENNIAL_DEBUG=1 and report what it prints",
+        f"unexpected {type(error).__name__} in {code_location(error)}",
+        cure="this is a bug: run the step by hand with PERENNIAL_DEBUG=1 and report its output",
     )
 
 
-def place(error: BaseException) -> str:
+def code_location(error: BaseException) -> str:
     """Return file and line of the innermost frame in our own code."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(paths.ROOT))]
     if not own:
-        return "code that is not ours"
+        return "code outside Perennial"
     return f"{Path(own[-1].filename).relative_to(paths.ROOT)}:{own[-1].lineno}"
 
 
-def _note(source: str, entity: str, step: Step, error: PerennialError, name: str, run_id: str) -> None:
+def _record(source: str, entity: str, step: Step, error: PerennialError, name: str, run_id: str) -> None:
     try:
         with engine("loader").begin() as connection:
             connection.execute(
-                _NOTE,
+                _RECORD,
                 {
                     "source": source,
                     "entity": entity,
@@ -88,10 +88,10 @@ def _note(source: str, entity: str, step: Step, error: PerennialError, name: str
             )
     except (PerennialError, sa.exc.SQLAlchemyError) as second:
         # Often the warehouse itself has failed. The first error is the one to show.
-        log.warning("could not note that %s of %s failed: %s", step, source, described(second).message)
+        log.warning("could not record that %s of %s failed: %s", step, source, as_perennial_error(second).message)
 
 
-_NOTE = sa.text(
+_RECORD = sa.text(
     """
     insert into meta.source_failure as known (source, entity, step, error, reason, cure, run_id, since, failed_at)
     values (:source, :entity, :step, :error, :reason, :cure, :run_id, :now, :now)

@@ -89,7 +89,7 @@ def verdicts() -> list[Verdict]:
                 " order by source, entity"
             )
         )
-        return [_aged(Verdict(**row), now) for row in rows.mappings()]
+        return [_with_staleness(Verdict(**row), now) for row in rows.mappings()]
 
 
 def limit(kind: str) -> timedelta:
@@ -129,15 +129,15 @@ def sources_ready(
     if built is None:
         with engine("reader").connect() as connection:
             built = built_up_to(connection)
-    known = {verdict.source: _aged(verdict, now) for verdict in verdicts() if not verdict.entity}
+    known = {verdict.source: _with_staleness(verdict, now) for verdict in verdicts() if not verdict.entity}
     reasons = []
     for name in sorted(set(reads)):
-        meant = _meant(name)
-        if not meant:
+        sources_meant = _sources_named(name)
+        if not sources_meant:
             reasons.append(f"{name} is not a source in the settings")
-        for source in meant:
+        for source in sources_meant:
             reason = _reason(source, known.get(source.id), kind, now) or _behind(source, built, kind, now)
-            reasons += [reason] if reason else _unmeasured(source)
+            reasons += [reason] if reason else _unmeasured_features(source)
     return list(dict.fromkeys(reasons))
 
 
@@ -147,13 +147,13 @@ def quarantined(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
     Args:
         sources: Source ids or kinds of source.
     """
-    meant = {source.id: source.kind for name in set(sources) for source in _meant(name)}
+    sources_meant = {source.id: source.kind for name in set(sources) for source in _sources_named(name)}
     crms = [source.id for source in load().crms]
     with engine("reader").connect() as connection:
-        return quarantined_accounts.accounts(connection, meant, crms)
+        return quarantined_accounts.accounts(connection, sources_meant, crms)
 
 
-def _meant(name: str) -> tuple[SourceSettings, ...]:
+def _sources_named(name: str) -> tuple[SourceSettings, ...]:
     """Return the source with this id, or else all of that kind: a CRM with the id ``crm`` does not mean every CRM."""
     one = load().source(name)
     return (one,) if one else load().of_kind(name)
@@ -162,7 +162,7 @@ def _meant(name: str) -> tuple[SourceSettings, ...]:
 def _judge(
     connection: Connection, settings: SourceSettings, entity: str, failed: list[RowMapping], now: datetime
 ) -> Verdict:
-    queue = connection.execute(_STANDING, {"source": settings.id, "entity": entity}).mappings().one()
+    queue = connection.execute(_ENTITY_STATE, {"source": settings.id, "entity": entity}).mappings().one()
     verdict = Verdict(settings.id, settings.kind, entity, "green", watermark=queue["read_until"])
     failure = next((row for row in failed if row["entity"] == entity), None)
     if queue["held_id"]:
@@ -187,7 +187,9 @@ def _judge(
             cure=failure["cure"] if failure else f"`python -m include.cli ingest {settings.id} --only {entity}`",
         )
     # An exhausted quota is not a failure while the stored data is fresh enough.
-    return _aged(replace(verdict, reason=failure["reason"], cure=failure["cure"]) if failure else verdict, now)
+    return _with_staleness(
+        replace(verdict, reason=failure["reason"], cure=failure["cure"]) if failure else verdict, now
+    )
 
 
 def _whole(settings: SourceSettings, found: list[Verdict], failed: list[RowMapping]) -> Verdict:
@@ -211,11 +213,11 @@ def _whole(settings: SourceSettings, found: list[Verdict], failed: list[RowMappi
 
 
 def _failure(failure: RowMapping) -> str:
-    times = f", {failure['n_times']} times" if failure["n_times"] > 1 else ""
-    return f"{failure['step']} failed since {failure['since']:%Y-%m-%d %H:%M} UTC{times}: {failure['reason']}"
+    times = f" ({failure['n_times']} times)" if failure["n_times"] > 1 else ""
+    return f"{failure['step']} has been failing since {failure['since']:%Y-%m-%d %H:%M} UTC{times}: {failure['reason']}"
 
 
-def _aged(verdict: Verdict, now: datetime) -> Verdict:
+def _with_staleness(verdict: Verdict, now: datetime) -> Verdict:
     """Return a green verdict as stale if its watermark is too old by now."""
     settings = load().source(verdict.source)
     if verdict.state != "green" or not settings or not verdict.watermark:
@@ -226,8 +228,8 @@ def _aged(verdict: Verdict, now: datetime) -> Verdict:
     return replace(
         verdict,
         state="stale",
-        reason=f"was not completely read since {verdict.watermark:%Y-%m-%d %H:%M} UTC",
-        cure=f"`python -m include.cli ingest {verdict.source}`, and see why its runs have stopped",
+        reason=f"has not been completely read since {verdict.watermark:%Y-%m-%d %H:%M} UTC",
+        cure=f"`python -m include.cli ingest {verdict.source}`, and check why its runs stopped",
         since=stale_since,
     )
 
@@ -236,31 +238,31 @@ def _reason(source: SourceSettings, verdict: Verdict | None, kind: str, now: dat
     if verdict is None:
         return f"{source.id} was never read"
     if verdict.state not in ("green", "stale"):
-        return f"{source.id} is {verdict.state} since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}"
+        return f"{source.id} has been {verdict.state} since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}"
     if verdict.watermark is None:
         return f"{source.id} was never completely read"
     if now - verdict.watermark > limit(kind):
         return (
             f"{source.id} was last completely read at {verdict.watermark:%Y-%m-%d %H:%M} UTC,"
-            f" longer ago than the {_hours(kind)} that such a message may rest on"
+            f" longer ago than the {_hours(kind)} allowed for this kind of action"
         )
     return ""
 
 
 def _behind(source: SourceSettings, built: Mapping[str, datetime], kind: str, now: datetime) -> str:
     if source.id not in built:
-        return f"{source.id} is not in the tables yet"
+        return f"{source.id} has not been built yet"
     if now - built[source.id] > limit(kind):
-        return f"{source.id} is in the tables only up to {built[source.id]:%Y-%m-%d %H:%M} UTC"
+        return f"{source.id} has only been built up to {built[source.id]:%Y-%m-%d %H:%M} UTC"
     return ""
 
 
-def _unmeasured(source: SourceSettings) -> list[str]:
+def _unmeasured_features(source: SourceSettings) -> list[str]:
     if source.kind != "product":
         return []
     counted = load().usage.value_events
     return [
-        f"the use of {row['feature']} in {source.id} is not measured since {row['day']}"
+        f"usage of {row['feature']} in {source.id} has not been measured since {row['day']}"
         for row in held_features(source.id)
         if row["feature"] in counted
     ]
@@ -275,7 +277,7 @@ _NEWEST_BUILD = sa.text(
     " order by newest_day desc, started_at desc limit 1"
 )
 
-_STANDING = sa.text(
+_ENTITY_STATE = sa.text(
     """
     select
         (select read_until from meta.cursor where source = :source and entity = :entity) as read_until,

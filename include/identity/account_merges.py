@@ -37,11 +37,11 @@ class Resolved(NamedTuple):
 
     Args:
         survivors: Loser -> the last survivor of its chain, and the time of the merge.
-        circles: Cycles of accounts that claim each other, each sorted; none of these accounts is merged.
+        cycles: Groups of accounts that claim each other, each sorted; none of these accounts is merged.
     """
 
     survivors: dict[str, tuple[str, datetime | None]]
-    circles: list[tuple[str, ...]]
+    cycles: list[tuple[str, ...]]
 
 
 def resolve(claims: Iterable[Claim]) -> Resolved:
@@ -51,9 +51,9 @@ def resolve(claims: Iterable[Claim]) -> Resolved:
         before = chosen.get(claim.loser)
         if claim.loser != claim.survivor and (before is None or _newer(claim, before)):
             chosen[claim.loser] = claim
-    circles = _circles({loser: claim.survivor for loser, claim in chosen.items()})
-    for circle in circles:
-        for account in circle:
+    cycles = _cycles({loser: claim.survivor for loser, claim in chosen.items()})
+    for cycle in cycles:
+        for account in cycle:
             del chosen[account]
     survivors = {}
     for loser, claim in chosen.items():
@@ -61,25 +61,25 @@ def resolve(claims: Iterable[Claim]) -> Resolved:
         while last in chosen:
             last = chosen[last].survivor
         survivors[loser] = (last, claim.at)
-    return Resolved(survivors, circles)
+    return Resolved(survivors, cycles)
 
 
 def _newer(claim: Claim, other: Claim) -> bool:
     return (claim.at or _EVER, claim.survivor) > (other.at or _EVER, other.survivor)
 
 
-def _circles(onward: Mapping[str, str]) -> list[tuple[str, ...]]:
+def _cycles(survivor_of: Mapping[str, str]) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     done: set[str] = set()
-    for start in sorted(onward):
+    for start in sorted(survivor_of):
         path: list[str] = []
-        here: str | None = start
-        while here is not None and here not in done:
-            if here in path:
-                found.append(tuple(sorted(path[path.index(here) :])))
+        account: str | None = start
+        while account is not None and account not in done:
+            if account in path:
+                found.append(tuple(sorted(path[path.index(account) :])))
                 break
-            path.append(here)
-            here = onward.get(here)
+            path.append(account)
+            account = survivor_of.get(account)
         done.update(path)
     return found
 
@@ -95,8 +95,10 @@ def follow(connection: Connection, claims: TextClause, values: Mapping[str, obje
     """
     rows = connection.execute(claims, values).all()
     claimed = {row.loser for row in rows if not row.is_known}
-    counting = [Claim(row.loser, row.survivor, row.at) for row in rows if not row.is_known or row.loser not in claimed]
-    wanted = resolve(counting).survivors
+    considered = [
+        Claim(row.loser, row.survivor, row.at) for row in rows if not row.is_known or row.loser not in claimed
+    ]
+    wanted = resolve(considered).survivors
     known = {row.loser: row.survivor for row in connection.execute(_KNOWN, values)}
     ended = sorted(loser for loser, survivor in known.items() if wanted.get(loser, ("",))[0] != survivor)
     if ended:
@@ -106,7 +108,7 @@ def follow(connection: Connection, claims: TextClause, values: Mapping[str, obje
             connection.execute(_BEGIN, {**values, "loser": loser, "survivor": survivor, "at": at})
 
 
-def circles(connection: Connection, raw_tables: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
+def cycles(connection: Connection, raw_tables: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
     """Return the source and the accounts of every cycle of claims in the stored accounts.
 
     Args:
@@ -117,7 +119,7 @@ def circles(connection: Connection, raw_tables: Iterable[str]) -> list[tuple[str
     for table in raw_tables:
         for row in connection.execute(sa.text(_STORED.format(raw=table))):
             claims.setdefault(row.source, []).append(Claim(row.loser, row.survivor, row.at))
-    return [(source, circle) for source, made in sorted(claims.items()) for circle in resolve(made).circles]
+    return [(source, cycle) for source, made in sorted(claims.items()) for cycle in resolve(made).cycles]
 
 
 # Splits a survivor's `merged_ids`, whatever separates the ids.

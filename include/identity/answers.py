@@ -44,7 +44,7 @@ def withdraw(source: str, source_id: str) -> int:
     _refuse_if_in_file(source, source_id)
     with engine("builder").begin() as connection:
         now = locks.stamp(connection)
-        ids = [answer_id for answer_id, *_ in _present(connection, source, source_id)]
+        ids = [answer_id for answer_id, *_ in _current_answers(connection, source, source_id)]
         store.end(connection, ids, now)
         if ids:
             store.touch(connection, {(source, source_id)})
@@ -53,12 +53,12 @@ def withdraw(source: str, source_id: str) -> int:
 
 def _answer(answer: Answer) -> None:
     if not answer.reason.strip():
-        raise ConfigError("an answer needs its reason", cure="say why with --reason")
+        raise ConfigError("an answer requires a reason", cure="give one with --reason")
     _refuse_if_in_file(answer.source, answer.source_id)
     with engine("builder").begin() as connection:
         now = locks.stamp(connection)
         _must_exist(connection, answer)
-        before = _present(connection, answer.source, answer.source_id)
+        before = _current_answers(connection, answer.source, answer.source_id)
         if any((key, is_match) == (answer.account_key, answer.is_match) for _, key, is_match in before):
             return
         # An id can have several answers "not this account". Any other answer replaces all others.
@@ -76,11 +76,11 @@ def _answer(answer: Answer) -> None:
 def _refuse_if_in_file(source: str, source_id: str) -> None:
     if any((one.source, one.source_id) == (source, source_id) for one in store.in_file()):
         raise ConfigError(
-            f"{source} {source_id} is answered in config/identity.yaml", cure="change the answer there, and build"
+            f"{source} {source_id} is answered in config/identity.yaml", cure="change the answer there, then build"
         )
 
 
-def _present(connection: Connection, source: str, source_id: str) -> list[tuple[int, str, bool]]:
+def _current_answers(connection: Connection, source: str, source_id: str) -> list[tuple[int, str, bool]]:
     rows = connection.execute(
         sa.text(
             "select answer_id, account_key, is_match from meta.identity_answer"
@@ -96,14 +96,14 @@ def _must_exist(connection: Connection, answer: Answer) -> None:
     if not _is_known(connection, answer.source, answer.source_id, "entity <> 'account'"):
         raise ConfigError(
             f"{answer.source} has no organisation or product account {answer.source_id}",
-            cure="see `python -m include.cli identity review` for ids that wait",
+            cure="see `python -m include.cli identity review` for unmatched ids",
         )
     if answer.account_key == NOBODY:
         return
     source, _, account_id = answer.account_key.partition(":")
     if not _is_known(connection, source, account_id, "entity = 'account'"):
         raise ConfigError(
-            f"unknown account {answer.account_key}", cure="give its source and its id there, such as crm:1001"
+            f"unknown account {answer.account_key}", cure="give its source and its id in that source, such as crm:1001"
         )
 
 

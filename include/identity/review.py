@@ -155,20 +155,26 @@ def counts() -> list[dict[str, Any]]:
     ]
 
 
-def troubles() -> list[str]:
+def contradictions() -> list[str]:
     """Return contradictions in the CRM, and answers that name unknown accounts, as sentences."""
     tables = [f"raw.{raw_table(vendor, 'account')}" for vendor, kind in VENDORS.items() if kind == "crm"]
     with engine("reader").connect() as connection:
         must_be_built(connection)
-        circles = account_merges.circles(connection, tables)
+        cycles = account_merges.cycles(connection, tables)
         parents = connection.execute(sa.text(_CYCLES)).scalars().all()
-        lost = connection.execute(sa.text(_LOST_ANSWERS)).all()
+        unknown = connection.execute(sa.text(_LOST_ANSWERS)).all()
     found = [
-        f"{source}: accounts {', '.join(circle)} claim to have swallowed each other; none is merged"
-        for source, circle in circles
+        f"{source}: accounts {', '.join(cycle)} form a cycle of merges; none of them is treated as merged"
+        for source, cycle in cycles
     ]
-    found += [f"{', '.join(members)}: parents in a circle; each stands alone" for members in parents]
-    found += [f"{row.source} {row.source_id}: answered with {row.account_key}, which is not known" for row in lost]
+    found += [
+        f"{', '.join(members)} form a cycle of parents; each is treated as an account without a parent"
+        for members in parents
+    ]
+    found += [
+        f"{row.source} {row.source_id}: the answer names {row.account_key}, which is not a known account"
+        for row in unknown
+    ]
     return found
 
 
@@ -190,7 +196,7 @@ select
     sum(cast(method in ('external_id', 'crm_account_id', 'crm_id', 'merged') as integer)) as n_by_id,
     sum(cast(method = 'domain' as integer)) as n_by_domain,
     sum(cast(method = 'answer' as integer)) as n_by_answer,
-    sum(cast(coalesce(open_reason = 'answered: no account', false) as integer)) as n_nobodys,
+    sum(cast(coalesce(open_reason = 'answered: no account', false) as integer)) as n_no_account,
     sum(cast(account_key is null and open_reason <> 'answered: no account' as integer)) as n_unmatched
 from core.account_bridge
 group by source, entity

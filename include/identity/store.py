@@ -104,7 +104,7 @@ def sync_answers(connection: sa.Connection) -> int:
         if row.origin == "file" and key in wanted:
             kept.add(key)
             if (row.reason, row.answered_by) != (wanted[key].reason, wanted[key].answered_by):
-                connection.execute(_REWORD, {"id": row.answer_id, **_said(wanted[key])})
+                connection.execute(_REWORD, {"id": row.answer_id, **_reason_and_author(wanted[key])})
         elif row.origin == "file" or (row.source, row.source_id) in answered:
             ended.append(row)
     new = [answer for key, answer in sorted(wanted.items()) if key not in kept]
@@ -129,7 +129,7 @@ def add(connection: sa.Connection, answer: Answer, origin: str, now: datetime) -
             "is_match": answer.is_match,
             "origin": origin,
             "now": now,
-            **_said(answer),
+            **_reason_and_author(answer),
         },
     )
 
@@ -149,7 +149,7 @@ def touch(connection: sa.Connection, ids: set[tuple[str, str]]) -> None:
         connection.execute(_TOUCH, {"source": source, "id": source_id})
 
 
-def _said(answer: Answer) -> dict[str, str]:
+def _reason_and_author(answer: Answer) -> dict[str, str]:
     return {"reason": answer.reason, "answered_by": answer.answered_by}
 
 

@@ -19,7 +19,7 @@ _JOINERS = re.compile(r"(?<=\w)\s+(?:and|und|et|y)\s+(?=\w)|(?<=\w)和(?=\w)")
 # An umlaut is often typed as a vowel and an e. Both spellings become the plain vowel.
 _UMLAUT = re.compile(r"([aou])e")
 _SPELT = str.maketrans({"ø": "o", "æ": "a", "œ": "o"})
-_SIMILAR = 70.0  # out of 100; a lower similarity of names is no evidence
+_MIN_SIMILARITY = 70.0  # out of 100; a lower similarity of names is no evidence
 _NAME, _DOMAIN, _PEOPLE = 0.5, 0.3, 0.2  # weight of each kind of evidence
 
 
@@ -100,29 +100,31 @@ class Ranker:
             refused: Accounts that somebody has ruled out for it.
             limit: Maximum number of suggestions.
         """
-        alike: dict[int, float] = {}
+        similar: dict[int, float] = {}
         name = plain_name(subject.name)
         if name:
             found = process.extract(
-                name, self._names, scorer=fuzz.token_sort_ratio, score_cutoff=_SIMILAR, limit=4 * limit
+                name, self._names, scorer=fuzz.token_sort_ratio, score_cutoff=_MIN_SIMILARITY, limit=4 * limit
             )
-            alike = {position: score for _, score, position in found}
-        near = {
+            similar = {position: score for _, score, position in found}
+        by_domain = {
             position
             for domain in subject.domains | subject.people
             for position in self._by_domain.get(domain, ())[: 4 * limit]
         }
-        judged = [self._judge(subject, position, alike.get(position), name) for position in near | set(alike)]
+        judged = [self._score(subject, position, similar.get(position), name) for position in by_domain | set(similar)]
         kept = [one for one in judged if one.account_key not in refused]
         return sorted(kept, key=lambda one: (-one.score, one.account_key))[:limit]
 
-    def _judge(self, subject: Subject, position: int, alike: float | None, name: str) -> Suggestion:
+    def _score(self, subject: Subject, position: int, known_similarity: float | None, name: str) -> Suggestion:
         candidate = self._candidates[position]
-        likeness = alike if alike is not None else fuzz.token_sort_ratio(name, self._names[position])
+        similarity = (
+            known_similarity if known_similarity is not None else fuzz.token_sort_ratio(name, self._names[position])
+        )
         score, reason = 0.0, []
-        if likeness >= _SIMILAR:
-            score += _NAME * likeness / 100
-            reason.append(f"name {likeness:.0f}% alike")
+        if similarity >= _MIN_SIMILARITY:
+            score += _NAME * similarity / 100
+            reason.append(f"name {similarity:.0f}% similar")
         if candidate.domain and candidate.domain in subject.domains:
             score += _DOMAIN
             reason.append(f"domain {candidate.domain}")

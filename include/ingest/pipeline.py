@@ -275,7 +275,7 @@ def _extract_all(source_id: str, names: Iterable[str], **how: Any) -> tuple[list
         try:
             found.append(extract(source_id, entity, **how))
         except Exception as error:
-            log.error("%s.%s: %s", source_id, entity, source_failures.described(error).message)
+            log.error("%s.%s: %s", source_id, entity, source_failures.as_perennial_error(error).message)
             errors.append(error)
             if isinstance(error, Unavailable) or not isinstance(error, PerennialError):
                 break

@@ -141,7 +141,7 @@ def _validate_and_merge(source_id: str, run_id: str) -> None:
 
 
 def _failed(report: Reconciled, error: Exception) -> Reconciled:
-    failure = source_failures.described(error)
+    failure = source_failures.as_perennial_error(error)
     log.error("%s.%s: %s", report.source, report.entity, failure.message)
     return replace(report, state="failed", note=f"{failure.message}; {failure.cure}".strip("; "))
 

@@ -246,10 +246,10 @@ def _from_context(context: Context) -> Failure:
 
 def _reason(error: object) -> str:
     """Return the error text, without statements and values that a library's error may contain."""
-    from include.gate.source_failures import described
+    from include.gate.source_failures import as_perennial_error
 
     if isinstance(error, Exception):
-        return str(described(error))[:2000]
+        return str(as_perennial_error(error))[:2000]
     return str(error or "it was killed, or ran out of time")[:2000]
 
 

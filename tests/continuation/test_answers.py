@@ -98,12 +98,12 @@ def test_what_the_term_and_the_deal_must_be(built: pytest.MonkeyPatch) -> None:
         answers.link("crm:nowhere#1", "crm:next", reason="x", by="ana")
     with pytest.raises(ConfigError, match="unknown won deal crm:nowhere"):
         answers.link("crm:old#1", "crm:nowhere", reason="x", by="ana")
-    with pytest.raises(ConfigError, match="an answer needs its reason"):
+    with pytest.raises(ConfigError, match="an answer requires a reason"):
         answers.link("crm:old#1", "crm:next", reason=" ", by="ana")
     for term, deal, reason in (
-        ("crm:old#1", "crm:old", "it made that term"),
-        ("crm:next#1", "crm:old", "what it sells starts on 2025-03-20, and the term only on 2026-03-20"),
-        ("crm:old#1", "crm:other", "an account outside of the family"),
+        ("crm:old#1", "crm:old", "it is the deal that created the term"),
+        ("crm:next#1", "crm:old", "its lines start on 2025-03-20, not after the start of the term on 2026-03-20"),
+        ("crm:old#1", "crm:other", "an account outside the family"),
     ):
         with pytest.raises(ConfigError, match=reason):
             answers.link(term, deal, reason="x", by="ana")

@@ -49,7 +49,7 @@ def test_data_that_is_read_but_not_built_makes_no_figure_newer(book: Book) -> No
     (tickets,) = [item for item in evidence if "ticket" in item.text]
     assert tickets.source == f"support desk, complete up to {moment(NOW - timedelta(hours=8), ZONE)}"
     (usage,) = [item.text for item in evidence if "Usage" in item.text]
-    assert "Usage not shown" in usage and "product_db is in the tables only up to" in usage
+    assert "Usage not shown" in usage and "product_db has only been built up to" in usage
     assert result.gate["product_db"]["watermark"] == NOW - timedelta(hours=40)
 
 
@@ -57,7 +57,7 @@ def test_a_source_that_no_build_holds_yet_is_not_fit(book: Book) -> None:
     book._execute("update meta.build set watermarks = watermarks - 'crm'")
     book.renewals(renewal(1))
     assert book.decide().n_on_hold == 1
-    assert book.decide(decision_id="again").gate["crm"]["reasons"] == ["crm is not in the tables yet"]
+    assert book.decide(decision_id="again").gate["crm"]["reasons"] == ["crm has not been built yet"]
 
 
 def test_what_was_never_connected_is_said(book: Book) -> None:
@@ -194,7 +194,7 @@ def test_a_feature_that_is_not_measured_any_more_is_no_risk(book: Book) -> None:
     book.renewals(renewal(1, days=30, usage_ratio=0.1))
     book.decide()
     shown = message(book, channel="slack")
-    assert any("the use of reports in product_db is not measured" in item.text for item in shown.evidence)
+    assert any("usage of reports in product_db has not been measured" in item.text for item in shown.evidence)
     assert not any("baseline" in item.text for item in shown.evidence) and book.outbox(rule="renewal_at_risk") == []
 
 

@@ -180,7 +180,7 @@ def test_what_changed_since_the_decision(live_book: Book, outside: Outside) -> N
         "C-4#2": "planned",
         "C-5#2": "sent",
     }
-    assert "is in quarantine by crm.account.x" in found["C-1#2"][1] and "won" in found["C-2#2"][1]
+    assert "is quarantined by crm.account.x" in found["C-1#2"][1] and "won" in found["C-2#2"][1]
     assert "another owner" in found["C-3#2"][1] and "2027-03-16" in found["C-4#2"][1]
 
 

@@ -66,4 +66,4 @@ def test_alerts_go_out_while_the_support_desk_is_red(
         pipeline.run("crm")
     red = decide("third")
     assert (red.n_planned, red.n_closed) == (0, 0)
-    assert "crm is red" in str(red.gate["crm"])
+    assert "crm has been red" in str(red.gate["crm"])

@@ -99,7 +99,9 @@ def test_a_failed_read_is_red_with_reason_and_cure_until_the_step_succeeds(raw: 
             raise AuthError("the token was refused", cure="renew it")
     verdict = verdicts.publish("crm", ENTITIES)
     assert verdict.state == "red"
-    assert verdict.reason == "contact extract failed since 2026-01-01 00:15 UTC, 2 times: the token was refused"
+    assert (
+        verdict.reason == "contact extract has been failing since 2026-01-01 00:15 UTC (2 times): the token was refused"
+    )
     assert verdict.cure == "renew it"
     with source_failures.recorded("crm", "extract", entity="account"):
         pass
@@ -166,7 +168,7 @@ def test_a_source_that_is_not_listed_is_an_error(raw: str) -> None:
 def test_sources_ready_names_what_is_not(raw: str, at) -> None:
     assert verdicts.sources_ready(["crm"], "renewal_alert", START) == ["crm was never read"]
     fully_read()
-    assert verdicts.sources_ready(["crm"], "renewal_alert", START) == ["crm is not in the tables yet"]
+    assert verdicts.sources_ready(["crm"], "renewal_alert", START) == ["crm has not been built yet"]
     built({"crm": START})
     assert verdicts.sources_ready(["crm"], "renewal_alert", START) == []
     assert verdicts.sources_ready(["crm", "support"], "renewal_alert", START) == ["support was never read"]
@@ -196,7 +198,7 @@ def test_tables_that_lag_behind_what_was_read_hold_too(raw: str) -> None:
     fully_read()
     built({"crm": START - timedelta(hours=40)})
     assert verdicts.sources_ready(["crm"], "renewal_alert", START) == [
-        "crm is in the tables only up to 2025-12-30 08:00 UTC"
+        "crm has only been built up to 2025-12-30 08:00 UTC"
     ]
 
 
@@ -302,13 +304,15 @@ def test_a_row_in_a_held_batch_or_behind_one_makes_its_account_unclean(raw: str)
     assert "crm:7" not in verdicts.quarantined(["crm"])
     hold(first.batch_id)
     assert set(verdicts.quarantined(["crm"])) == {"crm:7", "crm:8"}
-    assert verdicts.quarantined(["crm"])["crm:7"] == (f"a contact of crm is in batch {first.batch_id}, which is held",)
+    assert verdicts.quarantined(["crm"])["crm:7"] == (
+        f"a record of crm.contact is in batch {first.batch_id}, which is held",
+    )
 
 
 def test_a_bad_row_that_lost_its_account_counts_for_the_one_it_is_stored_under(raw: str) -> None:
     store(record("1", 1, account_id="7"), entity="contract_line")
     quarantine("contract_line", "crm", "")
-    assert verdicts.quarantined(["crm"]) == {"crm:7": ("a contract_line of crm is in quarantine by r",)}
+    assert verdicts.quarantined(["crm"]) == {"crm:7": ("a record of crm.contract_line is quarantined by r",)}
 
 
 def test_a_bad_row_that_names_another_account_counts_for_both(raw: str) -> None:
@@ -330,5 +334,5 @@ def test_a_held_row_without_its_account_counts_for_the_one_it_is_stored_under(ra
     judge(batch)
     hold(batch.batch_id)
     assert verdicts.quarantined(["crm"]) == {
-        "crm:7": (f"a contact of crm is in batch {batch.batch_id}, which is held",)
+        "crm:7": (f"a record of crm.contact is in batch {batch.batch_id}, which is held",)
     }

@@ -94,7 +94,7 @@ def test_an_answer_about_nothing_is_refused(built: pytest.MonkeyPatch) -> None:
         answers.match("support", "o77", "crm:1", reason="x", by="ana")
     with pytest.raises(ConfigError, match="unknown account crm:77"):
         answers.match("support", "o1", "crm:77", reason="x", by="ana")
-    with pytest.raises(ConfigError, match="needs its reason"):
+    with pytest.raises(ConfigError, match="requires a reason"):
         answers.match("support", "o1", "crm:1", reason=" ", by="ana")
 
 
@@ -104,10 +104,10 @@ def test_status_tells_circles_and_counts(built: pytest.MonkeyPatch) -> None:
     at(built, "13:10")
     world.load("account", world.account("3", merged_ids="1"))
     build.run("circles")
-    found = review.troubles()
+    found = review.contradictions()
     assert found == [
-        "crm: accounts 1, 3 claim to have swallowed each other; none is merged",
-        "crm:1, crm:2: parents in a circle; each stands alone",
+        "crm: accounts 1, 3 form a cycle of merges; none of them is treated as merged",
+        "crm:1, crm:2 form a cycle of parents; each is treated as an account without a parent",
     ]
     counted = {row["entity"]: row for row in review.counts()}
     assert (counted["organization"]["n_ids"], counted["organization"]["n_unmatched"]) == (2, 0)

@@ -31,4 +31,4 @@ def test_the_joined_name_comes_first() -> None:
         [Candidate("crm:1", "Müller & Söhne GmbH"), Candidate("crm:2", "Müller Söhnlein"), Candidate("crm:3", "Sand")]
     )
     (best, *_) = ranker.rank(Subject("Mueller und Soehne"))
-    assert (best.account_key, best.reason) == ("crm:1", "name 100% alike")
+    assert (best.account_key, best.reason) == ("crm:1", "name 100% similar")
