@@ -114,7 +114,7 @@ class Source(ABC):
     client: Client | None = None
     # (entity, record ids) -> account ids of the records that the warehouse knows. Set before a read, so that the vendor
     # is asked only for the others.
-    recall: Callable[[str, Sequence[str]], dict[str, str]] | None = None
+    known_accounts: Callable[[str, Sequence[str]], dict[str, str]] | None = None
 
     @abstractmethod
     def entities(self) -> tuple[str, ...]:
@@ -176,7 +176,7 @@ class Source(ABC):
         """
         return iter(())
 
-    def is_whole(self, entity: str) -> bool:
+    def is_always_full(self, entity: str) -> bool:
         """Return whether each read of an entity returns all records, so that missing ones are deleted."""
         return False
 

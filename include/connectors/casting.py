@@ -80,7 +80,7 @@ def _numeric(value: Any) -> Decimal | None:
     if value is None:
         return None
     if isinstance(value, bool):
-        raise ValueError("no number")
+        raise ValueError("not a number")
     text = str(value).strip()
     if not text:
         return None
@@ -88,9 +88,9 @@ def _numeric(value: Any) -> Decimal | None:
         # Decimal would read 1_000 as a thousand; no source means that.
         number = Decimal(text) if "_" not in text else Decimal("NaN")
     except InvalidOperation:
-        raise ValueError("no number") from None
+        raise ValueError("not a number") from None
     if not number.is_finite() or abs(number.adjusted()) > 1000:
-        raise ValueError("no number")
+        raise ValueError("not a number")
     return number
 
 

@@ -18,7 +18,7 @@ from include.config.documents import Document, Strict, read, validate
 from include.config.models import SourceSettings
 from include.connectors.base import Record
 from include.connectors.casting import Cast, caster
-from include.connectors.lengths import months_of
+from include.connectors.durations import months_of
 from include.entities.catalog import ENTITIES, ColumnType, Entity
 
 # Separator of multi-select values in CRMs.
@@ -59,9 +59,9 @@ class ColumnRule(Strict):
     @model_validator(mode="after")
     def _has_origin(self) -> ColumnRule:
         if bool(self.property) == bool(self.always):
-            raise ValueError("give either `property` or `always`")
+            raise ValueError("set either `property` or `always`")
         if self.preferred and not self.property:
-            raise ValueError("`preferred` goes with `property`")
+            raise ValueError("`preferred` requires `property`")
         return self
 
     def names(self) -> tuple[str, ...]:
@@ -95,9 +95,9 @@ class EntityMapping(Strict):
     @model_validator(mode="after")
     def _has_columns(self) -> EntityMapping:
         if ("columns" in self.model_fields_set) == bool(self.objects):
-            raise ValueError("give either `columns` or `objects`")
+            raise ValueError("set either `columns` or `objects`")
         if self.objects and (self.object or self.keep or any(one.objects for one in self.objects.values())):
-            raise ValueError("beside `objects` there is nothing else, and nothing deeper")
+            raise ValueError("an entity with `objects` cannot set `object` or `keep`, and objects cannot be nested")
         return self
 
     def fills(self) -> dict[str, str]:
@@ -162,8 +162,8 @@ class MappingFile:
 
     def _unknown(self, place: tuple, name: str, known: set[str], where: str) -> ConfigError:
         close = difflib.get_close_matches(name, known, n=1)
-        meant = f"did you mean {close[0]}? Otherwise" if close else f"create it in {where}, or"
-        return self.document.error(place, f"{where} has no property {name}", cure=f"{meant} remove that line")
+        advice = f"did you mean {close[0]}? Otherwise" if close else f"create it in {where}, or"
+        return self.document.error(place, f"{where} has no property {name}", cure=f"{advice} remove that line")
 
 
 def file_of(source: SourceSettings, vendor: str) -> str:
@@ -185,7 +185,7 @@ def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:
     if path is None:
         raise ConfigError(
             f"config/mappings/{name} is missing",
-            cure=f"put it into the folder that PERENNIAL_CONFIG_DIR names, as config/mappings/{name},"
+            cure=f"add it to the folder in PERENNIAL_CONFIG_DIR as config/mappings/{name},"
             " or correct `mapping` in config/settings.yaml",
         )
     document = read(path)
@@ -195,7 +195,7 @@ def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:
     allowed = list(entities)
     for entity, rules in mapping.entities.items():
         if entity not in allowed:
-            raise _not_known(document, ("entities", entity), "entity", entity, allowed)
+            raise _unknown_name(document, ("entities", entity), "entity", entity, allowed)
         _check_columns(document, ("entities", entity), entity, rules)
         for part, its_rules in rules.objects.items():
             _check_columns(document, ("entities", entity, "objects", part), entity, its_rules)
@@ -207,7 +207,7 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
     for column, rule in rules.columns.items():
         place = (*where, "columns", column)
         if column not in columns:
-            raise _not_known(document, place, f"column of {entity}", column, list(columns))
+            raise _unknown_name(document, place, f"column of {entity}", column, list(columns))
         if rule.add_days and columns[column].type not in ("date", "timestamptz"):
             raise document.error((*place, "add_days"), f"{column} is not a date", cure="remove add_days")
         if rule.is_duration and columns[column].type != "bigint":
@@ -221,12 +221,12 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
             except ValueError:
                 raise document.error(
                     (*place, "always"),
-                    f"{rule.always} does not fit {column}",
-                    cure=f"{column} is {columns[column].type}",
+                    f"{rule.always} is not a valid value for {column}",
+                    cure=f"{column} has type {columns[column].type}",
                 ) from None
 
 
-def _not_known(document: Document, place: tuple, what: str, name: str, known: list[str]) -> ConfigError:
+def _unknown_name(document: Document, place: tuple, what: str, name: str, known: list[str]) -> ConfigError:
     close = difflib.get_close_matches(name, known, n=1)
     cure = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
     return document.error(place, f"unknown {what} {name}", cure=cure)
@@ -318,9 +318,9 @@ def _cast(rule: ColumnRule, cast: Cast) -> Cast:
     if rule.is_one_of:
         return lambda value: str(value) in rule.is_one_of if value != "" else None
     if rule.values:
-        return lambda value: cast(_translated(value, rule.values))
+        return lambda value: cast(_translate(value, rule.values))
     if rule.add_days:
-        return lambda value: _later(cast(value), rule.add_days)
+        return lambda value: _add_days(cast(value), rule.add_days)
     return cast
 
 
@@ -334,7 +334,7 @@ def _website(value: Any) -> str | None:
     return text.partition("://")[2 * ("://" in text)].split("/")[0].removeprefix("www.") or None
 
 
-def _translated(value: Any, values: Mapping[str, str]) -> Any:
+def _translate(value: Any, values: Mapping[str, str]) -> Any:
     if isinstance(value, bool):
         value = str(value).lower()
     if not isinstance(value, str):
@@ -344,5 +344,5 @@ def _translated(value: Any, values: Mapping[str, str]) -> Any:
     return _SEPARATOR.join(dict.fromkeys(values.get(part, part) for part in value.split(_SEPARATOR)))
 
 
-def _later(value: date | None, days: int) -> date | None:
+def _add_days(value: date | None, days: int) -> date | None:
     return None if value is None else value + timedelta(days=days)

@@ -18,7 +18,7 @@ from include.http.loops import Loop
 # Counters within a read; they do not identify a place.
 _COUNTERS = {"pages", "rows", "left"}
 # When one of these changes, the following pages may repeat earlier records.
-_COURSE = ("phase", "object", "is_again")
+_RESTART_KEYS = ("phase", "object", "is_again")
 # Many pages in a row may have no relevant rows, for example if most were archived long ago; this many may not.
 MAX_EMPTY = 20_000
 
@@ -79,13 +79,13 @@ def read_pages(
     stored = mark or (None if request.full else request.position)
     here = positions.checked(stored, upgrade) if stored else None
     if mark and here and here["phase"] == "done":
-        yield _last([], here)
+        yield _last_page([], here)
         return
     if here is None or here["phase"] == "done":
         with response_errors(what):
             here = start(here)
         if here["phase"] == "done":
-            yield _last([], positions.start(**here))
+            yield _last_page([], positions.start(**here))
             return
     loop = Loop(what, max_empty)
     while here["phase"] != "done":
@@ -94,10 +94,10 @@ def read_pages(
             records, there = step(here)
         here = positions.start(**there)
         if here["phase"] == "done":
-            yield _last(records, here)
+            yield _last_page(records, here)
             return
-        loop.check(_place(asked), _place(here), _keys(records))
-        if any(asked.get(name) != here.get(name) for name in _COURSE):
+        loop.check(_cursor_key(asked), _cursor_key(here), _record_keys(records))
+        if any(asked.get(name) != here.get(name) for name in _RESTART_KEYS):
             loop.forget()
         yield Page(records, here)
 
@@ -139,7 +139,7 @@ def check_keyset(what: str, rows: Sequence[Any], n_more: int, last: str) -> None
     """
     if n_more and not rows:
         raise Unavailable(
-            f"{what} says that {n_more} more rows match, but shows none after {last or 'the first'}",
+            f"{what} reports {n_more} more matching rows, but returned none{f' after {last}' if last else ''}",
             cure="try again later",
         )
 
@@ -156,11 +156,11 @@ def response_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def _last(records: Collection[Record], here: Position) -> Page:
+def _last_page(records: Collection[Record], here: Position) -> Page:
     return Page(records, here, next_position=here, read_until=positions.moment(here["at"]))
 
 
-def _keys(records: Collection[Record]) -> Iterator[Hashable]:
+def _record_keys(records: Collection[Record]) -> Iterator[Hashable]:
     """Yield the keys of records, without creating lazy ones."""
     if not isinstance(records, LazyRecords):
         yield from (record.id for record in records)
@@ -169,6 +169,6 @@ def _keys(records: Collection[Record]) -> Iterator[Hashable]:
         yield row.get("id") if isinstance(row, dict) else row if isinstance(row, Hashable) else bytes(row)
 
 
-def _place(here: Position) -> bytes:
+def _cursor_key(here: Position) -> bytes:
     kept = {key: value for key, value in here.items() if key not in _COUNTERS and key != "v"}
     return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)

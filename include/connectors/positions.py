@@ -35,8 +35,8 @@ def checked(position: Position, upgrade: Callable[[Position], Position] = lambda
     if version == 1:
         return upgrade(position) | {"v": VERSION}
     raise ConfigError(
-        f"a reading position has version {version}, and this Perennial knows up to {VERSION}",
-        cure="run the newer Perennial again, or read everything again with `ingest SOURCE --full`",
+        f"the stored read position has version {version}, but this Perennial supports versions up to {VERSION}",
+        cure="run the newer version of Perennial again, or read everything again with `ingest SOURCE --full`",
     )
 
 

@@ -35,5 +35,5 @@ def connect(connection: Connection) -> Source:
     named = f"names the vendor {connection.vendor}" if connection.vendor else "names no vendor"
     known = ", ".join(vendor for vendor, kind in VENDORS.items() if kind == listed.kind)
     raise connection.error(
-        f"{named}, but a {listed.kind} source can be: {known}", cure='set its type, or "vendor" in its extra'
+        f"{named}, but a {listed.kind} source must be one of: {known}", cure='set its type, or "vendor" in its extra'
     )

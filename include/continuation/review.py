@@ -15,7 +15,7 @@ MEANING = {
     "unsure_link": "it is unclear whether this deal renews this term: answer with `renewals link` or `unlink`",
     "dates_missing": "the renewal deal has no dates or repeats the old ones: set its start and end in the CRM",
     "no_rate": "the renewal was won in a currency without a plan rate: add it to `plan_rates` in config/kpis.yaml",
-    "copy": "the line repeats one of another won deal and is counted once: if both are real, correct its dates or amount",
+    "copy": "a line repeats one of another won deal and is counted once: if both are real, correct its dates or amount",
     "continues_nothing": "a won renewal deal continues no term, but a term of its account ends: use `renewals link`",
     "no_open_deal": "the renewal decision is due within 90 days and no renewal deal is open: create one in the CRM",
     "date_passed": "a company's renewal date has passed but its ARR is still set: set the next date or clear it",

@@ -107,7 +107,7 @@ def extract(
                 return Extracted(source_id, entity, note=f"{source.vendor} has no {entity}, or it is not mapped")
             raw_tables.ensure_raw_tables()
             with batches.reading(source_id, entity) as connection:
-                source.recall = partial(accounts_of, source_id, source.vendor)
+                source.known_accounts = partial(accounts_of, source_id, source.vendor)
                 pull = Pull(connection, source, source_id, entity, run_id)
                 if schema_drift.is_due(source_id, source, entity):
                     pull.check_schema()
@@ -120,8 +120,8 @@ def extract(
                 )
                 if reason:
                     log.info("%s.%s: reading everything again: %s", source_id, entity, reason)
-                is_whole = not until and source.is_whole(entity)
-                pull.start(until=upper, since=lower, full=full or is_whole or bool(reason))
+                is_always_full = not until and source.is_always_full(entity)
+                pull.start(until=upper, since=lower, full=full or is_always_full or bool(reason))
     except NotOffered as error:
         if availability.was_read(source_id, entity):
             raise

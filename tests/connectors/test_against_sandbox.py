@@ -149,8 +149,8 @@ def test_the_limits_that_the_vendors_state_are_kept(sandbox: SandboxProcess, mon
         ("crm", {"password": "ünïcode"}, AuthError, "connection crm"),
         ("support", {"password": "wrong"}, AuthError, "Zendesk returned 401"),
         ("support", {"host": "http://127.0.0.1:9/zendesk"}, Unavailable, "cannot connect.*connection support"),
-        ("product_db", {"password": "wrong"}, AuthError, "refuses the login"),
-        ("product_db", {"port": 9}, Unavailable, "does not answer"),
+        ("product_db", {"password": "wrong"}, AuthError, "rejects the login"),
+        ("product_db", {"port": 9}, Unavailable, "does not respond"),
         ("product_db", {"schema": "nowhere"}, ConfigError, "does not exist"),
     ],
 )

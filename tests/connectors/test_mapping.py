@@ -6,7 +6,7 @@ import pytest
 
 from include.common.errors import ConfigError
 from include.connectors.crm.hubspot.resources import ENTITIES_MAPPED
-from include.connectors.lengths import months_of
+from include.connectors.durations import months_of
 from include.connectors.mapping import ColumnRule, Mapper, load_mapping
 from include.entities.catalog import ENTITIES
 

@@ -45,7 +45,7 @@ def test_a_list_by_cursor_ends_with_the_last_page() -> None:
 def test_a_query_that_counts_rows_and_shows_none_is_an_error() -> None:
     check_keyset("Vendor", ["a"], 2, "")
     check_keyset("Vendor", [], 0, "a")
-    with pytest.raises(Unavailable, match="Vendor says that 2 more rows match, but shows none after a"):
+    with pytest.raises(Unavailable, match="Vendor reports 2 more matching rows, but returned none after a"):
         check_keyset("Vendor", [], 2, "a")
 
 

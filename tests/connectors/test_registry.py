@@ -17,7 +17,7 @@ def test_the_connector_follows_from_the_connection() -> None:
         (make("nope", conn_type="hubspot"), "unknown source nope .*crm, support, product_db"),
         (
             make("crm", conn_type="zendesk"),
-            "connection crm: names the vendor zendesk, but a crm source can be: hubspot",
+            "connection crm: names the vendor zendesk, but a crm source must be one of: hubspot",
         ),
         (make("crm", conn_type="http"), 'names no vendor.*"vendor" in its extra'),
         (make("crm", conn_type="hubspot", password="x"), "crm: has no host"),

@@ -124,7 +124,7 @@ class MappedCrm(Source):
         lo: int = done["at"] - self._trailing
         return min(lo, positions.milliseconds(request.since)) if request.since else lo
 
-    def _offered(self, entity: str, name: str, is_first: bool, check: Callable[[str, str], _T]) -> _T:
+    def _check_offered(self, entity: str, name: str, is_first: bool, check: Callable[[str, str], _T]) -> _T:
         """Check that an object can be read as mapped, and return the result of the check.
 
         Raises:
@@ -137,6 +137,6 @@ class MappedCrm(Source):
                 raise
             raise NotOffered(
                 f"{entity} is not available from {self.name}'s {name}: {error.message}",
-                cure=f"{error.cure}; if you have none, remove {name} from {entity} in"
+                cure=f"{error.cure}; if you do not use it, remove {name} from {entity} in"
                 f" {shown(self._mapping.document.path)}",
             ) from None

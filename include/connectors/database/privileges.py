@@ -29,7 +29,7 @@ _POWERS = sa.text(
 # https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html
 _MYSQL_POWERS = {"ALL PRIVILEGES": "*.*", "SUPER": "", "FILE": ""}
 # Each query returns a row for every permission of the login beyond reading.
-_BEYOND_READING = {
+_MORE_THAN_READ = {
     # https://learn.microsoft.com/sql/relational-databases/system-functions/sys-fn-my-permissions-transact-sql
     # https://learn.microsoft.com/sql/t-sql/functions/has-perms-by-name-transact-sql
     "mssql": """
@@ -40,7 +40,7 @@ _BEYOND_READING = {
         where permission_name not like 'VIEW %'
             and permission_name not in ('CONNECT', 'CONNECT SQL', 'CONNECT ANY DATABASE', 'SELECT', 'SHOWPLAN')
         union all
-        select 'writing to ' + named.name from (
+        select 'write on ' + named.name from (
             select quotename(schema_name(schema_id)) + '.' + quotename(name) as name
             from sys.objects where type in ('U', 'V') and is_ms_shipped = 0
         ) as named
@@ -74,20 +74,20 @@ def prove_read_only(connection: sa.Connection, connection_id: str) -> None:
     dialect = connection.dialect.name
     if dialect in READ_ONLY_SESSIONS:
         return
-    asked = _BEYOND_READING.get(dialect)
+    asked = _MORE_THAN_READ.get(dialect)
     if asked is None:
-        known = ", ".join((*READ_ONLY_SESSIONS, *_BEYOND_READING))
+        known = ", ".join((*READ_ONLY_SESSIONS, *_MORE_THAN_READ))
         raise ConfigError(
-            f"connection {connection_id}: nothing proves that {dialect} is only read: it has no read-only session that"
-            " Perennial knows, and no list of what the login may do",
-            cure=f"copy the tables into one of {known}, and connect that",
+            f"connection {connection_id}: cannot prove that access to {dialect} is read-only: Perennial knows no"
+            " read-only session for it, and no query for the permissions of the login",
+            cure=f"copy the tables into one of {known}, and connect to that",
         )
-    more = [str(row[0]) for row in connection.exec_driver_sql(asked).fetchmany(5)]
-    if more:
+    excess = [str(row[0]) for row in connection.exec_driver_sql(asked).fetchmany(5)]
+    if excess:
         raise ConfigError(
-            f"connection {connection_id}: its login may do more than read, and {dialect} has no read-only session:"
-            f" {', '.join(more)}",
-            cure="use a login that may only connect and select; docs/reference/scopes.md shows how to make one",
+            f"connection {connection_id}: its login has more than read access, and {dialect} has no read-only session:"
+            f" {', '.join(excess)}",
+            cure="use a login that may only connect and select; docs/reference/scopes.md shows how to create one",
         )
 
 
@@ -101,7 +101,7 @@ def rights(connection: sa.Connection) -> Rights | None:
         return Rights(surplus=surplus, forbidden=tuple(powers))
     if dialect in ("mysql", "mariadb"):
         return Rights(forbidden=_mysql_powers(connection.exec_driver_sql("show grants").scalars().all()))
-    return Rights() if dialect in _BEYOND_READING else None  # already proved when the snapshot was opened
+    return Rights() if dialect in _MORE_THAN_READ else None  # already proved when the snapshot was opened
 
 
 def _mysql_powers(grants: Sequence[str]) -> tuple[str, ...]:

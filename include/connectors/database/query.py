@@ -24,7 +24,7 @@ PARTS = "parts"
 COMMON = "shared"
 PARAMETERS = ("since", "until")
 # Placeholder for a parameter while SQL is rendered, because each dialect writes parameters differently.
-_PLACE = "perennial_{}_place"
+_PARAMETER_MARK = "perennial_{}_place"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Query:
         entity: The entity that it returns.
         parameters: Which of ``:since`` and ``:until`` it uses.
         executable: The SQL for SQLAlchemy, rendered from the checked statement, without comments.
-        is_whole: ``updated_at`` is always null, so each read returns all rows.
+        is_always_full: ``updated_at`` is always null, so each read returns all rows.
         parts: The files whose tables it may use.
     """
 
@@ -44,7 +44,7 @@ class Query:
     text: str
     parameters: frozenset[str] = frozenset()
     executable: str = ""
-    is_whole: bool = False
+    is_always_full: bool = False
     parts: tuple[Query, ...] = ()
 
     def error(self, message: str, *, line: int | None = None, column: int | None = None, cure: str) -> ConfigError:
@@ -69,16 +69,16 @@ class Query:
         known = [*ENTITIES[self.entity].column_names, "id", "is_deleted"]
         for required in ("id", "updated_at"):
             if required not in names:
-                raise self.error(f"gives no column {required}", line=1, cure=f"select something `as {required}`")
+                raise self.error(f"returns no column {required}", line=1, cure=f"select an expression `as {required}`")
         for name in names:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
                 line, column = self._find(name) or (1, None)
                 cure = f"did you mean {close[0]}?" if close else f"columns of {self.entity}: {', '.join(known)}"
                 raise self.error(f"{self.entity} has no column {name}", line=line, column=column, cure=cure)
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise self.error(f"gives the column {twice} twice", line=1, cure="rename one of the two")
+        duplicate = next((name for name in names if names.count(name) > 1), None)
+        if duplicate:
+            raise self.error(f"returns the column {duplicate} twice", line=1, cure="rename one of the two")
 
     def _find(self, name: str) -> tuple[int, int] | None:
         """Return line and column of a name's last use outside of comments, because an alias comes last."""
@@ -99,8 +99,8 @@ def folder_of(source_id: str, kind: Kind = "product", named: str = "") -> str:
     own = f"{FOLDER}/{named.split('/')[0] or source_id}"
     if named and not files.listing("sql", f"{own}/*.sql"):
         raise ConfigError(
-            f"{source_id} is read by the queries {named}, but sql/{own}/ has none",
-            cure=f"there are: {', '.join(sorted(_folders()))}; correct `queries` in config/settings.yaml",
+            f"the settings assign the queries {named} to {source_id}, but sql/{own}/ has no queries",
+            cure=f"available: {', '.join(sorted(_folders()))}; correct `queries` in config/settings.yaml",
         )
     has_own = kind != "product" or files.listing("sql", f"{own}/*.sql")
     return own if has_own else f"{FOLDER}/{SHARED}"
@@ -157,9 +157,12 @@ def parts_of(folder: str, named: str) -> tuple[Path, ...]:
     found = {Path(name).stem: path for name, path in files.listing("sql", f"{folder}/{PARTS}/*.sql").items()}
     landed_by = named.partition("/")[2]
     if landed_by not in found.keys() - {COMMON} and (found or landed_by):
+        problem = (
+            f"has no file for the loader {landed_by}" if landed_by else "needs a loader, and the settings name none"
+        )
         known = ", ".join(f"{Path(folder).name}/{name}" for name in found if name != COMMON) or Path(folder).name
         raise ConfigError(
-            f"sql/{folder}/ is read by tables of {landed_by or 'no loader'}, which sql/{folder}/{PARTS}/ does not have",
+            f"sql/{folder}/{PARTS}/ {problem}",
             cure=f"known: {known}; correct `queries` in config/settings.yaml",
         )
     return tuple(found[name] for name in (landed_by, COMMON) if name in found)
@@ -202,54 +205,54 @@ def _checked(entity: str, texts: tuple[tuple[Path, str], ...], dialect: str | No
     statement = _with_tables(query, statement, tables)
     parameters = frozenset(parameter.name for parameter in statement.find_all(exp.Placeholder))
     _check_parameters(query, parameters)
-    with _explained(query):
+    with _syntax_errors(query):
         executable = _executable(statement, dialect)
     return replace(
         query,
         parameters=parameters,
         executable=executable,
-        is_whole=any(one.alias == "updated_at" and _is_null(one.unalias()) for one in statement.selects),
+        is_always_full=any(one.alias == "updated_at" and _is_null(one.unalias()) for one in statement.selects),
         parts=tuple(parts),
     )
 
 
 def _parsed(query: Query, dialect: str | None) -> exp.Query | None:
     """Return the one select of a file; None if it has none."""
-    with _explained(query):
+    with _syntax_errors(query):
         statements = sql_guard.parse(query.text, dialect)
         if not statements:
             return None
         if len(statements) > 1:
-            raise query.error(f"holds {len(statements)} statements", cure="write one select")
+            raise query.error(f"has {len(statements)} statements", cure="write a single select")
         (statement,) = statements
         if not isinstance(statement, exp.Query):
-            raise query.error("is not a select", line=1, cure="write one select")
+            raise query.error("is not a select", line=1, cure="write a single select")
         sql_guard.check(statement)
         return statement
 
 
 @contextmanager
-def _explained(query: Query) -> Iterator[None]:
+def _syntax_errors(query: Query) -> Iterator[None]:
     """Turn the guard's complaints about a file's SQL into errors that name the file."""
     try:
         yield
     except sql_guard.NotValid as error:
         near = f" near {error.near!r}" if error.near else ""
         raise query.error(
-            f"is not valid SQL{near}: {error}", line=error.line, column=error.column, cure="correct that place"
+            f"is not valid SQL{near}: {error}", line=error.line, column=error.column, cure="correct the SQL there"
         ) from None
     except sql_guard.NotAllowed as error:
-        cure = "leave that out, or put it into a view of your database and select from that"
+        cure = "remove it, or move it into a view of your database and select from that"
         raise query.error(
-            str(error), cure=f"{cure}; include/warehouse/sql_functions.txt lists what may be called"
+            str(error), cure=f"{cure}; include/warehouse/sql_functions.txt lists the allowed functions"
         ) from None
 
 
 def _with_tables(query: Query, statement: exp.Query, tables: dict[str, exp.CTE]) -> exp.Query:
     """Prepend the part tables that the statement uses. Unused ones are left out: their source tables may not exist."""
     own = {cte.alias for cte in statement.ctes}
-    if twice := min(own & tables.keys(), default=None):
-        raise query.error(f"names a table {twice}, as a file of {PARTS}/ does", cure="give it another name")
+    if duplicate := min(own & tables.keys(), default=None):
+        raise query.error(f"defines a table {duplicate} that a file in {PARTS}/ also defines", cure="rename it")
     needed: set[str] = set()
     pending: list[exp.Expr] = [statement]
     while pending:
@@ -274,7 +277,7 @@ def _check_parameters(query: Query, parameters: frozenset[str]) -> None:
     if unknown is not None:
         line, column = query._find(unknown) or (None, None)
         raise query.error(
-            f"has an unknown parameter :{unknown}", line=line, column=column, cure="known: :since, :until"
+            f"uses an unknown parameter :{unknown}", line=line, column=column, cure="known: :since, :until"
         )
 
 
@@ -283,7 +286,7 @@ def _executable(statement: exp.Expr, dialect: str | None) -> str:
 
     def prepared(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Placeholder):
-            return exp.Var(this=_PLACE.format(node.name))
+            return exp.Var(this=_PARAMETER_MARK.format(node.name))
         if isinstance(node, exp.Literal) and node.is_string:
             # A colon in a text used to need a backslash before it, and may still have one.
             return exp.Literal.string(str(node.this).replace("\\:", ":"))
@@ -291,5 +294,5 @@ def _executable(statement: exp.Expr, dialect: str | None) -> str:
 
     text = sql_guard.render(statement.transform(prepared), dialect).replace(":", "\\:")
     for name in PARAMETERS:
-        text = text.replace(_PLACE.format(name), f":{name}")
+        text = text.replace(_PARAMETER_MARK.format(name), f":{name}")
     return text

@@ -67,7 +67,7 @@ _POSTGRESQL_BEHIND = sa.text(
         ))
     """
 )
-_REFUSED_LOGINS = ("28P01", "28000")
+_REJECTED_LOGINS = ("28P01", "28000")
 _TOO_LONG = "57014"
 _NO_PERMISSION = "42501"
 
@@ -89,7 +89,7 @@ def snapshot(engine: sa.Engine, connection_id: str, seconds: int = STATEMENT_MIN
     try:
         connection = engine.connect()
     except sa.exc.DBAPIError as error:
-        raise _refusal(error, engine, connection_id) from None
+        raise _connection_error(error, engine, connection_id) from None
     with connection:
         try:
             connection = connection.execution_options(**_options(engine, connection))
@@ -98,7 +98,7 @@ def snapshot(engine: sa.Engine, connection_id: str, seconds: int = STATEMENT_MIN
             _limit_time(connection, seconds)
             prove_read_only(connection, connection_id)
         except sa.exc.DBAPIError as error:
-            raise _refusal(error, engine, connection_id) from None
+            raise _connection_error(error, engine, connection_id) from None
         yield connection
         connection.rollback()
 
@@ -157,59 +157,59 @@ def clock_behind(connection: sa.Connection) -> int:
     """Return by how many whole seconds the database's clock is behind ours; 0 if its time zone is unknown."""
     if connection.dialect.name not in ("postgresql", "mysql", "mariadb"):
         return 0
-    said = connection.execute(sa.select(sa.func.current_timestamp())).scalar()
-    if not isinstance(said, datetime):
+    reported = connection.execute(sa.select(sa.func.current_timestamp())).scalar()
+    if not isinstance(reported, datetime):
         return 0
-    at = said if said.tzinfo else said.replace(tzinfo=UTC)
+    at = reported if reported.tzinfo else reported.replace(tzinfo=UTC)
     # Less than a second is the round trip to the database.
     return max(0, int((datetime.now(UTC) - at).total_seconds()))
 
 
 @contextlib.contextmanager
-def explained(query: Query, engine: sa.Engine) -> Iterator[None]:
+def query_errors(query: Query, engine: sa.Engine) -> Iterator[None]:
     """Turn a database error in a query into an error that names the file, and the line if it can be found."""
     try:
         yield
     except sa.exc.DBAPIError as error:
-        raise _complaint(error, query, engine) from None
+        raise _query_error(error, query, engine) from None
     except sa.exc.StatementError as error:
         message = redact(str(error.orig or error).splitlines()[0])
-        raise query.error_about(message, cure="correct the query; a colon in a text is written \\:") from None
+        raise query.error_about(message, cure="correct the query; write a colon in a string as \\:") from None
 
 
-def _complaint(error: sa.exc.DBAPIError, query: Query, engine: sa.Engine) -> PerennialError:
-    said, state = _said(error, engine), getattr(error.orig, "sqlstate", None)
-    told = f"the database says: {said}"
-    if state == _TOO_LONG or said == "interrupted":  # SQLite's message for it
+def _query_error(error: sa.exc.DBAPIError, query: Query, engine: sa.Engine) -> PerennialError:
+    text, state = _error_text(error, engine), getattr(error.orig, "sqlstate", None)
+    message = f"the database reports: {text}"
+    if state == _TOO_LONG or text == "interrupted":  # SQLite's message for it
         return Unavailable(
-            f"{query.path.name}: took longer than a statement may",
-            cure="use :since and :until in it so that an index on the time of change serves, or make that index",
+            f"{query.path.name}: exceeded the time limit of a statement",
+            cure="filter by :since and :until so that an index on the change time is used, or create that index",
         )
     if state == _NO_PERMISSION:
-        return AuthError(f"{query.path.name}: {told}", cure="grant the connection's login select on it")
+        return AuthError(f"{query.path.name}: {message}", cure="grant select on it to the connection's login")
     if error.connection_invalidated or isinstance(error, sa.exc.InterfaceError):
-        return Unavailable(f"{query.path.name}: {told}", cure="try again later")
+        return Unavailable(f"{query.path.name}: {message}", cure="try again later")
     # SQLite reports a missing column as an operational error, other databases as a programming error.
-    if isinstance(error, sa.exc.OperationalError) and not said.startswith(("no such", "near ", "misuse", "ambiguous")):
-        return Unavailable(f"{query.path.name}: {told}", cure="try again later")
-    return query.error_about(told, cure="correct the query")
+    if isinstance(error, sa.exc.OperationalError) and not text.startswith(("no such", "near ", "misuse", "ambiguous")):
+        return Unavailable(f"{query.path.name}: {message}", cure="try again later")
+    return query.error_about(message, cure="correct the query")
 
 
-def _refusal(error: sa.exc.DBAPIError, engine: sa.Engine, connection_id: str) -> PerennialError:
+def _connection_error(error: sa.exc.DBAPIError, engine: sa.Engine, connection_id: str) -> PerennialError:
     where = engine.url.render_as_string(hide_password=True)
-    said = _said(error, engine)
+    text = _error_text(error, engine)
     cure = f"correct connection {connection_id}"
-    is_login = getattr(error.orig, "sqlstate", None) in _REFUSED_LOGINS or any(
-        sign in said.lower() for sign in ("password authentication failed", "access denied", "no password supplied")
+    is_login = getattr(error.orig, "sqlstate", None) in _REJECTED_LOGINS or any(
+        sign in text.lower() for sign in ("password authentication failed", "access denied", "no password supplied")
     )
     if is_login:
-        return AuthError(f"the database at {where} refuses the login: {said}", cure=cure)
-    if "does not exist" in said and "database" in said:
-        return ConfigError(f"the database at {where}: {said}", cure=cure)
-    return Unavailable(f"the database at {where} does not answer: {said}", cure=f"{cure}, or try again later")
+        return AuthError(f"the database at {where} rejects the login: {text}", cure=cure)
+    if "does not exist" in text and "database" in text:
+        return ConfigError(f"the database at {where}: {text}", cure=cure)
+    return Unavailable(f"the database at {where} does not respond: {text}", cure=f"{cure}, or try again later")
 
 
-def _said(error: sa.exc.DBAPIError, engine: sa.Engine) -> str:
+def _error_text(error: sa.exc.DBAPIError, engine: sa.Engine) -> str:
     lines = [line for line in str(error.orig).strip().splitlines() if line.strip()]
     # bad data: the message ends with the value
     if lines and str(getattr(error.orig, "sqlstate", None) or "").startswith("22"):

@@ -37,7 +37,7 @@ from include.connectors.casting import Cast, caster
 from include.connectors.database import query as queries
 from include.connectors.database.privileges import rights
 from include.connectors.database.query import Query
-from include.connectors.database.snapshot import clock_behind, complete_until, explained, snapshot
+from include.connectors.database.snapshot import clock_behind, complete_until, query_errors, snapshot
 from include.connectors.database.urls import url_of
 from include.connectors.pagination import LazyRecords
 from include.entities.catalog import ENTITIES, Kind
@@ -50,7 +50,7 @@ _MARGIN = timedelta(seconds=1)
 # Tolerance for a database clock ahead of ours. A time further ahead is not a change time.
 _AHEAD = timedelta(hours=1)
 # ``:until`` is later than every row, so that no query leaves out rows dated in the future.
-_FOR_EVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+_FAR_FUTURE = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 # A date begins somewhere 14 hours before its start in UTC, and is over everywhere 36 hours after that start.
 _DAY = timedelta(hours=36)
 # Databases whose stored times compare exactly with the ones they returned. On others (SQLite stores texts), a resumed
@@ -90,16 +90,16 @@ class Database(Source):
     def fields(self, entity: str) -> dict[str, str]:
         """Return the columns of the query, with the database's own types."""
         query = self._query(entity)
-        with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
-            return self._described(connection, query)
+        with snapshot(self._engine, self._id) as connection, query_errors(query, self._engine):
+            return self._column_types(connection, query)
 
     def mapped(self, entity: str) -> dict[str, str]:
         """Return every column of the query, mapped to itself: a query returns only columns of the entity."""
         return {name: name for name in self.fields(entity)}
 
-    def is_whole(self, entity: str) -> bool:
+    def is_always_full(self, entity: str) -> bool:
         """Return whether the query has no change times. Daily facts are never whole: they are read by day."""
-        return self._query(entity).is_whole and ENTITIES[entity].dirty_from != "day"
+        return self._query(entity).is_always_full and ENTITIES[entity].dirty_from != "day"
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
         """Return the permissions of the login. Nothing is ever written, so any permission to write is surplus."""
@@ -114,18 +114,18 @@ class Database(Source):
     def sample(self, entity: str, n: int) -> list[Record]:
         """Return some rows, in the database's own order: sorting all of them would cost too much."""
         query = self._query(entity)
-        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, query_errors(query, self._engine):
             inner = self._inner(query, None)
             names = self._columns(connection, query, inner)
             found = inner.columns(*(sa.column(name) for name in names)).subquery("q")
             read = self._readers(entity, names)
-            columns = _shown(found, names, self._bind(clock.now() + _AHEAD))
+            columns = _selected_columns(found, names, self._bind(clock.now() + _AHEAD))
             return [read(row) for row in connection.execute(sa.select(*columns).limit(n))]
 
     def count(self, entity: str) -> int:
         """Return how many rows the query returns."""
         query = self._query(entity)
-        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, query_errors(query, self._engine):
             counted = sa.select(sa.func.count()).select_from(
                 self._inner(query, None).columns(sa.column("id")).subquery("q")
             )
@@ -134,7 +134,7 @@ class Database(Source):
     def undated(self, entity: str) -> tuple[int, int, int]:
         """Count all rows, and those read every time: without ``updated_at``, and with one in the future."""
         query = self._query(entity)
-        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, query_errors(query, self._engine):
             at: sa.ColumnClause[Any] = sa.column("updated_at")
             is_ahead = at >= self._bind(clock.now() + _AHEAD)
             counts = (sa.func.count(sa.case((each, 1))) for each in (sa.true(), at.is_(None), is_ahead))
@@ -151,7 +151,7 @@ class Database(Source):
         if request.mark and here and here["phase"] == "done":
             yield Page([], here, here, positions.moment(here["at"]))
             return
-        with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
+        with snapshot(self._engine, self._id) as connection, query_errors(query, self._engine):
             if here is None or here["phase"] == "done":
                 here = self._start(entity, here, request, complete_until(connection, request.until, self._lag))
             yield from self._pages(connection, query, here)
@@ -161,24 +161,24 @@ class Database(Source):
         if "day" not in ENTITIES[entity].column_names:
             return None
         found: Counter[str] = Counter()
-        for day, is_deleted, n in self._everything(entity, "day", is_counted=True):
+        for day, is_deleted, n in self._all_rows(entity, "day", is_counted=True):
             found[str(self._day(day))] += 0 if _flag(is_deleted) else n
         return dict(found)
 
     def ids(self, entity: str) -> Iterator[list[Listed]]:
-        rows = self._everything(entity, "id", is_counted=False)
+        rows = self._all_rows(entity, "id", is_counted=False)
         for page in iter(lambda: list(islice(rows, PAGE_ROWS)), []):
             yield [(str(one), _moment(at)) for one, is_deleted, at in page if one is not None and not _flag(is_deleted)]
 
-    def _everything(self, entity: str, column: str, *, is_counted: bool) -> Iterator[sa.Row]:
+    def _all_rows(self, entity: str, column: str, *, is_counted: bool) -> Iterator[sa.Row]:
         """Yield (column, whether deleted, count or change time) of all rows of the query."""
         query = self._query(entity)
-        with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
+        with snapshot(self._engine, self._id) as connection, query_errors(query, self._engine):
             inner = self._inner(query, None)
             names = self._columns(connection, query, inner)
             rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
             keys = [rows.c[column], rows.c.is_deleted if "is_deleted" in names else sa.null()]
-            at = _changed(rows.c.updated_at, self._bind(clock.now() + _AHEAD))
+            at = _change_time(rows.c.updated_at, self._bind(clock.now() + _AHEAD))
             statement = sa.select(*keys, sa.func.count() if is_counted else at)
             if is_counted:
                 statement = statement.group_by(*keys[: 2 if "is_deleted" in names else 1])
@@ -200,7 +200,7 @@ class Database(Source):
             ) from None
         except sa.exc.ArgumentError:
             raise ConfigError(
-                f"connection {self._id}: SQLAlchemy knows no database {self._url.drivername}",
+                f"connection {self._id}: SQLAlchemy has no dialect {self._url.drivername}",
                 cure="correct its type or its extra.sqlalchemy_url",
             ) from None
 
@@ -218,7 +218,7 @@ class Database(Source):
         folder = queries.folder_of(self._id, self.kind, self._named)
         raise ConfigError(
             f"{self._id} has no entity {entity}",
-            cure=f"available: {', '.join(self._queries)}; write sql/{folder}/{entity}.sql",
+            cure=f"available: {', '.join(self._queries)}; add it as sql/{folder}/{entity}.sql",
         )
 
     def _start(self, entity: str, done: Position | None, request: Request, hi: datetime) -> Position:
@@ -231,9 +231,9 @@ class Database(Source):
             # The first load of daily facts begins at the start of history. A full read must find all existing rows.
             lo = min(hi - self._history, since) if since else hi - self._history
         # In a read bounded in the past, changes since then are not in the future.
-        ahead = _text(max(request.until, clock.now()) + _AHEAD)
+        ahead = _iso(max(request.until, clock.now()) + _AHEAD)
         hi_ms = positions.milliseconds(hi)
-        return {"phase": "rows", "full": full, "lo": _text(lo), "hi": hi_ms, "ahead": ahead, "at": None, "key": None}
+        return {"phase": "rows", "full": full, "lo": _iso(lo), "hi": hi_ms, "ahead": ahead, "at": None, "key": None}
 
     def _pages(self, connection: sa.Connection, query: Query, here: Position) -> Iterator[Page]:
         lo = datetime.fromisoformat(here["lo"]) if here["lo"] else None
@@ -249,7 +249,7 @@ class Database(Source):
         for rows in result.partitions(PAGE_ROWS):
             last = rows[-1]
             at = _moment(last[names.index("updated_at")])
-            here = positions.start(**(here | {"at": _text(at), "key": last[-1], "undated": at is None}))
+            here = positions.start(**(here | {"at": _iso(at), "key": last[-1], "undated": at is None}))
             yield Page(LazyRecords(f"{self._id}'s {query.entity} rows", rows, readers), here)
         done = positions.start(phase="done", at=here["hi"])
         yield Page([], done, done, hi)
@@ -265,7 +265,7 @@ class Database(Source):
 
     def _inner(self, query: Query, since: datetime | None) -> sa.TextClause:
         """Return the customer's query with its parameters bound."""
-        bound = {"since": since, "until": _FOR_EVER}
+        bound = {"since": since, "until": _FAR_FUTURE}
         return sa.text(query.executable).bindparams(
             *(
                 sa.bindparam(name, self._bound(bound[name]), sa.DateTime(timezone=True))
@@ -279,7 +279,7 @@ class Database(Source):
         query.check_columns(names)
         return names
 
-    def _described(self, connection: sa.Connection, query: Query) -> dict[str, str]:
+    def _column_types(self, connection: sa.Connection, query: Query) -> dict[str, str]:
         """Return the types of the query's columns, as the driver names them."""
         result = connection.execute(_probe(self._inner(query, None)))
         described = result.cursor.description if result.cursor else []
@@ -298,7 +298,7 @@ class Database(Source):
     ) -> sa.Select:
         rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
         # Positions stored by an earlier version have no ``ahead``, so nothing counts as dated ahead.
-        ahead = self._bind(datetime.fromisoformat(here["ahead"]) if here.get("ahead") else _FOR_EVER)
+        ahead = self._bind(datetime.fromisoformat(here["ahead"]) if here.get("ahead") else _FAR_FUTURE)
         at = rows.c.updated_at
         # As text, so that ids of any type have the same order here and in the mark.
         key = sa.cast(rows.c.id, sa.String).label("_key")
@@ -318,8 +318,10 @@ class Database(Source):
                 of_days = (at.between(self._bind(day - _MARGIN), self._bind(day + _MARGIN)) for day in days)
                 dated &= sa.or_(at >= self._bind(lo), *of_days)
             wanted = dated | always
-        columns = _shown(rows, names, ahead)
-        return sa.select(*columns, key).where(wanted).order_by(sa.case((always, 1), else_=0), _changed(at, ahead), key)
+        columns = _selected_columns(rows, names, ahead)
+        return (
+            sa.select(*columns, key).where(wanted).order_by(sa.case((always, 1), else_=0), _change_time(at, ahead), key)
+        )
 
     def _bound(self, moment: datetime | None) -> datetime | None:
         """Return a timestamp in the form that the database compares: only PostgreSQL always supports time zones."""
@@ -343,8 +345,8 @@ class Database(Source):
             values: dict[str, Any] = {}
             problems: dict[str, str] = {}
             for name, index, cast in casts:
-                values[name] = _as_cast(cast, name, row[index], problems)
-            is_deleted = None if deleted_at is None else _as_cast(_flag, "is_deleted", row[deleted_at], problems)
+                values[name] = _cast_value(cast, name, row[index], problems)
+            is_deleted = None if deleted_at is None else _cast_value(_flag, "is_deleted", row[deleted_at], problems)
             record_id = row[id_at]
             if record_id is None:
                 record_id, problems["id"] = "", "null"
@@ -353,7 +355,7 @@ class Database(Source):
         return read
 
 
-def _as_cast(cast: Cast, name: str, found: Any, problems: dict[str, str]) -> Any:
+def _cast_value(cast: Cast, name: str, found: Any, problems: dict[str, str]) -> Any:
     """Cast a value to its column's type. A value that does not fit is added to ``problems``."""
     try:
         return cast(found)
@@ -362,14 +364,14 @@ def _as_cast(cast: Cast, name: str, found: Any, problems: dict[str, str]) -> Any
         return None
 
 
-def _changed(at: sa.ColumnElement, ahead: sa.BindParameter) -> sa.ColumnElement:
+def _change_time(at: sa.ColumnElement, ahead: sa.BindParameter) -> sa.ColumnElement:
     """Return a row's change time: null if it has none, or one in the future."""
     return sa.case((at < ahead, at))
 
 
-def _shown(rows: sa.Subquery, names: Sequence[str], ahead: sa.BindParameter) -> list[sa.ColumnElement]:
+def _selected_columns(rows: sa.Subquery, names: Sequence[str], ahead: sa.BindParameter) -> list[sa.ColumnElement]:
     """Return the query's columns, with future change times set to null."""
-    return [_changed(rows.c[name], ahead).label(name) if name == "updated_at" else rows.c[name] for name in names]
+    return [_change_time(rows.c[name], ahead).label(name) if name == "updated_at" else rows.c[name] for name in names]
 
 
 def _probe(inner: sa.TextClause) -> sa.Select:
@@ -382,5 +384,5 @@ def _type_name(column: Any) -> str:
     return str(getattr(column, "type_display", None) or column[1] or "any")
 
 
-def _text(moment: datetime | None) -> str | None:
+def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None

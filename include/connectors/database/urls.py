@@ -43,11 +43,11 @@ def url_of(connection: Connection) -> URL:
         return url.set(drivername=DRIVERS["postgres"]) if url.drivername in ("postgres", "postgresql") else url
     if connection.vendor not in DRIVERS:
         raise connection.error(
-            f"its database {connection.vendor or '(none named)'} is not among {', '.join(DRIVERS)}",
-            cure="set its type, or give the whole URL as sqlalchemy_url in its extra",
+            f"its database type {connection.vendor or '(none)'} is not one of {', '.join(DRIVERS)}",
+            cure="set its type, or set sqlalchemy_url in its extra to the full URL",
         )
     if not connection.host:
-        raise connection.error("has no host", cure="fill in the database's host")
+        raise connection.error("has no host", cure="set its host to the database's")
     if connection.vendor == "sqlite":
         return URL.create("sqlite", database=connection.host)
     return URL.create(

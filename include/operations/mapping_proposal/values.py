@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from include.connectors.casting import caster
-from include.connectors.lengths import months_of
+from include.connectors.durations import months_of
 from include.operations.mapping_proposal.portal import Property, Row
 
 # A property filled in a smaller share of rows than this is dead.

@@ -45,13 +45,15 @@ def test_a_read_only_session_needs_no_proof(dialect: str) -> None:
 @pytest.mark.parametrize("dialect", ["mssql", "oracle"])
 def test_elsewhere_the_login_is_asked_what_it_may_do(dialect: str) -> None:
     subject.prove_read_only(Stub(dialect, []), "product_db")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"product_db.*may do more than read.*INSERT \| use a login"):
+    with pytest.raises(ConfigError, match=r"product_db.*has more than read access.*INSERT \| use a login"):
         subject.prove_read_only(Stub(dialect, ["INSERT"]), "product_db")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dialect", ["snowflake", "redshift", "bigquery", "duckdb", "cockroachdb", "db2"])
 def test_what_cannot_be_proved_is_refused_with_what_to_do(dialect: str) -> None:
-    with pytest.raises(ConfigError, match=rf"nothing proves that {dialect} is only read.*\| copy the tables into"):
+    with pytest.raises(
+        ConfigError, match=rf"cannot prove that access to {dialect} is read-only.*\| copy the tables into"
+    ):
         subject.prove_read_only(Stub(dialect, []), "product_db")  # type: ignore[arg-type]
 
 

@@ -32,15 +32,15 @@ def test_one_select_is_taken(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("select 1; select 2", "usage_day.sql: holds 2 statements"),
-        ("select 1; drop table t", "holds 2 statements"),
+        ("select 1; select 2", "usage_day.sql: has 2 statements"),
+        ("select 1; drop table t", "has 2 statements"),
         ("delete from t", "usage_day.sql:1: is not a select"),
         ("with x as (delete from t returning *) select * from x", "more than read: DELETE FROM t"),
         ("select * into y from x", "more than read"),
         ("select * from x for update", "more than read"),
-        ("select id\nfrom t\nwhere x = :from_day", r"usage_day.sql:3:12: has an unknown parameter :from_day"),
-        ("select id,\n  (a + b\nfrom t", r"usage_day.sql:\d:\d+: is not a valid SQL"),
-        ("select 'open", "is not a valid SQL"),
+        ("select id\nfrom t\nwhere x = :from_day", r"usage_day.sql:3:12: uses an unknown parameter :from_day"),
+        ("select id,\n  (a + b\nfrom t", r"usage_day.sql:\d:\d+: is not valid SQL"),
+        ("select 'open", "is not valid SQL"),
     ],
 )
 def test_what_is_no_single_reading_select_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -197,7 +197,7 @@ def test_what_is_listed_is_never_refused_under_the_name_that_the_parser_gives_it
 def test_reading_a_file_takes_time_in_step_with_its_length(tmp_path: Path) -> None:
     text = "select 1 as id;" + "/**/" * 2000
     assert load(tmp_path, text)
-    with pytest.raises(ConfigError, match="holds 2 statements"):
+    with pytest.raises(ConfigError, match="has 2 statements"):
         load(tmp_path, text + "x")
 
 
@@ -209,13 +209,13 @@ def test_a_query_that_is_nested_too_deeply_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["n_events", "updated_at"], "gives no column id"),
-        (["id", "n_events"], "gives no column updated_at"),
+        (["n_events", "updated_at"], "returns no column id"),
+        (["id", "n_events"], "returns no column updated_at"),
         (
             ["id", "updated_at", "n_event"],
             r"usage_day.sql:1:24: usage_day has no column n_event \| did you mean n_events",
         ),
-        (["id", "updated_at", "n_events", "n_events"], "gives the column n_events twice"),
+        (["id", "updated_at", "n_events", "n_events"], "returns the column n_events twice"),
     ],
 )
 def test_the_output_is_held_against_the_entity(tmp_path: Path, names: list[str], said: str) -> None:

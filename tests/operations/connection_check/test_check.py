@@ -246,7 +246,7 @@ def test_the_product_is_not_asked_to_sort_or_scan_for_long(
     (folder / "seat_day.sql").write_text("select 1 as id, nothing as updated_at from workspaces")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
     found = check("product_db")
-    assert "took longer than a statement may" in found["product_db", "product_account"].found
+    assert "exceeded the time limit of a statement" in found["product_db", "product_account"].found
     assert "seat_day.sql" in found["product_db", "seat_day"].found
     assert found["product_db", "product_user"].state == "ok"
 

@@ -17,7 +17,7 @@ from include.connectors.crm.hubspot.api import HubSpotApi, Row
 from include.connectors.crm.hubspot.client import granted, open_client
 from include.connectors.crm.hubspot.objects import Part
 from include.connectors.crm.hubspot.owners import owner_record, owners_step
-from include.connectors.crm.hubspot.records import archived_at, records, ties
+from include.connectors.crm.hubspot.records import archived_at, listed_associations, records
 from include.connectors.crm.hubspot.resources import ASSOCIATION_BATCH, ENTITIES_MAPPED, OWNER_SCOPE, WRITE_SCOPES
 from include.connectors.crm.mapped import MappedCrm
 from include.connectors.mapping import Mapper
@@ -25,9 +25,9 @@ from include.connectors.pagination import all_by_cursor, by_cursor, read_pages
 from include.entities.catalog import ENTITIES
 
 _OWNER = "owner"
-_HARMLESS = {"oauth"}  # every OAuth app has it
+_IMPLICIT_SCOPES = {"oauth"}  # every OAuth app has it
 # Maximum number of pages in one step, whatever they contain.
-_MOST_PAGES = 10
+_MAX_PAGES = 10
 
 
 class HubSpot(MappedCrm):
@@ -53,7 +53,7 @@ class HubSpot(MappedCrm):
             for entity, its_parts in parts.of_mapping(self._mapping).items()
         }
         # Objects whose company the warehouse knows, because their own records are read with it.
-        self._recalled = {
+        self._lookup_entities = {
             (name, "companies"): entity
             for entity in ("contact", "opportunity")
             for name, part in self._parts.get(entity, {}).items()
@@ -75,27 +75,31 @@ class HubSpot(MappedCrm):
         objects = [part.resource for its_parts in self._parts.values() for part in its_parts.values()]
         needed = {OWNER_SCOPE, *(scope for one in objects for scope in one.scopes)} if reads else set()
         needed |= {scope for channel in writes for scope in WRITE_SCOPES[channel]}
-        return Rights(tuple(sorted(needed - given)), tuple(sorted(given - needed - _HARMLESS)))
+        return Rights(tuple(sorted(needed - given)), tuple(sorted(given - needed - _IMPLICIT_SCOPES)))
 
     def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
-        asked = [] if entity == _OWNER else [one for one in self._objects(entity).values() if history.remembered(one)]
-        if not asked:
+        tracked = (
+            []
+            if entity == _OWNER
+            else [one for one in self._objects(entity).values() if history.tracked_properties(one)]
+        )
+        if not tracked:
             return iter(())
         return read_pages(
             f"HubSpot's history of {entity} records",
             Request(clock.now(), mark=mark),
             start=lambda done: {"phase": "history", "after": None},
-            step=partial(self._history_step, entity, asked[0]),
+            step=partial(self._history_step, entity, tracked[0]),
         )
 
     def ids(self, entity: str) -> Iterator[list[tuple[str, datetime | None]]]:
         if entity == _OWNER:
             # A deactivated owner still exists, because it still owns records.
             for is_archived in (False, True):
-                yield from _listed("", partial(self._api.owners_page, is_archived=is_archived))
+                yield from _id_pages("", partial(self._api.owners_page, is_archived=is_archived))
             return
         for part in self._objects(entity).values():
-            yield from _listed(part.prefix, partial(self._api.ids_page, part.resource.object_type))
+            yield from _id_pages(part.prefix, partial(self._api.ids_page, part.resource.object_type))
 
     def _upgrade(self, entity: str, position: Position) -> Position:
         return parts.upgraded(position, "" if entity == _OWNER else next(iter(self._objects(entity))))
@@ -110,7 +114,7 @@ class HubSpot(MappedCrm):
         for name in self._objects(entity):
             # Detect a wrong mapping before a first read, and wherever the fields are already known.
             if request.full or done is None or name in self._known:
-                self._offered(entity, name, done is None, self._check)
+                self._check_offered(entity, name, done is None, self._check)
         lo, hi = self._since(done, request), self._until(request.until)
         refresh = 3_600_000 * self._mapping.entities[entity].refresh_hours
         return parts.begin(tuple(self._objects(entity)), lo, hi, done["ends"] if done else {}, refresh)
@@ -126,24 +130,31 @@ class HubSpot(MappedCrm):
         part = objects[here["object"]]
         rows, there = self._rows(entity, part, here)
         # One associations call covers a thousand rows, which are several pages.
-        is_tied, pages = ties(part) and here["phase"] in ("list", "search"), 1
-        while is_tied and there["phase"] == here["phase"] and len(rows) < ASSOCIATION_BATCH and pages < _MOST_PAGES:
+        needs_associations, pages = listed_associations(part) and here["phase"] in ("list", "search"), 1
+        while (
+            needs_associations
+            and there["phase"] == here["phase"]
+            and len(rows) < ASSOCIATION_BATCH
+            and pages < _MAX_PAGES
+        ):
             more, there = self._rows(entity, part, there)
             rows, pages = rows + more, pages + 1
         mapper = self._prepare(entity, here["object"])[1]
         if any(not row.get("properties", {}).keys() >= set(mapper.properties) for row in rows):
             # HubSpot omits properties that the portal no longer has. Their columns would look cleared.
             self._check(entity, here["object"])
-        shown = ties(part) if here["phase"] == "list" else ()
-        made = records(part, mapper, rows, partial(self._associated, part.resource.object_type), shown)
-        return made, parts.onward(tuple(objects), here, there)
+        listed = listed_associations(part) if here["phase"] == "list" else ()
+        made = records(part, mapper, rows, partial(self._associated, part.resource.object_type), listed)
+        return made, parts.advance(tuple(objects), here, there)
 
     def _rows(self, entity: str, part: Part, here: Position) -> tuple[list[Row], Position]:
         api, object_type = self._api, part.resource.object_type
         names, _ = self._prepare(entity, object_type)
 
         def page(is_archived: bool, after: str | None) -> tuple[list[Row], str | None]:
-            return api.list_page(object_type, names, after, is_archived, () if is_archived else ties(part))
+            return api.list_page(
+                object_type, names, after, is_archived, () if is_archived else listed_associations(part)
+            )
 
         if here["phase"] == "list":
             return pagination.list_step(here, page)
@@ -156,17 +167,17 @@ class HubSpot(MappedCrm):
 
         HubSpot is asked only for ids unknown to the warehouse, and for those of the object being read.
         """
-        entity = self._recalled.get((near, far))
-        known = self.recall(entity, ids) if self.recall and entity and near != own else {}
+        entity = self._lookup_entities.get((near, far))
+        known = self.known_accounts(entity, ids) if self.known_accounts and entity and near != own else {}
         unknown = [one for one in ids if one not in known]
         return known | (self._api.associated(near, far, unknown) if unknown else {})
 
     def _history_step(self, entity: str, part: Part, here: Position) -> tuple[list[Record], Position]:
         names, mapper = self._prepare(entity, part.resource.object_type)
-        properties = tuple(history.remembered(part).values())
+        properties = tuple(history.tracked_properties(part).values())
         page = partial(self._api.history_page, part.resource.object_type, names, properties)
         rows, there = by_cursor(here, page, {"phase": "done", "at": 0})
-        return history.former(part, mapper, rows), there
+        return history.earlier_states(part, mapper, rows), there
 
     def _types(self, object_type: str) -> dict[str, str]:
         if object_type not in self._known:
@@ -187,7 +198,7 @@ class HubSpot(MappedCrm):
         return tuple(dict.fromkeys((*mapper.properties, *extra))), mapper
 
 
-def _listed(
+def _id_pages(
     prefix: str, page: Callable[[str | None], tuple[list[Row], str | None]]
 ) -> Iterator[list[tuple[str, datetime | None]]]:
     for rows in all_by_cursor(page):

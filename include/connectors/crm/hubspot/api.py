@@ -31,8 +31,8 @@ _PRIMARY = {1, 5}
 _PRIMARY_NAMES = {"contact_to_company", "deal_to_company"}
 # A list omits the key of associations that a row does not have. Some keys differ from the requested name ("line
 # items"), so an absent key means "none" only for these.
-_NAMED_AS_ASKED = {"companies", "contacts", "deals"}
-_FAILURES = 4
+_KEYS_AS_REQUESTED = {"companies", "contacts", "deals"}
+_MAX_FAILURES = 4
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class HubSpotApi:
         properties: Sequence[str],
         after: str | None,
         is_archived: bool,
-        ties: Sequence[str] = (),
+        associations: Sequence[str] = (),
     ) -> tuple[list[Row], str | None]:
         """Return one page of all objects in id order, and the cursor of the next one.
 
@@ -68,7 +68,7 @@ class HubSpotApi:
             properties: Property names.
             after: Cursor of the page.
             is_archived: Whether to list archived objects instead of live ones.
-            ties: Object types whose associations are returned with each row.
+            associations: Object types whose associations are returned with each row.
         """
         names = ",".join(properties)
         fits = len(names) <= LONGEST_NAMES
@@ -77,7 +77,7 @@ class HubSpotApi:
             "after": after,
             "archived": "true" if is_archived else "false",
             "properties": names if fits else None,
-            "associations": ",".join(ties) or None,
+            "associations": ",".join(associations) or None,
         }
         rows, following = self._page(f"{OBJECTS}/{object_type}", params, "list")
         if not fits and rows:
@@ -88,15 +88,15 @@ class HubSpotApi:
         return rows, following
 
     def history_page(
-        self, object_type: str, properties: Sequence[str], remembered: Sequence[str], after: str | None
+        self, object_type: str, properties: Sequence[str], with_history: Sequence[str], after: str | None
     ) -> tuple[list[Row], str | None]:
         """Return one page of objects with earlier values of some properties, and the cursor of the next one."""
-        names = {"properties": ",".join(properties), "propertiesWithHistory": ",".join(remembered)}
+        names = {"properties": ",".join(properties), "propertiesWithHistory": ",".join(with_history)}
         fits = sum(map(len, names.values())) <= LONGEST_NAMES
         params = {"limit": HISTORY_PAGE, "after": after, "archived": "false"} | (names if fits else {})
-        rows, following = self._page(f"{OBJECTS}/{object_type}", params, "list, for their history,")
+        rows, following = self._page(f"{OBJECTS}/{object_type}", params, "history list")
         if not fits:
-            rows = self.batch_read(object_type, properties, [row["id"] for row in rows], remembered=remembered)
+            rows = self.batch_read(object_type, properties, [row["id"] for row in rows], with_history=with_history)
         return rows, following
 
     def batch_read(
@@ -105,7 +105,7 @@ class HubSpotApi:
         properties: Sequence[str],
         ids: Sequence[str],
         is_archived: bool = False,
-        remembered: Sequence[str] = (),
+        with_history: Sequence[str] = (),
     ) -> list[Row]:
         """Return the objects with these ids; missing ones are left out.
 
@@ -121,7 +121,7 @@ class HubSpotApi:
             body = {
                 "inputs": [{"id": one} for one in batch],
                 "properties": list(properties),
-                "propertiesWithHistory": list(remembered),
+                "propertiesWithHistory": list(with_history),
             }
             data = self.client.call(
                 "POST",
@@ -134,10 +134,11 @@ class HubSpotApi:
             rows += found
             failed = _failed(data, batch, {str(row["id"]) for row in found})
             failures += bool(failed)
-            if failures > _FAILURES:
+            if failures > _MAX_FAILURES:
                 raise Unavailable(
-                    f"HubSpot does not show {len(failed)} {object_type}, such as {failed[0]}: {_said(data)}",
-                    cure="try again later; if it stays so, ask HubSpot's support about that record",
+                    f"HubSpot failed to return {len(failed)} {object_type}, such as {failed[0]}:"
+                    f" {_error_message(data)}",
+                    cure="try again later; if it persists, ask HubSpot support about that record",
                 )
             pending += failed
         return rows
@@ -160,16 +161,16 @@ class HubSpotApi:
         return rows, int(data.get("total", len(rows) + (len(rows) == SEARCH_PAGE)))
 
     def newest(
-        self, object_type: str, properties: Sequence[str], groups: list[list[Row]], newest_by: str, most: int
+        self, object_type: str, properties: Sequence[str], groups: list[list[Row]], newest_by: str, limit: int
     ) -> list[Row]:
-        """Return up to ``most`` objects that match any of the filter groups, newest first."""
+        """Return up to ``limit`` objects that match any of the filter groups, newest first."""
         rows: list[Row] = []
-        while len(rows) < most:
+        while len(rows) < limit:
             body = {
                 "filterGroups": [{"filters": filters} for filters in groups],
                 "sorts": [{"propertyName": newest_by, "direction": "DESCENDING"}],
                 "properties": list(properties),
-                "limit": min(SEARCH_PAGE, most - len(rows)),
+                "limit": min(SEARCH_PAGE, limit - len(rows)),
                 "after": str(len(rows)),
             }
             path = f"{OBJECTS}/{object_type}/search"
@@ -187,15 +188,15 @@ class HubSpotApi:
     def ids_page(self, object_type: str, after: str | None) -> tuple[list[Row], str | None]:
         """Return one page of all live objects, with as few properties as HubSpot allows."""
         params = {"limit": LIST_PAGE, "after": after, "archived": "false", "properties": "hs_object_id"}
-        return self._page(f"{OBJECTS}/{object_type}", params, "list of ids")
+        return self._page(f"{OBJECTS}/{object_type}", params, "id list")
 
     def _page(self, path: str, params: Row, what: str) -> tuple[list[Row], str | None]:
         """Return one page of a list, and the cursor of the next one."""
         data = self.client.get(path, params).data
         rows, following = _rows(data), _after(data)
-        whose = "archived ones" if params["archived"] == "true" else "live ones"
+        state = "archived" if params["archived"] == "true" else "live"
         known = [str(row.get("id")) for row in rows]
-        self._loops.check(f"HubSpot's {what} {path}, {whose}", params["after"], following, known)
+        self._loops.check(f"HubSpot's {what} {path} ({state} records)", params["after"], following, known)
         return rows, following
 
     def associated(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
@@ -220,10 +221,10 @@ class HubSpotApi:
             batch, pending = pending[:ASSOCIATION_BATCH], pending[ASSOCIATION_BATCH:]
             more, failed = self._associations(from_type, to_type, batch, found, loops)
             failures += bool(failed)
-            if failures > _FAILURES:
+            if failures > _MAX_FAILURES:
                 raise Unavailable(
-                    f"HubSpot does not tell the {to_type} of {len(failed)} {from_type}, such as {failed[0]['id']}",
-                    cure="try again later; if it stays so, ask HubSpot's support about that record's associations",
+                    f"HubSpot failed to return the {to_type} of {len(failed)} {from_type}, such as {failed[0]['id']}",
+                    cure="try again later; if it persists, ask HubSpot support about that record's associations",
                 )
             pending += more + failed
         return found
@@ -250,14 +251,14 @@ class HubSpotApi:
         return list(more.values()), [item for item in batch if item["id"] in failed]
 
 
-def tied(row: Row, to_type: str) -> str | None:
+def associated_id(row: Row, to_type: str) -> str | None:
     """Return the associated object of a listed row, chosen as in ``associated``.
 
     Returns:
         Its id; "" if the row has none; None if the row does not say.
     """
     associations = row.get("associations") or {}
-    if to_type not in associations and to_type not in _NAMED_AS_ASKED:
+    if to_type not in associations and to_type not in _KEYS_AS_REQUESTED:
         return None
     shown = associations.get(to_type) or {}
     targets = {int(to["id"]): to.get("type") for to in sorted(shown.get("results") or [], key=_is_primary_name)}
@@ -282,7 +283,7 @@ def _failed(data: Row, asked: Sequence[str], answered: set[str]) -> list[str]:
     return [one for one in asked if one not in answered and (one in named if named else one not in absent)]
 
 
-def _said(data: Row) -> str:
+def _error_message(data: Row) -> str:
     errors = [error for error in data.get("errors") or [] if not _is_absence(error)]
     return str(errors[0].get("message", "")) if errors else ""
 
@@ -291,14 +292,14 @@ def _rows(data: Any) -> list[Row]:
     """Return the rows of a page. An incomplete page is an error, because its missing rows are on no later page."""
     rows = _results(data)
     if data.get("errors"):
-        why = _said(data) or "it does not say why"
-        raise Unavailable(f"HubSpot left records out of a page: {why}", cure="try again later")
+        reason = _error_message(data) or "no reason given"
+        raise Unavailable(f"HubSpot returned an incomplete page: {reason}", cure="try again later")
     return rows
 
 
 def _results(data: Any) -> list[Row]:
     if not isinstance(data, dict) or not isinstance(data.get("results"), list):
-        raise Unavailable("HubSpot's answer has no results", cure="try again later; check the connection's host")
+        raise Unavailable("HubSpot's response has no results", cure="try again later; check the connection's host")
     return data["results"]
 
 
@@ -324,8 +325,8 @@ def _is_primary(to: Row) -> bool:
 
 
 def _is_absence(error: Row) -> bool:
-    said = f"{error.get('category', '')} {error.get('subCategory', '')}"
-    return "NOT_FOUND" in said or "NO_ASSOCIATIONS_FOUND" in said
+    categories = f"{error.get('category', '')} {error.get('subCategory', '')}"
+    return "NOT_FOUND" in categories or "NO_ASSOCIATIONS_FOUND" in categories
 
 
 def _named(error: Row) -> list[str]:

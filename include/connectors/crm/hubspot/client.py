@@ -100,7 +100,7 @@ def open_client(
     if not refresh_token:
         return Client(base_url, Bearer(secret), limiter, RATE_POLICY, (secret,), connection.id)
     if not connection.login:
-        raise connection.error("has no login", cure="put the OAuth app's client id into its login field")
+        raise connection.error("has no login", cure="set its login to the OAuth app's client id")
     secrets = (secret, refresh_token)
     return open_oauth_client(
         base_url,
@@ -125,10 +125,10 @@ def _token(token_client: Client, connection: Connection, refresh_token: str) -> 
         raise AuthError(
             error.message,
             cure=f"correct login (client id), password (client secret) and extra.refresh_token of {connection.id}; "
-            "a refresh token ends when the app is removed from the portal",
+            "a refresh token is revoked when the app is uninstalled from the portal",
         ) from None
     if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
-        raise Unavailable("HubSpot's token endpoint gave no access token", cure="check the connection's host")
+        raise Unavailable("HubSpot's token endpoint returned no access token", cure="check the connection's host")
     # HubSpot asks clients not to wait for a 401. A token must not expire during a request.
     seconds = pause(data.get("expires_in")) or 1800.0
     return Token(data["access_token"], max(1.0, seconds - _MARGIN_SECONDS))

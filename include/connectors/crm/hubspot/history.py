@@ -14,13 +14,13 @@ from include.connectors.mapping import Mapper
 Row = dict[str, Any]
 
 
-def remembered(part: Part) -> dict[str, str]:
+def tracked_properties(part: Part) -> dict[str, str]:
     """Return column -> property, for the columns with history."""
     columns = part.mapping.columns
-    return {name: columns[name].property for name in part.resource.remembered if name in columns}
+    return {name: columns[name].property for name in part.resource.tracked_columns if name in columns}
 
 
-def former(part: Part, mapper: Mapper, rows: list[Row]) -> list[Record]:
+def earlier_states(part: Part, mapper: Mapper, rows: list[Row]) -> list[Record]:
     """Return the states of a page's records, each record's oldest first."""
     return [state for row in rows for state in _of_row(part, mapper, row)]
 
@@ -29,7 +29,7 @@ def _of_row(part: Part, mapper: Mapper, row: Row) -> list[Record]:
     now = record(mapper, part.resource, row)
     kept = row.get("propertiesWithHistory") or {}
     timelines = {}
-    for column, name in remembered(part).items():
+    for column, name in tracked_properties(part).items():
         entries = []
         for entry in kept.get(name) or []:
             at = moment(entry.get("timestamp"))

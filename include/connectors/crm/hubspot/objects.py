@@ -44,7 +44,7 @@ def of_mapping(file: MappingFile) -> dict[str, tuple[Part, ...]]:
     found: dict[str, tuple[Part, ...]] = {}
     extra = {one.object_type for one in RESOURCES if one.is_extra and one.object_type in file.objects(one.entity)}
     for entity, mapping in file.entities.items():
-        of_entity = [_asking(resource, extra) for resource in RESOURCES if resource.entity == entity]
+        of_entity = [_with_mapped_associations(resource, extra) for resource in RESOURCES if resource.entity == entity]
         known = {resource.object_type: resource for resource in of_entity if not resource.is_extra or mapping.objects}
         own = [resource.object_type for resource in of_entity if not resource.is_extra]
         place = ("entities", entity)
@@ -61,22 +61,20 @@ def of_mapping(file: MappingFile) -> dict[str, tuple[Part, ...]]:
             found[entity] = (Part(named, mapping),)
         elif len(known) > 1 or "" in known:
             known.pop("", None)
-            said = f"under `objects`: {', '.join(known)}" if known else "as `object: NAME`"
-            raise file.document.error(place, f"{entity} needs the name of its object", cure=f"name it {said}")
+            hint = f"under `objects`: {', '.join(known)}" if known else "as `object: NAME`"
+            raise file.document.error(place, f"{entity} does not name its object", cure=f"name it {hint}")
         else:
             found[entity] = (Part(next(iter(known.values())), mapping),)
     return found
 
 
-def _asking(resource: Resource, extra: set[str]) -> Resource:
+def _with_mapped_associations(resource: Resource, extra: set[str]) -> Resource:
     """Return a resource without associations to objects that the mapping does not name."""
     return replace(resource, associations=tuple(one for one in resource.associations if not one.of or one.of in extra))
 
 
 def _unknown(document: Document, place: tuple, name: str, known: dict[str, Resource]) -> ConfigError:
-    return document.error(
-        place, f"{name} is none of the objects that this entity is made of", cure=f"known: {', '.join(known)}"
-    )
+    return document.error(place, f"{name} is not an object of this entity", cure=f"known: {', '.join(known)}")
 
 
 def begin(objects: Sequence[str], lo: int | None, hi: int, ends: Position, refresh: int) -> Position:
@@ -92,11 +90,11 @@ def begin(objects: Sequence[str], lo: int | None, hi: int, ends: Position, refre
     return _enter(objects[0], {"from": lo, "ends": ends, "refresh": refresh, "hi": hi})
 
 
-def onward(objects: Sequence[str], here: Position, there: Position) -> Position:
+def advance(objects: Sequence[str], here: Position, there: Position) -> Position:
     """Return the position after a step. The end of one object leads to the beginning of the next."""
     if there["phase"] != "done":
         return there | {key: here[key] for key in _CARRIED}
-    plan = here | {"ends": here["ends"] | {here["object"]: pagination.memory(there)}}
+    plan = here | {"ends": here["ends"] | {here["object"]: pagination.pass_state(there)}}
     later = objects[objects.index(here["object"]) + 1 :]
     return _enter(later[0], plan) if later else {"phase": "done", "at": there["at"], "ends": plan["ends"]}
 
@@ -106,7 +104,7 @@ def _enter(name: str, plan: Position) -> Position:
     if lo is None or end is None:
         inner = pagination.first(hi)
     elif hi - end.get("listed_at", 0) >= plan["refresh"]:
-        inner = pagination.again(lo, hi, end)
+        inner = pagination.relist(lo, hi, end)
     else:
         inner = pagination.changes(lo, hi, end)
     return inner | {"object": name, "from": lo, "ends": plan["ends"], "refresh": plan["refresh"]}
@@ -126,5 +124,5 @@ def upgraded(position: Position, name: str) -> Position:
     return {
         "phase": "done",
         "at": position["at"],
-        "ends": {name: pagination.memory(position) | {"listed_at": position["at"]}},
+        "ends": {name: pagination.pass_state(position) | {"listed_at": position["at"]}},
     }

@@ -42,7 +42,7 @@ Clock = Callable[[Row], int | None]
 HOUR = 3300 * 1000
 # Archived objects can only be listed from the start. The pass runs every hour if it takes one page, every two hours if
 # it takes two, and so on up to this many hours.
-_SELDOM = 6
+_MAX_ARCHIVED_HOURS = 6
 
 
 def first(hi: int, floor: int = 0) -> Position:
@@ -55,7 +55,7 @@ def first(hi: int, floor: int = 0) -> Position:
     return {"phase": "list", "after": None, "hi": hi, "floor": floor}
 
 
-def again(lo: int, hi: int, done: Position) -> Position:
+def relist(lo: int, hi: int, done: Position) -> Position:
     """Return the position before everything except objects archived long ago; arguments as for ``changes``."""
     return first(hi, min(lo, done.get("archived_at", lo)))
 
@@ -69,11 +69,11 @@ def changes(lo: int, hi: int, done: Position) -> Position:
         done: Where the last read ended.
     """
     lo = max(lo, 1)
-    hours = min(max(done.get("archived_pages", 1), 1), _SELDOM)
+    hours = min(max(done.get("archived_pages", 1), 1), _MAX_ARCHIVED_HOURS)
     is_due = hi - done.get("walked_at", 0) >= hours * HOUR
     # The next archived pass makes up for a skipped one: it starts where the last one ended.
     floor = min(lo, done.get("archived_at", lo)) if is_due else None
-    return {"phase": "search", "lo": lo, "hi": hi, "after": "0", "floor": floor} | memory(done)
+    return {"phase": "search", "lo": lo, "hi": hi, "after": "0", "floor": floor} | pass_state(done)
 
 
 def list_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
@@ -91,7 +91,7 @@ def archived_step(position: Position, page: ListPage, archived_at: Clock, traili
     if after is not None:
         return new, position | {"after": after, "pages": pages}
     at = position["hi"]
-    return new, memory(position) | {
+    return new, pass_state(position) | {
         "phase": "done",
         "at": at,
         "archived_at": at - trailing,
@@ -123,20 +123,20 @@ def search_step(position: Position, search: Search, cursor: str) -> tuple[list[R
             ids = ids[: len(ids) // 2]
     if not ids:
         raise Unavailable(
-            f"HubSpot's search says that {total} objects match, but does not show the first of them after id {after}",
-            cure="try again later; if it stays so, ask HubSpot's support",
+            f"HubSpot's search reports {total} matches, but did not return the first one after id {after}",
+            cure="try again later; if it persists, ask HubSpot support",
         )
     return rows, position | {"after": str(ids[-1])}
 
 
 def _after_search(position: Position) -> Position:
     if position["floor"] is None:
-        return {"phase": "done", "at": position["hi"]} | memory(position)
+        return {"phase": "done", "at": position["hi"]} | pass_state(position)
     archived = {"phase": "archived", "after": None, "hi": position["hi"], "floor": position["floor"], "pages": 0}
-    return archived | memory(position)
+    return archived | pass_state(position)
 
 
-def memory(position: Position) -> Position:
+def pass_state(position: Position) -> Position:
     """Return the state to keep from the last passes over archived and over all objects."""
     kept = ("archived_at", "archived_pages", "walked_at", "listed_at")
     return {key: position[key] for key in kept if key in position}

@@ -9,7 +9,7 @@ from typing import Any
 from include.connectors import positions
 from include.connectors.base import Record
 from include.connectors.casting import time_or_none as moment
-from include.connectors.crm.hubspot.api import tied
+from include.connectors.crm.hubspot.api import associated_id
 from include.connectors.crm.hubspot.objects import Part
 from include.connectors.crm.hubspot.resources import Resource
 from include.connectors.mapping import Mapper
@@ -19,14 +19,14 @@ Row = dict[str, Any]
 Associated = Callable[[str, str, Sequence[str]], dict[str, str]]
 
 
-def ties(part: Part) -> tuple[str, ...]:
+def listed_associations(part: Part) -> tuple[str, ...]:
     """Return the object types whose associations are requested with each listed row."""
     wanted = [one.path[0] for one in part.resource.associations if one.column not in part.mapping.columns]
     return tuple(dict.fromkeys(wanted))
 
 
 def records(
-    part: Part, mapper: Mapper, rows: list[Row], associated: Associated, shown: Sequence[str] = ()
+    part: Part, mapper: Mapper, rows: list[Row], associated: Associated, listed: Sequence[str] = ()
 ) -> list[Record]:
     """Return the records of a page.
 
@@ -35,13 +35,13 @@ def records(
         mapper: Maps the object's properties.
         rows: As HubSpot returns them.
         associated: Asks HubSpot for associations.
-        shown: Object types whose associations came with the rows.
+        listed: Object types whose associations came with the rows.
     """
     resource = part.resource
     # An object edited between two pages may be in both. The later row is newer.
     rows = list({str(row["id"]): row for row in rows}.values())
     made = [record(mapper, resource, row) for row in rows]
-    _associate(part, made, associated, _told(resource, rows, shown))
+    _associate(part, made, associated, _associated_by_row(resource, rows, listed))
     merged = {one: record for row, record in zip(rows, made, strict=True) for one in _merged_ids(resource, row)}
     # After a merge, only the loser's id remains, in the survivor.
     there = {record.id for record in made}
@@ -72,17 +72,19 @@ def archived_at(row: Row) -> int | None:
     return positions.milliseconds(at) if at else None
 
 
-def _told(resource: Resource, rows: list[Row], shown: Sequence[str]) -> dict[str, dict[str, str]]:
+def _associated_by_row(resource: Resource, rows: list[Row], listed: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return type -> id -> the associated object by the row itself; "" if it has none."""
-    told = {to: {str(row["id"]): one for row in rows if (one := tied(row, to)) is not None} for to in shown}
-    if "companies" not in told and resource.primary:
+    from_rows = {
+        to: {str(row["id"]): one for row in rows if (one := associated_id(row, to)) is not None} for to in listed
+    }
+    if "companies" not in from_rows and resource.primary:
         named = {str(row["id"]): str((row.get("properties") or {}).get(resource.primary) or "") for row in rows}
         # A row without a primary company may still be associated with one.
-        told["companies"] = {one: str(int(name)) for one, name in named.items() if name and name.isdigit()}
-    return told
+        from_rows["companies"] = {one: str(int(name)) for one, name in named.items() if name and name.isdigit()}
+    return from_rows
 
 
-def _associate(part: Part, made: list[Record], associated: Associated, told: dict[str, dict[str, str]]) -> None:
+def _associate(part: Part, made: list[Record], associated: Associated, from_rows: dict[str, dict[str, str]]) -> None:
     """Fill the columns from associations. Archived records have lost theirs."""
     live = {record.id: record for record in made if not record.is_deleted}
     found: dict[tuple[str, ...], dict[str, str]] = {(): {one: one for one in live}}
@@ -96,7 +98,7 @@ def _associate(part: Part, made: list[Record], associated: Associated, told: dic
         for length in range(1, len(association.path) + 1):
             path = association.path[:length]
             nearer = found[path[:-1]]
-            far = found.setdefault(path, dict(told.get(path[0], {})) if length == 1 else {})
+            far = found.setdefault(path, dict(from_rows.get(path[0], {})) if length == 1 else {})
             asked = {one: nearer[one] for one in lacking if nearer.get(one) and one not in far}
             if asked:
                 answer = associated(chain[length - 1], chain[length], sorted(set(asked.values()), key=int))

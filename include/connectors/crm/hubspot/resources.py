@@ -57,7 +57,7 @@ class Resource:
         merged: The properties with the ids of records merged into it. A single one may be incomplete.
         associations: Columns that come from associations.
         primary: The property with the primary company, for the search, which returns no associations.
-        remembered: Columns whose history is requested once, after the first load.
+        tracked_columns: Columns whose history is requested once, after the first load.
         scopes: Scopes that an app needs to read it.
         is_extra: It is read in addition to the entity's own object, and only if the mapping names it.
     """
@@ -68,7 +68,7 @@ class Resource:
     merged: tuple[str, ...] = ()
     associations: tuple[Association, ...] = ()
     primary: str = ""
-    remembered: tuple[str, ...] = ()
+    tracked_columns: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     is_extra: bool = False
 
@@ -90,7 +90,7 @@ RESOURCES = (
         "account",
         "companies",
         merged=("hs_merged_object_ids",),
-        remembered=("name", "industry", "region", "tier", "owner_id", "parent_id", "lifecycle_stage", "is_test"),
+        tracked_columns=("name", "industry", "region", "tier", "owner_id", "parent_id", "lifecycle_stage", "is_test"),
         scopes=_standard("companies"),
     ),
     Resource(
@@ -100,7 +100,7 @@ RESOURCES = (
         merged=("hs_merged_object_ids", "hs_calculated_merged_vids"),
         associations=(_TO_COMPANY,),
         primary="associatedcompanyid",
-        remembered=("role", "job_title", "owner_id"),
+        tracked_columns=("role", "job_title", "owner_id"),
         scopes=_standard("contacts"),
     ),
     Resource(
@@ -109,7 +109,7 @@ RESOURCES = (
         merged=("hs_merged_object_ids",),
         associations=(_TO_COMPANY, _OF_CONTACT),
         primary="hs_primary_associated_company",
-        remembered=(
+        tracked_columns=(
             "pipeline",
             "stage",
             "is_closed",
@@ -145,7 +145,7 @@ RESOURCES = (
             Association("account_id", ("deals", "companies")),
             Association("account_id", ("deals", "contacts", "companies")),
         ),
-        remembered=("quantity", "amount", "list_amount", "is_recurring", "term_start", "term_end"),
+        tracked_columns=("quantity", "amount", "list_amount", "is_recurring", "term_start", "term_end"),
         scopes=_standard("line_items"),
     ),
     Resource("activity", "calls", associations=_WITH_PEOPLE, scopes=_ENGAGEMENT),

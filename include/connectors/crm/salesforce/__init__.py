@@ -26,7 +26,7 @@ from include.http.loops import Loops
 _TASK = "Task"
 _WRITES = ("createable", "updateable", "deletable")
 # Writing channel -> object -> required permissions.
-_NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
+_REQUIRED: dict[str, dict[str, tuple[str, ...]]] = {
     "crm_task": {_TASK: _WRITES},
     "crm_field": {"Account": ("updateable",)},
 }
@@ -51,7 +51,7 @@ class Salesforce(MappedCrm):
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights:
         """Compare the login's permissions on the mapped and the written objects with those needed."""
-        needed = {name: words for channel in writes for name, words in _NEEDED[channel].items()}
+        needed = {name: words for channel in writes for name, words in _REQUIRED[channel].items()}
         surplus = []
         for name in dict.fromkeys(name for objects in self._parts.values() for name in objects) if reads else ():
             described = self._api.describe(name)
@@ -88,21 +88,21 @@ class Salesforce(MappedCrm):
     def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
         """Yield earlier states. Salesforce stores them only for fields with history tracking."""
         part = next(iter(self._objects(entity).values()))
-        keeper, key = part.resource.past
-        if not keeper or not self._fields(keeper):
+        history_object, key = part.resource.history_source
+        if not history_object or not self._fields(history_object):
             return iter(())
         plan = self._plan(entity, part.resource.sobject)
         return read_pages(
             f"Salesforce's history of {entity} records",
             Request(clock.now(), mark=mark),
             start=lambda done: {"phase": "history", "id": ""},
-            step=lambda here: history.step(self._api, plan, part, (keeper, key), here),
+            step=lambda here: history.step(self._api, plan, part, (history_object, key), here),
         )
 
     def _start(self, entity: str, done: Position | None, request: Request) -> Position:
         objects = self._objects(entity)
         # Detect a wrong mapping before anything is read. The response also shows the vendor's clock.
-        known = {name: self._offered(entity, name, done is None, self._plan) for name in objects}
+        known = {name: self._check_offered(entity, name, done is None, self._plan) for name in objects}
         lo, hi = self._since(done, request), self._until(request.until)
         if lo is None or done is None:
             return parts.begin(tuple(objects), None, hi, {})
@@ -128,8 +128,8 @@ class Salesforce(MappedCrm):
         records = [queries.record(plan, row) for row in step.rows]
         if not step.is_over:
             return records, step.there
-        there = self._counted(part, plan, step.there) or pagination.following(step.there, plan.phases)
-        return records, there or parts.onward(tuple(objects), step.there)
+        there = self._repeat_if_incomplete(part, plan, step.there) or pagination.following(step.there, plan.phases)
+        return records, there or parts.advance(tuple(objects), step.there)
 
     def _related_step(self, plan: Plan, name: str, here: Position) -> pagination.Step:
         """Read the records whose related records changed."""
@@ -141,12 +141,12 @@ class Salesforce(MappedCrm):
         ids = dict.fromkeys(row[related.key] for row in step.rows if row.get(related.key))
         return pagination.Step(list(self._api.by_ids(plan.select, "Id", ids)), step.there, step.is_over)
 
-    def _counted(self, part: Part, plan: Plan, there: Position) -> Position | None:
+    def _repeat_if_incomplete(self, part: Part, plan: Plan, there: Position) -> Position | None:
         """Compare a pass with Salesforce's own count; return where to begin again if rows are missing.
 
         Rows edited in the meantime have left the count but were read, so only a count above the rows read is a problem.
         """
-        if there["phase"] != "rows" or not (pagination.is_whole(there) or there.get("is_renewed")):
+        if there["phase"] != "rows" or not (pagination.is_full_pass(there) or there.get("is_renewed")):
             return None
         sobject = part.resource.sobject
         counted = self._api.count(
@@ -156,10 +156,10 @@ class Salesforce(MappedCrm):
             return None
         if there.get("is_again"):
             raise Unavailable(
-                f"Salesforce counts {counted} rows of {sobject}, but shows {there['rows']}",
-                cure="run again; if it stays so, ask Salesforce's support",
+                f"Salesforce counts {counted} rows of {sobject}, but returned {there['rows']}",
+                cure="run again; if it persists, ask Salesforce support",
             )
-        return pagination.again(there)
+        return pagination.repeat(there)
 
     def _ask(self, soql: str, locator: str) -> Found:
         found = self._api.more(locator) if locator else self._api.query(soql)

@@ -56,7 +56,7 @@ def _codes(data: Any) -> list[str]:
     return [str(each.get("errorCode", "")) for each in data if isinstance(each, dict)] if isinstance(data, list) else []
 
 
-def _said(data: Any) -> str:
+def _explain(data: Any) -> str:
     if isinstance(data, dict):  # the token endpoint's format
         return ", ".join(str(data[key]) for key in ("error", "error_description") if data.get(key))
     if not isinstance(data, list):
@@ -78,7 +78,7 @@ def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
 
     An exhausted daily quota has the same code as too many concurrent calls.
     """
-    if "TotalRequests" in _said(data):
+    if "TotalRequests" in _explain(data):
         return Throttle(_RESUMES_SECONDS, is_daily=True)
     return Throttle(retry_after(headers) or _BUSY_SECONDS)
 
@@ -92,14 +92,14 @@ def _pause_seconds(headers: Mapping[str, str]) -> float:
     usage = _LIMIT_INFO.search(headers.get("Sforce-Limit-Info", ""))
     if usage is None:
         return 0.0
-    used, most = int(usage[1]), int(usage[2])
-    return _RESUMES_SECONDS if used > most * (1 - _RESERVE) else 0.0
+    used, quota = int(usage[1]), int(usage[2])
+    return _RESUMES_SECONDS if used > quota * (1 - _RESERVE) else 0.0
 
 
 RATE_POLICY = RatePolicy(
     "Salesforce",
     throttle=_throttle,
-    explain=_said,
+    explain=_explain,
     is_throttled=_is_throttled,
     pause_seconds=_pause_seconds,
 )
@@ -116,7 +116,7 @@ def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) ->
     """
     base_url, secret = connection.base_url(allowed_plain_http_hosts), connection.secret()
     if not connection.login:
-        raise connection.error("has no login", cure="put the connected app's consumer key into its login field")
+        raise connection.error("has no login", cure="set its login to the connected app's consumer key")
     refresh_token = str(connection.extra.get("refresh_token") or "")
     limiter = for_account("salesforce", base_url, limits=_LIMITS)
     secrets = (secret, refresh_token)
@@ -145,18 +145,18 @@ def _token(token_client: Client, connection: Connection, refresh_token: str) -> 
             " the connected app must allow the flow and name a user to run as",
         ) from None
     if not isinstance(data, dict) or not isinstance(data.get("access_token"), str) or not data["access_token"]:
-        raise Unavailable("Salesforce gave no access token", cure=f"check the host of connection {connection.id}")
+        raise Unavailable("Salesforce returned no access token", cure=f"check the host of connection {connection.id}")
     instance, asked = urlsplit(str(data.get("instance_url") or "")), urlsplit(token_client.base_url)
     if instance.netloc and (instance.scheme, instance.netloc.lower()) != (asked.scheme, asked.netloc.lower()):
         raise connection.error(
-            f"Salesforce says that the org is at {instance.scheme}://{instance.netloc}, and tokens are sent to"
-            f" {asked.netloc} only",
-            cure="write that address, the org's My Domain, into its host field",
+            f"Salesforce reports the org at {instance.scheme}://{instance.netloc}, but tokens are sent only to"
+            f" {asked.netloc}",
+            cure="set its host to that address, the org's My Domain",
         )
     if refresh_token and data.get("refresh_token") not in (None, "", refresh_token):
         raise connection.error(
-            "the connected app gives out a new refresh token with every access token, which cannot be kept",
-            cure="turn refresh token rotation off for the app, or leave refresh_token out to use client credentials",
+            "the connected app rotates refresh tokens, and Perennial cannot store the new ones",
+            cure="turn off refresh token rotation for the app, or omit refresh_token to use client credentials",
         )
     return Token(data["access_token"], _SESSION_SECONDS)
 
@@ -168,7 +168,7 @@ def checked_id(given: Any) -> str:
         ValueError: It is not a Salesforce id.
     """
     if not isinstance(given, str) or not _ID.fullmatch(given):
-        raise ValueError(f"{str(given)[:40]!r} is no Salesforce id")
+        raise ValueError(f"{str(given)[:40]!r} is not a Salesforce id")
     return given
 
 
@@ -214,7 +214,7 @@ class SalesforceApi:
         """
         if len(quote(soql)) > LONGEST_QUERY:
             raise ConfigError(
-                f"a query of {soql.rsplit(' FROM ', 1)[-1].split()[0]} would be longer than Salesforce takes",
+                f"a query on {soql.rsplit(' FROM ', 1)[-1].split()[0]} would exceed Salesforce's length limit",
                 cure="map fewer fields in config/mappings/salesforce.yaml",
             )
         return _found(self.client.get(f"{DATA}/{'queryAll' if is_all else 'query'}", {"q": soql}).data)
@@ -253,7 +253,9 @@ class SalesforceApi:
             left -= len(found.rows)
             yield from found.rows
         if left > 0:
-            raise Unavailable(f"Salesforce kept back {left} rows of a query", cure="try again later")
+            raise Unavailable(
+                f"Salesforce did not return {left} of the rows it counted for a query", cure="try again later"
+            )
 
     def by_ids(self, soql: str, column: str, ids: Iterable[str], *, is_all: bool = True) -> Iterator[Row]:
         """Yield the rows whose column is one of the ids; see ``by_values``."""
@@ -291,7 +293,7 @@ def _ids(found: Found) -> Iterator[str]:
 
 def _found(data: Any) -> Found:
     if not isinstance(data, dict) or not isinstance(data.get("records"), list):
-        raise Unavailable("Salesforce's answer has no records", cure="try again later; check the connection's host")
+        raise Unavailable("Salesforce's response has no records", cure="try again later; check the connection's host")
     rows = data["records"]
     total = data.get("totalSize")
     is_last = data.get("done") is not False

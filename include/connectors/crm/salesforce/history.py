@@ -27,14 +27,14 @@ _Entries = dict[str, list[tuple[datetime, Any]]]
 
 
 def step(
-    api: SalesforceApi, plan: Plan, part: Part, keeper: tuple[str, str], here: Position
+    api: SalesforceApi, plan: Plan, part: Part, history_object: tuple[str, str], here: Position
 ) -> tuple[list[Record], Position]:
     """Return the earlier states of the next records by id, all states of one record together.
 
     Args:
         api: The org.
         plan: How the records are read.
-        keeper: The object that stores their history, and its field with the record's id.
+        history_object: The object that stores their history, and its field with the record's id.
         here: Where to continue.
     """
     after = f" WHERE Id > '{checked_id(here['id'])}'" if here["id"] else ""
@@ -45,17 +45,20 @@ def step(
         return [], {"phase": "done", "at": 0}
     add_related(api, plan, rows)
     changes: dict[str, list[Row]] = {}
-    sobject, key = keeper
+    sobject, key = history_object
     for change in api.by_ids(select([key, *_FIELDS], sobject), key, [row["Id"] for row in rows]):
         changes.setdefault(change[key], []).append(change)
     stages = _stages(api, part) if changes else {}
     states_of = [
-        state for row in rows if row["Id"] in changes for state in _former(plan, part, row, changes[row["Id"]], stages)
+        state
+        for row in rows
+        if row["Id"] in changes
+        for state in _earlier_states(plan, part, row, changes[row["Id"]], stages)
     ]
     return states_of, {"phase": "history", "id": rows[-1]["Id"]}
 
 
-def _former(plan: Plan, part: Part, row: Row, changes: list[Row], stages: Mapping[str, Row]) -> list[Record]:
+def _earlier_states(plan: Plan, part: Part, row: Row, changes: list[Row], stages: Mapping[str, Row]) -> list[Record]:
     now, born = record(plan, row), time_or_none(row.get("CreatedDate"))
     changes = sorted(changes, key=lambda change: str(change["CreatedDate"]))
     since = born or time_or_none(changes[0]["CreatedDate"])

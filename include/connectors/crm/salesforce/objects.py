@@ -48,9 +48,9 @@ def of_mapping(file: MappingFile) -> dict[str, dict[str, Part]]:
             named = {mapping.object or next(iter(known)): (mapping, "")}
         else:
             known.pop("", None)
-            said = f"under `objects`: {', '.join(known)}" if known else "as `object: NAME__c`"
+            hint = f"under `objects`: {', '.join(known)}" if known else "as `object: NAME__c`"
             place = ("entities", entity)
-            raise file.document.error(place, f"{entity} needs the name of its object", cure=f"name it {said}")
+            raise file.document.error(place, f"{entity} does not name its object", cure=f"name it {hint}")
         found[entity] = {
             # A custom object replaces the standard one, without the standard object's special features.
             name: Part(known.get(name) or replace(Resource(entity), sobject=name), one, shown)
@@ -71,7 +71,7 @@ def begin(objects: Sequence[str], lo: int | None, hi: int, done: Position) -> Po
     return _enter(objects[0], {"from": lo, "hi": hi, "ends": done})
 
 
-def onward(objects: Sequence[str], there: Position) -> Position:
+def advance(objects: Sequence[str], there: Position) -> Position:
     """Return the position after the end of an object: the beginning of the next one."""
     plan = there | {"ends": there["ends"] | {there["object"]: there["whole_at"]}}
     later = objects[objects.index(there["object"]) + 1 :] if there["object"] in objects else ()
@@ -82,5 +82,5 @@ def onward(objects: Sequence[str], there: Position) -> Position:
 
 def _enter(name: str, plan: Position) -> Position:
     lo, hi, whole_at = plan["from"], plan["hi"], plan["ends"].get(name)
-    inner = pagination.whole(hi) if lo is None or whole_at is None else pagination.changes(lo, hi, whole_at)
+    inner = pagination.full_pass(hi) if lo is None or whole_at is None else pagination.changes(lo, hi, whole_at)
     return inner | {"object": name, "from": lo, "ends": plan["ends"]}

@@ -54,7 +54,7 @@ class Step:
     is_over: bool
 
 
-def whole(hi: int) -> Position:
+def full_pass(hi: int) -> Position:
     """Return the position at the beginning of a full pass."""
     return {"phase": "rows", "lo": None, "hi": hi, "rows": 0, "whole_at": hi, "is_again": False} | _START
 
@@ -70,12 +70,12 @@ def changes(lo: int, hi: int, whole_at: int) -> Position:
     return {"phase": "rows", "lo": lo, "hi": hi, "rows": 0, "whole_at": whole_at} | _START
 
 
-def again(position: Position) -> Position:
+def repeat(position: Position) -> Position:
     """Return the position to repeat a pass that missed rows the first time."""
     return position | {"phase": "rows", "rows": 0, "is_again": True} | _START
 
 
-def is_whole(position: Position) -> bool:
+def is_full_pass(position: Position) -> bool:
     """Return whether the position is of a full pass."""
     return position["lo"] is None
 
@@ -87,7 +87,7 @@ def following(position: Position, others: Sequence[str]) -> Position | None:
         position: A position of that phase.
         others: The phases that follow ``rows`` if only changes are read.
     """
-    left = () if is_whole(position) else tuple(others)
+    left = () if is_full_pass(position) else tuple(others)
     if position["phase"] in left:
         left = left[left.index(position["phase"]) + 1 :]
     return position | {"phase": left[0]} | _START if left else None
@@ -109,7 +109,7 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
     elif position["lo"] is not None:
         parts.append(since(position))
     # A full pass marks missing rows as deleted, so it must also find rows younger than ``hi``.
-    parts += [] if is_whole(position) else [before(position)]
+    parts += [] if is_full_pass(position) else [before(position)]
     where = f" WHERE {' AND '.join(parts)}" if parts else ""
     found, left, is_new = _ask(position, f"{select}{where} ORDER BY {CURSOR}, Id", ask)
     clocks = [clock(row) for row in found.rows]
@@ -130,7 +130,7 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
 
 def since(position: Position) -> str:
     """Return the condition for changed rows; "" in a full pass."""
-    return "" if is_whole(position) else f"{CURSOR} >= {_literal(position['lo'])}"
+    return "" if is_full_pass(position) else f"{CURSOR} >= {_literal(position['lo'])}"
 
 
 def before(position: Position) -> str:
@@ -162,7 +162,7 @@ def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[li
         condition: As for ``by_clock``.
         ask: Sends a query, with ``is_all``.
     """
-    last, loop = "", Loop(f"Salesforce's list of ids of {select.rpartition(' FROM ')[2]}")
+    last, loop = "", Loop(f"Salesforce's list of {select.rpartition(' FROM ')[2]} ids")
     while True:
         parts = [part for part in (condition, f"Id > '{last}'" if last else "") if part]
         where = f" WHERE {' AND '.join(parts)}" if parts else ""
@@ -190,12 +190,12 @@ def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int, bool]:
 
 
 def _stepped(position: Position, found: Found, left: int, reached: Position) -> Step:
-    owes = not found.locator and left > 0
-    if owes and not position["locator"]:
+    is_cut_short = not found.locator and left > 0
+    if is_cut_short and not position["locator"]:
         check_keyset("Salesforce", found.rows, left, position["id"])
     count = {"locator": found.locator, "left": left}
     # A result that ends before its own total is incomplete: the query is sent again from the keyset.
-    return Step(found.rows, position | count | reached, is_over=not found.locator and not owes)
+    return Step(found.rows, position | count | reached, is_over=not found.locator and not is_cut_short)
 
 
 def _literal(milliseconds: int) -> str:

@@ -54,14 +54,14 @@ def make(api: SalesforceApi, file: MappingFile, part: Part, fields: Mapping[str,
     if not fields:
         raise file.document.error(
             ("entities", resource.entity),
-            f"Salesforce has no object {resource.sobject}, or does not show it to this login",
-            cure="correct its name, or give the login the right to read it",
+            f"Salesforce has no object {resource.sobject}, or this login cannot see it",
+            cure="correct its name, or grant the login read access to it",
         )
     mapper = Mapper(ENTITIES[resource.entity], mapping.columns, mapping.keep, zone)
-    related, parents, known = _beside(api, part, mapper.properties, fields)
+    related, parents, known = _dotted_fields(api, part, mapper.properties, fields)
     file.check_properties(resource.entity, known, f"Salesforce's {resource.sobject}", part=part.name)
-    beside = {one.sobject for one in related}
-    own = [name for name in mapper.properties if name.partition(".")[0] not in beside]
+    related_names = {one.sobject for one in related}
+    own = [name for name in mapper.properties if name.partition(".")[0] not in related_names]
     extra = [name for name in ("Id", CURSOR, "CreatedDate", "IsDeleted", "MasterRecordId") if name in fields]
     extra += [one.same for one in related if one.same]
     is_calculated = any(fields.get(name, {}).get("calculated") for name in own) or bool(mapping.refresh)
@@ -102,7 +102,7 @@ def record(plan: Plan, row: Row) -> Record:
     return made
 
 
-def _beside(
+def _dotted_fields(
     api: SalesforceApi, part: Part, mapped: tuple[str, ...], fields: Mapping[str, Row]
 ) -> tuple[dict[Related, tuple[str, ...]], list[str], set[str]]:
     """Return the related objects and the parents that dotted fields refer to, and all known fields."""
@@ -110,12 +110,12 @@ def _beside(
     related: dict[Related, tuple[str, ...]] = {}
     parents: list[str] = []
     for first in dict.fromkeys(name.partition(".")[0] for name in mapped if "." in name):
-        beside = next((one for one in part.resource.related if one.sobject == first), None)
+        related_object = next((one for one in part.resource.related if one.sobject == first), None)
         link = next((each for each in fields.values() if each.get("relationshipName") == first), None)
-        if beside:
-            theirs = set(api.fields(beside.sobject))
+        if related_object:
+            theirs = set(api.fields(related_object.sobject))
             wanted = (name.partition(".")[2] for name in mapped if name.startswith(f"{first}."))
-            related[beside] = tuple(name for name in wanted if name in theirs)
+            related[related_object] = tuple(name for name in wanted if name in theirs)
         elif link and link.get("referenceTo"):
             theirs = set(api.fields(link["referenceTo"][0]))
             parents.append(first)

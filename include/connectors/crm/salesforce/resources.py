@@ -40,18 +40,18 @@ class Resource:
         sobject: Its API name; "" if the mapping names it.
         related: Related objects whose fields may be mapped.
         empty: A field that must be empty for a record to count; "" for none.
-        past: The object that stores its field history, and that object's field with the record's id; "" for none.
+        history_source: The object that stores its field history, and its field with the record's id; "" for none.
     """
 
     entity: str
     sobject: str = ""
     related: tuple[Related, ...] = ()
     empty: str = ""
-    past: tuple[str, str] = ("", "")
+    history_source: tuple[str, str] = ("", "")
 
 
 RESOURCES = (
-    Resource("account", "Account", past=("AccountHistory", "AccountId")),
+    Resource("account", "Account", history_source=("AccountHistory", "AccountId")),
     Resource(
         "contact",
         "Contact",
@@ -60,10 +60,10 @@ RESOURCES = (
             Related("AccountContactRelation", "ContactId", same="AccountId"),
             Related("OpportunityContactRole", "ContactId"),
         ),
-        past=("ContactHistory", "ContactId"),
+        history_source=("ContactHistory", "ContactId"),
     ),
     Resource("owner", "User"),
-    Resource("opportunity", "Opportunity", past=("OpportunityFieldHistory", "OpportunityId")),
+    Resource("opportunity", "Opportunity", history_source=("OpportunityFieldHistory", "OpportunityId")),
     Resource("contract_line", "OpportunityLineItem"),
     # Calls, emails and to-dos are all tasks. Tasks that Perennial created are not activities.
     Resource("activity", "Task", empty=KEY_FIELD),

@@ -16,7 +16,7 @@ from include.connectors.casting import time_or_none
 from include.connectors.pagination import MAX_EMPTY, LazyRecords, all_by_cursor, read_pages
 from include.connectors.support.zendesk import events, pagination
 from include.connectors.support.zendesk.api import Row, ZendeskApi, client
-from include.connectors.support.zendesk.fields import described
+from include.connectors.support.zendesk.fields import field_types
 from include.connectors.support.zendesk.resources import RESOURCES, Resource
 from include.entities.catalog import Kind
 from include.http import body
@@ -24,14 +24,14 @@ from include.http.client import Refused
 from include.http.loops import LONGEST_STALL
 
 # Exports reject a start less than a minute ago, and leave that minute out.
-_LEAST_LAG = 61
+_MIN_LAG_SECONDS = 61
 # Customers may change a rating for some days, and the list cannot be filtered by change time.
-_RATINGS_AGAIN = 7 * 86_400
+_RATINGS_OVERLAP_SECONDS = 7 * 86_400
 # How far back a full read looks for recent changes, in seconds. Exports leave out the last minute.
-_YOUNG = 600
+_RECENT_SECONDS = 600
 # An older count is an estimate.
-_COUNTED = timedelta(minutes=5)
-_NOBODY = "Permanently Deleted User"
+_MAX_COUNT_AGE = timedelta(minutes=5)
+_ERASED_USER_NAME = "Permanently Deleted User"
 
 
 class Zendesk(Source):
@@ -47,7 +47,7 @@ class Zendesk(Source):
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         source = settings.listed(connection.id)
-        self._lag = timedelta(seconds=max(_LEAST_LAG, source.lag_seconds))
+        self._lag = timedelta(seconds=max(_MIN_LAG_SECONDS, source.lag_seconds))
         self._trailing = source.trailing_seconds
         self.client = client(connection, settings.allowed_plain_http_hosts)
         self._api = ZendeskApi(self.client)
@@ -58,11 +58,11 @@ class Zendesk(Source):
 
     def counts(self, entity: str) -> dict[str, int] | None:
         if entity == "ticket":
-            return {"": self._api.count_found("type:ticket")}
+            return {"": self._api.count_matches("type:ticket")}
         if entity not in ("organization", "support_user"):
             return None
         n, counted_at = self._api.count(self._resources[entity].name)
-        return {"": n} if counted_at and clock.now() - counted_at <= _COUNTED else None
+        return {"": n} if counted_at and clock.now() - counted_at <= _MAX_COUNT_AGE else None
 
     def ids(self, entity: str) -> Iterator[list[Listed]] | None:
         """List the ids. Tickets come from their export, because lists leave out archived ones."""
@@ -79,7 +79,7 @@ class Zendesk(Source):
             yield [(record.id, record.source_at) for record in page.records if not record.is_deleted]
 
     def fields(self, entity: str) -> dict[str, str]:
-        return described(self._api, entity)
+        return field_types(self._api, entity)
 
     def mapped(self, entity: str) -> dict[str, str]:
         return {name: column for column, name in self._resources[entity].columns.items()}
@@ -113,16 +113,16 @@ class Zendesk(Source):
             # cursor.
             start, cursor = done["start"], done["cursor"]
         else:
-            overlap = _RATINGS_AGAIN if resource.pagination == "list" else self._trailing
+            overlap = _RATINGS_OVERLAP_SECONDS if resource.pagination == "list" else self._trailing
             start, cursor = done["at"] // 1000 - overlap, None
             start = min(start, positions.milliseconds(since) // 1000) if since else start
         start = max(0, min(start, newest))
         # Events never change, so the export holds back none that it has returned before.
-        has_rest = full and resource.entity != "ticket_event"
+        needs_rest = full and resource.entity != "ticket_event"
         if resource.pagination == "cursor":
-            return {"phase": "cursor", "cursor": cursor, "start": start, "at": at, "full": has_rest}
+            return {"phase": "cursor", "cursor": cursor, "start": start, "at": at, "full": needs_rest}
         if resource.pagination == "time":
-            return {"phase": "time", "start": start, "at": at, "full": has_rest}
+            return {"phase": "time", "start": start, "at": at, "full": needs_rest}
         # A full read marks missing rows as deleted, so it must also find rows younger than the lag.
         return {"phase": "list", "after": None, "from": start, "to": None if full else newest, "at": at}
 
@@ -137,8 +137,8 @@ class Zendesk(Source):
         if here["phase"] == "drain":
             return pagination.drain_step(here, lambda after: api.list_page(name, after))
         if here["phase"] == "rest" and resource.entity == "ticket":
-            young = here["at"] // 1000 - _YOUNG
-            return pagination.rest_step(here, lambda after: api.young_tickets(after, young, resource.include))
+            since = here["at"] // 1000 - _RECENT_SECONDS
+            return pagination.rest_step(here, lambda after: api.recent_tickets(after, since, resource.include))
         if here["phase"] == "rest":
             return pagination.rest_step(here, lambda after: api.list_page(name, after))
         return pagination.list_step(
@@ -190,8 +190,8 @@ def _too_many_events(second: int) -> Unavailable:
     """Return the error for a crowded second: no list has the events of all tickets to read its rest from."""
     at = positions.moment(second * 1000)
     return Unavailable(
-        f"Zendesk has more events in one second, {at:%Y-%m-%d %H:%M:%S} UTC, than a page of their export holds",
-        cure="nothing before it is lost; ask Zendesk to export that second in larger pages, then run again",
+        f"Zendesk has more events in one second ({at:%Y-%m-%d %H:%M:%S} UTC) than fit on an export page",
+        cure="earlier events are stored; ask Zendesk support for larger export pages, then run again",
     )
 
 
@@ -203,7 +203,7 @@ def _event(resource: Resource, row: Row) -> Record:
 
 
 def _record(resource: Resource, row: Row) -> Record:
-    is_erased = bool(row.get("permanently_deleted")) or (row.get("name") == _NOBODY and not row.get("email"))
+    is_erased = bool(row.get("permanently_deleted")) or (row.get("name") == _ERASED_USER_NAME and not row.get("email"))
     is_deleted = bool(row.get("deleted_at")) or (resource.entity == "support_user" and is_erased)
     return resource.mapper.record(str(row["id"]), row, time_or_none(row.get(resource.clock)), is_deleted)
 

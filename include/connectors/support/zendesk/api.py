@@ -109,30 +109,28 @@ class ZendeskApi:
         if not meta.get("has_more"):
             return data[name], None
         if not meta.get("after_cursor"):
-            raise Unavailable(
-                f"Zendesk's list of {name} has more pages, but does not say where", cure="try again later"
-            )
+            raise Unavailable(f"Zendesk's list of {name} has more pages, but no cursor", cure="try again later")
         return data[name], str(meta["after_cursor"])
 
-    def young_tickets(self, after: str | None, since: int, include: str | None) -> tuple[list[Row], str | None]:
+    def recent_tickets(self, after: str | None, since: int, include: str | None) -> tuple[list[Row], str | None]:
         """Return one page of the most recently changed tickets, newest first, and the cursor of the next one.
 
         There is no next cursor once a page reaches back to ``since``, in seconds since the epoch.
         """
-        rows, onward = self.list_page("tickets", after, sort="-updated_at", include=include)
+        rows, following = self.list_page("tickets", after, sort="-updated_at", include=include)
         oldest = time_or_none(rows[-1].get("updated_at")) if rows else None
-        return rows, onward if oldest and oldest.timestamp() >= since else None
+        return rows, following if oldest and oldest.timestamp() >= since else None
 
     def count(self, name: str) -> tuple[int, datetime | None]:
         """Return how many records there are, and when they were counted."""
-        found = _of_count(self.client.get(f"{API}/{name}/count").data)
+        found = _count_in(self.client.get(f"{API}/{name}/count").data)
         if isinstance(found, dict):
             return int(found["value"]), time_or_none(found.get("refreshed_at"))
         return int(found), None
 
-    def count_found(self, query: str) -> int:
+    def count_matches(self, query: str) -> int:
         """Return how many records a search finds, including archived ones."""
-        return int(_of_count(self.client.get(f"{API}/search/count", {"query": query}).data))
+        return int(_count_in(self.client.get(f"{API}/search/count", {"query": query}).data))
 
     def survivor(self, organization: str) -> str | None:
         """Return the organisation that a deleted one was merged into; None if it was not merged."""
@@ -188,14 +186,14 @@ def _with_metrics(data: Row, name: str) -> Row:
     return data
 
 
-def _of_count(data: Any) -> Any:
+def _count_in(data: Any) -> Any:
     try:
         return data["count"]
     except (KeyError, TypeError):
-        raise Unavailable("Zendesk's answer has no count", cure="try again later") from None
+        raise Unavailable("Zendesk's response has no count", cure="try again later") from None
 
 
 def _checked(data: Any, name: str) -> Row:
     if not isinstance(data, dict) or not isinstance(data.get(name), list):
-        raise Unavailable(f"Zendesk's answer has no {name}", cure="try again later; check the connection's host")
+        raise Unavailable(f"Zendesk's response has no {name}", cure="try again later; check the connection's host")
     return data

@@ -56,7 +56,7 @@ def test_a_first_load_costs_its_pages_and_what_is_tied_comes_with_them() -> None
     source = connect(portal)
     found: dict[str, dict] = {}
     # What was read before is known to the loader.
-    source.recall = lambda entity, ids: {one: found[entity][one]["account_id"] for one in ids}
+    source.known_accounts = lambda entity, ids: {one: found[entity][one]["account_id"] for one in ids}
     for entity in ENTITIES:
         found |= _read(source, portal, {}, entity)
     # Ten pages and one of the archived for each; the fields of each; owners, active and not.
@@ -115,7 +115,9 @@ def test_a_search_shows_the_primary_company(kind: str, entity: str, monkeypatch:
     portal.now += LAG + MINUTE
     _calls(portal)
     source = connect(portal)
-    source.recall = lambda entity, ids: dict.fromkeys(ids, "stale")  # what is being read is not asked of ourselves
+    source.known_accounts = lambda entity, ids: dict.fromkeys(
+        ids, "stale"
+    )  # what is being read is not asked of ourselves
     found = _read(source, portal, ends, entity)[entity]
     assert (found["1"]["account_id"], found["2"]["account_id"]) == ("77", None)
     calls = _calls(portal)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from include.common.errors import ConfigError, Unavailable
 from include.connectors.base import Record
-from include.connectors.crm.hubspot.api import tied
+from include.connectors.crm.hubspot.api import associated_id
 from include.connectors.crm.hubspot.records import records as made_of
 from include.connectors.positions import moment
 from tests.connectors.crm.hubspot.portal import LAG, MINUTE, connect, land, live, pull
@@ -42,7 +42,7 @@ def test_case_12_merged_records_become_tombstones() -> None:
 def test_what_a_list_leaves_out_is_none_only_of_objects_whose_key_is_their_name(
     shown: dict, to: str, one: str | None
 ) -> None:
-    assert tied({"id": "1", "associations": shown}, to) == one
+    assert associated_id({"id": "1", "associations": shown}, to) == one
 
 
 def test_a_record_that_moved_between_two_pages_comes_once_as_it_was_last() -> None:
@@ -92,7 +92,7 @@ def test_associations_that_keep_failing_end_in_an_error() -> None:
             portal.association_errors.append({"category": "INTERNAL", "context": {"fromObjectId": ["1"]}})
 
     portal.before = fail
-    with pytest.raises(Unavailable, match="does not tell the companies of 1 contacts, such as 1"):
+    with pytest.raises(Unavailable, match="failed to return the companies of 1 contacts, such as 1"):
         _found(portal, "contact")
 
 

@@ -144,7 +144,7 @@ def test_case_41_rows_that_never_come_are_an_error(org: SandboxProcess) -> None:
         for field, value in (("records", []), ("totalSize", 0)):
             org.control("faults", vendor="salesforce", path="/services/data/*/queryAll", kind="set_field", field=field,
                         value=value, times=1, skip=skip)  # fmt: skip
-    with pytest.raises(Unavailable, match=r"counts \d+ rows of Account, but shows 0"):
+    with pytest.raises(Unavailable, match=r"counts \d+ rows of Account, but returned 0"):
         Copy().pull(SOON, "account")
 
 
@@ -206,7 +206,7 @@ def test_pages_that_lead_nowhere_end(org: SandboxProcess, cursor, n_rows: int) -
     patched.get = answer
     with pytest.raises(Unavailable, match=r"Salesforce's query of Account: the vendor gave"):
         list(api.everything("SELECT Id FROM Account"))
-    with pytest.raises(Unavailable, match=r"Salesforce's list of ids of Account: the vendor gave"):
+    with pytest.raises(Unavailable, match=r"Salesforce's list of Account ids: the vendor returned"):
         for _ in by_id("SELECT Id FROM Account", "", lambda soql, is_all: Found([row], 900, "")):
             pass
     assert next(numbers) < 40

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-_LENGTHS = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:([^\W\d_]+)[.]?)?")
+_DURATION = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:([^\W\d_]+)[.]?)?")
 _FILLERS = re.compile(
     r"^P(?=\d)|,(?!\d)|(?<!\d),|[+&']|\b(?:and|und|notice|term|Frist|Laufzeit|de|préavis|preaviso)\b", re.IGNORECASE
 )
@@ -16,14 +16,14 @@ _UNITS = {
     12: "y yr yrs year years jahr jahre jahren an ans année années año años 年",
 }
 # Words for a frequency, used for a duration.
-_RHYTHMS = {
+_FREQUENCIES = {
     1: "monthly monatlich mensuel mensual 每月",
     3: "quarterly vierteljährlich quartalsweise trimestriel trimestral 每季度",
     6: "half-yearly semi-annual semiannual semi-annually halbjährlich semestriel semestral 每半年",
     12: "yearly annual annually jährlich annuel anual 每年",
 }
 _MONTHS_OF = {"": 1} | {word: months for months, words in _UNITS.items() for word in words.split()}
-_MONTHS_OF_RHYTHM = {word: months for months, words in _RHYTHMS.items() for word in words.split()}
+_MONTHS_OF_FREQUENCY = {word: months for months, words in _FREQUENCIES.items() for word in words.split()}
 _DAYS = frozenset(("d", "day", "days", "tag", "tage", "tagen", "jour", "jours", "día", "días", "天", "日"))
 
 
@@ -36,11 +36,11 @@ def months_of(value: Any) -> int | None:
     text = _FILLERS.sub(" ", str(value).strip()).strip()
     if not text:
         return None
-    if text.lower() in _MONTHS_OF_RHYTHM:
-        return _MONTHS_OF_RHYTHM[text.lower()]
-    parts = _LENGTHS.findall(text)
+    if text.lower() in _MONTHS_OF_FREQUENCY:
+        return _MONTHS_OF_FREQUENCY[text.lower()]
+    parts = _DURATION.findall(text)
     months = [_months(Decimal(number.replace(",", ".")), unit.lower()) for number, unit in parts]
-    if not parts or _LENGTHS.sub("", text).strip() or None in months:
+    if not parts or _DURATION.sub("", text).strip() or None in months:
         raise ValueError(f"{value!r} is not a whole number of months, such as 12, P1Y or 90 days")
     return sum(one for one in months if one is not None)
 
