@@ -40,7 +40,7 @@ def review_open(
             "name": one.name,
             "records": one.n_records,
             "reason": one.reason,
-            "suggestions": "; ".join(suggest.shown(one.suggestions)) or "-",
+            "suggestions": "; ".join(suggest.suggestion_lines(one.suggestions)) or "-",
         }
         for one in found
     ]

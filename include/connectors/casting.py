@@ -17,7 +17,7 @@ _MILLISECONDS = re.compile(r"-?\d{9,15}")
 _YES = ("true", "1", "t", "yes", "y", "on", "x", "✓", "✔", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "是", "对")
 _NO = ("false", "0", "f", "no", "n", "off", "-", "none", "nein", "falsch", "non", "faux", "否", "不")
 _FLAGS = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
-_LARGEST_INTEGER = 2**63 - 1
+_MAX_INTEGER = 2**63 - 1
 
 Cast = Callable[[Any], Any]
 
@@ -71,7 +71,7 @@ def _integer(value: Any) -> int | None:
         if exact != exact.to_integral_value():
             raise ValueError("not an integer")
         number = int(exact)
-    if abs(number) > _LARGEST_INTEGER:
+    if abs(number) > _MAX_INTEGER:
         raise ValueError("too large")
     return number
 

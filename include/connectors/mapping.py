@@ -214,7 +214,7 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
             raise document.error((*place, "is_duration"), f"{column} is not an integer", cure="remove is_duration")
         for name in ("is_set", "is_empty", "is_one_of", "is_past"):
             if getattr(rule, name) and columns[column].type != "boolean":
-                raise document.error((*place, name), f"{column} is not true or false", cure=f"remove {name}")
+                raise document.error((*place, name), f"{column} is not a boolean", cure=f"remove {name}")
         if rule.always:
             try:
                 caster(columns[column].type)(rule.always)

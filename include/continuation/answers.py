@@ -73,7 +73,7 @@ def withdraw(term_id: str) -> int:
         ids = list(connection.execute(_OF_TERM, {"term_id": term_id}).scalars())
         _end(connection, ids, now)
         if ids:
-            _touch(connection, {term_id})
+            _mark_dirty(connection, {term_id})
     return len(ids)
 
 
@@ -82,7 +82,7 @@ def sync(connection: Connection) -> int:
     wanted = {answer.key: answer for answer in in_file()}
     terms = {answer.term_id for answer in wanted.values()}
     ended: list[int] = []
-    touched: set[str] = set()
+    dirty: set[str] = set()
     kept: set[tuple[str, str, bool]] = set()
     for row in connection.execute(_CURRENT).all():
         key = (row.term_id, row.opportunity_key, row.is_match)
@@ -93,7 +93,7 @@ def sync(connection: Connection) -> int:
                 connection.execute(_REWORD, {"id": row.answer_id, **fields})
         elif row.origin == "file" or row.term_id in terms:
             ended.append(row.answer_id)
-            touched.add(row.term_id)
+            dirty.add(row.term_id)
     new = [answer for key, answer in sorted(wanted.items()) if key not in kept]
     if not ended and not new:
         return 0
@@ -101,7 +101,7 @@ def sync(connection: Connection) -> int:
     _end(connection, ended, now)
     for answer in new:
         _add(connection, answer, "file", now)
-    _touch(connection, touched | {answer.term_id for answer in new})
+    _mark_dirty(connection, dirty | {answer.term_id for answer in new})
     return len(ended) + len(new)
 
 
@@ -136,7 +136,7 @@ def _answer(answer: Answer) -> None:
         ]
         _end(connection, ended, now)
         _add(connection, answer, "cli", now)
-        _touch(connection, {answer.term_id})
+        _mark_dirty(connection, {answer.term_id})
 
 
 def _must_exist(connection: Connection, answer: Answer) -> None:
@@ -177,10 +177,10 @@ def _end(connection: Connection, answer_ids: list[int], now: datetime) -> None:
         connection.execute(_END, {"now": now, "ids": answer_ids})
 
 
-def _touch(connection: Connection, term_ids: set[str]) -> None:
+def _mark_dirty(connection: Connection, term_ids: set[str]) -> None:
     """Mark the accounts of terms as dirty. The next build rebuilds them with the rest of their family."""
     if term_ids and has_table(connection, _TERMS):
-        connection.execute(_TOUCH, {"ids": sorted(term_ids)})
+        connection.execute(_MARK_DIRTY, {"ids": sorted(term_ids)})
 
 
 _TERMS = "core.agreed_term"
@@ -223,7 +223,7 @@ _WHY_NOT = sa.text("""
     ) as d on d.opportunity_key = o.opportunity_key
     where t.term_id = :term_id and o.opportunity_key = :key
 """)
-_TOUCH = sa.text(
+_MARK_DIRTY = sa.text(
     "insert into meta.dirty_range (batch_id, source, entity, account_ref, from_day)"
     " select distinct 0, split_part(account_key, ':', 1), 'opportunity', split_part(account_key, ':', 2),"
     " cast('0001-01-01' as date) from core.agreed_term where term_id = any(:ids)"

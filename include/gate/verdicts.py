@@ -69,8 +69,8 @@ def publish(source: str, entities: Sequence[str]) -> Verdict:
     with engine("loader").begin() as connection:
         failed = source_failures.of_source(connection, source)
         found = [_judge(connection, settings, entity, failed, now) for entity in entities]
-        whole = _whole(settings, found, failed)
-        for verdict in (*found, whole):
+        source_verdict = _source_verdict(settings, found, failed)
+        for verdict in (*found, source_verdict):
             connection.execute(_WRITE, vars(verdict) | {"now": now})
         connection.execute(
             sa.text("delete from meta.verdict where source = :source and entity <> '' and entity <> all(:entities)"),
@@ -192,7 +192,7 @@ def _judge(
     )
 
 
-def _whole(settings: SourceSettings, found: list[Verdict], failed: list[RowMapping]) -> Verdict:
+def _source_verdict(settings: SourceSettings, found: list[Verdict], failed: list[RowMapping]) -> Verdict:
     verdict = Verdict(settings.id, settings.kind, "", "unknown", "has no entities", "map at least one entity")
     watermarks = {each.entity: each.watermark for each in found if each.watermark}
     if len(watermarks) == len(found) and found:

@@ -23,7 +23,7 @@ from include.common.errors import AuthError, ConfigError, Forbidden, PerennialEr
 from include.http import body
 from include.http.dates import pause, retry_after, skew
 from include.http.guard import GuardedAdapter
-from include.http.limiter import LONGEST_WAIT, Limit, Limiter
+from include.http.limiter import MAX_WAIT_SECONDS, Limit, Limiter
 from include.http.network_errors import never_connected, reason
 from include.http.oauth import OAuth
 from include.http.redact import redact
@@ -326,7 +326,7 @@ class Client:
         if status in _TRANSIENT or status >= 500:
             wait = retry_after(response.headers)
             if wait is not None:
-                self.limiter.block(call.kind, min(wait, LONGEST_WAIT))
+                self.limiter.block(call.kind, min(wait, MAX_WAIT_SECONDS))
             raise self._transient_error(call, message)
         cure = _DUPLICATE_KEY_CURE if status == 300 else f"check the host of connection {self.connection_id}"
         raise Refused(message, status=status, data=data, cure=cure)
@@ -334,7 +334,7 @@ class Client:
     def _throttled(self, message: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
         throttle = self.rate_policy.throttle(headers, data)
         retry_seconds = None if throttle.seconds is None else pause(throttle.seconds)
-        if throttle.is_daily or (retry_seconds or 0) > LONGEST_WAIT:
+        if throttle.is_daily or (retry_seconds or 0) > MAX_WAIT_SECONDS:
             wait = retry_seconds or self._seconds_until_reset() or _HOUR
             for each in self.limiter.limits if throttle.is_daily else (kind,):
                 self.limiter.block(each, wait)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 # Longer than any real daily quota takes to reset.
-LONGEST_PAUSE = 48 * 3600.0
+MAX_PAUSE_SECONDS = 48 * 3600.0
 
 
 def pause(seconds: object) -> float | None:
@@ -17,7 +17,7 @@ def pause(seconds: object) -> float | None:
         number = float(str(seconds).strip())
     except ValueError:
         return None
-    return min(max(0.0, number), LONGEST_PAUSE) if math.isfinite(number) else None
+    return min(max(0.0, number), MAX_PAUSE_SECONDS) if math.isfinite(number) else None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

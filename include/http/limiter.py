@@ -23,12 +23,12 @@ import orjson
 
 from include.common import home
 from include.common.errors import ConfigError, QuotaExhausted
-from include.http.dates import LONGEST_PAUSE, pause
+from include.http.dates import MAX_PAUSE_SECONDS, pause
 
 # A window is counted in this many slots, so its state stays small whatever the limit.
 _SLOTS = 20
 # A task that would wait longer than this ends and is retried later, instead of occupying its slot.
-LONGEST_WAIT = 900.0
+MAX_WAIT_SECONDS = 900.0
 # Above any vendor's real limit, and the longest window: a longer one would block an account for that time.
 _MAX_CALLS = 10_000_000
 _MAX_WINDOW_SECONDS = 24 * 3600.0
@@ -69,7 +69,7 @@ class Limiter:
             wait = self._try(kind)
             if wait <= 0:
                 return self.clock()
-            if wait > LONGEST_WAIT:
+            if wait > MAX_WAIT_SECONDS:
                 resumes_at = datetime.fromtimestamp(self.clock() + wait, UTC).isoformat(timespec="seconds")
                 raise QuotaExhausted(
                     f"the vendor allows no more {kind} calls for now; partial, resumes at {resumes_at}",
@@ -190,7 +190,7 @@ def _valid_state(state: Any, now: float) -> dict[str, Any]:
         return {}
     valid: dict[str, Any] = {}
     until = state.get("blocked_until")
-    if _is_number(until) and until <= now + LONGEST_PAUSE:
+    if _is_number(until) and until <= now + MAX_PAUSE_SECONDS:
         valid["blocked_until"] = until
     calls, seconds = state.get("calls"), state.get("seconds")
     if _is_number(calls) and _is_number(seconds) and _is_usable(Limit(int(calls), seconds)):

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from include.common.errors import Unavailable
 
 # A loop ends after this many pages in a row without a new record.
-LONGEST_STALL = 10
+MAX_STALLED_PAGES = 10
 # Maximum number of remembered records, about 20 MB. In a longer loop, only repeated cursors are sure to be noticed.
 _MAX_REMEMBERED = 250_000
 
@@ -24,7 +24,7 @@ class Loop:
         max_empty: The loop ends after this many empty pages in a row.
     """
 
-    def __init__(self, what: str, max_empty: int = LONGEST_STALL) -> None:
+    def __init__(self, what: str, max_empty: int = MAX_STALLED_PAGES) -> None:
         self._what, self._max_empty = what, max_empty
         self._cursors: set[int] = set()
         self._records: set[int] = set()
@@ -56,7 +56,7 @@ class Loop:
         self._n_stale = 0 if is_new else self._n_stale + bool(keys)
         if self._n_empty >= self._max_empty:
             raise self._error(f"returned {self._n_empty} empty pages in a row, each with a next page")
-        if self._n_stale >= LONGEST_STALL:
+        if self._n_stale >= MAX_STALLED_PAGES:
             raise self._error(f"returned {self._n_stale} pages in a row without a new record")
 
     def forget(self) -> None:

@@ -23,7 +23,7 @@ from requests.auth import AuthBase
 from include.common import home
 from include.common import secrets as secret_registry
 from include.common.errors import ConfigError
-from include.http.dates import LONGEST_PAUSE, pause
+from include.http.dates import MAX_PAUSE_SECONDS, pause
 
 # Maximum wait for a token that another process is fetching; after that, each process fetches its own.
 _LOCK_WAIT_SECONDS = 30.0
@@ -99,7 +99,7 @@ class OAuth(AuthBase):
         is_valid = (
             isinstance(value, str)
             and isinstance(expires_at, int | float)
-            and expires_at <= self._clock() + LONGEST_PAUSE
+            and expires_at <= self._clock() + MAX_PAUSE_SECONDS
         )
         return (value, expires_at) if is_valid else ("", 0.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from include.common.secrets import hidden
 
-_LONGEST = 300
+_MAX_LENGTH = 300
 
 
 def redact(text: str, *secrets: str) -> str:
@@ -15,4 +15,4 @@ def redact(text: str, *secrets: str) -> str:
         secrets: More secrets to remove; empty ones are ignored.
     """
     text = hidden(" ".join(text.split()), *secrets)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 1] + "…"

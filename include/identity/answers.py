@@ -47,7 +47,7 @@ def withdraw(source: str, source_id: str) -> int:
         ids = [answer_id for answer_id, *_ in _current_answers(connection, source, source_id)]
         store.end(connection, ids, now)
         if ids:
-            store.touch(connection, {(source, source_id)})
+            store.mark_dirty(connection, {(source, source_id)})
     return len(ids)
 
 
@@ -70,7 +70,7 @@ def _answer(answer: Answer) -> None:
         ]
         store.end(connection, ended, now)
         store.add(connection, answer, "cli", now)
-        store.touch(connection, {(answer.source, answer.source_id)})
+        store.mark_dirty(connection, {(answer.source, answer.source_id)})
 
 
 def _refuse_if_in_file(source: str, source_id: str) -> None:

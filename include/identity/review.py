@@ -73,7 +73,7 @@ _REFUSED = "select source, source_id, account_key from meta.identity_answer wher
 
 
 @dataclass(frozen=True)
-class Open:
+class UnmatchedId:
     """An id that waits for an answer.
 
     Args:
@@ -94,7 +94,7 @@ class Open:
     suggestions: list[Suggestion] = field(default_factory=list)
 
 
-def open_ids(source: str = "", limit: int = 50) -> list[Open]:
+def open_ids(source: str = "", limit: int = 50) -> list[UnmatchedId]:
     """Return the ids that wait for an answer, the one with the most uncounted records first.
 
     Args:
@@ -119,7 +119,7 @@ def open_ids(source: str = "", limit: int = 50) -> list[Open]:
         key = (row.source, row.source_id)
         domains = frozenset(row.domains.split(",")) - {""}
         ranked = ranker.rank(Subject(row.name, domains, frozenset(people[key])), frozenset(refused[key]))
-        found.append(Open(*key, row.entity, row.name, row.open_reason, row.n_records, ranked))
+        found.append(UnmatchedId(*key, row.entity, row.name, row.open_reason, row.n_records, ranked))
     return found
 
 

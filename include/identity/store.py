@@ -114,7 +114,9 @@ def sync_answers(connection: sa.Connection) -> int:
     end(connection, [row.answer_id for row in ended], now)
     for answer in new:
         add(connection, answer, "file", now)
-    touch(connection, {(row.source, row.source_id) for row in ended} | {(one.source, one.source_id) for one in new})
+    mark_dirty(
+        connection, {(row.source, row.source_id) for row in ended} | {(one.source, one.source_id) for one in new}
+    )
     return len(ended) + len(new)
 
 
@@ -143,10 +145,10 @@ def end(connection: sa.Connection, answer_ids: list[int], now: datetime) -> None
         )
 
 
-def touch(connection: sa.Connection, ids: set[tuple[str, str]]) -> None:
+def mark_dirty(connection: sa.Connection, ids: set[tuple[str, str]]) -> None:
     """Mark ids as dirty. The next build rebuilds the bridge, and the old and new accounts of ids that moved."""
     for source, source_id in sorted(ids):
-        connection.execute(_TOUCH, {"source": source, "id": source_id})
+        connection.execute(_MARK_DIRTY, {"source": source, "id": source_id})
 
 
 def _reason_and_author(answer: Answer) -> dict[str, str]:
@@ -159,7 +161,7 @@ _ADD = sa.text(
     " values (:source, :source_id, :account_key, :is_match, :reason, :answered_by, :origin, :now)"
 )
 _REWORD = sa.text("update meta.identity_answer set reason = :reason, answered_by = :answered_by where answer_id = :id")
-_TOUCH = sa.text(
+_MARK_DIRTY = sa.text(
     "insert into meta.dirty_range (batch_id, source, entity, account_ref, from_day)"
     " values (0, :source, 'identity', :id, '0001-01-01')"
 )

@@ -135,5 +135,5 @@ class Ranker:
         return Suggestion(candidate.account_key, candidate.name, round(score, 3), ", ".join(reason))
 
 
-def shown(suggestions: Sequence[Suggestion]) -> list[str]:
+def suggestion_lines(suggestions: Sequence[Suggestion]) -> list[str]:
     return [f"{one.account_key}  {one.name}  ({one.reason})" for one in suggestions]

@@ -50,7 +50,7 @@ compared as (
             else coalesce(incoming._source_at, :now)
         end as _deleted_at,
         stored.id is null as is_new,
-        stored.id is not null and stored._is_deleted <> incoming._is_deleted as is_turned,
+        stored.id is not null and stored._is_deleted <> incoming._is_deleted as is_deletion_changed,
         stored._hash as stored_hash,
         {stored_account} as stored_account,
         {stored_dirty} as stored_dirty,
@@ -63,8 +63,9 @@ compared as (
 ),
 hashed as (
     select
-        id, {columns}, payload, _source_at, _is_deleted, is_gone, _deleted_at, is_new, is_turned,
-        is_new or is_turned or row({facts}) is distinct from stored_facts as is_touched,
+        id, {columns}, payload, _source_at, _is_deleted, is_gone, _deleted_at, is_new,
+        is_deletion_changed,
+        is_new or is_deletion_changed or row({facts}) is distinct from stored_facts as is_touched,
         stored_account, stored_dirty, stored_hash,
         cast(hash_record_extended({content}, 0) as text) as _hash
     from compared
@@ -178,7 +179,7 @@ _COUNT = """
 select
     (select count(*) from newest) as n_newest,
     count(*) as n_merged,
-    count(*) filter (where is_turned and _is_deleted) as n_deleted,
+    count(*) filter (where is_deletion_changed and _is_deleted) as n_deleted,
     count(*) filter (where is_gone) as n_gone
 from changed
 """

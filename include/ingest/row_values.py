@@ -29,9 +29,9 @@ REMOVED = "_removed"
 _CLEANED_BY_SOURCE = "_cleaned"
 _BIGINT = 2**63
 _NUMERIC_DIGITS = 1000  # PostgreSQL accepts 131,072 digits, but no real number is this long
-_SHOWN = 200
+_MAX_SHOWN = 200
 # An index entry has a maximum size (2,700 bytes at worst). A longer id would block the merge of its whole batch.
-_LONGEST_KEY = 500
+_MAX_KEY_LENGTH = 500
 _Conversion = Callable[[Any], Any]
 
 
@@ -62,7 +62,7 @@ def types(entity: Entity) -> tuple[str, ...]:
 def to_row(entity: Entity, record: Record) -> Row:
     """Return a record as a row. Bad source data never raises."""
     removed: dict[str, str] = {}
-    problems = {_clean(name): _clean(str(text))[:_SHOWN] for name, text in record.problems.items()}
+    problems = {_clean(name): _clean(str(text))[:_MAX_SHOWN] for name, text in record.problems.items()}
     given = record.values
     out: list[Any] = [_key(record.id, removed, problems)]
     for name, convert in _conversions(entity.name):
@@ -73,21 +73,21 @@ def to_row(entity: Entity, record: Record) -> Row:
             converted = convert(value)
             out.append(converted)
             if converted is None:
-                problems[name] = _clean(str(value))[:_SHOWN]
+                problems[name] = _clean(str(value))[:_MAX_SHOWN]
         elif type(value) is str:
             out.append(value if value.isascii() and "\x00" not in value else _text(name, value, removed))
         else:
             out.append(_as_text(value))
             if out[-1] is None:
-                problems[name] = _clean(str(value))[:_SHOWN]
+                problems[name] = _clean(str(value))[:_MAX_SHOWN]
     account = entity.account_ref
-    if account and given.get(account) is not None and len(str(given[account])) > _LONGEST_KEY:
+    if account and given.get(account) is not None and len(str(given[account])) > _MAX_KEY_LENGTH:
         out[1 + entity.column_names.index(account)] = None
         removed.pop(account, None)
-        problems[account] = f"{_clean(str(given[account]))[:_SHOWN]}..."
+        problems[account] = f"{_clean(str(given[account]))[:_MAX_SHOWN]}..."
     source_at = record.source_at
     if source_at is not None and _moment(source_at) is None:
-        problems["_source_at"] = _clean(str(source_at))[:_SHOWN]
+        problems["_source_at"] = _clean(str(source_at))[:_MAX_SHOWN]
         source_at = None
     payload, was_cleaned = _json(record.payload, removed)
     is_cleaned = was_cleaned or bool(removed) or bool(record.payload and record.payload.get(_CLEANED_BY_SOURCE))
@@ -103,11 +103,11 @@ def _conversions(entity: str) -> tuple[tuple[str, _Conversion | None], ...]:
 
 def _key(given: Any, removed: dict[str, str], problems: dict[str, str]) -> str:
     key = _text("id", "" if given is None else str(given), removed)
-    if len(key) <= _LONGEST_KEY:
+    if len(key) <= _MAX_KEY_LENGTH:
         return key
-    problems["id"] = f"{key[:_SHOWN]}..."
+    problems["id"] = f"{key[:_MAX_SHOWN]}..."
     # The shortened id must still differ from others with the same beginning.
-    return f"{key[:_SHOWN]}...{hashlib.sha256(key.encode()).hexdigest()}"
+    return f"{key[:_MAX_SHOWN]}...{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _text(name: str, value: str, removed: dict[str, str]) -> str:

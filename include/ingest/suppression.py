@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ERASED = "[erased]"
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
-_LONGEST_NAME = 4  # words
+_MAX_NAME_WORDS = 4  # words
 # The lookbehind anchors a match at the start of a token. Otherwise the search in a long text without an address would
 # restart at each letter.
 ADDRESS = re.compile(r"(?<![^\s<>\"'(),;:\[\]{}|\\])[^\s<>\"'(),;:\[\]{}|\\]+@[^\s<>\"'(),;:\[\]{}|\\@]+\.[^\W\d_]+")
@@ -118,7 +118,7 @@ class Erased:
     def _without_names(self, text: str, place: tuple[str, str]) -> str:
         words, parts, done, number = list(_WORD.finditer(text)), [], 0, 0
         while number < len(words) - 1:
-            for size in range(min(_LONGEST_NAME, len(words) - number), 1, -1):
+            for size in range(min(_MAX_NAME_WORDS, len(words) - number), 1, -1):
                 first, last = words[number], words[number + size - 1]
                 if self.name(*place, text[first.start() : last.end()]) in self.hashes:
                     parts += [text[done : first.start()], ERASED]

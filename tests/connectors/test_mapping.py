@@ -107,7 +107,7 @@ def test_a_web_address_becomes_its_host(address: str, host: str | None) -> None:
         ("entities:\n  account:\n    columns:\n      name: {property: x, add_days: 1}\n", r"yaml:4: .*is not a date"),
         (
             "entities:\n  account:\n    columns:\n      name: {property: x, is_set: true}\n",
-            r"yaml:4: .*not true or false",
+            r"yaml:4: .*is not a boolean",
         ),
         ("entities:\n  account:\n    columns:\n      name: ''\n", r"yaml:4: "),
         ("entities:\n  account: {columns: [a]}\n", r"yaml:2: "),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.common.errors import ConfigError, QuotaExhausted
-from include.http.dates import LONGEST_PAUSE
+from include.http.dates import MAX_PAUSE_SECONDS
 from include.http.limiter import Limit, Limiter, for_account
 from tests.fixtures.fake_vendor import Time
 
@@ -197,6 +197,6 @@ def test_a_limit_that_nobody_has_is_not_learnt(tmp_path: Path, limit: Limit) -> 
 
 def test_the_longest_pause_that_there_is_is_kept(tmp_path: Path) -> None:
     one = limiter(tmp_path / "x.json", Time(), ordinary=Limit(10, 1.0))
-    one.block("ordinary", LONGEST_PAUSE)
+    one.block("ordinary", MAX_PAUSE_SECONDS)
     with pytest.raises(QuotaExhausted):
         one.acquire("ordinary")

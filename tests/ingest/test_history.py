@@ -62,7 +62,7 @@ def test_it_goes_on_where_it_was_killed(accounts) -> None:
         (waiting,) = history.waiting(connection, "crm", ("account", "contact"))
         assert (waiting.entity, waiting.mark, waiting.n_states) == ("account", {"mark": "page 1"}, 1)
         connection.rollback()
-        history.note_problem(connection, "crm", "account", Unavailable("is down"))
+        history.store_problem(connection, "crm", "account", Unavailable("is down"))
         assert history.progress(connection, "crm", "account").problem == "is down"
     tell(record("2", 20, tier="key"))
     with engine("loader").connect() as connection:

@@ -47,7 +47,7 @@ _TIME_LIMITS = {"oracledb": ("call_timeout", 1000), "pyodbc": ("timeout", 1)}
 _SQLITE_STEPS = 100_000
 _SQLITE_PAUSE = 0.5
 # A transaction open for longer was probably forgotten, and must not hold up reading for ever.
-_LONGEST_TRANSACTION = timedelta(days=1)
+_MAX_OPEN_TRANSACTION = timedelta(days=1)
 # A replica that has replayed everything and still receives is not behind, however old the last transaction is.
 _POSTGRESQL_BEHIND = sa.text(
     """
@@ -149,7 +149,7 @@ def complete_until(connection: sa.Connection, until: datetime, lag: timedelta) -
     if connection.dialect.name != "postgresql":
         return until - lag - clock
     replica, oldest = connection.execute(_POSTGRESQL_BEHIND).one()
-    still_open = min(timedelta(seconds=float(oldest or 0)), _LONGEST_TRANSACTION)
+    still_open = min(timedelta(seconds=float(oldest or 0)), _MAX_OPEN_TRANSACTION)
     return until - clock - max(lag + timedelta(seconds=float(replica or 0)), still_open)
 
 

@@ -98,7 +98,7 @@ class Database(Source):
         return {name: name for name in self.fields(entity)}
 
     def is_always_full(self, entity: str) -> bool:
-        """Return whether the query has no change times. Daily facts are never whole: they are read by day."""
+        """Return whether the query has no change times. Daily facts are excluded: they are read by day."""
         return self._query(entity).is_always_full and ENTITIES[entity].dirty_from != "day"
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:

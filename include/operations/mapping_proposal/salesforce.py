@@ -11,7 +11,7 @@ from include.common import clock
 from include.common.connections import Connection
 from include.config.models import Settings
 from include.connectors.crm.salesforce.api import SalesforceApi, client, select
-from include.connectors.crm.salesforce.resources import LONGEST_QUERY
+from include.connectors.crm.salesforce.resources import MAX_QUERY_LENGTH
 from include.operations.mapping_proposal.names import holding_contracts
 from include.operations.mapping_proposal.portal import Kind, Pipeline, Portal, Property, Row, Wanted
 from include.operations.mapping_proposal.values import value_of
@@ -147,7 +147,7 @@ def _chunks(names: Iterable[str]) -> list[list[str]]:
     """Split the fields into parts that leave room for 300 ids in the same URL."""
     chunks: list[list[str]] = [["Id"]]
     for name in dict.fromkeys(names):
-        if len(quote(", ".join([*chunks[-1], name]))) > LONGEST_QUERY // 3:
+        if len(quote(", ".join([*chunks[-1], name]))) > MAX_QUERY_LENGTH // 3:
             chunks.append(["Id"])
         if name != "Id":
             chunks[-1].append(name)

@@ -312,7 +312,7 @@ def test_salesforce_too(vendors: SandboxProcess, tmp_path: Path, monkeypatch: py
     assert {line.state for line in lines.values()} == {"ok", "warning"}, lines
     assert "api-usage=" in lines["crm", "limits"].found
     assert "invoice" in lines["crm", "not available"].found
-    assert "Account is createable, updateable, deletable" in lines["crm", "scopes"].found
+    assert "create, edit, delete on Account" in lines["crm", "scopes"].found
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "channels.yaml").write_text("crm_task: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))

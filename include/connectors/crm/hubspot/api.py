@@ -13,7 +13,7 @@ from include.connectors.crm.hubspot.resources import (
     BATCH_READ,
     HISTORY_PAGE,
     LIST_PAGE,
-    LONGEST_NAMES,
+    MAX_NAMES_LENGTH,
     OBJECTS,
     OWNERS,
     PIPELINES,
@@ -71,7 +71,7 @@ class HubSpotApi:
             associations: Object types whose associations are returned with each row.
         """
         names = ",".join(properties)
-        fits = len(names) <= LONGEST_NAMES
+        fits = len(names) <= MAX_NAMES_LENGTH
         params = {
             "limit": LIST_PAGE,
             "after": after,
@@ -92,7 +92,7 @@ class HubSpotApi:
     ) -> tuple[list[Row], str | None]:
         """Return one page of objects with earlier values of some properties, and the cursor of the next one."""
         names = {"properties": ",".join(properties), "propertiesWithHistory": ",".join(with_history)}
-        fits = sum(map(len, names.values())) <= LONGEST_NAMES
+        fits = sum(map(len, names.values())) <= MAX_NAMES_LENGTH
         params = {"limit": HISTORY_PAGE, "after": after, "archived": "false"} | (names if fits else {})
         rows, following = self._page(f"{OBJECTS}/{object_type}", params, "history list")
         if not fits:

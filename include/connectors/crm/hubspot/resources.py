@@ -28,7 +28,7 @@ SEARCH_PAGE = 200
 BATCH_READ = 100
 ASSOCIATION_BATCH = 1000
 # Longer lists of property names in a URL risk a 414. They are then sent in a body.
-LONGEST_NAMES = 3000
+MAX_NAMES_LENGTH = 3000
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,11 @@ from include.connectors.pagination import read_pages
 from include.http.loops import Loops
 
 _TASK = "Task"
-_WRITES = ("createable", "updateable", "deletable")
+# Salesforce's flag of an object -> the permission.
+_WRITES = {"createable": "create", "updateable": "edit", "deletable": "delete"}
 # Writing channel -> object -> required permissions.
 _REQUIRED: dict[str, dict[str, tuple[str, ...]]] = {
-    "crm_task": {_TASK: _WRITES},
+    "crm_task": {_TASK: tuple(_WRITES)},
     "crm_field": {"Account": ("updateable",)},
 }
 
@@ -51,20 +52,19 @@ class Salesforce(MappedCrm):
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights:
         """Compare the login's permissions on the mapped and the written objects with those needed."""
-        needed = {name: words for channel in writes for name, words in _REQUIRED[channel].items()}
+        needed = {name: flags for channel in writes for name, flags in _REQUIRED[channel].items()}
         surplus = []
         for name in dict.fromkeys(name for objects in self._parts.values() for name in objects) if reads else ():
             described = self._api.describe(name)
-            may = [word for word in _WRITES if described.get(word) and word not in needed.get(name, ())]
-            surplus += [f"{name} is {', '.join(may)}"] if may else []
+            may = [verb for flag, verb in _WRITES.items() if described.get(flag) and flag not in needed.get(name, ())]
+            surplus += [f"{', '.join(may)} on {name}"] if may else []
         missing = []
         if "crm_field" in writes and not self._api.describe("Account").get("updateable"):
             missing.append("edit on Account")
         if "crm_task" in writes:
             task = self._api.describe(_TASK)
             key: Row = next((each for each in task.get("fields", ()) if each["name"] == KEY_FIELD), {})
-            words = {"create": "createable", "delete": "deletable"}
-            missing += [f"{verb} on Task" for verb, word in words.items() if not task.get(word)]
+            missing += [f"{_WRITES[flag]} on Task" for flag in ("createable", "deletable") if not task.get(flag)]
             missing += [] if key.get("createable") else [f"edit on the field {KEY_FIELD} of Activity"]
         return Rights(tuple(missing), tuple(surplus))
 

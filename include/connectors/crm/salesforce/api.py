@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from include.common.connections import Connection
 from include.common.errors import AuthError, ConfigError, Unavailable
-from include.connectors.crm.salesforce.resources import DATA, IDS_PER_QUERY, LONGEST_QUERY, TOKEN
+from include.connectors.crm.salesforce.resources import DATA, IDS_PER_QUERY, MAX_QUERY_LENGTH, TOKEN
 from include.http.client import Client, RatePolicy, Refused, Throttle
 from include.http.dates import retry_after
 from include.http.limiter import Limit, for_account
@@ -212,7 +212,7 @@ class SalesforceApi:
         Raises:
             ConfigError: It is too long for a URL.
         """
-        if len(quote(soql)) > LONGEST_QUERY:
+        if len(quote(soql)) > MAX_QUERY_LENGTH:
             raise ConfigError(
                 f"a query on {soql.rsplit(' FROM ', 1)[-1].split()[0]} would exceed Salesforce's length limit",
                 cure="map fewer fields in config/mappings/salesforce.yaml",

@@ -9,7 +9,7 @@ DATA = "/services/data/v62.0"
 TOKEN = "/services/oauth2/token"  # noqa: S105 - a path
 CURSOR = "SystemModstamp"
 # The URL and headers of a request are limited to 16,384 bytes. Salesforce rejects longer ones with 414 or 431.
-LONGEST_QUERY = 12_000
+MAX_QUERY_LENGTH = 12_000
 # This many ids, quoted and encoded, stay well below that limit.
 IDS_PER_QUERY = 300
 # Task field that identifies tasks created by Perennial.

@@ -21,7 +21,7 @@ from include.connectors.support.zendesk.resources import RESOURCES, Resource
 from include.entities.catalog import Kind
 from include.http import body
 from include.http.client import Refused
-from include.http.loops import LONGEST_STALL
+from include.http.loops import MAX_STALLED_PAGES
 
 # Exports reject a start less than a minute ago, and leave that minute out.
 _MIN_LAG_SECONDS = 61
@@ -99,7 +99,7 @@ class Zendesk(Source):
             start=lambda done: self._start(resource, done, request),
             step=step,
             # A page of events may have none of the wanted kinds. For other exports, a page without rows is the last.
-            max_empty=MAX_EMPTY if resource.entity == "ticket_event" else LONGEST_STALL,
+            max_empty=MAX_EMPTY if resource.entity == "ticket_event" else MAX_STALLED_PAGES,
         )
 
     def _start(self, resource: Resource, done: Position | None, request: Request) -> Position:

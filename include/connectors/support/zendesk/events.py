@@ -16,7 +16,7 @@ FIELDS = {
     "requester_id": "requester",
     "satisfaction_score": "satisfaction",
 }
-LONGEST_BODY = 10_000
+MAX_BODY_LENGTH = 10_000
 
 
 def flatten(updates: list[Row]) -> list[Row]:
@@ -56,7 +56,7 @@ def _comment(child: Row, updater: Any) -> list[Row]:
             "event_type": "comment",
             "actor_id": _person(child.get("author_id") or updater),
             "is_public": is_public,
-            "body": str(body)[:LONGEST_BODY],
+            "body": str(body)[:MAX_BODY_LENGTH],
         }
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.connectors.support.zendesk.events import LONGEST_BODY, flatten
+from include.connectors.support.zendesk.events import MAX_BODY_LENGTH, flatten
 
 
 def update(*children: dict, **more: object) -> dict:
@@ -52,7 +52,7 @@ def test_the_text_of_public_comments_only_and_not_all_of_it() -> None:
         ]
     )
     assert [(row["is_public"], len(row["body"]), row["actor_id"]) for row in rows] == [
-        (True, LONGEST_BODY, 3),
+        (True, MAX_BODY_LENGTH, 3),
         (False, 0, 4),
         (True, 0, 7),
     ]
