@@ -21,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a ta
 _TOTAL = ("group", "n", "target", "expected", "share", "p10", "p50", "p90", "by_category", "after_contraction")
 _LINES = ("account", "csm", "decision", "target", "category", "band", "p", "expected", "reason")
 _DISAGREEMENT = ("account", "csm", "decision", "target", "reason")
-_WEEK = ("week", "decisions", "at_stake", "red", "yellow", "green", "unknown")
+_WEEK = ("week", "decisions", "reminded", "at_stake", "red", "yellow", "green", "unknown", "holidays")
 _CALLS = ("quarter", "csm", "call", "expected", "p10", "p90", "actual", "reason")
 _ACCURACY = ("group", "checkpoint", "method", "n", "brier", "forecast", "renewed", "error")
 
@@ -87,13 +87,23 @@ def disagreements(as_json: AsJson = False) -> None:
 def calendar(
     weeks: Annotated[int, typer.Option("--weeks", help="How many weeks ahead.", min=1)] = 26, as_json: AsJson = False
 ) -> None:
-    """List decision dates by week: number of renewals, ARR, and ARR per health band."""
+    """List decision dates by week: renewals, reminders sent, ARR per health band, and public holidays."""
+    from include.scores.forecast import lines as reading
     from include.scores.forecast import lists
+    from include.warehouse.engine import engine
 
-    known = _read()
+    with engine("reader").connect() as connection:
+        known, reminded = reading.read(connection), reading.reminded(connection)
     rows = [
-        {"week": week.starts or "passed", "decisions": week.n, "at_stake": week.at_stake, **week.by_band}
-        for week in lists.calendar(known)
+        {
+            "week": week.starts or "passed",
+            "decisions": week.n,
+            "reminded": week.n_reminded,
+            "at_stake": week.at_stake,
+            **week.by_band,
+            "holidays": ", ".join(week.holidays),
+        }
+        for week in lists.calendar(known, reminded)
         if week.starts is None or (week.starts - known[0].as_of).days < 7 * weeks
     ]
     _emit(rows, _WEEK, _title(known[0]) if known else "", as_json)

@@ -43,6 +43,17 @@ def calendar(country: str) -> WorkingCalendar:
         ) from None
 
 
+def public_holidays(country: str, first: date, last: date) -> list[tuple[date, str]]:
+    """Return the public holidays of a country between two days, both included, with their English names if known.
+
+    Raises:
+        ConfigError: No public holidays are known for the country.
+    """
+    calendar(country)
+    known = holidays.country_holidays(country, years=range(first.year, last.year + 1), language="en_US")
+    return sorted((day, name) for day, name in known.items() if first <= day <= last)
+
+
 def due_date(start: date, working_days: int, days: WorkingCalendar) -> date:
     """Return the day on which a task is due.
 

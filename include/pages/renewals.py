@@ -72,6 +72,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         chosen = scope.accounts(connection, viewer)
         known = [line for line in lines.read(connection) if chosen is None or line.account_key in chosen]
         frozen, given = past.read(connection), calls.read(connection)
+        reminded = lines.reminded(connection)
         callers = scope.owners(connection, viewer) if viewer.role in judge.CALLERS else {}
         sees_all = chosen is None and viewer.sees_amounts
         charts = draw.drawn(connection, "forecast", "arr_bridge") if sees_all else []
@@ -87,7 +88,11 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     csm = csm if viewer.sees_csms else ""
     shown = [line for line in one.lines if band in ("", line.band) and csm in ("", line.csm)]
     shown.sort(key=lambda line: not line.is_open)
-    ahead = [week for week in lists.calendar(known) if week.starts is None or (week.starts - as_of).days < 7 * _WEEKS]
+    ahead = [
+        week
+        for week in lists.calendar(known, reminded)
+        if week.starts is None or (week.starts - as_of).days < 7 * _WEEKS
+    ]
     return Renewals(
         one.label,
         names,

@@ -6,6 +6,7 @@ import itertools
 import random
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.common import quarters
-from include.scores.forecast import by_quarter, calls, distribution, totals
+from include.scores.forecast import by_quarter, calls, distribution, lists, totals
 from include.scores.forecast.calls import Call
 from include.scores.forecast.lines import Line
 from include.scores.forecast.past import Frozen
@@ -28,9 +29,9 @@ def line(amount: float, p: float, configured: float = 0.5, **changes: Any) -> Li
     day = date(2026, 11, 30)
     fields: dict[str, Any] = {
         "as_of": day, "renewal_id": "r", "account_key": "crm:1", "account": "One", "quarter_start": date(2026, 10, 1),
-        "decision_date": day, "csm": "Ada", "team": "", "tier": "small", "line_class": "open", "category": "commit",
-        "band": "green", "n": 0, "configured": configured, "p": p, "reason": "", "target": Decimal(str(amount)),
-        "amount": Decimal(str(amount)), "renewed_share": 1.0, "score": None, "score_28d_ago": None, "pulse": None,
+        "decision_date": day, "csm": "Ada", "team": "", "region": "", "tier": "small", "line_class": "open",
+        "category": "commit", "band": "green", "n": 0, "configured": configured, "p": p, "reason": "",
+        "target": Decimal(str(amount)), "amount": Decimal(str(amount)), "renewed_share": 1.0, "score": None, "score_28d_ago": None, "pulse": None,
         "currency": "USD",
     }  # fmt: skip
     return Line(**{**fields, **changes})
@@ -82,6 +83,32 @@ def test_a_call_is_judged_by_what_was_known_as_the_quarter_began() -> None:
     frozen = [row("Ada", "early", 100.0), row("Ada", "lost", 0.0), row("Bob", "early", 100.0), row("Bob", "open", None)]
     (found,) = calls.judge(given, frozen)
     assert (found.call.amount, found.forecast, found.actual) == (150, 100, 100)
+
+
+def test_a_week_counts_reminders_and_names_the_holidays_of_its_accounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    people = "calendars: {Germany: {country: DE, zone: Europe/Berlin}}\n"
+    (tmp_path / "config" / "people.yaml").write_text(people)
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    christmas = {"decision_date": date(2026, 12, 24)}
+    found = lists.calendar(
+        [
+            line(10, 0.5, renewal_id="a", region="Germany", **christmas),
+            line(20, 0.5, renewal_id="b", region="Texas", **christmas),
+            line(30, 0.5, renewal_id="c", decision_date=date(2026, 12, 7)),
+            line(40, 0.5, renewal_id="d", decision_date=date(2026, 11, 1)),
+        ],
+        reminded={"b", "x"},
+    )
+    assert [(week.starts, week.n, week.n_reminded) for week in found] == [
+        (None, 1, 0), (date(2026, 12, 7), 1, 0), (date(2026, 12, 21), 2, 1),
+    ]  # fmt: skip
+    assert found[0].holidays == found[1].holidays == ()
+    assert found[2].holidays == (
+        "25 Dec Christmas Day (DE)", "25 Dec Christmas Day (US)", "26 Dec Second Day of Christmas (DE)",
+    )  # fmt: skip
 
 
 def test_contraction_is_told_apart() -> None:

@@ -43,6 +43,7 @@ class Line:
     decision_date: date
     csm: str
     team: str
+    region: str
     tier: str
     line_class: str
     category: str
@@ -76,10 +77,20 @@ def read(connection: sa.Connection) -> list[Line]:
     return [Line(**row) for row in connection.execute(_LINES).mappings()]
 
 
+def reminded(connection: sa.Connection) -> frozenset[str]:
+    """Return the renewals whose CSM has received a reminder."""
+    return frozenset(connection.execute(_REMINDED).scalars())
+
+
+_REMINDED = sa.text(
+    "select distinct entity_id from ops.outbox"
+    " where rule = 'renewal' and entity_kind = 'renewal' and state = 'sent' and channel <> 'crm_task'"
+)
 _LINES = sa.text("""
 select
     l.as_of, l.renewal_id, l.account_key, coalesce(a.name, l.account_key) as account, l.quarter_start, l.decision_date,
-    coalesce(o.name, l.owner_key, 'nobody') as csm, coalesce(o.team, '') as team, coalesce(l.tier, 'no tier') as tier,
+    coalesce(o.name, l.owner_key, 'nobody') as csm, coalesce(o.team, '') as team,
+    coalesce(a.region, '') as region, coalesce(l.tier, 'no tier') as tier,
     l.line_class, l.category, l.band, l.n_settled as n, l.configured_probability as configured, l.probability as p,
     l.reason, l.target_arr as target, l.amount_arr as amount, l.renewed_share, l.score, l.score_28d_ago, l.pulse,
     l.currency

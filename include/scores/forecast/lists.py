@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
 from include import config
+from include.common import working_days
 from include.scores.forecast.lines import Line
 
 # A score that lost this many points in 28 days is falling. The same drop changes a band at once (sql/health).
@@ -33,12 +34,16 @@ class Week:
         n: Number of renewals to be decided.
         at_stake: Their ARR.
         by_band: Their ARR for each band.
+        n_reminded: For how many of them the CSM has received a reminder.
+        holidays: Public holidays of that week in the regions of the accounts, such as "25 Dec Christmas Day (DE)".
     """
 
     starts: date | None
     n: int
     at_stake: Decimal
     by_band: dict[str, Decimal]
+    n_reminded: int = 0
+    holidays: tuple[str, ...] = ()
 
 
 def disagreements(lines: Sequence[Line]) -> list[Disagreement]:
@@ -52,10 +57,13 @@ def disagreements(lines: Sequence[Line]) -> list[Disagreement]:
     return found
 
 
-def calendar(lines: Sequence[Line]) -> list[Week]:
+def calendar(lines: Sequence[Line], reminded: Collection[str] = ()) -> list[Week]:
     """Return the weeks in which open renewals are decided.
 
     Renewals that are already won, lost or under notice are not at stake.
+
+    Args:
+        reminded: The renewals whose CSM has received a reminder.
     """
     members: dict[date | None, list[Line]] = {}
     for line in lines:
@@ -63,7 +71,8 @@ def calendar(lines: Sequence[Line]) -> list[Week]:
             day = line.decision_date
             monday = day - timedelta(days=day.weekday()) if day >= line.as_of else None
             members.setdefault(monday, []).append(line)
-    return [_week(monday, members[monday]) for monday in sorted(members, key=lambda day: day or date.min)]
+    ordered = sorted(members, key=lambda day: day or date.min)
+    return [_week(monday, members[monday], reminded) for monday in ordered]
 
 
 def _reasons(line: Line, surest: str) -> Iterator[str]:
@@ -75,6 +84,21 @@ def _reasons(line: Line, surest: str) -> Iterator[str]:
         yield f"pulse {line.pulse}, but the score fell from {line.score_28d_ago:.0f} to {line.score:.0f} in 28 days"
 
 
-def _week(monday: date | None, lines: Sequence[Line]) -> Week:
+def _week(monday: date | None, lines: Sequence[Line], reminded: Collection[str]) -> Week:
     by_band = {band: sum((one.target for one in lines if one.band == band), Decimal()) for band in BANDS}
-    return Week(monday, len(lines), sum(by_band.values(), Decimal()), by_band)
+    n_reminded = sum(one.renewal_id in reminded for one in lines)
+    regions = {one.region for one in lines}
+    return Week(monday, len(lines), sum(by_band.values(), Decimal()), by_band, n_reminded, _holidays(monday, regions))
+
+
+def _holidays(monday: date | None, regions: Collection[str]) -> tuple[str, ...]:
+    if monday is None:
+        return ()
+    calendars = config.load().people.calendars
+    countries = {calendars.get(region, calendars["default"]).country for region in regions}
+    found = [
+        (day, country, name)
+        for country in countries
+        for day, name in working_days.public_holidays(country, monday, monday + timedelta(days=6))
+    ]
+    return tuple(f"{day.day} {day:%b} {name} ({country})" for day, country, name in sorted(found))
