@@ -27,8 +27,8 @@ USEFUL_DAYS = 14
 CLOSE = "close:"  # prefix of the closed task's step
 MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
 _HOW_TO_ANSWER = (
-    "Your answer is this task: a later due date snoozes the alert until then; completed, with the outcome"
-    " under Perennial outcome, it is closed; given to somebody else, it is theirs."
+    "Answer in this task. Move the due date to snooze the alert until then. Complete the task, with the result in"
+    " Perennial outcome, to close the alert. Reassign the task to hand the alert over."
 )
 
 
@@ -81,26 +81,26 @@ def closings(connection: sa.Connection, day: Day, changes: Iterable[Change]) -> 
     ]
 
 
-def closing(day: Day, of: Change | Episode, step: str, key: str, reason: str, version: str) -> Action:
+def closing(day: Day, closed: Change | Episode, step: str, key: str, reason: str, version: str) -> Action:
     """Return the action that closes a task in the CRM. The task's reason is gone, so nobody should work on it.
 
     Args:
-        of: The change or episode that the task belongs to.
+        closed: The change or episode that the task belongs to.
         key: The outbox key of the task.
     """
     state, why = day.planned_state(CHANNEL)
     return Action(
         channel=CHANNEL,
-        entity_kind=of.entity_kind,
-        entity_id=of.entity_id,
-        rule=of.signal,
-        episode_no=of.episode_no,
+        entity_kind=closed.entity_kind,
+        entity_id=closed.entity_id,
+        rule=closed.signal,
+        episode_no=closed.episode_no,
         step=f"{CLOSE}{step}",
-        account_key=of.account_key,
+        account_key=closed.account_key,
         recipient="",
-        subject=f"Close the task of {of.signal}",
+        subject=f"Close the task of {closed.signal}",
         body={"closes": key, "note": f"Closed by Perennial on {day.today}: {reason}"},
-        reads=(of.account_key.partition(":")[0],),
+        reads=(closed.account_key.partition(":")[0],),
         not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
         version=version,
         state=state,
@@ -109,14 +109,14 @@ def closing(day: Day, of: Change | Episode, step: str, key: str, reason: str, ve
 
 
 def _lines(message: Message) -> Iterator[Markup]:
-    def said(*lines: Any) -> Iterator[Markup]:
+    def paragraph(*lines: Any) -> Iterator[Markup]:
         if any(lines):
             yield from (escape(line) for line in lines)
             yield Markup("")
 
-    yield from said(*message.notes)
-    yield from said(message.summary)
-    yield from said(*(f"- {line.text}" for line in message.evidence))
-    yield from said(*(f"{number}. {step}" for number, step in enumerate(message.next_steps, 1)))
-    yield from said(message.why_now)
+    yield from paragraph(*message.notes)
+    yield from paragraph(message.summary)
+    yield from paragraph(*(f"- {line.text}" for line in message.evidence))
+    yield from paragraph(*(f"{number}. {step}" for number, step in enumerate(message.next_steps, 1)))
+    yield from paragraph(message.why_now)
     yield escape(_HOW_TO_ANSWER)

@@ -71,15 +71,17 @@ class Day:
     def planned_state(self, channel: str) -> tuple[State, str]:
         return planned_state(self.settings, channel)
 
-    def action(self, channel: str, message: Message, **said: Any) -> Action:
+    def action(self, channel: str, message: Message, **fields: Any) -> Action:
         """Return a message as an action of a channel.
 
         Args:
-            **said: The other fields of the action. They may override the state.
+            **fields: The other fields of the action. They may override the state.
         """
         state, reason = self.planned_state(channel)
         body = message.model_dump(mode="json")
-        return Action(channel=channel, subject=message.subject, body=body, **{"state": state, "reason": reason} | said)
+        return Action(
+            channel=channel, subject=message.subject, body=body, **{"state": state, "reason": reason} | fields
+        )
 
     def is_near(self, decision: date) -> bool:
         """Return whether a decision date is near enough to be urgent."""

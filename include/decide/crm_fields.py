@@ -32,7 +32,7 @@ _HEALTH = frozenset({"product", "support"})
 
 
 @dataclass
-class Standing:
+class WriteHistory:
     """The writes of one account so far.
 
     Args:
@@ -52,16 +52,16 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
     if not wanted:
         return outcome
     last_alerts = _last_alerts(connection, day)
-    standing = _standing(connection, is_dry=day.settings.channels.crm_field.dry_run)
+    history = _write_history(connection, is_dry=day.settings.channels.crm_field.dry_run)
     for row in _accounts(day, list(wanted)):
-        key, before = row.account_key, standing[row.account_key]
+        key, previous = row.account_key, history[row.account_key]
         if day.readiness.why_on_hold(row.crm_source, key):
             outcome.n_on_hold += 1
             continue
         values = {"next_decision_on": row.next_decision_date, "arr": row.arr, "last_alert_on": last_alerts.get(key)}
         if not risks.kinds & day.readiness.unfit_kinds(key):
             has = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
-            values |= _told(risks.of(key, has))
+            values |= _risk_values(risks.of(key, has))
         if not _HEALTH & day.readiness.unfit_kinds(key):
             # Rounded to whole points: ageing alone changes the decimals every day.
             is_known = row.health is not None and row.health_band != "unknown"
@@ -69,18 +69,18 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
         named = {name: value for name, value in wanted[row.crm_source].items() if value in values}
         fields = {name: _as_written(values[value]) for name, value in named.items()}
         # A write is in flight: its outcome decides what the record contains, so wait before planning another.
-        if before.state in ("sending", "uncertain") or not _differ(fields, before.values):
+        if previous.state in ("sending", "uncertain") or not _differ(fields, previous.values):
             continue
-        shown = (risks.kinds if set(named.values()) & set(_RISKS) else frozenset()) | (
+        kinds_shown = (risks.kinds if set(named.values()) & set(_RISKS) else frozenset()) | (
             _HEALTH if {"health", "health_band"} & set(named.values()) else frozenset()
         )
         billing = (state.source for state in day.readiness.billing(row.account_key))
         reads = (
             row.crm_source,
             *billing,
-            *(state.source for kind in sorted(shown) for state in day.readiness.of_kind(kind)),
+            *(state.source for kind in sorted(kinds_shown) for state in day.readiness.of_kind(kind)),
         )
-        number = before.number + (before.state not in ("planned", "parked"))
+        number = previous.number + (previous.state not in ("planned", "parked"))
         outcome.actions.append(_action(day, row, fields, number, reads))
     return outcome
 
@@ -96,7 +96,7 @@ def _action(day: Day, row: Any, fields: dict[str, Any], number: int, reads: tupl
         step="values",
         account_key=row.account_key,
         recipient="",
-        subject=f"Keep {', '.join(sorted(fields))} of {row.account_name}",
+        subject=f"Update {', '.join(sorted(fields))} of {row.account_name}",
         body={"record": row.crm_account_id, "fields": fields},
         reads=reads,
         not_after=day.after(day.today + timedelta(days=_USEFUL_DAYS)),
@@ -106,7 +106,7 @@ def _action(day: Day, row: Any, fields: dict[str, Any], number: int, reads: tupl
     )
 
 
-def _told(risk: Risk) -> dict[str, str]:
+def _risk_values(risk: Risk) -> dict[str, str]:
     return dict(zip(_RISKS, (risk.band, "; ".join(risk.titles)[:_LONGEST_TEXT]), strict=True))
 
 
@@ -149,7 +149,7 @@ def _last_alerts(connection: sa.Connection, day: Day) -> dict[str, Any]:
     return dict(rows.tuples().all())
 
 
-def _standing(connection: sa.Connection, *, is_dry: bool) -> dict[str, Standing]:
+def _write_history(connection: sa.Connection, *, is_dry: bool) -> dict[str, WriteHistory]:
     """Return account -> its writes so far.
 
     An expired write never reached the CRM, so its values do not count. A write that dry run suppressed counts only
@@ -163,7 +163,7 @@ def _standing(connection: sa.Connection, *, is_dry: bool) -> dict[str, Standing]
         ),
         {"channel": CHANNEL, "kind": KIND, "is_dry": is_dry},
     )
-    found: dict[str, Standing] = defaultdict(Standing)
+    found: dict[str, WriteHistory] = defaultdict(WriteHistory)
     for row in rows:
         one = found[row.entity_id]
         one.number, one.state = row.episode_no, row.state

@@ -20,7 +20,7 @@ from include.config import Settings, config_hash, files
 from include.config import load as load_settings
 from include.decide import alert_tasks, crm_fields, episodes, readiness, risk, tiers
 from include.decide import caps as limit
-from include.decide import task_feedback as people_answers
+from include.decide import task_feedback as task_feedback
 from include.decide.context import Day, Outcome
 from include.decide.digests import escalation, metric_targets, weekly
 from include.decide.explain import record
@@ -116,45 +116,47 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         build_id, as_of, watermarks = newest
         last = connection.execute(sa.text("select max(as_of) from ops.decision")).scalar()
         if last and as_of < last:
-            return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
-        n_answered = people_answers.apply(connection, _today(settings, moment))
+            return Decision(decision_id, as_of, f"decisions only move forward: {last} is already decided")
+        n_answered = task_feedback.apply(connection, _today(settings, moment))
         day = _read(connection, settings, playbooks, as_of, moment, watermarks)
         loading = readiness.first_loads(connection, settings, watermarks)
         if loading:
-            reason = f"the first load of {' and '.join(loading)} is under way; the build that follows it is decided on"
+            reason = f"the first load of {' and '.join(loading)} is in progress; the decision waits for the next build"
             return Decision(decision_id, as_of, reason, gate=day.readiness.as_json())
         for source in day.readiness.sources:
             if not source.is_fit:
                 log.warning("%s is not up to date and validated: %s", source.source, "; ".join(source.reasons))
         scan = signal_scan.scan(connection, day, rules)
         alerts = signal_plan.Alerts(day, signal_plan.notified(connection, day)).plan(scan.signals)
-        alerts.changes += signal_scan.switched_off(connection, {*rules, *playbooks})
-        unanswered = escalation.plan(connection, day, scan.signals)
+        alerts.changes += signal_scan.close_disabled(connection, {*rules, *playbooks})
+        escalations = escalation.plan(connection, day, scan.signals)
         # Stored before the playbooks are scanned: a signal that opens now can start its playbook in this decision.
         episodes.apply(connection, alerts.changes, day.today)
         risks = risk.read(connection, day.readiness, rules)
         reminders = Reminders(day, playbooks, risks).plan()
-        plays = playbook_scan.scan(connection, day, playbooks)
-        tasks = Tasks(day, plays, risks).plan()
+        scanned_playbooks = playbook_scan.scan(connection, day, playbooks)
+        tasks = Tasks(day, scanned_playbooks, risks).plan()
         for rule in tasks.started:
             playbook_scan.note(connection, rule, day.today)
-        for outcome in (reminders, tasks, unanswered):
+        for outcome in (reminders, tasks, escalations):
             episodes.apply(connection, outcome.changes, day.today)
         approvals.expire(connection, moment)
-        gone = Outcome(actions=alert_tasks.closings(connection, day, [*reminders.changes, *alerts.changes]))
-        lists = weekly.plan(connection, day, scan.signals)
+        closing_tasks = Outcome(actions=alert_tasks.closings(connection, day, [*reminders.changes, *alerts.changes]))
+        digests = weekly.plan(connection, day, scan.signals)
         fields = crm_fields.plan(connection, day, risks)
-        outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_targets.plan(day), fields)
+        outcomes = (reminders, tasks, alerts, closing_tasks, escalations, digests, metric_targets.plan(day), fields)
         actions = limit.limit(connection, decision_id, day, outcomes, by, overlay)
         actions += tiers.ask(connection, decision_id, day, by, overlay)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
-        in_force = record.Rules({**rules, **playbooks}, scan.unavailable, {**scan.problems, **plays.problems})
+        in_force = record.Rules(
+            {**rules, **playbooks}, scan.unavailable, {**scan.problems, **scanned_playbooks.problems}
+        )
         record.record(connection, day, in_force, [block for outcome in outcomes for block in outcome.blocked])
         result.n_answered = n_answered + sum(bool(change.answer) for change in tasks.changes)
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
-    result.problems = [*plays.problems.values(), *scan.problems.values()]
+    result.problems = [*scanned_playbooks.problems.values(), *scan.problems.values()]
     result.unavailable = scan.unavailable
     return result
 
@@ -179,7 +181,7 @@ def _read(
         listed = {row.renewal_id for row in rows}
         missing = {entity_id for (_, entity_id), episode in found.items() if episode.state == "open"} - listed
         ends = checkpoint.read_ends(tables, sorted(missing))
-        assignees = people_answers.assignees(connection, tables)
+        assignees = task_feedback.assignees(connection, tables)
     return Day(
         today=today,
         now=now,
@@ -237,7 +239,7 @@ def _write(
         n_opened=sum(change.kind == "open" for change in changes),
         n_closed=sum(change.kind == "close" and not change.answer for change in changes),
         gate=day.readiness.as_json(),
-        planned=_in_short(actions, set(planned.keys)),
+        planned=_shortened(actions, set(planned.keys)),
     )
     connection.execute(
         sa.text(
@@ -263,7 +265,7 @@ def _write(
     return result
 
 
-def _in_short(actions: Sequence[Action], keys: set[str]) -> list[dict[str, str]]:
+def _shortened(actions: Sequence[Action], keys: set[str]) -> list[dict[str, str]]:
     columns = ("channel", "rule", "step", "recipient", "subject", "state")
     return [
         {column: personal_data.shown(str(getattr(action, column)), in_a_room=True) for column in columns}

@@ -37,18 +37,18 @@ class Episode:
     escalated_to: Literal["", "lead", "head"] = ""
     escalated_on: date | None = None
 
-    def rests(self, day: date) -> bool:
+    def is_snoozed(self, day: date) -> bool:
         """Return whether its reader has snoozed it to a later day."""
         return self.snoozed_until is not None and day < self.snoozed_until
 
-    def change(self, kind: Kind, evidence: dict[str, Any], **said: Any) -> Change:
+    def change(self, kind: Kind, evidence: dict[str, Any], **fields: Any) -> Change:
         """Return a change of this episode.
 
         Args:
-            **said: The other fields of ``Change``.
+            **fields: The other fields of ``Change``.
         """
         this = {name: getattr(self, name) for name in ("entity_kind", "account_key")}
-        return Change(kind, self.signal, self.entity_id, self.episode_no, evidence=evidence, **(this | said))
+        return Change(kind, self.signal, self.entity_id, self.episode_no, evidence=evidence, **(this | fields))
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,9 @@ class Readiness:
             return f"the {SPOKEN[kind]} has not been loaded"
         for state in states:
             if not state.is_fit:
-                return f"the {SPOKEN[kind]}'s data is {_how_old(state, now)}: {'; '.join(state.reasons)}"
+                return f"the {SPOKEN[kind]}'s data is {_age_text(state, now)}: {'; '.join(state.reasons)}"
         if any(account_key in state.behind for state in states):
-            return f"the {SPOKEN[kind]} is not read so far"
+            return f"the {SPOKEN[kind]} has not caught up yet"
         return f"a record of this account from the {SPOKEN[kind]} did not pass its checks"
 
     def sources_shown(self, crm_source: str, account_key: str) -> tuple[str, ...]:
@@ -129,14 +129,14 @@ class Readiness:
         evidence = [state.source for kind in EVIDENCE_KINDS if kind not in unfit for state in self.of_kind(kind)]
         return (crm_source, *(state.source for state in self.billing(account_key)), *evidence)
 
-    def how_late(self, source: str, now: datetime) -> str:
+    def late_note(self, source: str, now: datetime) -> str:
         """Return a sentence that says how old a late source's data is; "" if the source is not late."""
         state = self.of_source(source)
         if not (state.watermark and state.late_after) or now - state.watermark <= state.late_after:
             return ""
-        return f"The {SPOKEN[state.kind]}'s data is {_how_old(state, now)}."
+        return f"The {SPOKEN[state.kind]}'s data is {_age_text(state, now)}."
 
-    def read_up_to(self, kind: str, crm_source: str, zone: ZoneInfo) -> str:
+    def source_label(self, kind: str, crm_source: str, zone: ZoneInfo) -> str:
         """Return a kind of source by name, and the time up to which it was read. Only the account's own CRM counts."""
         states = self.of_kind(kind) if kind != "crm" else (self.of_source(crm_source),)
         marks = [state.watermark for state in states if state.watermark]
@@ -218,5 +218,5 @@ _CONTRACTS = sa.text(
 )
 
 
-def _how_old(state: SourceState, now: datetime) -> str:
-    return f"{formatting.age(state.watermark, now)} old" if state.watermark else "not there yet"
+def _age_text(state: SourceState, now: datetime) -> str:
+    return f"{formatting.age(state.watermark, now)} old" if state.watermark else "not loaded yet"

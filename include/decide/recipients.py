@@ -79,7 +79,7 @@ def assignee(owner: Owner) -> Recipient | None:
     """Return the person who was assigned a task; None if they are inactive or have no e-mail address."""
     if not (owner.owner_is_active and owner.owner_email):
         return None
-    note = "You get this because its task was given to you in the CRM."
+    note = "You get this because its task was assigned to you in the CRM."
     return Recipient(owner.owner_name or owner.owner_email, owner.owner_email, "", note)
 
 

@@ -38,12 +38,12 @@ def evidence(connection: sa.Connection, found: Sequence[tuple[str, str]], n_line
         keys = {"keys": [account_key for _, account_key in found]}
         rows = connection.execute(sa.text(f"select * from {actions} where account_key = any(:keys)"), keys)  # noqa: S608
         values = {row["account_key"]: dict(row) for row in rows.mappings()}
-    said = []
+    texts = []
     for name, account_key in found:
         rule, row = rules.get(name), values.get(account_key)
         if rule is None or row is None or rule.about != "account":
-            said.append("")
+            texts.append("")
             continue
         named = {**row, **rule.thresholds_of(row["tier"])}
-        said.append(" ".join(templates.line(one, named) for one in rule.file.evidence[:n_lines]))
-    return said
+        texts.append(" ".join(templates.line(one, named) for one in rule.file.evidence[:n_lines]))
+    return texts

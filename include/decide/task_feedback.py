@@ -29,34 +29,34 @@ def apply(connection: sa.Connection, today: date) -> int:
     rows = connection.execute(TASKS, {"step": ALERT_TASK}).all()
     closed = [_closed(row, today) for row in rows if row.state in ("done", "deleted")]
     episodes.apply(connection, closed, today)
-    followed = [_followed(row) for row in rows if row.state in ("open", "started")]
-    if followed:
-        connection.execute(_FOLLOW, followed)
+    changed = [_task_changes(row) for row in rows if row.state in ("open", "started")]
+    if changed:
+        connection.execute(_UPDATE_EPISODE, changed)
     return len(closed)
 
 
 def is_untouched(row: Any) -> bool:
     """Return whether nobody has changed a task since it was written."""
-    return row.state == "open" and not _is_moved(row) and not _is_given_away(row)
+    return row.state == "open" and not _is_rescheduled(row) and not _is_reassigned(row)
 
 
 def assignees(connection: sa.Connection, tables: sa.Connection) -> dict[str, Recipient]:
     """Return the assignees of open episodes' tasks who can be written to, by owner key."""
-    given_to = connection.execute(_GIVEN_TO).scalars().all()
-    if not given_to:
+    reassigned_to = connection.execute(_REASSIGNED_TO).scalars().all()
+    if not reassigned_to:
         return {}
     rows = tables.execute(
         sa.text(
             "select owner_key, name as owner_name, email as owner_email, team as owner_team,"
             " is_active as owner_is_active from core.owner where owner_key = any(:keys)"
         ),
-        {"keys": given_to},
+        {"keys": reassigned_to},
     ).mappings()
     found = {str(row["owner_key"]): assignee(Owner(**row)) for row in rows}
     return {key: person for key, person in found.items() if person}
 
 
-def said(outcome: str) -> str:
+def short_outcome(outcome: str) -> str:
     """Return the outcome of a task, shortened for the episode."""
     return one_line(outcome)[:_LONGEST_ANSWER] or _DONE
 
@@ -70,7 +70,7 @@ def _closed(row: Any, today: date) -> Change:
     if row.state == "deleted":
         answer, reason = "deleted", "its task was deleted in the CRM"
     else:
-        answer = said(row.outcome)
+        answer = short_outcome(row.outcome)
         reason = close_reason(answer)
     return Change(
         "close",
@@ -85,20 +85,20 @@ def _closed(row: Any, today: date) -> Change:
     )
 
 
-def _followed(row: Any) -> dict[str, Any]:
+def _task_changes(row: Any) -> dict[str, Any]:
     source = row.account_key.partition(":")[0]
     return {
         "episode_id": row.episode_id,
-        "until": row.due_on if _is_moved(row) else None,
-        "assignee": f"{source}:{row.owner_id}" if _is_given_away(row) else "",
+        "until": row.due_on if _is_rescheduled(row) else None,
+        "assignee": f"{source}:{row.owner_id}" if _is_reassigned(row) else "",
     }
 
 
-def _is_moved(row: Any) -> bool:
+def _is_rescheduled(row: Any) -> bool:
     return None not in (row.due_on, row.planned_due_on) and row.due_on != row.planned_due_on
 
 
-def _is_given_away(row: Any) -> bool:
+def _is_reassigned(row: Any) -> bool:
     return bool(row.owner_id) and row.owner_id != row.address
 
 
@@ -111,13 +111,13 @@ TASKS = sa.text(
     " and o.rule = e.signal and o.entity_kind = e.entity_kind and o.entity_id = e.entity_id"
     " and o.episode_no = e.episode_no join ops.task as t on t.key = o.key where e.state = 'open'"
 )
-_GIVEN_TO = sa.text(
+_REASSIGNED_TO = sa.text(
     "select distinct split_part(o.account_key, ':', 1) || ':' || t.owner_id from ops.task as t"
     " join ops.outbox as o on o.key = t.key join ops.episode as e on e.signal = o.rule"
     " and e.entity_kind = o.entity_kind and e.entity_id = o.entity_id and e.episode_no = o.episode_no"
     " where e.state = 'open' and t.owner_id not in ('', o.address)"
 )
-_FOLLOW = sa.text(
+_UPDATE_EPISODE = sa.text(
     "update ops.episode set snoozed_until = :until, assignee_key = :assignee where episode_id = :episode_id"
     " and (snoozed_until, assignee_key) is distinct from (cast(:until as date), :assignee)"
 )

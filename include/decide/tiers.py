@@ -37,22 +37,20 @@ def ask(
     if not properties:
         return []
     listed = proposals.read(connection, day.settings, day.today)
-    asked: list[Action] = []
+    submitted: list[Action] = []
     for end, step in ((listed.quarter, "change"), (listed.month, "first")):
-        if end is None or _was_asked(connection, end, step):
+        if end is None or _is_submitted(connection, end, step):
             continue
         found = [each for each in listed.found if each.is_change and (each.kind == "first") == (step == "first")]
-        actions = [
-            _action(day, each, end, step, properties) for each in found if _may_be_written(day, each, properties)
-        ]
+        actions = [_action(day, each, end, step, properties) for each in found if _is_writable(day, each, properties)]
         waiting = [action for action in actions if action.state == "parked"]
         what = "first tiers" if step == "first" else "changes"
-        reason = f"{what} by the customer value at {end}"
-        asked += [action for action in actions if action.state != "parked"]
-        asked += approvals.ask(
+        reason = f"{what} by customer value on {end}"
+        submitted += [action for action in actions if action.state != "parked"]
+        submitted += approvals.ask(
             connection, waiting, decision_id, reason, by, day.settings, day.now, overlay=overlay, about="tiers"
         )
-    return asked
+    return submitted
 
 
 def _properties(day: Day) -> dict[str, str]:
@@ -61,7 +59,7 @@ def _properties(day: Day) -> dict[str, str]:
     return {source: name for source, named in fields.items() for name, value in named.items() if value == VALUE}
 
 
-def _may_be_written(day: Day, proposal: Proposal, properties: Mapping[str, str]) -> bool:
+def _is_writable(day: Day, proposal: Proposal, properties: Mapping[str, str]) -> bool:
     one = proposal.standing
     return one.crm_source in properties and not day.readiness.why_on_hold(one.crm_source, one.account_key)
 
@@ -96,7 +94,7 @@ def _number(end: date) -> int:
     return end.year * 100 + end.month
 
 
-def _was_asked(connection: sa.Connection, end: date, step: str) -> bool:
+def _is_submitted(connection: sa.Connection, end: date, step: str) -> bool:
     """Return whether a period's list was already submitted. A list is submitted once."""
     return bool(
         connection.execute(

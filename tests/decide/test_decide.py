@@ -76,7 +76,7 @@ def test_an_older_day_is_refused(book: Book) -> None:
     book.set_clock(at(-2))
     book.renewals(renewal(1, days=7))
     result = book.decide()
-    assert "only go forward" in result.reason
+    assert "only move forward" in result.reason
     assert len(book.outbox()) == 3
 
 
@@ -237,4 +237,4 @@ def test_unknown_figures_do_not_break_a_message(book: Book) -> None:
     book.decide()
     shown = message(book, channel="email")
     assert shown.subject == "crm:1001, amount unknown, risk unknown: renewal date 16 Dec 2026 (30 days)"
-    assert any("No usage is on record" in item.text for item in shown.evidence)
+    assert any("No usage recorded" in item.text for item in shown.evidence)

@@ -157,7 +157,7 @@ def test_a_first_load_under_way_is_waited_for(book: Book) -> None:
     book.renewals(renewal(1))
     load_support(book, "landing", "now()")
     result = book.decide()
-    assert "first load of support is under way" in result.reason
+    assert "first load of support is in progress" in result.reason
     assert book.outbox() == [] and book.scalar("select count(*) from ops.decision") == 0
 
 

@@ -92,7 +92,7 @@ def test_a_condition_that_does_not_hold_is_shown_with_its_values(rule: Any) -> N
         ("usage_ratio < low", False),
         ("days_since_contact > 3", True),
     ]
-    assert line.text == "Not opened: usage 28 d is 84 of a baseline of 90 (93%); opens below 70%."
+    assert line.text == "Not opened: usage 28 d is 84 against a baseline of 90 (93%); opens below 70%."
 
 
 def test_an_unknown_value_is_said_to_be_unknown(rule: Any) -> None:

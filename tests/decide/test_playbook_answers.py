@@ -76,7 +76,7 @@ def test_what_becomes_of_a_step_says_when_the_next_begins_and_whose_it_is(book: 
     assert {task.version for task in meet.values()} == {"three_steps 1"}
     given = meet["given"]
     assert (given.recipient, given.owner_key, given.body["owner_id"]) == ("bob@vendor.example", "", "")
-    assert "because the task before it was given to you" in given.body["html"]
+    assert "because an earlier task was assigned to you" in given.body["html"]
     # What nobody touches is over on the day after it was due; what was moved, after its new date.
     answer(book, given, "done")
     assert go_on(book, 8, *five) == {"done": "agree", "thrown": "agree", "given": "agree", "untouched": "meet"}

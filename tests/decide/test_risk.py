@@ -25,12 +25,20 @@ ACCOUNTS: dict[int, tuple[dict[str, Any], str, str]] = {
     1: ({}, "none", "No risks found."),
     2: ({"n_bad_ratings_30d": 2}, "some", "At risk: Bad support rating."),
     3: (FALLEN, "high", "High risk: Usage is down."),
-    4: (dict.fromkeys((*FALLEN, "usage_baseline", "user_days_usual")), "unknown", "Risk unknown. Not known: usage."),
-    5: ({"n_open_tickets": None, "n_open_urgent_tickets": None}, "unknown", "Risk unknown. Not known: tickets."),
+    4: (
+        dict.fromkeys((*FALLEN, "usage_baseline", "user_days_usual")),
+        "unknown",
+        "Risk unknown. No data on usage.",
+    ),
+    5: (
+        {"n_open_tickets": None, "n_open_urgent_tickets": None},
+        "unknown",
+        "Risk unknown. No data on tickets.",
+    ),
     6: (
         {"n_bad_ratings_30d": 2, "usage_28d": None, "usage_ratio": None},
         "some",
-        "At risk: Bad support rating. Not known: usage.",
+        "At risk: Bad support rating. No data on usage.",
     ),
     # Neither low use nor an urgent ticket of today is a risk yet: no signal is open for it.
     7: ({"usage_28d": Decimal(700), "usage_ratio": 0.7, "n_open_urgent_tickets": 2}, "none", "No risks found."),
@@ -83,7 +91,7 @@ def test_message_task_and_field_agree_for_every_account(signal_book: SignalBook,
             assert row.body["summary"].endswith(says), number
             marked = {line["level"] for line in row.body["evidence"]}
             assert ("risk" in marked) == bool(titles), number
-            assert ("unknown" in marked) == ("Not known" in says), number
+            assert ("unknown" in marked) == ("No data" in says), number
         steps = [row for row in rows if row.rule == "renewal_at_risk"]
         assert bool(steps) == bool(titles), f"{number}: a playbook about the risk runs where there is one"
         first = [row.body["html"] for row in steps if row.step == "find_the_cause"]
@@ -99,7 +107,7 @@ def test_the_playbook_ends_with_the_risk(signal_book: SignalBook, overlay: Path)
     signal_book.book.decide(decision_id="day 2")
     assert {row["state"] for row in signal_book.book.episodes("usage_down")} == {"closed"}
     ended = {row["entity_id"]: row["close_reason"] for row in signal_book.book.episodes("renewal_at_risk")}
-    assert ended["C-3#2"] == "no risk is open for the account any more"
+    assert ended["C-3#2"] == "the account has no open risk any more"
 
 
 def test_while_a_source_is_held_nothing_is_called_good(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
@@ -110,7 +118,7 @@ def test_while_a_source_is_held_nothing_is_called_good(signal_book: SignalBook, 
     signal_book.book.renewals(renewal(1, days=60, account_key="crm:1", crm_account_id="1"))
     signal_book.book.decide(decision_id="held")
     (mail,) = signal_book.book.outbox(channel="email", rule="renewal")
-    assert mail.body["summary"].endswith("Risk unknown. Not known: tickets.")
+    assert mail.body["summary"].endswith("Risk unknown. No data on tickets.")
     assert signal_book.book.outbox(channel="crm_field") == [], "the record keeps what it held"
 
 

@@ -131,7 +131,7 @@ def test_whoever_was_given_the_task_is_told_from_then_on(signal_book: SignalBook
     signal_book.book.decide()
     (row,) = signal_book.book.outbox(channel="email", step="worse", entity_id="crm:1")
     assert (row.recipient, row.owner_key) == ("bob@vendor.example", "")
-    assert "was given to you" in row.body["notes"][0]
+    assert "was assigned to you" in row.body["notes"][0]
     (row,) = signal_book.book.outbox(channel="email", step="worse", entity_id="crm:2")
     assert row.recipient == "ada@vendor.example"
 
@@ -171,7 +171,7 @@ def test_messages_are_made_and_a_task_has_a_day_of_its_region(signal_book: Signa
     assert tasks["crm:1"]["due_at"] == "2026-11-19T16:00:00.000Z"
     assert (tasks["crm:2"]["due_on"], tasks["crm:2"]["priority"]) == ("2026-11-17", "HIGH")
     assert "2 bad support ratings" in tasks["crm:1"]["subject"]
-    assert "a later due date snoozes the alert" in tasks["crm:1"]["html"]
+    assert "Move the due date to snooze the alert" in tasks["crm:1"]["html"]
 
 
 def test_a_task_whose_reason_is_gone_is_closed_with_a_note(signal_book: SignalBook) -> None:  # noqa: F811
@@ -183,5 +183,8 @@ def test_a_task_whose_reason_is_gone_is_closed_with_a_note(signal_book: SignalBo
     assert signal_book.book.decide().n_closed == 2
     (ends,) = signal_book.book.outbox(channel="crm_task", step="close:task")
     (task,) = signal_book.book.outbox(channel="crm_task", step="task", entity_id="crm:1")
-    assert ends.body == {"closes": task.key, "note": "Closed by Perennial on 2026-11-17: over: n_bad_ratings_30d = 0"}
+    assert ends.body == {
+        "closes": task.key,
+        "note": "Closed by Perennial on 2026-11-17: its closing condition is true: n_bad_ratings_30d = 0",
+    }
     assert signal_book.book.decide(decision_id="again").n_planned == 0

@@ -76,7 +76,7 @@ def test_a_list_is_put_once_and_written_when_a_lead_approves(listed: SignalBook,
     listed.book.decide(decision_id="again")
     assert len(approvals.find()) == len(asked) == 2
     (of_change,) = [name for name in asked if approvals.listed(name)[0]["step"] == "change"]
-    subject = "1 customer should have another tier: changes by the customer value at 2026-12-31"
+    subject = "1 customer should have another tier: changes by customer value on 2026-12-31"
     assert asked[of_change].subject == subject
     approvals.answer(of_change, "approved", ("ada",), now=listed.book.now)
     (of_first,) = set(asked) - {of_change}

@@ -66,7 +66,7 @@ def test_a_desk_that_fell_behind_is_unknown_and_no_reason_to_say_that_nothing_is
     desk = SourceState("support", "support", (), NOW, behind=behind["support"])
     ready = Readiness((product, desk))
     assert ready.unfit == behind
-    assert ready.why_unknown("product", "crm:1", NOW) == "the product database is not read so far"
+    assert ready.why_unknown("product", "crm:1", NOW) == "the product database has not caught up yet"
     with world.engine("owner").begin() as connection:
         connection.exec_driver_sql("update meta.cursor set read_until = '2026-06-12 02:00+00'")
     assert build.run("caught up")

@@ -63,7 +63,7 @@ def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]
     found: dict[tuple[Level, Recipient], list[Unanswered]] = defaultdict(list)
     for row in rows:
         subject = subjects.get((row.signal, row.entity_id))
-        if subject is None or subject.episode.rests(day.today) or not task_feedback.is_untouched(row):
+        if subject is None or subject.episode.is_snoozed(day.today) or not task_feedback.is_untouched(row):
             continue
         reader = day.reader(subject.owned, subject.episode)
         for level, is_new in _levels(row, subject, reader, day):
@@ -96,7 +96,7 @@ def _levels(row: Any, subject: Subject, reader: Recipient, day: Day) -> Iterator
     if episode.escalated_to and episode.escalated_on == day.today:
         yield episode.escalated_to, False
         return
-    hours = _worked(row.written_at, row.read_at, subject.region, day)
+    hours = _working_time(row.written_at, row.read_at, subject.region, day)
     # If the reader is the lead, the next level is the head.
     is_lead = _person("lead", subject.owned, day).email == reader.email
     level: Level = "head" if episode.escalated_to or is_lead else "lead"
@@ -106,7 +106,7 @@ def _levels(row: Any, subject: Subject, reader: Recipient, day: Day) -> Iterator
         yield level, True
 
 
-def _worked(since: datetime, until: datetime, region: str | None, day: Day) -> timedelta:
+def _working_time(since: datetime, until: datetime, region: str | None, day: Day) -> timedelta:
     where, hours = calendar_of(region, day.settings), day.settings.attention.sending_hours
     calendar = working_days.calendar(where.country)
     return working_days.worked(since, until, ZoneInfo(where.zone), calendar, time(hours.first), time(hours.last))
@@ -150,11 +150,11 @@ def _escalate(
 
 def _message(ranked: Sequence[Unanswered], level: Level) -> Message:
     more = f" {len(ranked) - MAX_LINES} more are not shown." if len(ranked) > MAX_LINES else ""
-    above = " Their leads were notified before." if level == "head" else ""
+    above = " Their team leads have been notified already." if level == "head" else ""
     return Message(
         subject=f"{formatting.count(len(ranked), 'alert')} that nobody has answered",
-        summary=f"Their tasks in the CRM are untouched: not begun, moved, given away or completed.{above}{more}",
-        why_now="They have been waiting for longer than settled in attention.yaml, counted in working hours.",
+        summary=f"Their CRM tasks are untouched: nobody has started, moved, reassigned or completed them.{above}{more}",
+        why_now="They have been open longer than the escalation limit in attention.yaml, in working hours.",
         evidence=tuple(
             Evidence(
                 text=f"{one.title} ({formatting.money(one.subject.arr, one.subject.currency)} a year)",
@@ -163,6 +163,6 @@ def _message(ranked: Sequence[Unanswered], level: Level) -> Message:
             )
             for one in ranked[:MAX_LINES]
         ),
-        next_steps=("Ask whether help is needed, or give the task to somebody who has time for it.",),
-        footer="Each alert is escalated once to each level.",
+        next_steps=("Ask whether the CSM needs help, or reassign the task to somebody with time for it.",),
+        footer="Each alert is escalated once per level.",
     )

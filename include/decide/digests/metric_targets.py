@@ -101,12 +101,12 @@ def message(miss: Miss) -> Message:
     worth, target = shown(miss.value, unit), entry.target[miss.period]  # type: ignore[index]
     return Message(
         subject=f"{entry.title} missed its target: {worth} in the {miss.period} to {miss.as_of}",
-        summary=f"{entry.title} is {worth}, the target is {bounds(target, unit)}. Below: what it is made of.",
+        summary=f"{entry.title} is {worth}, the target is {bounds(target, unit)}. The breakdown is below.",
         notes=(miss.note,) if miss.note else (),
         facts=(
             Fact(label="Value", value=worth),
             Fact(label="Target", value=bounds(target, unit)),
-            Fact(label="Made of", value=f"{entry.numerator} {now.numerator:,.2f} of {now.denominator or 0:,.2f}"),
+            Fact(label="Calculation", value=f"{entry.numerator} {now.numerator:,.2f} of {now.denominator or 0:,.2f}"),
             Fact(label="n", value=f"{now.n}, coverage {now.coverage:.0%}"),
         ),
         why_now=f"The {miss.period} to {miss.as_of} is over.",

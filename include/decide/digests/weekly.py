@@ -51,9 +51,9 @@ def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]
     disagreements = _disagreements(day)
     for address, lead in leads.items():
         week = _week(day, lead.region)
-        said = _digest(day, teams[address], scanned, overdue, disagreements) if week else None
-        if said:
-            outcome.actions += _list(day, address, DIGEST, week, said, lead.region)
+        message = _digest(day, teams[address], scanned, overdue, disagreements) if week else None
+        if message:
+            outcome.actions += _actions(day, address, DIGEST, week, message, lead.region)
     if _week(day, "default") or any(_week(day, lead.region) for lead in leads.values()):
         outcome.actions += _orphans(day, leads)
     return outcome
@@ -70,14 +70,14 @@ def _week(day: Day, region: str) -> str:
     return f"{year}-W{week:02d}"
 
 
-def _list(day: Day, address: str, rule: str, week: str, said: Message, region: str) -> list[Action]:
+def _actions(day: Day, address: str, rule: str, week: str, message: Message, region: str) -> list[Action]:
     crms = tuple(sorted(state.source for state in day.readiness.of_kind("crm")))
     return to_reader(
         day,
         address,
         rule=rule,
         step=week,
-        message=said,
+        message=message,
         region=region,
         account_key="",
         reads=crms,
@@ -107,26 +107,26 @@ def _digest(
     return Message(
         subject=f"Your week: {formatting.count(len(ahead), 'decision')} in {AHEAD_DAYS} days, {_worth(ahead)}",
         summary=f"{formatting.count(per_reader.total(), 'alert')} open, {formatting.count(of_team, 'task')} overdue,"
-        f" {on_hold.total()} on hold by the data's checks. Teams: {', '.join(sorted(teams))}.",
+        f" {on_hold.total()} on hold until the data has passed its checks. Teams: {', '.join(sorted(teams))}.",
         facts=tuple(
             Fact(label=tier, value=f"{formatting.count(len(rows), 'decision')}, {_worth(rows)}")
             for tier, rows in sorted(_by_tier(ahead).items())
         ),
-        why_now="It comes once a week, as early in your working hours as the data allows.",
+        why_now="Sent once a week, as early in your working hours as the data allows.",
         evidence=(
             *(
                 Evidence(
                     text=f"{people[address]}: {formatting.count(per_reader[address], 'open alert')},"
                     f" {formatting.count(overdue.get(address, 0), 'overdue task')},"
                     f" {formatting.count(sum(row.owner_email == address for row in ahead), 'decision')}",
-                    source="tasks as last read back from the CRM",
+                    source="tasks, as last read from the CRM",
                     level="risk" if overdue.get(address) else "info",
                 )
                 for address in sorted(people, key=lambda one: (-overdue.get(one, 0), -per_reader[one], one))
             ),
             *_disputed([one for one in disagreements if one.line.team in teams]),
             *(
-                Evidence(text=f"On hold: {number}, because {reason}", level="unknown")
+                Evidence(text=f"On hold: {number} ({reason})", level="unknown")
                 for reason, number in on_hold.most_common(5)
             ),
         ),
@@ -147,17 +147,17 @@ def _disagreements(day: Day) -> list[Disagreement]:
     ]
 
 
-def _disputed(theirs: Sequence[Disagreement]) -> Iterator[Evidence]:
-    for one in theirs[:MAX_DISAGREEMENTS]:
-        worth = formatting.money(one.line.target, one.line.currency)
+def _disputed(entries: Sequence[Disagreement]) -> Iterator[Evidence]:
+    for one in entries[:MAX_DISAGREEMENTS]:
+        amount = formatting.money(one.line.target, one.line.currency)
         yield Evidence(
-            text=f"Talk about {one.line.account}: {one.reason}; {worth} a year,"
+            text=f"Discuss {one.line.account}: {one.reason}; {amount} a year,"
             f" decision by {formatting.day(one.line.decision_date)}",
             source="renewal forecast",
             level="risk",
         )
-    if len(theirs) > MAX_DISAGREEMENTS:
-        yield Evidence(text=f"{len(theirs) - MAX_DISAGREEMENTS} more such renewals", level="info")
+    if len(entries) > MAX_DISAGREEMENTS:
+        yield Evidence(text=f"{len(entries) - MAX_DISAGREEMENTS} more such renewals", level="info")
 
 
 def _worth(rows: Sequence[Checkpoint]) -> str:
@@ -208,7 +208,7 @@ def _overdue(connection: sa.Connection, day: Day) -> Counter[str]:
     rows = connection.execute(
         sa.text(
             "select case when t.owner_id in ('', o.address) then o.recipient"
-            " else split_part(o.account_key, ':', 1) || ':' || t.owner_id end as whose, count(*) as number"
+            " else split_part(o.account_key, ':', 1) || ':' || t.owner_id end as assignee, count(*) as number"
             " from ops.task as t join ops.outbox as o on o.key = t.key"
             " where t.state in ('open', 'started') and t.due_on < :today and exists ("
             " select from ops.episode as e where e.state = 'open' and e.signal = o.rule"
@@ -218,8 +218,8 @@ def _overdue(connection: sa.Connection, day: Day) -> Counter[str]:
         {"today": day.today},
     )
     found: Counter[str] = Counter()
-    for whose, number in rows.tuples():
-        found[day.assignees[whose].email if whose in day.assignees else whose] += number
+    for assignee, number in rows.tuples():
+        found[day.assignees[assignee].email if assignee in day.assignees else assignee] += number
     return found
 
 
@@ -241,20 +241,20 @@ def _orphans(day: Day, leads: Mapping[str, Lead]) -> Iterator[Action]:
         owner = Owner(**{name: getattr(row, name) for name in Owner.__dataclass_fields__})
         reader = recipient(owner, "csm", day.settings.people)
         by_address[reader.email].append((row, reader.note))
-    for address, theirs in sorted(by_address.items()):
+    for address, entries in sorted(by_address.items()):
         region = leads[address].region if address in leads else "default"
         if week := _week(day, region):
-            yield from _list(day, address, ORPHANS, week, _orphan_message(theirs, day), region)
+            yield from _actions(day, address, ORPHANS, week, _orphan_message(entries, day), region)
 
 
-def _orphan_message(theirs: Sequence[tuple[Any, str]], day: Day) -> Message:
-    more = f" {len(theirs) - MAX_LINES} more are not shown." if len(theirs) > MAX_LINES else ""
-    total = sum((row.arr or Decimal(0) for row, _ in theirs), Decimal(0))
-    currency = theirs[0][0].currency
+def _orphan_message(entries: Sequence[tuple[Any, str]], day: Day) -> Message:
+    more = f" {len(entries) - MAX_LINES} more are not shown." if len(entries) > MAX_LINES else ""
+    total = sum((row.arr or Decimal(0) for row, _ in entries), Decimal(0))
+    currency = entries[0][0].currency
     return Message(
-        subject=f"{formatting.count(len(theirs), 'account')} without a CSM who can be reached",
-        summary=f"They are worth {formatting.money(total, currency)} a year; their alerts come to you.{more}",
-        why_now="It comes once a week, while there is one.",
+        subject=f"{formatting.count(len(entries), 'account')} without a reachable CSM",
+        summary=f"They are worth {formatting.money(total, currency)} a year. Their alerts go to you.{more}",
+        why_now="Sent once a week while there are such accounts.",
         evidence=tuple(
             Evidence(
                 text=f"{row.account_name}: {formatting.money(row.arr, row.currency)} a year"
@@ -262,8 +262,8 @@ def _orphan_message(theirs: Sequence[tuple[Any, str]], day: Day) -> Message:
                 source=note.removeprefix("You get this because ").rstrip("."),
                 level="risk" if row.next_decision_date else "info",
             )
-            for row, note in theirs[:MAX_LINES]
+            for row, note in entries[:MAX_LINES]
         ),
-        next_steps=("Give each of them an active owner in the CRM.",),
+        next_steps=("Assign each account to an active owner in the CRM.",),
         footer=f"Tables of {formatting.day(day.as_of)}.",
     )

@@ -84,9 +84,9 @@ def _text(part: exp.Expr, text: str, facts: Mapping[str, Any], limits: Mapping[s
         if limit is not None:
             return f"{_value(column, facts)}; opens {sign} {_figure(column, limit)}"
     read = [name for name in dict.fromkeys(each.name for each in part.find_all(exp.Column)) if name not in limits]
-    said = ", ".join(_value(name, facts) for name in read)
+    values_shown = ", ".join(_value(name, facts) for name in read)
     shown = ", ".join(f"{name} = {limit:g}" for name, limit in limits.items())
-    return f"{said}; opens at: {text}" + (f" ({shown})" if shown else "")
+    return f"{values_shown}; opens at: {text}" + (f" ({shown})" if shown else "")
 
 
 def _value(column: str, facts: Mapping[str, Any]) -> str:
@@ -97,7 +97,7 @@ def _value(column: str, facts: Mapping[str, Any]) -> str:
         and column in SHOWN_WITH
     ):
         now, usual = (_figure(other, facts[other]) for other in SHOWN_WITH[column])
-        return f"{_named(SHOWN_WITH[column][0])} is {now} of a baseline of {usual} ({_figure(column, value)})"
+        return f"{_named(SHOWN_WITH[column][0])} is {now} against a baseline of {usual} ({_figure(column, value)})"
     return f"{name} is {_figure(column, value)}"
 
 

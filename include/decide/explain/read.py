@@ -18,7 +18,7 @@ from include.decide.explain import conditions
 from include.decide.explain.conditions import Part
 from include.decide.renewals.ladder import due_on, rungs
 from include.decide.rules.load import thresholds_of
-from include.decide.rules.reasons import Reason, Why
+from include.decide.rules.reasons import DetailedReason, Reason
 from include.decide.rules.subjects import table
 from include.warehouse.engine import engine
 
@@ -48,13 +48,13 @@ class Line:
     subject_id: str
     step: str
     outcome: Outcome
-    why: tuple[Why, ...]
+    why: tuple[DetailedReason, ...]
     parts: tuple[Part, ...] = ()
 
     @property
     def text(self) -> str:
-        said = "; ".join(why.text for why in self.why)
-        return f"Not opened: {said}." if self.outcome == "not opened" else f"{said[:1].upper()}{said[1:]}."
+        reasons = "; ".join(why.text for why in self.why)
+        return f"Not opened: {reasons}." if self.outcome == "not opened" else f"{reasons[:1].upper()}{reasons[1:]}."
 
 
 @dataclass(frozen=True)
@@ -75,36 +75,36 @@ class Explanation:
 
 
 @dataclass
-class _Seen:
+class _Records:
     """The records of one account and day."""
 
     day: date
     rules: dict[str, tuple[Reason, dict[str, Any]]] = field(default_factory=dict)
     gate: dict[str, Any] = field(default_factory=dict)
-    not_read: list[Why] = field(default_factory=list)
-    blocked: dict[tuple[str, str], list[Why]] = field(default_factory=lambda: defaultdict(list))
+    not_read: list[DetailedReason] = field(default_factory=list)
+    blocked: dict[tuple[str, str], list[DetailedReason]] = field(default_factory=lambda: defaultdict(list))
     subjects: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
     source: str = ""
     episodes: dict[tuple[str, str], Any] = field(default_factory=dict)
     sent: dict[tuple[str, str], list[Any]] = field(default_factory=lambda: defaultdict(list))
 
-    def not_ready(self, kinds: Sequence[str]) -> list[Why]:
+    def not_ready(self, kinds: Sequence[str]) -> list[DetailedReason]:
         """Return the gate's reasons against the account's CRM, these kinds of source, and the account's own records."""
         sources = self.gate["sources"]
         mine = [name for name, state in sources.items() if (name == self.source if state["kind"] == "crm" else True)]
-        asked = [name for name in mine if sources[name]["kind"] in ("crm", *kinds)]
+        relevant = [name for name in mine if sources[name]["kind"] in ("crm", *kinds)]
         reasons = [
-            Why(Reason.SOURCE_NOT_READY, {"source": name, "reason": "; ".join(sources[name]["reasons"])})
-            for name in asked
+            DetailedReason(Reason.SOURCE_NOT_READY, {"source": name, "reason": "; ".join(sources[name]["reasons"])})
+            for name in relevant
             if sources[name]["reasons"]
         ]
         known = {state["kind"] for state in sources.values()}
         reasons += [
-            Why(Reason.SOURCE_NOT_READY, {"source": kind, "reason": "no source of this kind is connected"})
+            DetailedReason(Reason.SOURCE_NOT_READY, {"source": kind, "reason": "no source of this kind is connected"})
             for kind in kinds
             if kind not in known
         ]
-        return reasons + [why for why in self.not_read if why.facts["source"] in asked]
+        return reasons + [why for why in self.not_read if why.facts["source"] in relevant]
 
 
 def explain(account_key: str, signal: str = "", day: date | None = None) -> Explanation:
@@ -123,23 +123,26 @@ def explain(account_key: str, signal: str = "", day: date | None = None) -> Expl
         days = tuple(connection.execute(_DAYS).scalars())
         day = day or (days[0] if days else None)
         if day is None or day not in days:
-            said = f"of {day}" if day else "yet"
+            when = f"of {day}" if day else "yet"
             raise ConfigError(
-                f"no decision {said} is on record", cure=f"known: {', '.join(map(str, days[:3])) or 'run `decide`'}"
+                f"no decision {when} is recorded", cure=f"known: {', '.join(map(str, days[:3])) or 'run `decide`'}"
             )
-        seen = _read(connection, keys, day)
-        if not (seen.subjects or seen.episodes):
+        records = _read(connection, keys, day)
+        if not (records.subjects or records.episodes):
             raise ConfigError(
-                f"{account_key} was not evaluated on {day}: no customer then, excluded, or not an account's key",
-                cure="a key is the source and the id there, such as crm:1001",
+                f"{account_key} was not evaluated on {day}: not a customer then, excluded, or a wrong key",
+                cure="write the source and its id for the account, such as crm:1001",
             )
-        if signal and signal not in seen.rules:
+        if signal and signal not in records.rules:
             raise ConfigError(
-                f"no rule {signal} was in force on {day}", cure=f"known: {', '.join(sorted(filter(None, seen.rules)))}"
+                f"no rule {signal} was in force on {day}",
+                cure=f"known: {', '.join(sorted(filter(None, records.rules)))}",
             )
-        lines = [line for rule in seen.rules if not signal or rule == signal for line in _lines(connection, seen, rule)]
+        lines = [
+            line for rule in records.rules if not signal or rule == signal for line in _lines(connection, records, rule)
+        ]
     lines.sort(key=lambda line: (_TYPES.index(line.type), line.rule, line.subject_id, -int(line.step or 0)))
-    return Explanation(keys[0], day, date.fromisoformat(seen.gate["as_of"]), days, tuple(lines))
+    return Explanation(keys[0], day, date.fromisoformat(records.gate["as_of"]), days, tuple(lines))
 
 
 def _keys(connection: sa.Connection, account_key: str) -> list[str]:
@@ -150,51 +153,53 @@ def _keys(connection: sa.Connection, account_key: str) -> list[str]:
     return [f"{source}:{survivor}", *sorted(f"{source}:{row.loser_id}" for row in found)]
 
 
-def _read(connection: sa.Connection, keys: list[str], day: date) -> _Seen:
-    seen = _Seen(day, source=keys[0].partition(":")[0])
+def _read(connection: sa.Connection, keys: list[str], day: date) -> _Records:
+    records = _Records(day, source=keys[0].partition(":")[0])
     values = {"keys": keys, "day": day, "zone": config.load().reporting_zone}
     for row in connection.execute(_EVALUATIONS, values):
         if row.subject_id and row.rule:
-            seen.blocked[row.rule, row.subject_id].append(Why(Reason(row.reason), row.facts))
+            records.blocked[row.rule, row.subject_id].append(DetailedReason(Reason(row.reason), row.facts))
         elif row.subject_id:
-            seen.not_read += [Why(Reason(row.reason), {"source": source}) for source in row.facts["sources"]]
+            records.not_read += [
+                DetailedReason(Reason(row.reason), {"source": source}) for source in row.facts["sources"]
+            ]
         elif row.rule:
-            seen.rules[row.rule] = (Reason(row.reason), row.facts)
+            records.rules[row.rule] = (Reason(row.reason), row.facts)
         else:
-            seen.gate = row.facts
+            records.gate = row.facts
     for row in connection.execute(_INPUTS, values):
-        seen.subjects[row.subject_kind][row.subject_id] = row.facts
+        records.subjects[row.subject_kind][row.subject_id] = row.facts
     for row in connection.execute(_EPISODES, values):
-        seen.episodes[row.signal, row.entity_id] = row
+        records.episodes[row.signal, row.entity_id] = row
     for row in connection.execute(_SENT, values):
-        seen.sent[row.rule, row.entity_id].append(row)
-    return seen
+        records.sent[row.rule, row.entity_id].append(row)
+    return records
 
 
-def _lines(connection: sa.Connection, seen: _Seen, rule: str) -> Iterator[Line]:
-    reason, facts = seen.rules[rule]
+def _lines(connection: sa.Connection, records: _Records, rule: str) -> Iterator[Line]:
+    reason, facts = records.rules[rule]
     about = facts["about"]
-    ids = sorted({*seen.subjects[about], *(entity for name, entity in seen.episodes if name == rule)})
+    ids = sorted({*records.subjects[about], *(entity for name, entity in records.episodes if name == rule)})
     if not ids:
-        yield _line(rule, facts, "", [Why(Reason.NO_SUBJECT, {"subject_kind": _NOUNS[about]})])
+        yield _line(rule, facts, "", [DetailedReason(Reason.NO_SUBJECT, {"subject_kind": _NOUNS[about]})])
     for subject_id in ids:
-        values = seen.subjects[about].get(subject_id, {})
+        values = records.subjects[about].get(subject_id, {})
         if facts["type"] == "ladder":
-            yield from _reminders(seen, rule, facts, subject_id, values)
+            yield from _reminders(records, rule, facts, subject_id, values)
             continue
-        episode = seen.episodes.get((rule, subject_id))
+        episode = records.episodes.get((rule, subject_id))
         if episode:
-            why = [_opened(seen.day, episode), *_notified(seen, facts, episode)]
+            why = [_opened(records.day, episode), *_notified(records, facts, episode)]
             yield _line(rule, facts, subject_id, why)
         elif reason is not Reason.EVALUATED:
-            yield _line(rule, facts, subject_id, [Why(reason, facts)])
+            yield _line(rule, facts, subject_id, [DetailedReason(reason, facts)])
         else:
-            recorded = seen.blocked[rule, subject_id]
+            recorded = records.blocked[rule, subject_id]
             parts: list[Part] = []
             blocked_by = [why for why in recorded if why.reason is not Reason.CONDITION_NOT_MET]
-            blocked_by = seen.not_ready(facts["kinds"]) + blocked_by
+            blocked_by = records.not_ready(facts["kinds"]) + blocked_by
             if not blocked_by and facts["chosen_by"] and not recorded:
-                blocked_by = [Why(Reason.SIGNAL_NOT_OPEN, {"signals": facts["chosen_by"]})]
+                blocked_by = [DetailedReason(Reason.SIGNAL_NOT_OPEN, {"signals": facts["chosen_by"]})]
             elif not blocked_by:
                 condition, parts = _condition(connection, facts, values)
                 blocked_by = [condition]
@@ -202,7 +207,12 @@ def _lines(connection: sa.Connection, seen: _Seen, rule: str) -> Iterator[Line]:
 
 
 def _line(
-    rule: str, facts: Mapping[str, Any], subject_id: str, why: Sequence[Why], step: str = "", parts: Sequence[Part] = ()
+    rule: str,
+    facts: Mapping[str, Any],
+    subject_id: str,
+    why: Sequence[DetailedReason],
+    step: str = "",
+    parts: Sequence[Part] = (),
 ) -> Line:
     outcome: Outcome = next((_OPEN[one.reason] for one in why if one.reason in _OPEN), "not opened")
     return Line(
@@ -218,30 +228,30 @@ def _line(
     )
 
 
-def _opened(day: date, episode: Any) -> Why:
+def _opened(day: date, episode: Any) -> DetailedReason:
     if episode.closed_on == day:
-        return Why(Reason.CLOSED, {"reason": episode.close_reason, "closed_on": day})
+        return DetailedReason(Reason.CLOSED, {"reason": episode.close_reason, "closed_on": day})
     reason = Reason.OPENED if episode.opened_on == day else Reason.ALREADY_OPEN
-    return Why(reason, {"opened_on": episode.opened_on})
+    return DetailedReason(reason, {"opened_on": episode.opened_on})
 
 
-def _notified(seen: _Seen, facts: Mapping[str, Any], episode: Any) -> Iterator[Why]:
+def _notified(records: _Records, facts: Mapping[str, Any], episode: Any) -> Iterator[DetailedReason]:
     """Yield the outcome of an open episode's messages and tasks."""
     if episode.arm == "held_out":
-        yield Why(Reason.HELD_OUT)
+        yield DetailedReason(Reason.HELD_OUT)
     elif episode.notified_as == "silent" and facts.get("status") == "draft":
-        yield Why(Reason.DRAFT)
+        yield DetailedReason(Reason.DRAFT)
     elif episode.notified_as == "silent":
-        yield Why(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": episode.opened_on})
+        yield DetailedReason(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": episode.opened_on})
     elif episode.notified_as in ("digest", "waiting"):
-        yield Why(Reason.DAILY_BUDGET)
-    if episode.snoozed_until and episode.snoozed_until > seen.day:
-        yield Why(Reason.SNOOZED, {"until": episode.snoozed_until})
-    rows = [row for row in seen.sent[episode.signal, episode.entity_id] if row.episode_no == episode.episode_no]
+        yield DetailedReason(Reason.DAILY_BUDGET)
+    if episode.snoozed_until and episode.snoozed_until > records.day:
+        yield DetailedReason(Reason.SNOOZED, {"until": episode.snoozed_until})
+    rows = [row for row in records.sent[episode.signal, episode.entity_id] if row.episode_no == episode.episode_no]
     yield from _delivered(rows)
 
 
-def _delivered(rows: Sequence[Any]) -> Iterator[Why]:
+def _delivered(rows: Sequence[Any]) -> Iterator[DetailedReason]:
     """Yield the outcomes of outbox rows, grouped by outcome."""
     found: dict[Reason, list[Any]] = defaultdict(list)
     for row in rows:
@@ -251,7 +261,7 @@ def _delivered(rows: Sequence[Any]) -> Iterator[Why]:
         facts = {"channels": channels, "state": same[0].state}
         if reason is Reason.ABOVE_CAP:
             facts |= {"reason": same[0].reason, "approval_id": same[0].approval_id}
-        yield Why(reason, facts)
+        yield DetailedReason(reason, facts)
 
 
 def _outcome(row: Any) -> Reason:
@@ -267,39 +277,39 @@ def _outcome(row: Any) -> Reason:
 
 
 def _reminders(
-    seen: _Seen, rule: str, facts: Mapping[str, Any], renewal_id: str, values: Mapping[str, Any]
+    records: _Records, rule: str, facts: Mapping[str, Any], renewal_id: str, values: Mapping[str, Any]
 ) -> Iterator[Line]:
     """Yield the outcome of each rung for one renewal."""
     if not values:
-        yield _line(rule, facts, renewal_id, [_opened(seen.day, seen.episodes[rule, renewal_id])])
+        yield _line(rule, facts, renewal_id, [_opened(records.day, records.episodes[rule, renewal_id])])
         return
     ladder = Ladder(tuple(facts["rungs"]), facts["late_by_days"], facts["short_term_days"])
     decision, term_days = date.fromisoformat(values["decision_date"]), values["term_days"]
     own = {rung.days: rung for rung in rungs(decision, term_days, ladder)}
-    due = due_on(seen.day, decision, term_days, ladder)
+    due = due_on(records.day, decision, term_days, ladder)
     for days in ladder.rungs:
         rung, step = own.get(days), str(days)
-        rows = [row for row in seen.sent[rule, renewal_id] if row.step == step]
-        why: list[Why] = []
+        rows = [row for row in records.sent[rule, renewal_id] if row.step == step]
+        why: list[DetailedReason] = []
         if rung is None:
-            why = [Why(Reason.TERM_TOO_SHORT, {"term_days": term_days})]
+            why = [DetailedReason(Reason.TERM_TOO_SHORT, {"term_days": term_days})]
         elif any(row.state != "expired" for row in rows):
             first = min(row.planned_on for row in rows)
-            reason = Reason.OPENED if first == seen.day else Reason.ALREADY_OPEN
-            why = [Why(reason, {"opened_on": first}), *_delivered(rows)]
-        elif rung.on > seen.day:
-            why = [Why(Reason.NOT_DUE, {"due_on": rung.on})]
+            reason = Reason.OPENED if first == records.day else Reason.ALREADY_OPEN
+            why = [DetailedReason(reason, {"opened_on": first}), *_delivered(rows)]
+        elif rung.on > records.day:
+            why = [DetailedReason(Reason.NOT_DUE, {"due_on": rung.on})]
         elif rung == due:
-            why = [one for one in seen.blocked[rule, renewal_id] if one.facts.get("step") == step]
-            why += seen.not_ready(())
+            why = [one for one in records.blocked[rule, renewal_id] if one.facts.get("step") == step]
+            why += records.not_ready(())
         if not why and rung:
-            why = [Why(Reason.PASSED_OVER, {"first": rung.on, "last": rung.until})]
+            why = [DetailedReason(Reason.PASSED_OVER, {"first": rung.on, "last": rung.until})]
         yield _line(rule, facts, renewal_id, why, step)
 
 
 def _condition(
     connection: sa.Connection, facts: Mapping[str, Any], values: Mapping[str, Any]
-) -> tuple[Why, list[Part]]:
+) -> tuple[DetailedReason, list[Part]]:
     """Return the first opening condition that was false or unknown, with its parts; CONDITION_MET if all were true."""
     limits = thresholds_of(facts["thresholds"], facts["tiers"], values.get("tier"))
     parts: list[Part] = []
@@ -310,14 +320,16 @@ def _condition(
             continue
         read = {name: value for part in failed for name, value in part.values.items()}
         if clause["reason"] != Reason.CONDITION_NOT_MET:
-            return Why(Reason(clause["reason"]), {**clause["facts"], **read}), []
-        said = {
+            return DetailedReason(Reason(clause["reason"]), {**clause["facts"], **read}), []
+        details = {
             "condition": "; ".join(part.text for part in failed),
             "values": read,
             "thresholds": {name: value for part in failed for name, value in part.thresholds.items()},
         }
-        return Why(Reason.VALUE_UNKNOWN if failed[0].holds is None else Reason.CONDITION_NOT_MET, said), parts
-    return Why(Reason.CONDITION_MET), parts
+        return DetailedReason(
+            Reason.VALUE_UNKNOWN if failed[0].holds is None else Reason.CONDITION_NOT_MET, details
+        ), parts
+    return DetailedReason(Reason.CONDITION_MET), parts
 
 
 _TYPES = ("signal", "ladder", "playbook")

@@ -54,13 +54,13 @@ def record(connection: sa.Connection, day: Day, rules: Rules, blocked: Sequence[
         blocked: The filters that kept a rule from opening.
     """
     rows = [*_gate(day), *_rules(day, rules), *map(_blocked, blocked)]
-    given = orjson.dumps(rows, default=str).decode()
-    connection.execute(_WRITE, {"day": day.today, "rows": given})
+    rows_json = orjson.dumps(rows, default=str).decode()
+    connection.execute(_WRITE, {"day": day.today, "rows": rows_json})
     for kind, columns in _columns(rules).items():
         subject = table(kind)
         if has_table(connection, subject.name):
             values = {"day": day.today, "as_of": day.as_of, "kind": kind}
-            connection.execute(sa.text(_FORGET.format(table=subject.name, key=subject.key)), values)
+            connection.execute(sa.text(_DELETE_UNLISTED.format(table=subject.name, key=subject.key)), values)
             connection.execute(sa.text(_inputs(subject, kind, columns)), values)
 
 
@@ -122,8 +122,8 @@ def _blocked(block: Block) -> Row:
 
 
 def _row(rule: str, reason: Reason, facts: Row, **about: str) -> Row:
-    nothing = {"subject_kind": "", "subject_id": "", "account_key": ""}
-    return {"rule": rule, "reason": reason, "facts": facts, **nothing, **about}
+    no_subject = {"subject_kind": "", "subject_id": "", "account_key": ""}
+    return {"rule": rule, "reason": reason, "facts": facts, **no_subject, **about}
 
 
 def _columns(rules: Rules) -> dict[str, list[str]]:
@@ -153,7 +153,7 @@ def _inputs(subject: Table, kind: str, columns: Sequence[str]) -> str:
 
 
 # Deletes subjects that an earlier decision of the day recorded and that are no longer listed.
-_FORGET = """
+_DELETE_UNLISTED = """
     delete from ops.evaluation_input as present
     where day = :day and subject_kind = :kind
         and not exists (
@@ -163,19 +163,19 @@ _FORGET = """
 """
 _WRITE = sa.text(
     """
-    with given as (
+    with new_rows as (
         select * from jsonb_to_recordset(cast(:rows as jsonb)) as row (
             rule text, subject_kind text, subject_id text, account_key text, reason text, facts jsonb
         )
     ),
     gone as (
         delete from ops.evaluation as present where day = :day and not exists (
-            select from given where (given.rule, given.subject_kind, given.subject_id, given.reason)
+            select from new_rows where (new_rows.rule, new_rows.subject_kind, new_rows.subject_id, new_rows.reason)
                 = (present.rule, present.subject_kind, present.subject_id, present.reason)
         )
     )
     insert into ops.evaluation as present (day, rule, subject_kind, subject_id, account_key, reason, facts)
-    select :day, rule, subject_kind, subject_id, account_key, reason, facts from given
+    select :day, rule, subject_kind, subject_id, account_key, reason, facts from new_rows
     on conflict (day, rule, subject_kind, subject_id, reason) do update
         set account_key = excluded.account_key, facts = excluded.facts
     where (present.account_key, present.facts) is distinct from (excluded.account_key, excluded.facts)

@@ -26,12 +26,12 @@ def load() -> dict[str, Rule[Playbook]]:
     Raises:
         ConfigError: A playbook is wrong. The error names file, line and key.
     """
-    abouts = tuple((name, rule.about) for name, rule in load_signals().items())
-    return rules_in("playbooks", "*.yaml", _check_all, abouts)
+    subject_kinds = tuple((name, rule.about) for name, rule in load_signals().items())
+    return rules_in("playbooks", "*.yaml", _check_all, subject_kinds)
 
 
-def _check_all(document: Document, abouts: tuple[tuple[str, str], ...]) -> Rule[Playbook]:
-    return _check(document, dict(abouts))
+def _check_all(document: Document, subject_kinds: tuple[tuple[str, str], ...]) -> Rule[Playbook]:
+    return _check(document, dict(subject_kinds))
 
 
 def revive(name: str, content: Mapping[str, Any]) -> Rule[Playbook]:
@@ -44,8 +44,8 @@ def revive(name: str, content: Mapping[str, Any]) -> Rule[Playbook]:
         return _check(Document(Path(f"{name}.yaml"), dict(content), {}), {}, content.get("about"))
     except ConfigError as error:
         raise ConfigError(
-            f"{name} {content.get('version')}, with which something runs, no longer fits: {error.message}",
-            cure="set the columns back, or let what runs end: close its tasks in the CRM",
+            f"{name} {content.get('version')} is still running and no longer fits the tables: {error.message}",
+            cure="restore the columns, or end the running playbooks: complete their tasks in the CRM",
         ) from None
 
 
@@ -69,12 +69,12 @@ def listing() -> list[dict[str, object]]:
     ]
 
 
-def _check(document: Document, abouts: Mapping[str, str], began_about: str | None = None) -> Rule[Playbook]:
-    """Check a playbook. ``began_about`` marks a running one, whose texts were checked for promises at its start."""
-    given = {key: value for key, value in document.data.items() if key != "about"}
-    document = Document(document.path, given, document.lines)
+def _check(document: Document, subject_kinds: Mapping[str, str], started_about: str | None = None) -> Rule[Playbook]:
+    """Check a playbook. ``started_about`` marks a running one, whose texts were checked for promises at its start."""
+    content = {key: value for key, value in document.data.items() if key != "about"}
+    document = Document(document.path, content, document.lines)
     playbook = parse(document, Playbook)
-    about = began_about or _about(document, playbook, abouts)
+    about = started_about or _about(document, playbook, subject_kinds)
     subject = table(about)
     _check_steps(document, playbook)
     texts = [
@@ -87,7 +87,7 @@ def _check(document: Document, abouts: Mapping[str, str], began_about: str | Non
         texts,
         {*subject.columns, *MORE_NAMES},
         [{**row, **MORE_NAMES} for row in subject.examples()],
-        may_promise=began_about is not None,
+        may_promise=started_about is not None,
     )
     steps = {
         step.id: condition(document, ("steps", number, "only_if"), step.only_if, subject.columns, f"s{number}_")
@@ -102,7 +102,7 @@ def _check(document: Document, abouts: Mapping[str, str], began_about: str | Non
         only_if={step: compiled for step, compiled in steps.items() if compiled},
         is_chosen=playbook.trigger.rung is None,
         path=document.path,
-        content={**given, "about": about},
+        content={**content, "about": about},
     )
 
 
@@ -120,19 +120,19 @@ def _clauses(document: Document, playbook: Playbook, subject: Table) -> Iterator
             yield Clause(reason, text, compiled, facts)
 
 
-def _about(document: Document, playbook: Playbook, abouts: Mapping[str, str]) -> str:
+def _about(document: Document, playbook: Playbook, subject_kinds: Mapping[str, str]) -> str:
     if playbook.trigger.rung is not None:
         return "renewal"
     for number, name in enumerate(playbook.trigger.signals):
-        if name not in abouts:
+        if name not in subject_kinds:
             raise document.error(
-                ("trigger", "signals", number), f"unknown signal {name}", cure=f"known: {', '.join(abouts)}"
+                ("trigger", "signals", number), f"unknown signal {name}", cure=f"known: {', '.join(subject_kinds)}"
             )
-    kinds = sorted({abouts[name] for name in playbook.trigger.signals})
+    kinds = sorted({subject_kinds[name] for name in playbook.trigger.signals})
     if len(kinds) > 1:
         raise document.error(
             ("trigger", "signals"),
-            f"are about different kinds of thing: {', '.join(kinds)}",
+            f"are about different kinds of subject: {', '.join(kinds)}",
             cure="write a playbook for each kind",
         )
     return kinds[0]
@@ -145,5 +145,5 @@ def _check_steps(document: Document, playbook: Playbook) -> None:
             raise document.error(("steps", index, "id"), f"{step.id!r} is already the id of an earlier step")
         for number, needed in enumerate(step.depends_on):
             if needed not in seen:
-                raise document.error(("steps", index, "depends_on", number), f"{needed!r} is no earlier step")
+                raise document.error(("steps", index, "depends_on", number), f"{needed!r} is not an earlier step")
         seen.add(step.id)

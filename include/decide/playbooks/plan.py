@@ -22,18 +22,18 @@ from include.decide import alert_tasks, task_feedback
 from include.decide.context import URGENT_DAYS, Day, Outcome
 from include.decide.episodes import RENEWAL, Episode
 from include.decide.playbooks import schedule
-from include.decide.playbooks.scan import LEFT_OUT, Given, Scan
+from include.decide.playbooks.scan import SKIPPED_PREFIX, Scan, StepTask
 from include.decide.playbooks.schedule import Slot
 from include.decide.playbooks.schema import Playbook, Step
 from include.decide.recipients import Recipient, calendar_of, recipient
 from include.decide.renewals.checkpoint import Checkpoint
 from include.decide.risk import Risk, Risks
 from include.decide.rules.evaluate import Hit
-from include.decide.rules.planner import Planner, Turn
-from include.decide.rules.reasons import Reason, Why
+from include.decide.rules.planner import Evaluation, Planner
+from include.decide.rules.reasons import DetailedReason, Reason
 from include.outbox.store import Action
 
-_NEVER_DONE = ("failed", "expired")  # tasks that were not written to the CRM and will not be
+_NOT_WRITTEN = ("failed", "expired")  # tasks that were not written to the CRM and will not be
 
 
 class Tasks(Planner[Playbook]):
@@ -45,179 +45,197 @@ class Tasks(Planner[Playbook]):
         super().__init__(day)
         self._scan = scan
         self._risks = risks
-        self._holds: Mapping[str, tuple[str, date]] = {}
+        self._triggers: Mapping[str, tuple[str, date]] = {}
 
     def plan(self) -> Outcome:
         """Return today's changes and tasks."""
         for one in self._scan.playbooks:
-            self._holds = self._scan.holds(one.rule)
-            for turn in self.follow(one):
-                if turn.close_reason and turn.open:
-                    self.outcome.actions += self._closings(turn, turn.open)
-                elif turn.hit and not turn.on_hold and self._arm(turn) == "acted":
-                    self.outcome.actions += self._tasks(turn, turn.hit)
+            self._triggers = self._scan.triggering_episodes(one.rule)
+            for evaluation in self.follow(one):
+                if evaluation.close_reason and evaluation.open:
+                    self.outcome.actions += self._closings(evaluation, evaluation.open)
+                elif evaluation.hit and not evaluation.on_hold and self._arm(evaluation) == "acted":
+                    self.outcome.actions += self._tasks(evaluation, evaluation.hit)
         return self.outcome
 
-    def opens(self, turn: Turn[Playbook], **said: Any) -> None:
+    def opens(self, evaluation: Evaluation[Playbook], **fields: Any) -> None:
         """Open an episode. For an account in the hold-out group it is only recorded."""
-        super().opens(turn, arm=self._arm(turn), **said)
-        self.outcome.started.append(turn.rule)
+        super().opens(evaluation, arm=self._arm(evaluation), **fields)
+        self.outcome.started.append(evaluation.rule)
 
-    def filters(self, turn: Turn[Playbook]) -> list[Why]:
-        playbook, last, risk = turn.rule.file, turn.last, self._risk(turn)
-        _, since = self._cause(turn)
-        no = [Why(Reason.EXIT_HOLDS, {"condition": playbook.exit.when})] if turn.hit and turn.hit.closes else []
-        no += playbook.audience.outside(turn.values)
+    def filters(self, evaluation: Evaluation[Playbook]) -> list[DetailedReason]:
+        playbook, last, risk = evaluation.rule.file, evaluation.last, self._risk(evaluation)
+        _, since = self._cause(evaluation)
+        reasons = (
+            [DetailedReason(Reason.EXIT_HOLDS, {"condition": playbook.exit.when})]
+            if evaluation.hit and evaluation.hit.closes
+            else []
+        )
+        reasons += playbook.audience.outside(evaluation.values)
         if playbook.trigger.at_risk and risk and risk.open:
             since = max(since, min(one.since for one in risk.open))
         if playbook.trigger.at_risk and not (risk and risk.open):
-            no.append(Why(Reason.NO_OPEN_RISK))
-        elif playbook.first_scan == "silent" and since < turn.scanned.first_scan_on:
-            no.append(Why(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": turn.scanned.first_scan_on}))
-        if last and self._ran_for_it(turn, last):
-            no.append(Why(Reason.RAN_BEFORE, {"opened_on": last.opened_on, "closed_on": last.closed_on}))
-        return no
+            reasons.append(DetailedReason(Reason.NO_OPEN_RISK))
+        elif playbook.first_scan == "silent" and since < evaluation.scanned.first_scan_on:
+            reasons.append(
+                DetailedReason(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": evaluation.scanned.first_scan_on})
+            )
+        if last and self._already_ran(evaluation, last):
+            reasons.append(
+                DetailedReason(Reason.RAN_BEFORE, {"opened_on": last.opened_on, "closed_on": last.closed_on})
+            )
+        return reasons
 
-    def closes(self, turn: Turn[Playbook]) -> str:
+    def closes(self, evaluation: Evaluation[Playbook]) -> str:
         """Return why a playbook ends today: people entered an outcome, or its reason is gone; "" if it continues."""
-        if said := self.answer(turn):
-            return task_feedback.close_reason(said)
-        return "" if turn.on_hold else self._why_over(turn)
+        if answer := self.answer(evaluation):
+            return task_feedback.close_reason(answer)
+        return "" if evaluation.on_hold else self._end_reason(evaluation)
 
-    def answer(self, turn: Turn[Playbook]) -> str:
+    def answer(self, evaluation: Evaluation[Playbook]) -> str:
         """Return a known outcome that people entered, or the last task's if all steps are over; "" otherwise."""
-        playbook, given = turn.rule.file, self._given(turn)
+        playbook, step_tasks = evaluation.rule.file, self._step_tasks(evaluation)
         outcomes = {outcome.casefold(): outcome for outcome in playbook.outcome}
-        done = [row for row in given.values() if row.task == "done"]  # in order of completion
+        done = [row for row in step_tasks.values() if row.task == "done"]  # in order of completion
         for row in reversed(done):
             if known := outcomes.get(one_line(row.outcome).casefold()):
                 return known
-        steps = [given.get(step.id) for step in playbook.steps]
-        if done and all(row and (row.ended_on or row.state in _NEVER_DONE) for row in steps):
-            return task_feedback.said(done[-1].outcome)
+        steps = [step_tasks.get(step.id) for step in playbook.steps]
+        if done and all(row and (row.ended_on or row.state in _NOT_WRITTEN) for row in steps):
+            return task_feedback.short_outcome(done[-1].outcome)
         return ""
 
-    def severity(self, turn: Turn[Playbook]) -> str:
-        left = turn.values.get("days_to_decision")
+    def severity(self, evaluation: Evaluation[Playbook]) -> str:
+        left = evaluation.values.get("days_to_decision")
         return "high" if left is not None and left <= URGENT_DAYS else "normal"
 
-    def sources(self, turn: Turn[Playbook]) -> tuple[str, ...]:
-        return self.day.readiness.sources_shown(turn.values["crm_source"], turn.account_key)
+    def sources(self, evaluation: Evaluation[Playbook]) -> tuple[str, ...]:
+        return self.day.readiness.sources_shown(evaluation.values["crm_source"], evaluation.account_key)
 
-    def figures(self, turn: Turn[Playbook]) -> dict[str, Any]:
+    def figures(self, evaluation: Evaluation[Playbook]) -> dict[str, Any]:
         """Return the evidence of an episode, with the trigger that started it."""
-        started_by = str(turn.open.evidence.get("started_by", "")) if turn.open else self._cause(turn)[0]
-        return super().figures(turn) | {"started_by": started_by}
+        started_by = (
+            str(evaluation.open.evidence.get("started_by", "")) if evaluation.open else self._cause(evaluation)[0]
+        )
+        return super().figures(evaluation) | {"started_by": started_by}
 
-    def _arm(self, turn: Turn[Playbook]) -> str:
-        if turn.open:
-            return turn.open.arm or "acted"
-        return "held_out" if turn.rule.file.holds_out(turn.account_key) else "acted"
+    def _arm(self, evaluation: Evaluation[Playbook]) -> str:
+        if evaluation.open:
+            return evaluation.open.arm or "acted"
+        return "held_out" if evaluation.rule.file.holds_out(evaluation.account_key) else "acted"
 
-    def _given(self, turn: Turn[Playbook]) -> Mapping[str, Given]:
-        return self._scan.given.get((turn.rule.file.name, turn.rule.about, turn.subject_id), {})
+    def _step_tasks(self, evaluation: Evaluation[Playbook]) -> Mapping[str, StepTask]:
+        return self._scan.step_tasks.get((evaluation.rule.file.name, evaluation.rule.about, evaluation.subject_id), {})
 
-    def _risk(self, turn: Turn[Playbook]) -> Risk | None:
-        if turn.hit is None or turn.rule.about != RENEWAL:
+    def _risk(self, evaluation: Evaluation[Playbook]) -> Risk | None:
+        if evaluation.hit is None or evaluation.rule.about != RENEWAL:
             return None
-        return self._risks.of_renewal(Checkpoint(**turn.values))
+        return self._risks.of_renewal(Checkpoint(**evaluation.values))
 
-    def _cause(self, turn: Turn[Playbook]) -> tuple[str, date]:
+    def _cause(self, evaluation: Evaluation[Playbook]) -> tuple[str, date]:
         """Return the trigger, and the day since when it has been met."""
-        days = turn.rule.file.trigger.rung
+        days = evaluation.rule.file.trigger.rung
         if days is None:
-            return self._holds.get(turn.subject_id, ("", self.day.today))
-        return f"rung {days}", turn.values["decision_date"] - timedelta(days=days)
+            return self._triggers.get(evaluation.subject_id, ("", self.day.today))
+        return f"rung {days}", evaluation.values["decision_date"] - timedelta(days=days)
 
-    def _ran_for_it(self, turn: Turn[Playbook], last: Episode) -> bool:
-        trigger = turn.rule.file.trigger
+    def _already_ran(self, evaluation: Evaluation[Playbook], last: Episode) -> bool:
+        trigger = evaluation.rule.file.trigger
         if trigger.rung is None:
-            return bool(self._cause(turn)[0] == last.evidence.get("started_by"))
+            return bool(self._cause(evaluation)[0] == last.evidence.get("started_by"))
         # A rung is reached once. With a condition, the playbook may start again whenever it holds, until people end it.
         return bool(last.answer) or not (trigger.when or trigger.at_risk)
 
-    def _why_over(self, turn: Turn[Playbook]) -> str:
-        playbook, trigger = turn.rule.file, turn.rule.file.trigger
-        if turn.hit is None:
-            if turn.rule.about == RENEWAL:
-                return self.day.why_missing(turn.subject_id)
-            return "it is no longer listed: gone from the CRM, excluded, or what it was about has changed"
-        if turn.hit.closes:
+    def _end_reason(self, evaluation: Evaluation[Playbook]) -> str:
+        playbook, trigger = evaluation.rule.file, evaluation.rule.file.trigger
+        if evaluation.hit is None:
+            if evaluation.rule.about == RENEWAL:
+                return self.day.why_missing(evaluation.subject_id)
+            return "it is no longer listed: deleted in the CRM, excluded, or its signals now have another subject"
+        if evaluation.hit.closes:
             return f"the risk is gone: {playbook.exit.when}"
         # An unknown risk counts as open.
-        if trigger.at_risk and (risk := self._risk(turn)) and risk.band == "none":
-            return "no risk is open for the account any more"
-        if trigger.signals and turn.subject_id not in self._holds:
-            return f"what started it is over: {' or '.join(trigger.signals)}"
+        if trigger.at_risk and (risk := self._risk(evaluation)) and risk.band == "none":
+            return "the account has no open risk any more"
+        if trigger.signals and evaluation.subject_id not in self._triggers:
+            return f"its signal closed: {' or '.join(trigger.signals)}"
         after = playbook.exit.after_days
-        if after is not None and turn.open and self.day.today >= turn.open.opened_on + timedelta(days=after):
-            return f"its time is over: {after} days"
+        if (
+            after is not None
+            and evaluation.open
+            and self.day.today >= evaluation.open.opened_on + timedelta(days=after)
+        ):
+            return f"its time limit of {after} days is reached"
         return ""
 
-    def _closings(self, turn: Turn[Playbook], episode: Episode) -> list[Action]:
+    def _closings(self, evaluation: Evaluation[Playbook], episode: Episode) -> list[Action]:
         return [
-            alert_tasks.closing(self.day, episode, given.step, given.key, turn.close_reason, turn.rule.version)
-            for given in self._given(turn).values()
-            if given.state in alert_tasks.MAY_BE_OUTSIDE
-            and given.ended_on is None
-            and not given.step.startswith(alert_tasks.CLOSE)
+            alert_tasks.closing(self.day, episode, row.step, row.key, evaluation.close_reason, evaluation.rule.version)
+            for row in self._step_tasks(evaluation).values()
+            if row.state in alert_tasks.MAY_BE_OUTSIDE
+            and row.ended_on is None
+            and not row.step.startswith(alert_tasks.CLOSE)
         ]
 
-    def _tasks(self, turn: Turn[Playbook], hit: Hit) -> list[Action]:
+    def _tasks(self, evaluation: Evaluation[Playbook], hit: Hit) -> list[Action]:
         """Return tasks for the steps that have begun. Tasks that have not been sent yet are planned again."""
-        given = self._given(turn)
-        started_on = turn.open.opened_on if turn.open else self.day.today
+        step_tasks = self._step_tasks(evaluation)
+        started_on = evaluation.open.opened_on if evaluation.open else self.day.today
         where = calendar_of(hit.values["region"], self.day.settings)
-        ended = {step: row.ended_on for step, row in given.items() if row.ended_on}
-        moved = {step: row.moved_to for step, row in given.items() if row.moved_to}
+        ended = {step: row.ended_on for step, row in step_tasks.items() if row.ended_on}
+        moved = {step: row.new_due_on for step, row in step_tasks.items() if row.new_due_on}
         calendar = working_days.calendar(where.country)
         actions = []
-        for slot in schedule.slots(turn.rule.file, started_on, calendar, ended, moved):
-            step, row = slot.step, given.get(slot.step.id)
+        for slot in schedule.slots(evaluation.rule.file, started_on, calendar, ended, moved):
+            step, row = slot.step, step_tasks.get(slot.step.id)
             if row is not None and row.state not in ("planned", "parked"):
                 continue
-            holds = hit.only_if.get(step.id, True)
-            if row is None and (slot.begins_on > self.day.today or holds is None):
+            is_met = hit.only_if.get(step.id, True)
+            if row is None and (slot.begins_on > self.day.today or is_met is None):
                 continue
-            left_out = f"{LEFT_OUT}{step.only_if} is false" if row is None and holds is False else ""
-            actions.append(self._task(turn, slot, self._reader(turn, step, hit, given), where.zone, left_out))
+            skip_reason = f"{SKIPPED_PREFIX}{step.only_if} is false" if row is None and is_met is False else ""
+            actions.append(
+                self._task(evaluation, slot, self._reader(evaluation, step, hit, step_tasks), where.zone, skip_reason)
+            )
         return actions
 
-    def _reader(self, turn: Turn[Playbook], step: Step, hit: Hit, given: Mapping[str, Given]) -> Recipient:
+    def _reader(
+        self, evaluation: Evaluation[Playbook], step: Step, hit: Hit, step_tasks: Mapping[str, StepTask]
+    ) -> Recipient:
         """Return a step's recipient: the assignee of the last reassigned task of its role, else the role's person."""
-        roles = {each.id: each.owner for each in turn.rule.file.steps}
-        for row in reversed(list(given.values())):  # in order of the last change
-            person = self.day.assignees.get(row.given_to)
+        roles = {each.id: each.owner for each in evaluation.rule.file.steps}
+        for row in reversed(list(step_tasks.values())):  # in order of the last change
+            person = self.day.assignees.get(row.reassigned_to)
             if person and roles.get(row.step) == step.owner:
-                return replace(person, note="You get this because the task before it was given to you in the CRM.")
+                return replace(person, note="You get this because an earlier task was assigned to you in the CRM.")
         return recipient(hit.owner, step.owner, self.day.settings.people)
 
-    def _task(self, turn: Turn[Playbook], slot: Slot, to: Recipient, zone: str, left_out: str) -> Action:
-        day, playbook, step, values = self.day, turn.rule.file, slot.step, turn.values
-        deadline = values["decision_date"] if turn.rule.about == RENEWAL else None
-        risk = self._risk(turn)
+    def _task(self, evaluation: Evaluation[Playbook], slot: Slot, to: Recipient, zone: str, skip_reason: str) -> Action:
+        day, playbook, step, values = self.day, evaluation.rule.file, slot.step, evaluation.values
+        deadline = values["decision_date"] if evaluation.rule.about == RENEWAL else None
+        risk = self._risk(evaluation)
         open_risks = "; ".join(risk.titles) if risk else ""
         shown = {**values, "due_on": slot.due_on, "assignee_name": to.name, "open_risks": open_risks}
         if deadline:
             # The tables may have been built before midnight, but the reader counts from today.
             shown["days_to_decision"] = (deadline - day.today).days
         subject, html = templates.subject(step.subject, shown), templates.body(step.body, shown)
-        sources = self.sources(turn)
-        for note in (*(day.readiness.how_late(each, day.now) for each in reversed(sources)), to.note):
+        sources = self.sources(evaluation)
+        for note in (*(day.readiness.late_note(each, day.now) for each in reversed(sources)), to.note):
             if note:
                 html = f"{escape(note)}<br>\n<br>\n{html}"
         if step is playbook.steps[-1]:
-            html += f"<br>\n<br>\nWhen you complete it, write the outcome: {escape(', '.join(playbook.outcome))}."
-        state, reason = ("suppressed", left_out) if left_out else day.planned_state(step.kind)
+            html += f"<br>\n<br>\nWhen you complete it, enter the outcome: {escape(', '.join(playbook.outcome))}."
+        state, reason = ("suppressed", skip_reason) if skip_reason else day.planned_state(step.kind)
         useful = day.after(slot.begins_on + timedelta(days=alert_tasks.USEFUL_DAYS))
         return Action(
             channel=step.kind,
-            entity_kind=turn.rule.about,
-            entity_id=turn.subject_id,
+            entity_kind=evaluation.rule.about,
+            entity_id=evaluation.subject_id,
             rule=playbook.name,
-            episode_no=turn.number,
+            episode_no=evaluation.number,
             step=step.id,
-            account_key=turn.account_key,
+            account_key=evaluation.account_key,
             owner_key=to.owner_key,
             recipient=to.email,
             subject=subject,
@@ -232,7 +250,7 @@ class Tasks(Planner[Playbook]):
             reads=sources,
             deadline=deadline,
             not_after=min(day.after(deadline), useful) if deadline else useful,
-            version=turn.rule.version,
+            version=evaluation.rule.version,
             state=state,  # type: ignore[arg-type]
             reason=reason,
         )

@@ -22,19 +22,19 @@ from include.decide.rules.load import Rule
 from include.decide.rules.scan import Scanned, first_scans
 from include.warehouse.engine import engine
 
-LEFT_OUT = "left out: "
+SKIPPED_PREFIX = "left out: "
 
 
 @dataclass(frozen=True)
-class Given:
+class StepTask:
     """An outbox row of a running playbook.
 
     Args:
         planned_on: The day on which it was planned.
         task: The state of its task in the CRM; "" if it was not read back.
         task_on: The day on which the task was completed or deleted.
-        moved_to: The new due date, if somebody moved it.
-        given_to: The owner key of the new assignee; "" if it was not reassigned.
+        new_due_on: The new due date, if somebody moved it.
+        reassigned_to: The owner key of the new assignee; "" if it was not reassigned.
         outcome: The outcome that was entered.
     """
 
@@ -45,19 +45,19 @@ class Given:
     planned_on: date
     task: str
     task_on: date | None
-    moved_to: date | None
-    given_to: str
+    new_due_on: date | None
+    reassigned_to: str
     outcome: str
 
     @property
-    def is_left_out(self) -> bool:
+    def is_skipped(self) -> bool:
         """Whether the step was skipped, because its condition was false when it began."""
-        return self.reason.startswith(LEFT_OUT)
+        return self.reason.startswith(SKIPPED_PREFIX)
 
     @property
     def ended_on(self) -> date | None:
         """The day on which the step was completed, deleted or skipped; None before that."""
-        return self.planned_on if self.is_left_out else self.task_on
+        return self.planned_on if self.is_skipped else self.task_on
 
 
 @dataclass
@@ -67,45 +67,45 @@ class Scan:
     Args:
         playbooks: Each playbook version, with its running subjects or those that reached its trigger.
         signals: Signal -> its open episodes, without silent ones.
-        given: Playbook, kind and id of the subject -> step -> its outbox row.
+        step_tasks: Playbook, kind and id of the subject -> step -> its outbox row.
         problems: Playbook that could not be evaluated -> the reason, with its fix.
     """
 
     playbooks: list[Scanned[Playbook]] = field(default_factory=list)
     signals: Mapping[str, Sequence[Episode]] = field(default_factory=dict)
-    given: Mapping[tuple[str, str, str], Mapping[str, Given]] = field(default_factory=dict)
+    step_tasks: Mapping[tuple[str, str, str], Mapping[str, StepTask]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
-    def holds(self, rule: Rule[Playbook]) -> dict[str, tuple[str, date]]:
+    def triggering_episodes(self, rule: Rule[Playbook]) -> dict[str, tuple[str, date]]:
         """Return subject -> the newest open episode of a playbook's signals, and its opening day."""
-        mine = [episode for signal in sorted(rule.file.trigger.signals) for episode in self.signals.get(signal, ())]
+        opened = [episode for signal in sorted(rule.file.trigger.signals) for episode in self.signals.get(signal, ())]
         return {
             episode.entity_id: (f"{episode.signal} {episode.episode_no}", episode.opened_on)
-            for episode in sorted(mine, key=lambda episode: episode.opened_on)
+            for episode in sorted(opened, key=lambda episode: episode.opened_on)
             if episode.entity_kind == rule.about
         }
 
 
 def scan(connection: sa.Connection, day: Day, playbooks: Mapping[str, Rule[Playbook]]) -> Scan:
     """Evaluate all playbooks: those in force, and older versions that are still running."""
-    began = _began_with(connection)
-    names = [*playbooks, *sorted({name for name, _ in began} - playbooks.keys())]
+    contents = _started_contents(connection)
+    names = [*playbooks, *sorted({name for name, _ in contents} - playbooks.keys())]
     live = [name for name, rule in playbooks.items() if rule.file.status == "live"]
     scanned_on, _ = first_scans(connection, live, day.today)
     last: dict[str, list[Episode]] = defaultdict(list)
     for episode in episodes.read(connection, names):
         last[episode.signal].append(episode)
     triggers = {signal for rule in playbooks.values() for signal in rule.file.trigger.signals}
-    triggers |= {signal for content in began.values() for signal in content["trigger"].get("signals", ())}
+    triggers |= {signal for content in contents.values() for signal in content["trigger"].get("signals", ())}
     notified: dict[str, list[Episode]] = defaultdict(list)
     for episode in episodes.read(connection, sorted(triggers)):
         if episode.state == "open" and episode.notified_as != "silent":
             notified[episode.signal].append(episode)
-    found = Scan(signals=notified, given=_given(connection, names, day.settings.reporting_zone))
+    found = Scan(signals=notified, step_tasks=_step_tasks(connection, names, day.settings.reporting_zone))
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         for name in names:
             try:
-                for one in _scan_one(tables, day, name, playbooks.get(name), last[name], began, found):
+                for one in _scan_one(tables, day, name, playbooks.get(name), last[name], contents, found):
                     found.playbooks.append(replace(one, first_scan_on=scanned_on.get(name, day.today)))
             except ConfigError as error:
                 found.problems[name] = str(error)
@@ -134,7 +134,7 @@ def _scan_one(
     name: str,
     rule: Rule[Playbook] | None,
     last: Sequence[Episode],
-    began: Mapping[tuple[str, int], dict[str, Any]],
+    contents: Mapping[tuple[str, int], dict[str, Any]],
     found: Scan,
 ) -> Iterator[Scanned[Playbook]]:
     unfit = day.readiness.unfit
@@ -142,43 +142,45 @@ def _scan_one(
     for episode in last:
         if episode.state == "open":
             running[int(episode.evidence.get("version") or 0)][episode.entity_id] = episode
-    for version, mine in running.items():
-        content = began.get((name, version))
+    for version, subjects in running.items():
+        content = contents.get((name, version))
         definition = revive(name, content) if content else rule
         if definition:
             # This version evaluates only its running subjects. It starts nothing new here.
-            hits = evaluate(tables, day.as_of, replace(definition, is_chosen=True), list(mine), unfit)
-            yield Scanned(definition, hits, mine)
+            hits = evaluate(tables, day.as_of, replace(definition, is_chosen=True), list(subjects), unfit)
+            yield Scanned(definition, hits, subjects)
     if rule is None or rule.file.status != "live":
         return
-    kept = began.get((name, rule.file.version))
+    kept = contents.get((name, rule.file.version))
     if kept and kept != orjson.loads(orjson.dumps(rule.content)):
         found.problems[name] = (
-            f"playbook {name} was changed and is still version {rule.file.version}: it starts nothing"
+            f"playbook {name} was changed and is still version {rule.file.version}, so it does not start"
             f" | raise the version in {rule.path}"
         )
         return
-    busy = {entity_id for mine in running.values() for entity_id in mine}
-    hits = evaluate(tables, day.as_of, rule, list(found.holds(rule)), unfit)
+    busy = {entity_id for subjects in running.values() for entity_id in subjects}
+    hits = evaluate(tables, day.as_of, rule, list(found.triggering_episodes(rule)), unfit)
     before = {each.entity_id: each for each in last if each.entity_kind == rule.about and each.state == "closed"}
     yield Scanned(rule, [hit for hit in hits if hit.subject_id not in busy], before)
 
 
-def _began_with(connection: sa.Connection) -> dict[tuple[str, int], dict[str, Any]]:
+def _started_contents(connection: sa.Connection) -> dict[tuple[str, int], dict[str, Any]]:
     rows = connection.execute(sa.text("select playbook, version, content from ops.playbook_version"))
     return {(row.playbook, row.version): row.content for row in rows}
 
 
-def _given(connection: sa.Connection, names: Sequence[str], zone: str) -> dict[tuple[str, str, str], dict[str, Given]]:
+def _step_tasks(
+    connection: sa.Connection, names: Sequence[str], zone: str
+) -> dict[tuple[str, str, str], dict[str, StepTask]]:
     rows = connection.execute(
         sa.text(
             "select o.rule, o.entity_kind, o.entity_id, o.key, o.step, o.state, o.reason,"
             " cast(o.planned_at as date) as planned_on, coalesce(t.state, '') as task,"
             " case when t.state in ('done', 'deleted')"
             " then cast(coalesce(t.changed_at, t.read_at) at time zone :zone as date) end as task_on,"
-            " case when t.due_on <> cast(o.body ->> 'due_on' as date) then t.due_on end as moved_to,"
+            " case when t.due_on <> cast(o.body ->> 'due_on' as date) then t.due_on end as new_due_on,"
             " case when t.owner_id not in ('', o.address)"
-            " then split_part(o.account_key, ':', 1) || ':' || t.owner_id else '' end as given_to,"
+            " then split_part(o.account_key, ':', 1) || ':' || t.owner_id else '' end as reassigned_to,"
             " coalesce(t.outcome, '') as outcome from ops.outbox as o join ops.episode as e"
             " on e.signal = o.rule and e.entity_kind = o.entity_kind and e.entity_id = o.entity_id"
             " and e.episode_no = o.episode_no left join ops.task as t on t.key = o.key"
@@ -186,8 +188,8 @@ def _given(connection: sa.Connection, names: Sequence[str], zone: str) -> dict[t
         ),
         {"names": list(names), "zone": zone},
     )
-    found: dict[tuple[str, str, str], dict[str, Given]] = defaultdict(dict)
+    found: dict[tuple[str, str, str], dict[str, StepTask]] = defaultdict(dict)
     for rule, kind, entity_id, *rest in rows:
-        given = Given(*rest)
-        found[rule, kind, entity_id][given.step] = given
+        task = StepTask(*rest)
+        found[rule, kind, entity_id][task.step] = task
     return found

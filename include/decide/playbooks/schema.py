@@ -33,7 +33,7 @@ class Trigger(Strict):
         if (self.rung is None) == (not self.signals):
             raise ValueError("needs either a rung or signals")
         if self.at_risk and self.rung is None:
-            raise ValueError("at_risk goes with a rung; name the signals instead")
+            raise ValueError("at_risk needs a rung; list the signals instead")
         return self
 
 

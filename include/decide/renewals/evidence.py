@@ -59,16 +59,16 @@ def gather(checkpoint: Checkpoint, risk: Risk, readiness: Readiness, zone: ZoneI
     """
     unfit = readiness.unfit_kinds(checkpoint.account_key)
     found: list[_Found] = []
-    for kind, look, what in (("support", _tickets, "Tickets"), ("product", _usage, "Usage")):
+    for kind, find, label in (("support", _tickets, "Tickets"), ("product", _usage, "Usage")):
         if kind in unfit:
             if readiness.of_kind(kind):
                 why = readiness.why_unknown(kind, checkpoint.account_key, now)
-                found.append(_Found(Evidence(text=f"{what} not shown: {why}.", level="unknown")))
+                found.append(_Found(Evidence(text=f"{label} not shown: {why}.", level="unknown")))
         else:
-            found += look(checkpoint, readiness.read_up_to(kind, checkpoint.crm_source, zone), zone, now)
-    found += _contacts(checkpoint, readiness.read_up_to("crm", checkpoint.crm_source, zone), zone, now)
+            found += find(checkpoint, readiness.source_label(kind, checkpoint.crm_source, zone), zone, now)
+    found += _contacts(checkpoint, readiness.source_label("crm", checkpoint.crm_source, zone), zone, now)
     open_reasons = {_REASONS[name] for name in risk.signals if name in _REASONS}
-    lines = [_coloured(item, open_reasons) for item in found]
+    lines = [_with_risk_level(item, open_reasons) for item in found]
     shown = {item.reason for item in found}
     for one in risk.open:
         if one.signal not in _REASONS or _REASONS[one.signal] not in shown:
@@ -78,7 +78,7 @@ def gather(checkpoint: Checkpoint, risk: Risk, readiness: Readiness, zone: ZoneI
     return Findings(tuple(lines), frozenset(open_reasons | missing))
 
 
-def _coloured(item: _Found, open_reasons: set[Reason]) -> Evidence:
+def _with_risk_level(item: _Found, open_reasons: set[Reason]) -> Evidence:
     return item.line.model_copy(update={"level": "risk"}) if item.reason in open_reasons else item.line
 
 
@@ -90,7 +90,7 @@ def days_since(then: datetime, today: date, zone: ZoneInfo) -> int:
 def _usage(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -> Iterator[_Found]:
     ratio = checkpoint.usage_ratio
     if checkpoint.usage_28d is None:
-        yield _Found(Evidence(text="No usage is on record for this account.", source=source, level="unknown"))
+        yield _Found(Evidence(text="No usage recorded for this account.", source=source, level="unknown"))
     elif ratio is None:
         text = f"Usage in the last 28 days: {formatting.number(checkpoint.usage_28d)} value events; no baseline yet."
         yield _Found(Evidence(text=text, source=source))
@@ -131,7 +131,7 @@ def _tickets(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime)
 
 def _contacts(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -> Iterator[_Found]:
     if checkpoint.last_contact_at is None:
-        yield _Found(Evidence(text="No contact is on record.", source=source), "no_contact")
+        yield _Found(Evidence(text="No contact recorded.", source=source), "no_contact")
     else:
         ago = days_since(checkpoint.last_contact_at, now.astimezone(zone).date(), zone)
         on = formatting.day(checkpoint.last_contact_at.astimezone(zone))
@@ -139,12 +139,14 @@ def _contacts(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime
         level: Level = "info" if ago > CONTACT_DAYS else "good"
         yield _Found(Evidence(text=text, source=source, level=level), "no_contact")
     if checkpoint.decision_maker_known is None:
-        yield _Found(Evidence(text="Who decides is not known: contacts are not read.", source=source, level="unknown"))
+        yield _Found(
+            Evidence(text="The decision maker is unknown: contacts are not loaded.", source=source, level="unknown")
+        )
     elif checkpoint.decision_maker_known:
         named = f": {personal_data.personal(checkpoint.decision_maker_name)}" if checkpoint.decision_maker_name else ""
         yield _Found(Evidence(text=f"The decision maker is known{named}.", source=source, level="good"))
     else:
-        yield _Found(Evidence(text="Nobody is on record as the decision maker.", source=source))
+        yield _Found(Evidence(text="No decision maker recorded.", source=source))
 
 
 def _against(ratio: float) -> str:

@@ -18,11 +18,12 @@ from include.outbox import links
 from include.outbox.message import Fact, Link, Message
 
 _STEPS: dict[evidence.Reason, str] = {
-    "urgent_tickets": "Get a date for the oldest urgent ticket from support, and tell the customer, before you talk of"
-    " renewing.",
-    "no_decision_maker": "Ask your main contact who decides, and give that contact the role decision maker in the CRM.",
-    "usage_down": "Find out why use fell: call the most active user who is still there this week.",
-    "seats_unused": "Ask which team the unused seats were bought for, and offer that team an onboarding session.",
+    "urgent_tickets": "Ask support when the oldest urgent ticket will be fixed, and tell the customer before you"
+    " discuss the renewal.",
+    "no_decision_maker": "Ask your main contact who decides on the renewal, and mark that person as decision maker"
+    " in the CRM.",
+    "usage_down": "Find out why usage fell: call the most active remaining user this week.",
+    "seats_unused": "Ask which team the unused seats were bought for, and offer it an onboarding session.",
     "no_contact": "Call your main contact this week.",
 }
 # Most urgent first: an open urgent ticket would stop the customer from listening at all.
@@ -33,7 +34,7 @@ _STEP_ORDER: tuple[evidence.Reason, ...] = (
     "no_contact",
     "seats_unused",
 )
-_AT_MOST_STEPS = 4
+_MAX_STEPS = 4
 _RISK_WORDS = {"high": "high risk", "some": "at risk", "none": "no risk found", "unknown": "risk unknown"}
 
 
@@ -61,7 +62,7 @@ def checkpoint_message(
         f" {formatting.weekday(checkpoint.decision_date)}. {risk_sentence(risk)}"
     )
     shown = day.readiness.sources_shown(checkpoint.crm_source, checkpoint.account_key)
-    late = [day.readiness.how_late(source, day.now) for source in shown]
+    late = [day.readiness.late_note(source, day.now) for source in shown]
     return Message(
         subject=_subject(checkpoint, risk, left),
         summary=summary,
@@ -88,8 +89,8 @@ def deadline_notice(checkpoint: Checkpoint, to: Recipient, on_hold: str, day: Da
     """Return the short notice of a near deadline while the data is on hold. It shows no figures."""
     left = (checkpoint.decision_date - day.today).days
     return Message(
-        subject=f"{_name(checkpoint)}: {_left(checkpoint, left)}; the data is on hold",
-        summary=f"Decision by {formatting.weekday(checkpoint.decision_date)}, as last known. No figures are given,"
+        subject=f"{_name(checkpoint)}: {_left(checkpoint, left)}; data on hold",
+        summary=f"Decision by {formatting.weekday(checkpoint.decision_date)}, as last known. Figures are left out,"
         " because the CRM's data is not up to date and validated.",
         notes=(to.note,) if to.note else (),
         facts=(
@@ -98,9 +99,9 @@ def deadline_notice(checkpoint: Checkpoint, to: Recipient, on_hold: str, day: Da
             Fact(label="Contract", value=_contract(checkpoint)),
         ),
         why_now=f"The deadline is near, and the full reminder is on hold: {on_hold}. The date may have changed since.",
-        next_steps=("Check renewal and date in the CRM itself today.",),
+        next_steps=("Check the renewal and its date in the CRM today.",),
         links=_links(checkpoint, day.settings, None),
-        footer="Sent once. The full reminder follows when the data has passed its checks.",
+        footer="Sent once. The full reminder follows once the data has passed its checks.",
     )
 
 
@@ -155,15 +156,15 @@ def _why_now(checkpoint: Checkpoint, rung: Rung, following: Rung | None, today: 
     text = f"This is the {rung.days}-day checkpoint"
     if today > rung.on:
         text += f", which was reached on {formatting.weekday(rung.on)}"
-    text += f"; the next one is on {formatting.weekday(following.on)}." if following else "; it is the last one."
+    text += f"; the next one is on {formatting.weekday(following.on)}." if following else "; this is the last one."
     if checkpoint.is_auto_renew and checkpoint.notice_deadline == checkpoint.decision_date:
-        text += " After the notice deadline the contract auto-renews: what is to change must be said before."
+        text += " The contract auto-renews after the notice deadline: agree any changes before then."
     return text
 
 
 def risk_sentence(risk: Risk) -> str:
     """Return the account's risk in the same words as the CRM field."""
-    missing = f" Not known: {' and '.join(risk.unknown)}." if risk.unknown else ""
+    missing = f" No data on {' and '.join(risk.unknown)}." if risk.unknown else ""
     if risk.open:
         return f"{'High risk' if risk.band == 'high' else 'At risk'}: {'; '.join(risk.titles)}.{missing}"
     return f"Risk unknown.{missing}" if risk.unknown else "No risks found."
@@ -173,12 +174,12 @@ def _next_steps(findings: evidence.Findings, left: int, checkpoint: Checkpoint) 
     steps = [_STEPS[reason] for reason in _STEP_ORDER if reason in findings.reasons]
     if left <= 14:
         by = formatting.weekday(checkpoint.decision_date)
-        steps.insert(0, f"Get the customer's answer in writing before {by}, and set the renewal's stage in the CRM.")
+        steps.insert(0, f"Get the customer's answer in writing before {by}, and update the renewal's stage in the CRM.")
     elif left <= 60:
-        steps.append("Agree the date of the renewal talk, and set the forecast category of the renewal in the CRM.")
+        steps.append("Schedule the renewal call, and set the renewal's forecast category in the CRM.")
     else:
-        steps.append("Review with the customer what they reached this term, and ask how they will decide.")
-    return tuple(steps[:_AT_MOST_STEPS])
+        steps.append("Review this term's results with the customer, and ask how they will decide on the renewal.")
+    return tuple(steps[:_MAX_STEPS])
 
 
 def _links(checkpoint: Checkpoint, settings: Settings, playbook: Playbook | None) -> tuple[Link, ...]:

@@ -21,8 +21,8 @@ from include.decide.renewals.ladder import Rung, due_on, passed_over, rungs
 from include.decide.risk import Risks
 from include.decide.rules.evaluate import Hit
 from include.decide.rules.load import Rule
-from include.decide.rules.planner import Planner, Turn
-from include.decide.rules.reasons import Reason, Why
+from include.decide.rules.planner import Evaluation, Planner
+from include.decide.rules.reasons import DetailedReason, Reason
 from include.decide.rules.scan import Scanned
 from include.decide.rules.schema import RuleFile
 from include.decide.rules.subjects import table
@@ -43,7 +43,7 @@ LADDER = LadderRule(
     version=1,
     status="live",
     title="Renewal checkpoint reached, or notice deadline near",
-    why="A renewal is won in the months before its date, and after the notice deadline it is too late.",
+    why="A renewal is won in the months before its date. After the notice deadline it is too late.",
 )
 
 
@@ -85,56 +85,60 @@ class Reminders(Planner[LadderRule]):
             shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key), subject)
             hits.append(Hit(renewal_id, vars(shown), opens=self._rungs[renewal_id] is not None))
         mine = {renewal_id: each for (rule, renewal_id), each in day.episodes.items() if rule == RENEWAL}
-        for turn in self.follow(Scanned(Rule(LADDER, RENEWAL, subject), hits, mine)):
-            if turn.hit and not turn.close_reason:
-                self._remind(turn, Checkpoint(**turn.values))
+        for evaluation in self.follow(Scanned(Rule(LADDER, RENEWAL, subject), hits, mine)):
+            if evaluation.hit and not evaluation.close_reason:
+                self._remind(evaluation, Checkpoint(**evaluation.values))
         return self.outcome
 
-    def closes(self, turn: Turn[LadderRule]) -> str:
-        if turn.on_hold:
+    def closes(self, evaluation: Evaluation[LadderRule]) -> str:
+        if evaluation.on_hold:
             return ""
-        if turn.hit is None:
-            return self.day.why_missing(turn.subject_id)
-        decision = turn.values["decision_date"]
-        if turn.values["is_auto_renew"] and self.day.today > decision:
+        if evaluation.hit is None:
+            return self.day.why_missing(evaluation.subject_id)
+        decision = evaluation.values["decision_date"]
+        if evaluation.values["is_auto_renew"] and self.day.today > decision:
             return f"the notice deadline {decision} passed without notice: it auto-renews"
         return ""
 
-    def filters(self, turn: Turn[LadderRule]) -> list[Why]:
+    def filters(self, evaluation: Evaluation[LadderRule]) -> list[DetailedReason]:
         """Block a reminder that was due before the last answer: the next checkpoint reminds again."""
-        rung, last = self._rungs[turn.subject_id], turn.last
+        rung, last = self._rungs[evaluation.subject_id], evaluation.last
         if rung and last and last.answer and last.closed_on and rung.on <= last.closed_on:
-            return [Why(Reason.ANSWERED, {"step": str(rung.days), "answered_on": last.closed_on})]
+            return [DetailedReason(Reason.ANSWERED, {"step": str(rung.days), "answered_on": last.closed_on})]
         return []
 
-    def severity(self, turn: Turn[LadderRule]) -> str:
-        return "high" if self.day.is_near(turn.values["decision_date"]) else "normal"
+    def severity(self, evaluation: Evaluation[LadderRule]) -> str:
+        return "high" if self.day.is_near(evaluation.values["decision_date"]) else "normal"
 
-    def sources(self, turn: Turn[LadderRule]) -> tuple[str, ...]:
-        return self.day.readiness.sources_shown(turn.values["crm_source"], turn.account_key)
+    def sources(self, evaluation: Evaluation[LadderRule]) -> tuple[str, ...]:
+        return self.day.readiness.sources_shown(evaluation.values["crm_source"], evaluation.account_key)
 
-    def _remind(self, turn: Turn[LadderRule], renewal: Checkpoint) -> None:
-        rung, is_open = self._rungs[turn.subject_id], turn.open
-        if is_open and is_open.rests(self.day.today):
+    def _remind(self, evaluation: Evaluation[LadderRule], renewal: Checkpoint) -> None:
+        rung, is_open = self._rungs[evaluation.subject_id], evaluation.open
+        if is_open and is_open.is_snoozed(self.day.today):
             if rung:
-                self.block(turn, Why(Reason.SNOOZED, {"step": str(rung.days), "until": is_open.snoozed_until}))
+                self.block(
+                    evaluation, DetailedReason(Reason.SNOOZED, {"step": str(rung.days), "until": is_open.snoozed_until})
+                )
             return
-        if turn.on_hold:
+        if evaluation.on_hold:
             self.outcome.n_on_hold += bool(rung and is_open)
-            notices = list(self._notices(turn, renewal, rung)) if rung and self.severity(turn) == "high" else []
+            notices = (
+                list(self._notices(evaluation, renewal, rung)) if rung and self.severity(evaluation) == "high" else []
+            )
             if notices and not is_open:
-                self.opens(turn)
+                self.opens(evaluation)
             self.outcome.actions += notices
             return
         if rung:
-            self.outcome.actions += self._reminder(turn, renewal, rung)
+            self.outcome.actions += self._reminder(evaluation, renewal, rung)
         if is_open:
             decision, term_days = renewal.decision_date, renewal.term_days
             for missed in passed_over(is_open.updated_on, self.day.today, decision, term_days, self._ladder):
-                self.outcome.actions += self._expired(turn, renewal, missed)
+                self.outcome.actions += self._expired(evaluation, renewal, missed)
 
-    def _reminder(self, turn: Turn[LadderRule], renewal: Checkpoint, rung: Rung) -> list[Action]:
-        day, to = self.day, self.day.reader(renewal, turn.open)
+    def _reminder(self, evaluation: Evaluation[LadderRule], renewal: Checkpoint, rung: Rung) -> list[Action]:
+        day, to = self.day, self.day.reader(renewal, evaluation.open)
         all_rungs = rungs(renewal.decision_date, renewal.term_days, self._ladder)
         following = next((other for other in all_rungs if other.on > rung.on), None)
         running = (
@@ -145,40 +149,42 @@ class Reminders(Planner[LadderRule]):
         message = renewal_message.checkpoint_message(
             renewal, rung, following, to, self._risks.of_renewal(renewal), day, next(running, None)
         )
-        return self._step(turn, str(rung.days), to, message, rung, task=True, reads=self.sources(turn))
+        return self._step(evaluation, str(rung.days), to, message, rung, task=True, reads=self.sources(evaluation))
 
-    def _notices(self, turn: Turn[LadderRule], renewal: Checkpoint, rung: Rung) -> Iterator[Action]:
+    def _notices(self, evaluation: Evaluation[LadderRule], renewal: Checkpoint, rung: Rung) -> Iterator[Action]:
         """Yield the short notice for lead and CSM, unless the reminder itself has already been sent."""
         readers: dict[str, tuple[str, Recipient]] = {}
         for role in ("lead", "csm"):
             to = recipient(renewal, role, self.day.settings.people)
             readers[to.email] = (role, to)
         for role, to in readers.values():
-            message = renewal_message.deadline_notice(renewal, to, turn.on_hold, self.day)
-            for action in self._step(turn, f"deadline_notice:{role}", to, message, rung):
-                reminder = make_key(RENEWAL, turn.subject_id, RENEWAL, turn.number, str(rung.days), action.channel)
+            message = renewal_message.deadline_notice(renewal, to, evaluation.on_hold, self.day)
+            for action in self._step(evaluation, f"deadline_notice:{role}", to, message, rung):
+                reminder = make_key(
+                    RENEWAL, evaluation.subject_id, RENEWAL, evaluation.number, str(rung.days), action.channel
+                )
                 if self.day.outbox.get(reminder) not in _GONE:
                     yield action
 
-    def _expired(self, turn: Turn[LadderRule], renewal: Checkpoint, missed: Rung) -> list[Action]:
+    def _expired(self, evaluation: Evaluation[LadderRule], renewal: Checkpoint, missed: Rung) -> list[Action]:
         to = recipient(renewal, "csm", self.day.settings.people)
         message = Message(subject=f"{renewal.account_name}: {missed.days}-day checkpoint", summary="Passed over.")
-        reason = f"passed over: its day was {missed.on}, and no decision was made until it was too late for it"
-        return self._step(turn, str(missed.days), to, message, missed, state="expired", reason=reason)
+        reason = f"passed over: it was due on {missed.on}, and no decision ran in time"
+        return self._step(evaluation, str(missed.days), to, message, missed, state="expired", reason=reason)
 
     def _step(
         self,
-        turn: Turn[LadderRule],
+        evaluation: Evaluation[LadderRule],
         step: str,
         to: Recipient,
         message: Message,
         until: Rung,
         task: bool = False,
-        **said: Any,
+        **fields: Any,
     ) -> list[Action]:
-        given: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "reads": (),
-            "deadline": turn.values["decision_date"],
+            "deadline": evaluation.values["decision_date"],
             "not_after": self.day.start_of(until.until),
         }
-        return self.alert(turn, message, step, to, task, **(given | said))
+        return self.alert(evaluation, message, step, to, task, **(defaults | fields))

@@ -84,7 +84,7 @@ def evaluate(
         reason = str(error.orig).strip().splitlines()[0]
         raise ConfigError(
             f"{rule.file.type} {rule.file.name} cannot be evaluated: {reason}",
-            cure=f"correct its conditions in {rule.path}, or set its status to draft",
+            cure=f"fix its conditions in {rule.path}, or set its status to draft",
         ) from None
     return [
         Hit(

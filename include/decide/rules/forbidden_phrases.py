@@ -25,4 +25,4 @@ def check(template: str) -> None:
         words = r"\s+".join(re.escape(word) for word in phrase.split())
         before = r"(?<!\w)" if phrase[0].isalnum() else ""  # a number may stand directly before a percent sign
         if re.search(rf"{before}{words}(?!\w)", text, re.IGNORECASE):
-            raise ValueError(f"says `{phrase}`: a template may promise neither price nor commitment")
+            raise ValueError(f"contains `{phrase}`: a template must not promise prices or commitments")

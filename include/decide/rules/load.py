@@ -78,7 +78,7 @@ class Rule(Generic[File]):
         """The columns and thresholds that its conditions read."""
         return {column for condition in self.conditions for column in condition.columns}
 
-    def resting_on(self, used: Iterable[str]) -> Rule[File]:
+    def with_sources_of(self, used: Iterable[str]) -> Rule[File]:
         """Return a copy whose ``kinds`` are the sources of these columns."""
         kinds = (self.table.kinds.get(column, frozenset()) for column in used)
         return replace(self, kinds=frozenset[str]().union(*kinds))
@@ -99,30 +99,34 @@ def thresholds_of(
 
 
 def rules_in(
-    area: files.Area, pattern: str, check: Callable[..., Rule[File]], *given: Hashable
+    area: files.Area, pattern: str, check: Callable[..., Rule[File]], *arguments: Hashable
 ) -> dict[str, Rule[File]]:
     """Return the rules in force by name, without those that have ``disabled: true``.
 
     Args:
         check: Makes a rule of a file.
-        given: Further arguments of ``check``. A file is checked again only if it, these arguments, the tables or the
-            forbidden phrases change.
+        arguments: Further arguments of ``check``. A file is checked again only if it, these arguments, the tables or
+            the forbidden phrases change.
 
     Raises:
         ConfigError: A rule is wrong. The error names file, line and key.
     """
     with files.held():
-        rests_on = (given, files.fingerprints("sql", *registry.FILES), forbidden_phrases.phrases())
-        found = {Path(name).stem: _read(*seen, check, rests_on) for name, *seen in files.fingerprints(area, pattern)}
+        cache_key = (arguments, files.fingerprints("sql", *registry.FILES), forbidden_phrases.phrases())
+        found = {Path(name).stem: _read(*seen, check, cache_key) for name, *seen in files.fingerprints(area, pattern)}
     return {name: rule for name, rule in found.items() if rule}
 
 
 @lru_cache(maxsize=512)
 def _read(
-    path: Path, changed_ns: int, size: int, check: Callable[..., Rule[File]], rests_on: tuple[tuple[Hashable, ...], ...]
+    path: Path,
+    changed_ns: int,
+    size: int,
+    check: Callable[..., Rule[File]],
+    cache_key: tuple[tuple[Hashable, ...], ...],
 ) -> Rule[File] | None:
     document = read(path)
-    return None if document.is_disabled else check(document, *rests_on[0])
+    return None if document.is_disabled else check(document, *cache_key[0])
 
 
 def parse(document: Document, schema: type[File]) -> File:

@@ -17,14 +17,14 @@ from include.decide.episodes import Change, Episode, Kind
 from include.decide.recipients import Recipient
 from include.decide.rules.evaluate import Hit
 from include.decide.rules.load import File, Rule
-from include.decide.rules.reasons import Block, Reason, Why
+from include.decide.rules.reasons import Block, DetailedReason, Reason
 from include.decide.rules.scan import Scanned
 from include.outbox.message import Message
 from include.outbox.store import Action
 
 
 @dataclass(frozen=True)
-class Turn(Generic[File]):
+class Evaluation(Generic[File]):
     """One subject of a rule today.
 
     Args:
@@ -81,39 +81,39 @@ class Planner(ABC, Generic[File]):
         self.day = day
         self.outcome = Outcome()
 
-    def follow(self, scanned: Scanned[File]) -> Iterator[Turn[File]]:
+    def follow(self, scanned: Scanned[File]) -> Iterator[Evaluation[File]]:
         """Open, update and close the episodes of one rule.
 
         Yields:
             Each subject that is open, that closes now, or that would open if it were not on hold.
         """
-        for turn in self._turns(scanned):
-            if turn.open:
-                reason = self.closes(turn)
+        for evaluation in self._evaluations(scanned):
+            if evaluation.open:
+                reason = self.closes(evaluation)
                 if reason:
-                    self._change(turn, "close", reason=reason)
-                elif turn.hit and not turn.on_hold:
-                    self._change(turn, "update")
-                yield replace(turn, close_reason=reason)
-            elif blocked := self._blocked(turn):
-                self.block(turn, *blocked)
-            elif turn.on_hold:
+                    self._change(evaluation, "close", reason=reason)
+                elif evaluation.hit and not evaluation.on_hold:
+                    self._change(evaluation, "update")
+                yield replace(evaluation, close_reason=reason)
+            elif blocked := self._blocked(evaluation):
+                self.block(evaluation, *blocked)
+            elif evaluation.on_hold:
                 self.outcome.n_on_hold += 1
-                yield turn
+                yield evaluation
             else:
-                self.opens(turn)
-                yield turn
+                self.opens(evaluation)
+                yield evaluation
 
-    def opens(self, turn: Turn[File], **said: Any) -> None:
-        self._change(turn, "open", **said)
+    def opens(self, evaluation: Evaluation[File], **fields: Any) -> None:
+        self._change(evaluation, "open", **fields)
 
-    def block(self, turn: Turn[File], *whys: Why) -> None:
+    def block(self, evaluation: Evaluation[File], *whys: DetailedReason) -> None:
         """Record the reasons that keep a rule from acting on a subject."""
-        name, about = turn.rule.file.name, turn.rule.about
-        self.outcome.blocked += [Block(name, about, turn.subject_id, turn.account_key, why) for why in whys]
+        name, about = evaluation.rule.file.name, evaluation.rule.about
+        self.outcome.blocked += [Block(name, about, evaluation.subject_id, evaluation.account_key, why) for why in whys]
 
     def alert(
-        self, turn: Turn[File], message: Message, step: str, to: Recipient, task: bool = True, **said: Any
+        self, evaluation: Evaluation[File], message: Message, step: str, to: Recipient, task: bool = True, **fields: Any
     ) -> list[Action]:
         """Return the alert on every message channel, and the CRM task to answer it in."""
         alerts = [
@@ -121,17 +121,17 @@ class Planner(ABC, Generic[File]):
                 channel,
                 message,
                 **{
-                    "entity_kind": turn.rule.about,
-                    "entity_id": turn.subject_id,
-                    "rule": turn.rule.file.name,
-                    "episode_no": turn.number,
+                    "entity_kind": evaluation.rule.about,
+                    "entity_id": evaluation.subject_id,
+                    "rule": evaluation.rule.file.name,
+                    "episode_no": evaluation.number,
                     "step": step,
-                    "account_key": turn.account_key,
+                    "account_key": evaluation.account_key,
                     "owner_key": to.owner_key,
                     "recipient": to.email,
-                    "version": turn.rule.version,
+                    "version": evaluation.rule.version,
                 }
-                | said,
+                | fields,
             )
             for channel in self.day.settings.channels.messages_by
         ]
@@ -141,79 +141,81 @@ class Planner(ABC, Generic[File]):
             alerts[0],
             message,
             self.day,
-            region=turn.values["region"],
-            severity=self.severity(turn),
-            company_id=turn.values["crm_account_id"],
+            region=evaluation.values["region"],
+            severity=self.severity(evaluation),
+            company_id=evaluation.values["crm_account_id"],
             to=to,
         )
         return [*alerts, answered]
 
-    def figures(self, turn: Turn[File]) -> dict[str, Any]:
+    def figures(self, evaluation: Evaluation[File]) -> dict[str, Any]:
         """Return the evidence of an episode: the figures that its conditions read, their day and their sources."""
-        columns = sorted((turn.rule.columns | self.kept) & turn.values.keys())
+        columns = sorted((evaluation.rule.columns | self.kept) & evaluation.values.keys())
         return {
             "as_of": self.day.as_of.isoformat(),
-            "sources": list(self.sources(turn)),
-            "version": turn.rule.file.version,
-            **{name: plain(turn.values[name]) for name in columns},
+            "sources": list(self.sources(evaluation)),
+            "version": evaluation.rule.file.version,
+            **{name: plain(evaluation.values[name]) for name in columns},
         }
 
     # Columns that are stored with an episode in addition to those that the conditions read.
     kept: frozenset[str] = frozenset()
 
     @abstractmethod
-    def closes(self, turn: Turn[File]) -> str:
+    def closes(self, evaluation: Evaluation[File]) -> str:
         """Return why the open episode of a subject closes today; "" while it stays open."""
 
     @abstractmethod
-    def filters(self, turn: Turn[File]) -> list[Why]:
+    def filters(self, evaluation: Evaluation[File]) -> list[DetailedReason]:
         """Return the reasons that keep a rule from opening for a subject whose conditions hold; empty if it opens."""
 
     @abstractmethod
-    def severity(self, turn: Turn[File]) -> str:
+    def severity(self, evaluation: Evaluation[File]) -> str:
         """Return the severity for a subject."""
 
     @abstractmethod
-    def sources(self, turn: Turn[File]) -> tuple[str, ...]:
+    def sources(self, evaluation: Evaluation[File]) -> tuple[str, ...]:
         """Return the sources whose data a message about a subject shows."""
 
-    def answer(self, turn: Turn[File]) -> str:
+    def answer(self, evaluation: Evaluation[File]) -> str:
         """Return the outcome that people reported, if it closes the episode."""
         return ""
 
-    def _turns(self, scanned: Scanned[File]) -> Iterator[Turn[File]]:
+    def _evaluations(self, scanned: Scanned[File]) -> Iterator[Evaluation[File]]:
         listed = set()
         for hit in scanned.hits:
             listed.add(hit.subject_id)
             last = scanned.episodes.get(hit.subject_id)
             if hit.opens or scanned.rule.is_chosen or (last and last.state == "open"):
-                yield Turn(scanned, hit.subject_id, hit, last, why_on_hold(self.day, scanned.rule, hit))
+                yield Evaluation(scanned, hit.subject_id, hit, last, why_on_hold(self.day, scanned.rule, hit))
         for subject_id, last in scanned.episodes.items():
             if last.state == "open" and subject_id not in listed:
                 source = last.account_key.partition(":")[0]
-                yield Turn(scanned, subject_id, None, last, self.day.readiness.why_on_hold(source, last.account_key))
+                yield Evaluation(
+                    scanned, subject_id, None, last, self.day.readiness.why_on_hold(source, last.account_key)
+                )
 
-    def _blocked(self, turn: Turn[File]) -> list[Why]:
-        if turn.hit and not turn.hit.opens:
-            return [Why(Reason.CONDITION_NOT_MET)]
-        return self.filters(turn)
+    def _blocked(self, evaluation: Evaluation[File]) -> list[DetailedReason]:
+        if evaluation.hit and not evaluation.hit.opens:
+            return [DetailedReason(Reason.CONDITION_NOT_MET)]
+        return self.filters(evaluation)
 
-    def _change(self, turn: Turn[File], kind: Kind, **said: Any) -> None:
+    def _change(self, evaluation: Evaluation[File], kind: Kind, **fields: Any) -> None:
         found: dict[str, Any] = {"as_of": self.day.as_of.isoformat()}
-        if kind == "close" and (answer := self.answer(turn)):
-            found["answer"] = said["answer"] = answer
-        elif turn.hit:
-            found = self.figures(turn)
-            said["severity"] = self.severity(turn)
+        if kind == "close" and (answer := self.answer(evaluation)):
+            found["answer"] = fields["answer"] = answer
+        elif evaluation.hit:
+            found = self.figures(evaluation)
+            fields["severity"] = self.severity(evaluation)
         self.outcome.changes.append(
             Change(
                 kind,
-                turn.rule.file.name,
-                turn.subject_id,
-                turn.number,
-                turn.account_key,
+                evaluation.rule.file.name,
+                evaluation.subject_id,
+                evaluation.number,
+                evaluation.account_key,
                 found,
-                entity_kind=turn.rule.about,
-                **said,
+                entity_kind=evaluation.rule.about,
+                **fields,
             )
         )

@@ -62,7 +62,7 @@ class Reason(StrEnum):
     NOT_SENT = "not_sent"
 
 
-# Fields in braces are facts of the reason. ``Why.text`` formats days, lists and unknown values.
+# Fields in braces are facts of the reason. ``DetailedReason.text`` formats days, lists and unknown values.
 TEXTS: Mapping[Reason, str] = {
     Reason.OPENED: "opened on this day",
     Reason.ALREADY_OPEN: "open since {opened_on}",
@@ -72,33 +72,33 @@ TEXTS: Mapping[Reason, str] = {
     Reason.NOT_EVALUATED: "the rule could not be evaluated: {problem}",
     Reason.DRAFT: "the rule is a draft: nobody is notified",
     Reason.RETIRED: "the rule is retired",
-    Reason.NO_SUBJECT: "the account had no {subject_kind} that this rule is about",
+    Reason.NO_SUBJECT: "the account had no {subject_kind} for this rule to evaluate",
     Reason.CONDITION_NOT_MET: "{condition}",
     Reason.VALUE_UNKNOWN: "{condition}",
-    Reason.CONDITION_MET: "its condition holds; the next decision opens it",
+    Reason.CONDITION_MET: "its condition is true; the next decision opens it",
     Reason.SOURCE_NOT_READY: "{source} was not up to date and validated: {reason}",
     Reason.QUARANTINED: "a record of this account from {source} is in quarantine or on hold",
-    Reason.NOT_READ: "{source} is not completely read for this account",
+    Reason.NOT_READ: "{source} is not fully loaded for this account",
     Reason.QUIET_PERIOD: "nothing opens in the quiet period from {first} to {last} (month-day)",
     Reason.NOT_IN_AUDIENCE: "outside the rule's audience: {name} is {value}, the audience is {wanted}",
-    Reason.MINIMUM_HISTORY: "a customer for {days} days; at least {at_least} are needed",
+    Reason.MINIMUM_HISTORY: "a customer for {days} days; the rule needs at least {at_least}",
     Reason.OTHER_RISK_OPEN: "another risk of the account is open: {signals}",
-    Reason.COOL_DOWN: "the last one was closed on {closed_on}; it may open again on {opens_again_on}",
-    Reason.BEFORE_FIRST_SCAN: "it held before the rule was first evaluated, on {first_scan_on}: nobody is notified",
+    Reason.COOL_DOWN: "the last episode closed on {closed_on}; the next may open on {opens_again_on}",
+    Reason.BEFORE_FIRST_SCAN: "it was true before the rule was first evaluated, on {first_scan_on}: nobody is notified",
     Reason.RUNG_NOT_REACHED: "{days_to_decision} days to the decision; starts {rung} days before",
     Reason.SIGNAL_NOT_OPEN: "none of its signals is open: {signals}",
     Reason.NO_OPEN_RISK: "no risk is open for the account",
-    Reason.EXIT_HOLDS: "its exit condition holds: {condition}",
-    Reason.RAN_BEFORE: "it ran for this before, from {opened_on} to {closed_on}",
+    Reason.EXIT_HOLDS: "its exit condition is true: {condition}",
+    Reason.RAN_BEFORE: "it already ran for this, from {opened_on} to {closed_on}",
     Reason.HELD_OUT: "the account is in the hold-out group: recorded, no tasks",
     Reason.NOT_DUE: "due on {due_on}",
-    Reason.TERM_TOO_SHORT: "a term of {term_days} days has no reminder so early",
-    Reason.PASSED_OVER: "its time was from {first} to {last}",
-    Reason.ANSWERED: "answered on {answered_on}; the next reminder is sent again",
+    Reason.TERM_TOO_SHORT: "a term of {term_days} days is too short for this reminder",
+    Reason.PASSED_OVER: "it could be sent from {first} to {last} only",
+    Reason.ANSWERED: "answered on {answered_on}; reminders resume with the next one",
     Reason.SNOOZED: "snoozed until {until}",
     Reason.PLANNED: "{channels}: planned",
     Reason.SENT: "{channels}: sent",
-    Reason.DAILY_BUDGET: "the CSM's daily budget of alerts was used up: in the digest",
+    Reason.DAILY_BUDGET: "the CSM's daily alert budget was used up: sent in the digest",
     Reason.ABOVE_CAP: "{channels}: {reason}",
     Reason.DRY_RUN: "{channels}: off (dry run)",
     Reason.CHANNEL_ON_HOLD: "{channels}: planned; the channel is on hold",
@@ -108,7 +108,7 @@ TEXTS: Mapping[Reason, str] = {
 
 
 @dataclass(frozen=True)
-class Why:
+class DetailedReason:
     """One reason with its facts.
 
     Args:
@@ -136,7 +136,7 @@ class Block:
     subject_kind: str
     subject_id: str
     account_key: str
-    why: Why
+    why: DetailedReason
 
 
 def _formatted(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from include.config.documents import Strict
-from include.decide.rules.reasons import Reason, Why
+from include.decide.rules.reasons import DetailedReason, Reason
 
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
@@ -21,11 +21,11 @@ class Audience(Strict):
     regions: tuple[str, ...] = ()
     industries: tuple[str, ...] = ()
 
-    def outside(self, values: Mapping[str, Any]) -> list[Why]:
+    def outside(self, values: Mapping[str, Any]) -> list[DetailedReason]:
         """Return why an account is not in the audience; empty if it is."""
         wanted = {"tier": self.tiers, "region": self.regions, "industry": self.industries}
         return [
-            Why(Reason.NOT_IN_AUDIENCE, {"name": name, "value": values[name], "wanted": chosen})
+            DetailedReason(Reason.NOT_IN_AUDIENCE, {"name": name, "value": values[name], "wanted": chosen})
             for name, chosen in wanted.items()
             if chosen and values[name] not in chosen
         ]

@@ -75,11 +75,11 @@ def table(about: str) -> Table:
     return Table(
         name,
         key,
-        {column: said.type for column, said in columns.items()},
-        {column: frozenset(said.reads) - {"crm"} for column, said in columns.items()},
+        {column: definition.type for column, definition in columns.items()},
+        {column: frozenset(definition.reads) - {"crm"} for column, definition in columns.items()},
         frozenset(
             column
-            for column, said in columns.items()
-            if said.sensitivity == "personal" and not column.startswith("owner_")
+            for column, definition in columns.items()
+            if definition.sensitivity == "personal" and not column.startswith("owner_")
         ),
     )

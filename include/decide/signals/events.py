@@ -9,7 +9,7 @@ from typing import Any
 from include.decide.recipients import Recipient
 from include.decide.rules.evaluate import Hit
 from include.decide.rules.load import Rule
-from include.decide.rules.planner import Turn
+from include.decide.rules.planner import Evaluation
 from include.decide.signals.schema import Signal
 
 
@@ -21,14 +21,14 @@ class Event:
         step: ``opened``, ``worse``, or ``due:`` with the day on which a snooze ended.
     """
 
-    turn: Turn[Signal]
+    evaluation: Evaluation[Signal]
     hit: Hit
     step: str
     to: Recipient
 
     @property
     def rule(self) -> Rule[Signal]:
-        return self.turn.rule
+        return self.evaluation.rule
 
     @property
     def values(self) -> Mapping[str, Any]:

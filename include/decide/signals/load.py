@@ -27,11 +27,11 @@ def _check(document: Document) -> Rule[Signal]:
     subject = table(signal.about)
     for threshold in signal.thresholds:
         if threshold in (*subject.columns, *RESERVED):
-            raise document.error(("thresholds", threshold), "is also the name of a column; call it otherwise")
+            raise document.error(("thresholds", threshold), "is also the name of a column; choose another name")
         try:
             expression.on_built(f"{threshold} > 0", (threshold,))
         except ValueError:
-            raise document.error(("thresholds", threshold), "is a word of SQL; call it otherwise") from None
+            raise document.error(("thresholds", threshold), "is an SQL keyword; choose another name") from None
     known = (*subject.columns, *signal.thresholds)
     opens, worse, closes = (
         condition(document, (key,), getattr(signal, key), known, key) for key in ("open", "worse", "close")
@@ -53,4 +53,4 @@ def _check(document: Document) -> Rule[Signal]:
         tiers=signal.tiers,
         path=document.path,
     )
-    return rule.resting_on(used | rule.columns)
+    return rule.with_sources_of(used | rule.columns)

@@ -19,7 +19,7 @@ from include.scores.health import explanation
 MAX_LINES = 40
 BEFORE_BAND_DAYS = 3  # the same offset as health_before of marts.act_account
 _CAUSES = 3
-WOKE = "due:"  # prefix of the step that ends a snooze; the day follows
+SNOOZE_ENDED = "due:"  # prefix of the step that ends a snooze; the day follows
 
 
 _LEVELS: dict[str, Level] = {"risk": "risk", "opportunity": "good", "data": "unknown"}
@@ -32,13 +32,13 @@ def alert(event: Event, day: Day) -> Message:
     lines = [line for template in signal.evidence if (line := _fill(event, template))]
     lines += _causes(event, day) if signal.explains_health else []
     kinds = sorted(event.rule.kinds) or ["crm"]
-    source = "; ".join(day.readiness.read_up_to(kind, values["crm_source"], zone) for kind in kinds)
-    became = "It has become worse." if event.step == "worse" else "It holds since today."
-    if event.step.startswith(WOKE):
-        became = "Your snooze ended today and the condition still applies."
+    source = "; ".join(day.readiness.source_label(kind, values["crm_source"], zone) for kind in kinds)
+    trend = "It got worse." if event.step == "worse" else "New today."
+    if event.step.startswith(SNOOZE_ENDED):
+        trend = "Your snooze ended today and the condition still applies."
     return Message(
         subject=_subject(event),
-        summary=f"{lines[0] if lines else signal.title} {_stake(event)}",
+        summary=f"{lines[0] if lines else signal.title} {_amount_at_stake(event)}",
         notes=(event.to.note,) if event.to.note else (),
         facts=(
             Fact(label="Customer", value=f"{values['account_name']} ({formatting.plain(values['tier'] or 'no tier')})"),
@@ -46,7 +46,7 @@ def alert(event: Event, day: Day) -> Message:
             Fact(label="Next decision", value=_decision(event)),
             Fact(label="CSM", value=values["owner_name"] or "none in the CRM"),
         ),
-        why_now=f"{signal.title}: {signal.why} {became}",
+        why_now=f"{signal.title}: {signal.why} {trend}",
         evidence=tuple(Evidence(text=line, source=source, level=_LEVELS[signal.kind]) for line in lines),
         next_steps=tuple(_fill(event, template) for template in signal.next_steps),
         links=links.account(day.settings, values["crm_source"], values["crm_account_id"]),
@@ -56,14 +56,14 @@ def alert(event: Event, day: Day) -> Message:
 
 def digest(rest: Sequence[Event], day: Day) -> Message:
     """Return the daily digest: the events without an alert, highest priority first."""
-    more = f" {formatting.count(len(rest) - MAX_LINES, 'further one')} not shown." if len(rest) > MAX_LINES else ""
+    more = f" {len(rest) - MAX_LINES} more are not shown." if len(rest) > MAX_LINES else ""
     by_account = {event.hit.account_key: event for event in rest}
     total = sum(float(event.values["arr"] or 0) for event in by_account.values())
     currency = rest[0].values["currency"]
     return Message(
-        subject=f"{formatting.count(len(rest), 'further signal')} of {formatting.weekday(day.today)}",
-        summary=f"They concern {currency} {formatting.number(total)} a year; the weightiest come first.{more}",
-        why_now="You get at most a few alerts a day; everything else of the day is in this one list.",
+        subject=f"{formatting.count(len(rest), 'more signal')} for {formatting.weekday(day.today)}",
+        summary=f"They affect {currency} {formatting.number(total)} a year, highest priority first.{more}",
+        why_now="You get a limited number of alerts a day. The day's other signals are in this digest.",
         evidence=tuple(
             Evidence(
                 text=f"{_fill(event, event.rule.file.subject)}"
@@ -107,7 +107,7 @@ def _fill(event: Event, template: str) -> str:
     return templates.line(template, {**values, **named, **rule.thresholds_of(values["tier"])})
 
 
-def _stake(event: Event) -> str:
+def _amount_at_stake(event: Event) -> str:
     left = event.values["days_to_decision"]
     stake = f"{formatting.money(event.values['arr'], event.values['currency'])} a year"
     return f"{stake}; next decision in {formatting.count(left, 'day')}." if left is not None else f"{stake}."
@@ -115,4 +115,4 @@ def _stake(event: Event) -> str:
 
 def _decision(event: Event) -> str:
     on, left = event.values["next_decision_date"], event.values["days_to_decision"]
-    return f"{formatting.weekday(on)}, in {formatting.count(left, 'day')}" if on is not None else "none in sight"
+    return f"{formatting.weekday(on)}, in {formatting.count(left, 'day')}" if on is not None else "none scheduled"

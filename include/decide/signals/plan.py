@@ -18,18 +18,18 @@ import sqlalchemy as sa
 from include.decide.context import Day, Outcome
 from include.decide.digests.digest import USEFUL_DAYS, to_reader, working_moment
 from include.decide.episodes import Change
-from include.decide.rules.planner import Planner, Turn
-from include.decide.rules.reasons import Reason, Why
+from include.decide.rules.planner import Evaluation, Planner
+from include.decide.rules.reasons import DetailedReason, Reason
 from include.decide.rules.scan import Scanned
 from include.decide.signals import messages
 from include.decide.signals.events import Event
-from include.decide.signals.messages import WOKE
+from include.decide.signals.messages import SNOOZE_ENDED
 from include.decide.signals.schema import Signal
 from include.outbox.store import Action
 
 # fresh: opened, worse or due again today; waiting: for the next digest; listed: already in today's digest, which may
 # not have been sent.
-How = Literal["fresh", "waiting", "listed"]
+EventState = Literal["fresh", "waiting", "listed"]
 DIGEST = "signal_digest"
 # An episode that a person closed stays closed for at least this many days, even if its condition still holds.
 ANSWERED_DAYS = 30
@@ -69,7 +69,7 @@ def notified(connection: sa.Connection, day: Day) -> Notified:
 
 def filters(
     today: date, signal: Signal, values: Mapping[str, Any], closed_on: date | None, is_answered: bool = False
-) -> list[Why]:
+) -> list[DetailedReason]:
     """Return the filters that keep a signal from opening for a subject whose condition holds; empty if it opens.
 
     Args:
@@ -77,22 +77,22 @@ def filters(
         closed_on: The day on which its last episode was closed; None for never.
         is_answered: Whether a person closed that episode.
     """
-    no = [Why(Reason.RETIRED)] if signal.status == "retired" else []
-    no += [
-        Why(Reason.QUIET_PERIOD, {"first": quiet.first, "last": quiet.last})
+    reasons = [DetailedReason(Reason.RETIRED)] if signal.status == "retired" else []
+    reasons += [
+        DetailedReason(Reason.QUIET_PERIOD, {"first": quiet.first, "last": quiet.last})
         for quiet in signal.quiet
         if quiet.includes(today)
     ]
-    no += signal.audience.outside(values)
+    reasons += signal.audience.outside(values)
     days, at_least = values["days_as_customer"], signal.min_days_as_customer
     if at_least and (days or 0) < at_least:
-        no.append(Why(Reason.MINIMUM_HISTORY, {"days": days, "at_least": at_least}))
+        reasons.append(DetailedReason(Reason.MINIMUM_HISTORY, {"days": days, "at_least": at_least}))
     if closed_on is not None:
-        again_on = closed_on + timedelta(days=max(signal.cool_down_days, ANSWERED_DAYS if is_answered else 0))
-        if today < again_on:
-            facts = {"closed_on": closed_on, "opens_again_on": again_on, "is_answered": is_answered}
-            no.append(Why(Reason.COOL_DOWN, facts))
-    return no
+        reopens_on = closed_on + timedelta(days=max(signal.cool_down_days, ANSWERED_DAYS if is_answered else 0))
+        if today < reopens_on:
+            facts = {"closed_on": closed_on, "opens_again_on": reopens_on, "is_answered": is_answered}
+            reasons.append(DetailedReason(Reason.COOL_DOWN, facts))
+    return reasons
 
 
 class Alerts(Planner[Signal]):
@@ -107,22 +107,22 @@ class Alerts(Planner[Signal]):
 
     def plan(self, scanned: Sequence[Scanned[Signal]]) -> Outcome:
         """Return today's changes, alerts and digests."""
-        found: dict[str, dict[How, list[Event]]] = defaultdict(lambda: defaultdict(list))
+        found: dict[str, dict[EventState, list[Event]]] = defaultdict(lambda: defaultdict(list))
         unfit = self.day.readiness.unfit
-        self._note_open_risks(scanned)
+        self._collect_open_risks(scanned)
         # Signals with ``unless_at_risk`` come last, so that a risk that opens today blocks them.
         for one in sorted(scanned, key=lambda each: each.rule.file.unless_at_risk):
             if any(kind in unfit and unfit[kind] is None for kind in one.rule.kinds):
                 self.outcome.n_on_hold += sum(hit.opens for hit in one.hits)
                 continue
-            for turn in self.follow(one):
-                for event, how in self._events(turn):
+            for evaluation in self.follow(one):
+                for event, how in self._events(evaluation):
                     found[event.to.email][how].append(event)
         for address in sorted(found):
             self._notify(address, found[address])
         return self.outcome
 
-    def _note_open_risks(self, scanned: Sequence[Scanned[Signal]]) -> None:
+    def _collect_open_risks(self, scanned: Sequence[Scanned[Signal]]) -> None:
         for one in scanned:
             if _is_live_risk(one.rule.file):
                 for episode in one.episodes.values():
@@ -130,70 +130,72 @@ class Alerts(Planner[Signal]):
                     if episode.state == "open" and episode.notified_as != "silent":
                         self._risks[episode.account_key].add(one.rule.file.name)
 
-    def closes(self, turn: Turn[Signal]) -> str:
-        signal = turn.rule.file
-        if turn.on_hold:
+    def closes(self, evaluation: Evaluation[Signal]) -> str:
+        signal = evaluation.rule.file
+        if evaluation.on_hold:
             return ""
-        if turn.hit is None:
-            return "it is no longer listed: no customer any more, gone from the CRM, or excluded"
-        if turn.hit.closes:
-            return f"over: {signal.close}"
+        if evaluation.hit is None:
+            return "it is no longer listed: no longer a customer, deleted in the CRM, or excluded"
+        if evaluation.hit.closes:
+            return f"its closing condition is true: {signal.close}"
         return "the signal was retired" if signal.status == "retired" else ""
 
-    def filters(self, turn: Turn[Signal]) -> list[Why]:
-        closed_on, is_answered = (turn.last.closed_on, bool(turn.last.answer)) if turn.last else (None, False)
-        signal = turn.rule.file
-        no = filters(self.day.today, signal, turn.values, closed_on, is_answered)
-        if signal.unless_at_risk and (others := self._risks[turn.account_key] - {signal.name}):
-            no.append(Why(Reason.OTHER_RISK_OPEN, {"signals": sorted(others)}))
-        return no
+    def filters(self, evaluation: Evaluation[Signal]) -> list[DetailedReason]:
+        closed_on, is_answered = (
+            (evaluation.last.closed_on, bool(evaluation.last.answer)) if evaluation.last else (None, False)
+        )
+        signal = evaluation.rule.file
+        reasons = filters(self.day.today, signal, evaluation.values, closed_on, is_answered)
+        if signal.unless_at_risk and (others := self._risks[evaluation.account_key] - {signal.name}):
+            reasons.append(DetailedReason(Reason.OTHER_RISK_OPEN, {"signals": sorted(others)}))
+        return reasons
 
-    def severity(self, turn: Turn[Signal]) -> str:
-        return "high" if turn.hit and turn.hit.is_worse else "normal"
+    def severity(self, evaluation: Evaluation[Signal]) -> str:
+        return "high" if evaluation.hit and evaluation.hit.is_worse else "normal"
 
-    def sources(self, turn: Turn[Signal]) -> tuple[str, ...]:
+    def sources(self, evaluation: Evaluation[Signal]) -> tuple[str, ...]:
         """Return the account's CRM and billing systems, and all sources of the kinds that the signal depends on."""
         ready = self.day.readiness
-        billing = [each.source for each in ready.billing(str(turn.values["account_key"]))]
-        others = [each.source for kind in sorted(turn.rule.kinds) for each in ready.of_kind(kind)]
-        return (turn.values["crm_source"], *billing, *others)
+        billing = [each.source for each in ready.billing(str(evaluation.values["account_key"]))]
+        others = [each.source for kind in sorted(evaluation.rule.kinds) for each in ready.of_kind(kind)]
+        return (evaluation.values["crm_source"], *billing, *others)
 
-    def figures(self, turn: Turn[Signal]) -> dict[str, Any]:
+    def figures(self, evaluation: Evaluation[Signal]) -> dict[str, Any]:
         """Return the evidence of an episode, with the thresholds and kinds of source that its signal used."""
         more = {
-            "sources": sorted({"crm", *turn.rule.kinds}),
-            "thresholds": turn.rule.thresholds_of(turn.values["tier"]),
+            "sources": sorted({"crm", *evaluation.rule.kinds}),
+            "thresholds": evaluation.rule.thresholds_of(evaluation.values["tier"]),
         }
-        return super().figures(turn) | more
+        return super().figures(evaluation) | more
 
-    def opens(self, turn: Turn[Signal], **said: Any) -> None:
+    def opens(self, evaluation: Evaluation[Signal], **fields: Any) -> None:
         """Open an episode. Nobody is notified if the signal is a draft, or on a silent first scan."""
-        if _is_live_risk(turn.rule.file):
-            self._risks[turn.account_key].add(turn.rule.file.name)
-        super().opens(turn, notified_as="silent" if _is_silent(turn) else "", **said)
+        if _is_live_risk(evaluation.rule.file):
+            self._risks[evaluation.account_key].add(evaluation.rule.file.name)
+        super().opens(evaluation, notified_as="silent" if _is_silent(evaluation) else "", **fields)
 
-    def _events(self, turn: Turn[Signal]) -> Iterator[tuple[Event, How]]:
-        hit, last, today = turn.hit, turn.open, self.day.today
-        if turn.close_reason or turn.on_hold or hit is None or turn.rule.file.status == "draft":
+    def _events(self, evaluation: Evaluation[Signal]) -> Iterator[tuple[Event, EventState]]:
+        hit, last, today = evaluation.hit, evaluation.open, self.day.today
+        if evaluation.close_reason or evaluation.on_hold or hit is None or evaluation.rule.file.status == "draft":
             return
         to = self.day.reader(hit.owner, last)
         if last is None:
-            if not _is_silent(turn):
-                yield Event(turn, hit, "opened", to), "fresh"
-        elif last.rests(today):
+            if not _is_silent(evaluation):
+                yield Event(evaluation, hit, "opened", to), "fresh"
+        elif last.is_snoozed(today):
             return
         elif hit.is_worse and last.severity != "high":
-            yield Event(turn, hit, "worse", to), "fresh"
+            yield Event(evaluation, hit, "worse", to), "fresh"
         elif last.snoozed_until and last.notified_on and last.notified_on < last.snoozed_until:
-            yield Event(turn, hit, f"{WOKE}{last.snoozed_until}", to), "fresh"
+            yield Event(evaluation, hit, f"{SNOOZE_ENDED}{last.snoozed_until}", to), "fresh"
         elif last.notified_as == "waiting":
-            yield Event(turn, hit, last.notified_step, to), "waiting"
+            yield Event(evaluation, hit, last.notified_step, to), "waiting"
         elif last.notified_on == today and last.notified_as == "digest":
-            yield Event(turn, hit, last.notified_step, to), "listed"
+            yield Event(evaluation, hit, last.notified_step, to), "listed"
         elif last.notified_on == today and last.notified_as == "alert":
-            self.outcome.actions += self._alert(Event(turn, hit, last.notified_step, to))
+            self.outcome.actions += self._alert(Event(evaluation, hit, last.notified_step, to))
 
-    def _notify(self, address: str, found: Mapping[How, list[Event]]) -> None:
+    def _notify(self, address: str, found: Mapping[EventState, list[Event]]) -> None:
         """Plan a CSM's top alerts, up to the daily budget, and list the rest in the digest."""
         budget = self.day.settings.attention.alerts_per_person_and_day
         slots = max(0, budget - self._notified.n_today.get(address, 0))
@@ -212,11 +214,11 @@ class Alerts(Planner[Signal]):
 
     def _alert(self, event: Event) -> list[Action]:
         return self.alert(
-            event.turn,
+            event.evaluation,
             messages.alert(event, self.day),
             event.step,
             event.to,
-            reads=self.sources(event.turn),
+            reads=self.sources(event.evaluation),
             not_before=working_moment(self.day, event.values["region"]),
             not_after=self.day.after(self.day.today + timedelta(days=USEFUL_DAYS)),
         )
@@ -230,7 +232,7 @@ class Alerts(Planner[Signal]):
             message=messages.digest(rest, self.day),
             region=rest[0].values["region"],
             account_key=rest[0].hit.account_key,
-            reads=tuple(sorted({source for event in rest for source in self.sources(event.turn)})),
+            reads=tuple(sorted({source for event in rest for source in self.sources(event.evaluation)})),
         )
 
 
@@ -238,9 +240,9 @@ def _is_live_risk(signal: Signal) -> bool:
     return signal.kind == "risk" and signal.status == "live"
 
 
-def _is_silent(turn: Turn[Signal]) -> bool:
-    signal = turn.rule.file
-    return signal.status == "draft" or (turn.scanned.is_first and signal.first_scan == "silent")
+def _is_silent(evaluation: Evaluation[Signal]) -> bool:
+    signal = evaluation.rule.file
+    return signal.status == "draft" or (evaluation.scanned.is_first and signal.first_scan == "silent")
 
 
 def _notification(event: Event, how: str) -> Change:
@@ -248,7 +250,7 @@ def _notification(event: Event, how: str) -> Change:
         "notify",
         event.rule.file.name,
         event.hit.subject_id,
-        event.turn.number,
+        event.evaluation.number,
         event.hit.account_key,
         {},
         entity_kind=event.rule.about,

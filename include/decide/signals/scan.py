@@ -44,19 +44,21 @@ def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Rule[Signal]
         for name, rule in signals.items():
             if name in found.unavailable:
                 continue
-            mine = last[name]
+            by_subject = last[name]
             try:
-                hits = evaluate(tables, day.as_of, rule, [key for key, each in mine.items() if each.state == "open"])
+                hits = evaluate(
+                    tables, day.as_of, rule, [key for key, each in by_subject.items() if each.state == "open"]
+                )
             except ConfigError as error:
                 found.problems[name] = str(error)
                 continue
-            found.signals.append(Scanned(rule, hits, mine))
+            found.signals.append(Scanned(rule, hits, by_subject))
     _, fresh = first_scans(connection, [one.rule.file.name for one in found.signals], day.today)
     found.signals = [replace(one, is_first=one.rule.file.name in fresh) for one in found.signals]
     return found
 
 
-def switched_off(connection: sa.Connection, known: Collection[str]) -> list[episodes.Change]:
+def close_disabled(connection: sa.Connection, known: Collection[str]) -> list[episodes.Change]:
     """Return changes that close the open episodes of signals whose file is missing or disabled.
 
     Args:
@@ -64,7 +66,7 @@ def switched_off(connection: sa.Connection, known: Collection[str]) -> list[epis
     """
     gone = [name for name in connection.execute(_WITH_OPEN).scalars() if name not in known]
     return [
-        episode.change("close", {}, reason="its signal is switched off")
+        episode.change("close", {}, reason="the signal was disabled")
         for episode in (episodes.read(connection, gone) if gone else [])
         if episode.state == "open" and not episode.arm
     ]
@@ -72,10 +74,10 @@ def switched_off(connection: sa.Connection, known: Collection[str]) -> list[epis
 
 def unavailable(signals: Mapping[str, Rule[Signal]]) -> dict[str, str]:
     """Return the signals that need an entity which no source provides, with the missing entities."""
-    given = {kind: availability.available(kind) for kind in ("crm", "support", "product")}
+    available_entities = {kind: availability.available(kind) for kind in ("crm", "support", "product")}
     found = {}
     for name, rule in signals.items():
-        missing = [entity for entity in rule.file.needs if entity not in given[ENTITIES[entity].kind]]
+        missing = [entity for entity in rule.file.needs if entity not in available_entities[ENTITIES[entity].kind]]
         if missing:
             found[name] = f"not available: needs {', '.join(missing)}"
     return found

@@ -85,5 +85,5 @@ class Signal(RuleFile):
         for tier, numbers in self.tiers.items():
             strange = sorted(set(numbers) - set(self.thresholds))
             if strange:
-                raise ValueError(f"tiers.{tier} sets {strange[0]}, which is not among the thresholds")
+                raise ValueError(f"tiers.{tier} sets {strange[0]}, which is not a threshold of this signal")
         return self

@@ -100,7 +100,5 @@ def test_the_lead_reads_where_people_and_figures_disagree_90_days_before(
     signal_book.book.renewals(renewal(1, days=30))
     signal_book.book.decide()
     (digest,) = signal_book.book.outbox(channel="slack", rule=weekly.DIGEST)
-    (said,) = [row["text"] for row in digest.body["evidence"] if row["text"].startswith("Talk about")]
-    assert said == (
-        "Talk about Near: commit in the CRM, but health is red; USD 120,000 a year, decision by 21 Feb 2027"
-    )
+    (said,) = [row["text"] for row in digest.body["evidence"] if row["text"].startswith("Discuss")]
+    assert said == ("Discuss Near: commit in the CRM, but health is red; USD 120,000 a year, decision by 21 Feb 2027")

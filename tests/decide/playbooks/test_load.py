@@ -56,7 +56,7 @@ def line_of(text: str, part: str) -> int:
         ("name: renewal_at_risk", "name: other", "name: other", "renewal_at_risk.yaml"),
         ("trigger:", "triger:", "name:", "trigger"),
         ("  rung: 90\n", "", "trigger:", "either a rung or signals"),
-        ("  rung: 90\n", "  signals: [usage_down]\n  at_risk: true\n", "trigger:", "at_risk goes with a rung"),
+        ("  rung: 90\n", "  signals: [usage_down]\n  at_risk: true\n", "trigger:", "at_risk needs a rung"),
         ("  rung: 90\n  when: >-\n", "  signals: [usage_gone]\n  when: >-\n", "signals:", "unknown signal usage_gone"),
         (
             "  rung: 90\n  when: >-\n",
@@ -71,7 +71,7 @@ def line_of(text: str, part: str) -> int:
             "due_in_working_days: 5",
             "depends_on: [agree_the_plan]\n    due_in_working_days: 5",
             "depends_on",
-            "no earlier step",
+            "is not an earlier step",
         ),
         ("due_in_working_days: 5", "only_if: owner > 3\n    due_in_working_days: 5", "only_if", "owner"),
         ("outcome: [", "outcome: [] # ", "outcome:", "at least 2"),

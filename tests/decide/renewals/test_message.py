@@ -106,8 +106,8 @@ Contract:          C-1, term 2
 CSM:               Ada Lovelace
 
 WHY NOW
-This is the 30-day checkpoint, which was reached on Sun 15 Nov 2026; the next one is on Tue 1 Dec 2026. After the \
-notice deadline the contract auto-renews: what is to change must be said before.
+This is the 30-day checkpoint, which was reached on Sun 15 Nov 2026; the next one is on Tue 1 Dec 2026. The \
+contract auto-renews after the notice deadline: agree any changes before then.
 
 WHAT WE SEE
 [-] 2 urgent tickets open, the oldest since 6 Nov 2026 07:00 CET (10 days); 5 tickets open in all. (support desk, \
@@ -117,13 +117,13 @@ up to 16 Nov 2026 05:00 CET)
 [-] Detractor, since 14 Nov 2026.
 [ ] 23 of 80 paid seats were active in the last 28 days (29%). (product database, complete up to 16 Nov 2026 05:00 CET)
 [ ] Last contact on 27 Sep 2026 (50 days ago). (CRM, complete up to 16 Nov 2026 09:40 CET)
-[ ] Nobody is on record as the decision maker. (CRM, complete up to 16 Nov 2026 09:40 CET)
+[ ] No decision maker recorded. (CRM, complete up to 16 Nov 2026 09:40 CET)
 
 WHAT TO DO NEXT
-1. Get a date for the oldest urgent ticket from support, and tell the customer, before you talk of renewing.
-2. Ask your main contact who decides, and give that contact the role decision maker in the CRM.
-3. Find out why use fell: call the most active user who is still there this week.
-4. Agree the date of the renewal talk, and set the forecast category of the renewal in the CRM.
+1. Ask support when the oldest urgent ticket will be fixed, and tell the customer before you discuss the renewal.
+2. Ask your main contact who decides on the renewal, and mark that person as decision maker in the CRM.
+3. Find out why usage fell: call the most active remaining user this week.
+4. Schedule the renewal call, and set the renewal's forecast category in the CRM.
 
 Open in the CRM: https://crm.example/1001
 
@@ -137,7 +137,7 @@ def test_a_healthy_renewal_says_so() -> None:
     assert "No risks found." in said
     assert "[-]" not in said
     assert "Due date:          Sun 14 Feb 2027: ends unless renewed" in said
-    assert "1. Review with the customer what they reached this term" in said
+    assert "1. Review this term's results with the customer" in said
 
 
 def test_near_the_end_the_answer_comes_first() -> None:
@@ -146,7 +146,7 @@ def test_near_the_end_the_answer_comes_first() -> None:
     assert "renewal date 17 Nov 2026 (1 day)" in text(renewal(1, days=1))
 
 
-ANSWER, TALK, REVIEW = "Get the customer's answer", "Agree the date", "Review with the customer"
+ANSWER, TALK, REVIEW = "Get the customer's answer", "Schedule the renewal call", "Review this term's results"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_unfit_evidence_is_a_sentence_with_its_age() -> None:
     )
     said = text(AT_RISK, red, Risk(unknown=("usage", "tickets")))
     assert "[?] Tickets not shown: the support desk's data is 30 hours old: half of the rows are gone." in said
-    assert "Risk unknown. Not known: usage and tickets." in said
+    assert "Risk unknown. No data on usage and tickets." in said
     assert "[?] Usage not shown: the product database has not been loaded." in said
     assert "urgent" not in said.lower() and "38%" not in said
 

@@ -65,7 +65,7 @@ def test_a_signal_that_is_switched_off_leaves_nothing_open(signal_book: SignalBo
     signal_book.set_clock(at(1))
     assert signal_book.book.decide().n_closed == 1
     (episode,) = signal_book.book.episodes("bad_rating")
-    assert (episode["state"], episode["close_reason"]) == ("closed", "its signal is switched off")
+    assert (episode["state"], episode["close_reason"]) == ("closed", "the signal was disabled")
 
 
 def test_one_cause_is_one_alert(signal_book: SignalBook) -> None:
@@ -113,7 +113,10 @@ def test_it_closes_with_its_reason_and_rests_before_it_opens_again(signal_book: 
     signal_book.give("account", account(1))
     assert signal_book.book.decide().n_closed == 1
     (episode,) = signal_book.book.episodes("bad_rating")
-    assert (episode["state"], episode["close_reason"]) == ("closed", "over: n_bad_ratings_30d = 0")
+    assert (episode["state"], episode["close_reason"]) == (
+        "closed",
+        "its closing condition is true: n_bad_ratings_30d = 0",
+    )
     for day, opened in ((2, 0), (14, 0), (15, 1)):
         signal_book.set_clock(at(day))
         signal_book.give("account", account(1, **BAD))
@@ -141,7 +144,7 @@ def test_a_few_alerts_a_day_and_the_rest_as_one_list_the_weightiest_first(signal
     (row,) = signal_book.book.outbox(channel="email", rule="signal_digest")
     message = Message.model_validate(row.body)
     assert [line.text.partition(":")[0] for line in message.evidence] == ["Customer 3", "Customer 2", "Customer 1"]
-    assert message.summary.startswith("They concern USD 6,000 a year")
+    assert message.summary.startswith("They affect USD 6,000 a year")
     assert row.recipient == "ada@vendor.example"
     # The same day again says the same; the next day tells nothing again.
     assert signal_book.book.decide(decision_id="again").n_planned == 0

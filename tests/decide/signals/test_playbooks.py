@@ -73,7 +73,7 @@ def test_it_ends_with_its_signal_and_starts_anew_only_with_the_next(recovery: Si
     recovery.give("account", account(1))
     book.decide(decision_id="well")
     (episode,) = book.episodes("adoption_recovery")
-    assert episode["close_reason"] == "what started it is over: usage_down or seats_unused"
+    assert episode["close_reason"] == "its signal closed: usage_down or seats_unused"
     assert steps(book)["close:find_who_stopped"] == "planned"
     recovery.set_clock(at(28))
     recovery.give("account", account(1, **DOWN))
@@ -89,7 +89,7 @@ def test_its_time_may_be_over_and_the_same_episode_starts_it_no_more(recovery: S
     recovery.give("account", account(1, **DOWN))
     book.decide()
     (episode,) = book.episodes("adoption_recovery")
-    assert episode["close_reason"] == "its time is over: 120 days"
+    assert episode["close_reason"] == "its time limit of 120 days is reached"
     recovery.set_clock(at(122))
     book.decide()
     assert len(book.episodes("adoption_recovery")) == 1

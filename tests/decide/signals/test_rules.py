@@ -222,7 +222,7 @@ def test_a_tier_may_have_thresholds_of_its_own() -> None:
             "open: n_ratings >= one",
             "signals/bad_rating.yaml:11: open: names the column `n_ratings`",
         ),
-        ("{one: 1, several: 2, many: 3}", "{one: 1, many: 3, select: 2}", "thresholds.select: is a word of SQL"),
+        ("{one: 1, several: 2, many: 3}", "{one: 1, many: 3, select: 2}", "thresholds.select: is an SQL keyword"),
         ("{one: 1, several: 2, many: 3}", "{one: 1, many: 3, arr: 2}", "thresholds.arr: is also the name of a column"),
         ("cool_down_days: 14", "cool_down: 14", "cool_down: unknown key | did you mean cool_down_days?"),
         ("{{ account_name }}:", "{{ acount_name }}:", "subject: names `acount_name`"),
