@@ -77,7 +77,7 @@ def undo(
     if not run:
         output.emit(undoing.runs(), ("run", "planned_at", "actions", "sent", "taken_back"), as_json=as_json)
         return
-    undoing.ask(run, user.user(), reason)
+    undoing.recall(run, user.user(), reason)
     try:
         is_busy = deliver.take_back().is_busy
     finally:

@@ -76,4 +76,4 @@ def _sends(state: holds.ChannelState, is_dry_run: bool) -> str:
         return "no: dry run"
     if not state.is_on_hold:
         return "yes"
-    return "when compared" if state.ends_by_itself else "no: on hold"
+    return "when compared" if state.ends_automatically else "no: on hold"

@@ -27,8 +27,8 @@ def limit(
         overlay: The state of the config overlay, read before the decision started.
     """
     actions = [action for outcome in outcomes for action in outcome.actions]
-    found = caps.sort(connection, actions, decision_id, day.settings.caps, _book(connection, day))
-    above = approvals.ask(
+    found = caps.split(connection, actions, decision_id, day.settings.caps, _book(connection, day))
+    above = approvals.request(
         connection, found.above, decision_id, found.reason, by, day.settings, day.now, overlay=overlay
     )
     return found.within + above

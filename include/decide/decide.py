@@ -268,7 +268,7 @@ def _write(
 def _shortened(actions: Sequence[Action], keys: set[str]) -> list[dict[str, str]]:
     columns = ("channel", "rule", "step", "recipient", "subject", "state")
     return [
-        {column: personal_data.shown(str(getattr(action, column)), in_a_room=True) for column in columns}
+        {column: personal_data.shown(str(getattr(action, column)), is_shared=True) for column in columns}
         for action in actions
         if action.key in keys
     ]

@@ -47,7 +47,7 @@ def ask(
         what = "first tiers" if step == "first" else "changes"
         reason = f"{what} by customer value on {end}"
         submitted += [action for action in actions if action.state != "parked"]
-        submitted += approvals.ask(
+        submitted += approvals.request(
             connection, waiting, decision_id, reason, by, day.settings, day.now, overlay=overlay, about="tiers"
         )
     return submitted

@@ -16,7 +16,7 @@ from include.common.errors import PerennialError, Unavailable
 from include.config import Settings, load
 from include.config.channels import INTO_CRM, NAMES
 from include.deliver import holds, sender, uncertain, undo
-from include.deliver.channels import open_channel, ways
+from include.deliver.channels import open_channel, routes
 from include.deliver.channels.base import Channel
 from include.outbox import approvals
 from include.outbox.store import Delivery
@@ -32,7 +32,7 @@ PASS_SECONDS = 720.0
 TURN_SECONDS = 60.0
 
 # A channel and the CRM source that it writes to.
-Way = tuple[str, str]
+Route = tuple[str, str]
 
 
 @dataclass
@@ -72,26 +72,26 @@ def deliver(dry_run: bool = False, now: datetime | None = None, seconds: float =
     Raises:
         PerennialError: At least one channel failed. Raised after all others are done.
     """
-    return _count_due(now or clock.now()) if dry_run else _alone(lambda run: run.run(), now, seconds)
+    return _count_due(now or clock.now()) if dry_run else _with_lock(lambda run: run.run(), now, seconds)
 
 
 def take_back(now: datetime | None = None) -> Delivered:
     """Withdraw recalled deliveries, if the channel allows it, and send nothing. Raises like ``deliver``."""
-    return _alone(lambda run: run.clean_up(), now, PASS_SECONDS)
+    return _with_lock(lambda run: run.clean_up(), now, PASS_SECONDS)
 
 
-def _alone(work: Callable[[_Pass], None], now: datetime | None, seconds: float) -> Delivered:
+def _with_lock(steps: Callable[[_Pass], None], now: datetime | None, seconds: float) -> Delivered:
     settings, ends_at = load(), time.monotonic() + seconds
 
-    def tick() -> datetime:
+    def clock_now() -> datetime:
         return now or clock.now()
 
-    with _sender_lock() as still_alone:
-        if still_alone is None:
+    with _sender_lock() as check_lock:
+        if check_lock is None:
             return Delivered(is_busy=True)
-        run = _Pass(settings, tick, still_alone, ends_at)
+        run = _Pass(settings, clock_now, check_lock, ends_at)
         try:
-            work(run)
+            steps(run)
         finally:
             run.close()
     result, errors = run.result, run.errors
@@ -113,29 +113,29 @@ class _Pass:
     """
 
     settings: Settings
-    tick: sender.Clock
-    still_alone: Callable[[], None]
+    clock_now: sender.Clock
+    check_lock: Callable[[], None]
     ends_at: float
     result: Delivered = field(default_factory=Delivered)
     errors: list[PerennialError] = field(default_factory=list)
-    opened: dict[Way, Channel] = field(default_factory=dict)
-    broken: set[Way] = field(default_factory=set)
-    senders: dict[Way, sender.Sender] = field(default_factory=dict)
+    opened: dict[Route, Channel] = field(default_factory=dict)
+    broken: set[Route] = field(default_factory=set)
+    senders: dict[Route, sender.Sender] = field(default_factory=dict)
 
     def run(self) -> None:
         """Clean up, then send due deliveries."""
         self.clean_up()
         self.send_all()
-        self.result.n_notified = uncertain.notify(self.settings, self.tick())
+        self.result.n_notified = uncertain.notify(self.settings, self.clock_now())
         if self.result.n_notified and not self.is_over():
             self.send_all()
         self.expire_orphaned()
 
     def send_all(self) -> None:
         """Send due deliveries over every channel, in turns."""
-        self.each(self.send)
+        self.for_each_route(self.send)
         while self.senders and not self.is_over():
-            self.each(self.resume)
+            self.for_each_route(self.resume)
         self.result.n_left = sum(len(sending.left) for sending in self.senders.values())
 
     def is_over(self) -> bool:
@@ -144,104 +144,104 @@ class _Pass:
     def clean_up(self) -> None:
         """Expire overdue approvals, settle uncertain deliveries, and withdraw recalled ones."""
         with engine("builder").begin() as connection:
-            approvals.expire(connection, self.tick())
-        self.each(self.clear_doubts)
+            approvals.expire(connection, self.clock_now())
+        self.for_each_route(self.resolve_uncertain)
         with engine("builder").begin() as connection:
-            undo.withdraw(connection)
-        self.each(self.take_back)
+            undo.recall_copies(connection)
+        self.for_each_route(self.take_back)
 
-    def each(self, step: Callable[[Way], None]) -> None:
+    def for_each_route(self, step: Callable[[Route], None]) -> None:
         """Run a step for every working channel. A failing channel does not block the others."""
-        for way in ways(self.settings):
-            if way in self.broken:
+        for route in routes(self.settings):
+            if route in self.broken:
                 continue
             try:
-                step(way)
+                step(route)
             except PerennialError as error:
-                self.broken.add(way)
+                self.broken.add(route)
                 self.errors.append(error)
 
-    def take_back(self, way: Way) -> None:
+    def take_back(self, route: Route) -> None:
         """Withdraw recalled deliveries, even on hold or in dry run: that only reduces what is outside."""
-        deliveries = undo.due(*way, self.tick())
+        deliveries = undo.due(*route, self.clock_now())
         if deliveries:
-            self._add(way, undo.take_back(self._open(way), deliveries, self.tick(), self.is_over))
+            self._add(route, undo.take_back(self._open(route), deliveries, self.clock_now(), self.is_over))
 
-    def clear_doubts(self, way: Way) -> None:
+    def resolve_uncertain(self, route: Route) -> None:
         """Take over the deliveries of a dead sender, and resolve uncertain ones."""
-        name, source = way
+        name, source = route
         with engine("builder").connect() as connection:
             states = _counts(connection, name)
         if states["sending"] or states["uncertain"]:
-            channel = self._open(way)
-            uncertain.take_over(name, channel.is_repeatable, self.tick(), source)
-            self._look_up(way, channel)
+            channel = self._open(route)
+            uncertain.take_over(name, channel.is_repeatable, self.clock_now(), source)
+            self._look_up(route, channel)
 
-    def send(self, way: Way) -> None:
+    def send(self, route: Route) -> None:
         """Send due deliveries, unless the channel is on hold or in dry run."""
-        name, source = way
+        name, source = route
         with engine("builder").begin() as connection:
-            deliveries = sender.due(connection, name, self.tick(), source)
-            state = holds.state(connection, name, self.tick())
-            if deliveries and state.is_on_hold and state.ends_by_itself:
-                state = holds.release_compared(connection, name, self.tick())
+            deliveries = sender.due(connection, name, self.clock_now(), source)
+            state = holds.state(connection, name, self.clock_now())
+            if deliveries and state.is_on_hold and state.ends_automatically:
+                state = holds.release_compared(connection, name, self.clock_now())
         if not deliveries:
             return
         if state.is_on_hold or getattr(self.settings.channels, name).dry_run:
             # A delivery with an earlier attempt may have left a task in the CRM. It stays until it can be looked up
             # there.
-            sender.expire([one for one in deliveries if name not in INTO_CRM or not one.n_attempts], self.tick())
-            self._add(way, {"waiting": len(deliveries)})
+            sender.expire([one for one in deliveries if name not in INTO_CRM or not one.n_attempts], self.clock_now())
+            self._add(route, {"waiting": len(deliveries)})
             return
-        channel = self._open(way)
-        self.senders[way] = sender.Sender(channel, self.settings, self.tick, self.still_alone, deque(deliveries))
-        self.resume(way)
+        channel = self._open(route)
+        self.senders[route] = sender.Sender(channel, self.settings, self.clock_now, self.check_lock, deque(deliveries))
+        self.resume(route)
 
-    def resume(self, way: Way) -> None:
+    def resume(self, route: Route) -> None:
         """Send a channel's remaining deliveries for one turn."""
-        if (sending := self.senders.pop(way, None)) is None:
+        if (sending := self.senders.pop(route, None)) is None:
             return
         turn_ends_at = min(self.ends_at, time.monotonic() + TURN_SECONDS)
         before = Counter(sending.counts)
         try:
             sending.run(lambda: time.monotonic() >= turn_ends_at)
         finally:
-            new = sending.counts - before
-            self._add(way, new | Counter(waiting=sending.counts["waiting"]))
-        if new["uncertain"]:
-            self._look_up(way, sending.channel)
+            added = sending.counts - before
+            self._add(route, added | Counter(waiting=sending.counts["waiting"]))
+        if added["uncertain"]:
+            self._look_up(route, sending.channel)
         if sending.left:
-            self.senders[way] = sending
+            self.senders[route] = sending
 
     def expire_orphaned(self) -> None:
         """Expire overdue deliveries to CRMs that are no longer in the settings, and record that recalled ones stay."""
-        listed, why = {source.id for source in self.settings.crms}, "not among the sources of the settings"
+        listed, why = {source.id for source in self.settings.crms}, "not among the sources in settings.yaml"
 
         def orphaned(deliveries: Iterable[Delivery]) -> list[Delivery]:
             return [delivery for delivery in deliveries if delivery.account_key.partition(":")[0] not in listed]
 
         for name in INTO_CRM:
             with engine("builder").connect() as connection:
-                deliveries = orphaned(sender.due(connection, name, self.tick()))
-            sender.expire(deliveries, self.tick(), f"its CRM was {why}")
-            undo.leave(orphaned(undo.due(name, "", self.tick())), f"its CRM is {why}", self.tick())
+                deliveries = orphaned(sender.due(connection, name, self.clock_now()))
+            sender.expire(deliveries, self.clock_now(), f"its CRM was {why}")
+            undo.record_staying(orphaned(undo.due(name, "", self.clock_now())), f"its CRM is {why}", self.clock_now())
 
     def close(self) -> None:
         for channel in self.opened.values():
             channel.close()
 
-    def _open(self, way: Way) -> Channel:
-        if way not in self.opened:
-            self.opened[way] = open_channel(way[0], self.settings, way[1])
-        return self.opened[way]
+    def _open(self, route: Route) -> Channel:
+        if route not in self.opened:
+            self.opened[route] = open_channel(route[0], self.settings, route[1])
+        return self.opened[route]
 
-    def _look_up(self, way: Way, channel: Channel) -> None:
-        found = uncertain.look_up(channel, self.tick(), self.is_over, way[1])
-        self._add(way, {f"cleared as {state}": number for state, number in found.items()})
+    def _look_up(self, route: Route, channel: Channel) -> None:
+        found = uncertain.look_up(channel, self.clock_now(), self.is_over, route[1])
+        self._add(route, {f"cleared as {state}": number for state, number in found.items()})
 
-    def _add(self, way: Way, counts: Mapping[str, int]) -> None:
+    def _add(self, route: Route, counts: Mapping[str, int]) -> None:
         if counts:
-            name, source = way
+            name, source = route
             shown = f"{name} ({source})" if source and len(self.settings.crms) > 1 else name
             total = Counter(self.result.channels.get(shown, {}))
             total.update(counts)
@@ -288,17 +288,17 @@ def _sender_lock() -> Iterator[Callable[[], None] | None]:
                 return
             time.sleep(0.2)
 
-        def still_alone() -> None:
+        def check_lock() -> None:
             try:
                 connection.execute(sa.text("select 1"))
             except sa.exc.DBAPIError:
                 raise Unavailable(
-                    "the connection that keeps other senders out was lost",
-                    cure="run deliver again: it takes over what was left",
+                    "the connection that holds the sender lock was lost",
+                    cure="run deliver again: it takes over the remaining deliveries",
                 ) from None
 
         try:
-            yield still_alone
+            yield check_lock
         finally:
             if not connection.invalidated:
                 connection.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": locks.SENDER_LOCK})

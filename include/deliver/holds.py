@@ -22,7 +22,7 @@ from include.warehouse.engine import engine
 
 # Channels with a history that can be compared.
 COMPARABLE = ("slack", "crm_task", "crm_field")
-NEW_STORE = "new or restored store: not yet compared with the outside system"
+NEW_STORE = "new or restored database: not yet compared with the outside system"
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class ChannelState:
     changed_at: datetime
 
     @property
-    def ends_by_itself(self) -> bool:
+    def ends_automatically(self) -> bool:
         """Whether a hold ends without a person: the channel can be compared, and no person set the hold."""
         return self.channel in COMPARABLE and not self.changed_by
 
 
-def mark(connection: sa.Connection) -> str:
+def store_mark(connection: sa.Connection) -> str:
     """Return the mark that distinguishes this store from every copy of it, if the server reveals it."""
-    may_ask = connection.execute(
+    is_readable = connection.execute(
         sa.text(
             "select has_function_privilege('pg_control_system()', 'execute')"
             " and has_function_privilege('pg_control_checkpoint()', 'execute')"
@@ -58,7 +58,7 @@ def mark(connection: sa.Connection) -> str:
     known = (
         "(select system_identifier from pg_control_system()) || '-'"
         " || (select timeline_id from pg_control_checkpoint())"
-        if may_ask
+        if is_readable
         else "(select installation_id::text from meta.installation)"
     )
     database = "(select oid from pg_database where datname = current_database())"
@@ -74,7 +74,7 @@ def state(connection: sa.Connection, channel: str, now: datetime) -> ChannelStat
             " store_mark = excluded.store_mark, changed_at = excluded.changed_at"
             " where channel.store_mark <> excluded.store_mark"
         ),
-        {"channel": channel, "reason": NEW_STORE, "mark": mark(connection), "now": now},
+        {"channel": channel, "reason": NEW_STORE, "mark": store_mark(connection), "now": now},
     )
     row = connection.execute(
         sa.text("select channel, is_on_hold, reason, changed_by, changed_at from ops.channel where channel = :channel"),
@@ -112,7 +112,11 @@ def release_compared(connection: sa.Connection, channel: str, now: datetime) -> 
             "update ops.channel set is_on_hold = false, reason = :reason, changed_at = :now"
             " where channel = :channel and is_on_hold and changed_by = ''"
         ),
-        {"channel": channel, "reason": "compared with the outside before the first write to each place", "now": now},
+        {
+            "channel": channel,
+            "reason": "each address is compared with the outside system before the first write to it",
+            "now": now,
+        },
     )
     return state(connection, channel, now)
 
@@ -125,12 +129,12 @@ def is_compared(connection: sa.Connection, channel: str, address: str) -> bool:
                 "select count(*) from ops.compared_address"
                 " where channel = :channel and address = :address and store_mark = :mark"
             ),
-            {"channel": channel, "address": address, "mark": mark(connection)},
+            {"channel": channel, "address": address, "mark": store_mark(connection)},
         ).scalar_one()
     )
 
 
-def note_compared(
+def record_compared(
     connection: sa.Connection, channel: str, address: str, found: Mapping[str, str], now: datetime
 ) -> None:
     """Store the history of an address. Planned rows that it already received are recorded as sent."""
@@ -156,7 +160,7 @@ def note_compared(
             "insert into ops.compared_address (channel, address, store_mark, compared_at)"
             " values (:channel, :address, :mark, :now) on conflict do nothing"
         ),
-        {"channel": channel, "address": address, "mark": mark(connection), "now": now},
+        {"channel": channel, "address": address, "mark": store_mark(connection), "now": now},
     )
 
 
@@ -164,7 +168,7 @@ def _change(channel: str, is_on_hold: bool, reason: str, by: str, now: datetime 
     if channel not in NAMES:
         raise ConfigError(f"unknown channel {channel!r}", cure=f"channels are {', '.join(NAMES)}")
     if not reason.strip():
-        raise ConfigError("no reason was given", cure="say why with --reason; it is kept with the change")
+        raise ConfigError("no reason was given", cure="give --reason; it is stored with the change")
     moment = now or clock.now()
     with engine("builder").begin() as connection:
         state(connection, channel, moment)

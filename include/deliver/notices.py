@@ -42,16 +42,24 @@ def send(channel: str, to: str, message: Message, key: str) -> Outcome:
     Raises:
         PerennialError: The channel as a whole failed, or does not know the reader.
     """
-    at = now()
+    sent_at = now()
     body = message.model_dump(mode="json")
     delivery = Delivery(
-        key, channel, to, message.subject, body, at + USEFUL, entity_kind="notice", rule="notice", sending_at=at
+        key,
+        channel,
+        to,
+        message.subject,
+        body,
+        sent_at + USEFUL,
+        entity_kind="notice",
+        rule="notice",
+        sending_at=sent_at,
     )
-    way = open_channel(channel, load())
+    opened = open_channel(channel, load())
     try:
-        return way.send([replace(delivery, address=way.address(delivery))])[key]
+        return opened.send([replace(delivery, address=opened.address(delivery))])[key]
     finally:
-        way.close()
+        opened.close()
 
 
 def notify(to: Person, message: Message) -> None:

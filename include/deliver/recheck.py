@@ -27,7 +27,7 @@ class Verdict:
         reason: Why it may not.
     """
 
-    says: Literal["go", "wait", "expired", "suppressed"]
+    action: Literal["go", "wait", "expired", "suppressed"]
     reason: str = ""
 
 
@@ -37,20 +37,20 @@ class Gate:
     def __init__(self) -> None:
         self._answers: dict[Hashable, tuple[float, Any]] = {}
 
-    def why_not(self, delivery: Delivery, now: datetime) -> str:
+    def blocking_reason(self, delivery: Delivery, now: datetime) -> str:
         """Return why a delivery's data may not be used; "" if it may."""
         kind = action_kind(delivery.channel)
-        reasons = self._ask((kind, delivery.reads), lambda: verdicts.sources_ready(delivery.reads, kind, now))
+        reasons = self._cached((kind, delivery.reads), lambda: verdicts.sources_ready(delivery.reads, kind, now))
         if reasons:
             return "; ".join(reasons)
-        quarantined = self._ask(delivery.reads, lambda: verdicts.quarantined(delivery.reads))
+        quarantined = self._cached(delivery.reads, lambda: verdicts.quarantined(delivery.reads))
         return "; ".join(quarantined.get(delivery.account_key, ()))
 
-    def _ask(self, question: Hashable, ask: Callable[[], Any]) -> Any:
-        asked_at, answer = self._answers.get(question, (-_FRESH_SECONDS, None))
-        if time.monotonic() - asked_at >= _FRESH_SECONDS:
-            answer = ask()
-            self._answers[question] = time.monotonic(), answer
+    def _cached(self, key: Hashable, read: Callable[[], Any]) -> Any:
+        read_at, answer = self._answers.get(key, (-_FRESH_SECONDS, None))
+        if time.monotonic() - read_at >= _FRESH_SECONDS:
+            answer = read()
+            self._answers[key] = time.monotonic(), answer
         return answer
 
 
@@ -69,14 +69,14 @@ def check(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: da
         return Verdict("expired", f"not sent by {delivery.not_after:%Y-%m-%d %H:%M} UTC")
     # Closing a task needs no check of the reason: it is sent because the reason is gone.
     if delivery.entity_kind in SUBJECTS and "closes" not in delivery.body:
-        over = _look_at_subject(connection, delivery, now)
-        if over:
-            return over
-    why_not = gate_now.why_not(delivery, now) if delivery.reads else ""
-    return Verdict("wait", why_not) if why_not else Verdict("go")
+        verdict = _check_subject(connection, delivery, now)
+        if verdict:
+            return verdict
+    blocking_reason = gate_now.blocking_reason(delivery, now) if delivery.reads else ""
+    return Verdict("wait", blocking_reason) if blocking_reason else Verdict("go")
 
 
-def _look_at_subject(connection: sa.Connection, delivery: Delivery, now: datetime) -> Verdict | None:
+def _check_subject(connection: sa.Connection, delivery: Delivery, now: datetime) -> Verdict | None:
     episode = connection.execute(
         sa.text(
             "select state, close_reason, snoozed_until from ops.episode where signal = :rule"
@@ -92,7 +92,7 @@ def _look_at_subject(connection: sa.Connection, delivery: Delivery, now: datetim
     if episode is None or episode.state == "closed":
         return Verdict("suppressed", f"the reason is gone: {episode.close_reason if episode else 'no episode'}")
     if episode.snoozed_until and now.date() < episode.snoozed_until:
-        return Verdict("wait", f"its reader snoozed it until {episode.snoozed_until}")
+        return Verdict("wait", f"the CSM snoozed it until {episode.snoozed_until}")
     subject = SUBJECTS[delivery.entity_kind]
     row = connection.execute(
         sa.text(
@@ -103,10 +103,10 @@ def _look_at_subject(connection: sa.Connection, delivery: Delivery, now: datetim
     ).one_or_none()
     if row is None:
         return Verdict(
-            "wait", f"the {delivery.entity_kind} is not listed any more; the next decision says what happened to it"
+            "wait", f"the {delivery.entity_kind} is no longer listed; the next decision closes it or plans it again"
         )
     if delivery.owner_key and delivery.owner_key != (row.owner_key or ""):
-        return Verdict("wait", "the account has another owner now; the next decision addresses it again")
+        return Verdict("wait", "the account has a new owner; the next decision readdresses it")
     if delivery.deadline and delivery.deadline != row.deadline:
-        return Verdict("wait", f"the decision date is now {row.deadline}; the next decision writes it again")
+        return Verdict("wait", f"the decision date is now {row.deadline}; the next decision updates it")
     return None

@@ -73,7 +73,7 @@ class Sender:
     channel: Channel
     settings: Settings
     clock: Clock
-    still_alone: Callable[[], None]
+    check_lock: Callable[[], None]
     left: deque[Delivery]
     counts: Counter[str] = field(default_factory=Counter)
     _gate: recheck.Gate = field(default_factory=recheck.Gate)
@@ -89,7 +89,7 @@ class Sender:
             PerennialError: The channel as a whole failed. The deliveries stay planned.
         """
         while self.left:
-            self.still_alone()
+            self.check_lock()
             batch = [self.left.popleft() for _ in range(min(self.channel.batch_size, len(self.left)))]
             ready = [ready for delivery in batch if (ready := self._prepare(delivery)) is not None]
             claimed = self._claim(ready)
@@ -102,9 +102,9 @@ class Sender:
         """Find a delivery's address. Return None if it may not be sent, or has already arrived."""
         with engine("builder").begin() as connection:
             verdict = recheck.check(connection, delivery, self._gate, self.clock())
-            if verdict.says == "go":
+            if verdict.action == "go":
                 delivery = links.with_task(connection, delivery, self.settings)
-        if verdict.says != "go":
+        if verdict.action != "go":
             self._stop(delivery, verdict)
             return None
         try:
@@ -120,13 +120,13 @@ class Sender:
 
     def _stop(self, delivery: Delivery, verdict: recheck.Verdict) -> None:
         """Postpone or end a delivery. If it ends, first withdraw what an uncertain attempt may have written."""
-        if verdict.says != "wait" and delivery.n_attempts and self.channel.is_repeatable:
+        if verdict.action != "wait" and delivery.n_attempts and self.channel.is_repeatable:
             if delivery.sending_at and self.clock() < delivery.sending_at + uncertain.SETTLE:
-                verdict = recheck.Verdict("wait", f"{verdict.reason}; its last attempt may still arrive")
+                verdict = recheck.Verdict("wait", f"{verdict.reason}; the last attempt may still arrive")
             elif why := self.channel.take_back([delivery]).get(delivery.key):
                 verdict = replace(verdict, reason=f"{verdict.reason}; {why}")
         with engine("builder").begin() as connection:
-            self._put_off(connection, delivery, verdict)
+            self._postpone_or_end(connection, delivery, verdict)
 
     def _compare(self, delivery: Delivery) -> bool:
         """Compare an address with its history before this store writes to it for the first time.
@@ -144,12 +144,12 @@ class Sender:
         with engine("builder").begin() as connection:
             if history is None:
                 reason = (
-                    "this store may not know what was sent before, and the history cannot be read"
-                    f" | run `channel release {name} --reason ...` if nothing was"
+                    "this database may not know what was sent before, and the channel has no history to compare"
+                    f" | if nothing was sent before, run `channel release {name} --reason ...`"
                 )
-                self._put_off(connection, delivery, recheck.Verdict("wait", reason))
+                self._postpone_or_end(connection, delivery, recheck.Verdict("wait", reason))
                 return False
-            holds.note_compared(connection, name, address, history, now)
+            holds.record_compared(connection, name, address, history, now)
         self._compared.add(address)
         if delivery.key not in history:
             return True
@@ -162,7 +162,7 @@ class Sender:
         with engine("builder").begin() as connection:
             for delivery in deliveries:
                 now = self.clock()
-                is_ready = recheck.check(connection, delivery, self._gate, now).says == "go"
+                is_ready = recheck.check(connection, delivery, self._gate, now).action == "go"
                 if is_ready and outbox.claim(connection, delivery.key, delivery.address, now):
                     claimed.append(replace(delivery, sending_at=now, n_attempts=delivery.n_attempts + 1))
                 else:
@@ -181,10 +181,10 @@ class Sender:
             trace = "".join(traceback.format_tb(error.__traceback__))
             log.error("%s: unexpected %s\n%s", self.channel.name, type(error).__name__, trace)
             state = "later" if self.channel.is_repeatable else "uncertain"
-            reason = f"unexpected {type(error).__name__} while it was sent"
+            reason = f"unexpected {type(error).__name__} while sending"
             self._record(deliveries, {delivery.key: Outcome(state, reason) for delivery in deliveries})  # type: ignore[arg-type]
             raise PerennialError(
-                f"{self.channel.name}: {reason}", cure="this is a defect: the log has its trace; please report it"
+                f"{self.channel.name}: {reason}", cure="this is a bug: the log has the traceback; please report it"
             ) from None
         self._record(deliveries, outcomes)
 
@@ -222,11 +222,11 @@ class Sender:
         if second:
             outbox.plan(connection, [uncertain.repeat(delivery, second, "")], uncertain.DECISION, now, delivery.run_id)
 
-    def _put_off(self, connection: sa.Connection, delivery: Delivery, verdict: recheck.Verdict) -> None:
+    def _postpone_or_end(self, connection: sa.Connection, delivery: Delivery, verdict: recheck.Verdict) -> None:
         now = self.clock()
-        if verdict.says in ("expired", "suppressed"):
-            outbox.set_state(connection, delivery.key, verdict.says, now, reason=verdict.reason)
-            self.counts[verdict.says] += 1
+        if verdict.action in ("expired", "suppressed"):
+            outbox.set_state(connection, delivery.key, verdict.action, now, reason=verdict.reason)
+            self.counts[verdict.action] += 1
             return
         self.counts["waiting"] += 1
         if verdict.reason != delivery.reason:

@@ -12,7 +12,7 @@ from include.common import clock
 from include.common.errors import PerennialError
 from include.config import load
 from include.deliver.channels import crm_task
-from include.deliver.channels.base import TaskNow
+from include.deliver.channels.base import TaskSnapshot
 from include.outbox import store as outbox
 from include.outbox.store import Delivery
 from include.warehouse.engine import engine
@@ -36,7 +36,7 @@ def read_back(now: datetime | None = None) -> ReadBack:
     moment, settings, result = now or clock.now(), load(), ReadBack()
     for source in settings.crms:
         with engine("builder").connect() as connection:
-            deliveries = _watched(connection, source.id)
+            deliveries = _tasks_to_read(connection, source.id)
         if not deliveries:
             continue
         try:
@@ -54,7 +54,7 @@ def read_back(now: datetime | None = None) -> ReadBack:
     return result
 
 
-def _watched(connection: sa.Connection, source: str) -> Sequence[Delivery]:
+def _tasks_to_read(connection: sa.Connection, source: str) -> Sequence[Delivery]:
     """Return written tasks that are not done and belong to an open episode."""
     return outbox.read(
         connection,
@@ -68,7 +68,7 @@ def _watched(connection: sa.Connection, source: str) -> Sequence[Delivery]:
     )
 
 
-def _store(connection: sa.Connection, found: Mapping[str, TaskNow], now: datetime) -> None:
+def _store(connection: sa.Connection, found: Mapping[str, TaskSnapshot], now: datetime) -> None:
     if not found:
         return
     connection.execute(

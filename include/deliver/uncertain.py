@@ -31,7 +31,7 @@ SKEW = timedelta(minutes=10)
 URGENT_DAYS = 14
 DECISION = "deliver"  # decision id of the sender's own messages
 # The fields that a repeat copies from the original.
-_REPEATED = (
+_COPIED_FIELDS = (
     *("entity_kind", "entity_id", "rule", "episode_no", "step", "account_key", "owner_key", "recipient", "subject"),
     *("reads", "deadline", "not_after", "version"),
 )
@@ -52,7 +52,7 @@ def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = ""
         )
         for delivery in left:
             if is_repeatable and not delivery.undo:
-                store.set_state(connection, delivery.key, "planned", now, reason="its sender died; it is done again")
+                store.set_state(connection, delivery.key, "planned", now, reason="its sender died; it is sent again")
             else:
                 store.set_state(
                     connection, delivery.key, "uncertain", now, reason="its sender died", next_attempt_at=now
@@ -71,7 +71,7 @@ def look_up(channel: Channel, now: datetime, is_over: Callable[[], bool], source
         The number found (``sent``), certainly missing (``planned``), and still ``uncertain``.
     """
     with engine("builder").connect() as connection:
-        doubtful = store.read(
+        unresolved = store.read(
             connection,
             "channel = :channel and state = 'uncertain' and next_attempt_at <= :now"
             # A repeatable channel keeps no history. Its recalled deliveries are looked up when they are withdrawn.
@@ -83,7 +83,7 @@ def look_up(channel: Channel, now: datetime, is_over: Callable[[], bool], source
         )
     counts: dict[str, int] = defaultdict(int)
     by_address: dict[str, list[Delivery]] = defaultdict(list)
-    for delivery in doubtful:
+    for delivery in unresolved:
         by_address[delivery.address].append(delivery)
     for address, deliveries in by_address.items():
         since = min(delivery.sending_at or now for delivery in deliveries) - SKEW
@@ -99,7 +99,7 @@ def look_up(channel: Channel, now: datetime, is_over: Callable[[], bool], source
 def _settle(connection: sa.Connection, delivery: Delivery, history: Mapping[str, str] | None, now: datetime) -> str:
     settled_by = (delivery.sending_at or now) + SETTLE
     if history is None:
-        reason = f"{delivery.reason}; there is no history to look it up in".lstrip("; ")
+        reason = f"{delivery.reason}; the channel has no history to look it up in".lstrip("; ")
         store.set_state(connection, delivery.key, "uncertain", now, reason=reason)
         return "uncertain"
     if delivery.key in history:
@@ -125,7 +125,9 @@ def notify(settings: Settings, now: datetime) -> int:
             "state = 'uncertain' and next_attempt_at is null and notified_by = '' and undo = '' and rule <> :digest",
             digest=DIGEST,
         )
-        for_digest = [delivery for delivery in unreported if not _notify_elsewhere(connection, delivery, settings, now)]
+        for_digest = [
+            delivery for delivery in unreported if not _notify_on_second_channel(connection, delivery, settings, now)
+        ]
         by_reader: dict[str, list[Delivery]] = defaultdict(list)
         for delivery in for_digest:
             by_reader[delivery.recipient].append(delivery)
@@ -145,10 +147,10 @@ def repeat(delivery: Delivery, channel: str, note: str) -> Action:
     body = delivery.body
     if note:
         body = Message.model_validate(body).with_note(note).model_dump(mode="json")
-    return Action(channel=channel, body=body, **{name: getattr(delivery, name) for name in _REPEATED})
+    return Action(channel=channel, body=body, **{name: getattr(delivery, name) for name in _COPIED_FIELDS})
 
 
-def _notify_elsewhere(connection: sa.Connection, delivery: Delivery, settings: Settings, now: datetime) -> bool:
+def _notify_on_second_channel(connection: sa.Connection, delivery: Delivery, settings: Settings, now: datetime) -> bool:
     """Use the second channel. Return whether the digest is not needed.
 
     If the same message is sent over both channels anyway, the other one is the notice: a third would be a nuisance.
@@ -157,19 +159,21 @@ def _notify_elsewhere(connection: sa.Connection, delivery: Delivery, settings: S
     if not channel:
         return False
     fallback = delivery.fallback_key(channel)
-    known = connection.execute(sa.text("select state from ops.outbox where key = :key"), {"key": fallback}).scalar()
-    if known in ("planned", "sending"):
+    copy_state = connection.execute(
+        sa.text("select state from ops.outbox where key = :key"), {"key": fallback}
+    ).scalar()
+    if copy_state in ("planned", "sending"):
         return True  # nobody is notified yet; the next pass checks the outcome
-    if known == "sent":
+    if copy_state == "sent":
         _note_notified(connection, [delivery], fallback)
         return True
     is_urgent = delivery.deadline is not None and delivery.deadline <= (now + timedelta(days=URGENT_DAYS)).date()
     hold = holds.state(connection, channel, now)
-    can_be_sent = not hold.is_on_hold or hold.ends_by_itself
-    if known is not None or not is_urgent or not can_be_sent or now >= delivery.not_after:
+    can_be_sent = not hold.is_on_hold or hold.ends_automatically
+    if copy_state is not None or not is_urgent or not can_be_sent or now >= delivery.not_after:
         return False
-    sent_by = _spoken(delivery.channel)
-    note = f"This may be a repeat: it was sent to you by {sent_by}, and it is not known whether it arrived."
+    sent_by = _channel_label(delivery.channel)
+    note = f"This may be a duplicate: it was sent to you by {sent_by}, but may not have arrived."
     store.plan(connection, [repeat(delivery, channel, note)], DECISION, now, delivery.run_id)
     _note_notified(connection, [delivery], fallback)
     return True
@@ -182,23 +186,23 @@ def _add_to_digest(
     channel = second_channel(deliveries[0].channel, settings) or deliveries[0].channel
     today = now.date().isoformat()
     key = store.make_key("person", reader, DIGEST, 0, today, channel)
-    known = connection.execute(sa.text("select state from ops.outbox where key = :key"), {"key": key}).scalar()
-    if known not in (None, "planned"):
+    copy_state = connection.execute(sa.text("select state from ops.outbox where key = :key"), {"key": key}).scalar()
+    if copy_state not in (None, "planned"):
         return
-    all_of_today = [*store.read(connection, "notified_by = :key", key=key), *deliveries]
+    listed_today = [*store.read(connection, "notified_by = :key", key=key), *deliveries]
     message = Message(
-        subject=f"{formatting.count(len(all_of_today), 'message')} may not have reached you",
-        summary="They were sent, but the connection broke before their arrival was confirmed. Nothing is sent twice.",
+        subject=f"{formatting.count(len(listed_today), 'message')} may not have reached you",
+        summary="They were sent, but the connection broke before delivery was confirmed. They are not sent again.",
         evidence=tuple(
             Evidence(
                 text=f"{delivery.subject}" + (f" (decision by {delivery.deadline})" if delivery.deadline else ""),
-                source=f"{_spoken(delivery.channel)}, {delivery.sending_at:%d %b %H:%M} UTC"
+                source=f"{_channel_label(delivery.channel)}, {delivery.sending_at:%d %b %H:%M} UTC"
                 if delivery.sending_at
                 else "",
             )
-            for delivery in all_of_today
+            for delivery in listed_today
         ),
-        next_steps=("Look whether you have them; if one is missing, open its account in the CRM.",),
+        next_steps=("Check whether you have them. If one is missing, open its account in the CRM.",),
     )
     action = Action(
         channel=channel,
@@ -226,5 +230,5 @@ def _note_notified(connection: sa.Connection, deliveries: Sequence[Delivery], ke
     )
 
 
-def _spoken(channel: str) -> str:
+def _channel_label(channel: str) -> str:
     return {"email": "e-mail", "slack": "Slack", "wecom": "WeCom"}.get(channel, channel)

@@ -23,13 +23,13 @@ from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 
 SHOWN = ("result", "channel", "recipient", "subject", "reason")
-_OUT = "'sending', 'sent', 'uncertain'"
+_OUTSIDE = "'sending', 'sent', 'uncertain'"
 # A task whose call failed may still be in the CRM. It is planned again, because writing it twice is safe.
-_MAY_BE_OUT = f"{_OUT}, 'planned'"
-_NOT_OUT = ("planned", "suppressed", "expired")
+_MAYBE_OUTSIDE = f"{_OUTSIDE}, 'planned'"
+_NOT_OUTSIDE = ("planned", "suppressed", "expired")
 
 
-def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
+def recall(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
     """Stop a run's planned deliveries, and recall the others.
 
     Args:
@@ -43,7 +43,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
         ConfigError: The run planned nothing, or the reason is empty.
     """
     if not reason.strip():
-        raise ConfigError("no reason was given", cure='say why with --reason "..."')
+        raise ConfigError("no reason was given", cure='give --reason "..."')
     moment = now or clock.now()
     values = {"run_id": run_id, "reason": f"undone by {by}: {reason.strip()}", "now": moment}
     with engine("builder").begin() as connection:
@@ -51,7 +51,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
         if not number:
             raise ConfigError(
                 f"the run {run_id!r} planned nothing",
-                cure="`python -m include.cli undo` without --run lists the last runs",
+                cure="`python -m include.cli undo` without --run lists recent runs",
             )
         # Race with a sender: this update waits for the lock of a row that is being claimed, and then skips the row. The
         # next update recalls it.
@@ -66,7 +66,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
             sa.text(
                 "update ops.outbox set undo = 'asked', undo_reason = :reason"  # noqa: S608
                 " where run_id = :run_id and undo = ''"
-                f" and (state in ({_MAY_BE_OUT}) or state = 'failed' and external_id <> '')"
+                f" and (state in ({_MAYBE_OUTSIDE}) or state = 'failed' and external_id <> '')"
             ),
             values,
         )
@@ -80,7 +80,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
     return int(number)
 
 
-def withdraw(connection: sa.Connection) -> None:
+def recall_copies(connection: sa.Connection) -> None:
     """Stop or recall copies of recalled deliveries on a second channel."""
     connection.execute(
         sa.text(
@@ -89,7 +89,7 @@ def withdraw(connection: sa.Connection) -> None:
             " from (select run_id, min(undo_reason) as undo_reason from ops.outbox where undo <> ''"
             " group by run_id) as first"
             f" where o.run_id = first.run_id and o.decision_id = :sender and o.undo = ''"
-            f" and o.state in ({_MAY_BE_OUT})"
+            f" and o.state in ({_MAYBE_OUTSIDE})"
         ),
         {"sender": uncertain.DECISION},
     )
@@ -125,8 +125,8 @@ def take_back(
     if not channel.is_repeatable:
         # On such a channel, a delivery that is planned again has certainly not arrived. Uncertain ones are looked up
         # first.
-        if never_sent := [delivery for delivery in deliveries if delivery.state in _NOT_OUT]:
-            counts["never sent"] = _withhold(never_sent, now)
+        if never_sent := [delivery for delivery in deliveries if delivery.state in _NOT_OUTSIDE]:
+            counts["never sent"] = _suppress(never_sent, now)
         deliveries = [
             delivery
             for delivery in deliveries
@@ -138,37 +138,42 @@ def take_back(
         stays = channel.take_back(batch)
         with engine("builder").begin() as connection:
             for delivery in batch:
-                why = stays.get(delivery.key, "")
-                _note(connection, delivery, why, now)
-                counts["stays" if why else "taken back"] += 1
+                reason = stays.get(delivery.key, "")
+                _note(connection, delivery, reason, now)
+                counts["stays" if reason else "taken back"] += 1
         if is_over():
             break
     return counts
 
 
-def leave(deliveries: Sequence[Delivery], why: str, now: datetime) -> None:
+def record_staying(deliveries: Sequence[Delivery], reason: str, now: datetime) -> None:
     """Record that deliveries cannot be withdrawn.
 
     Args:
-        why: The reason.
+        reason: Why not.
     """
     with engine("builder").begin() as connection:
         for delivery in deliveries:
-            _note(connection, delivery, why, now)
+            _note(connection, delivery, reason, now)
 
 
-def _note(connection: sa.Connection, delivery: Delivery, why: str, now: datetime) -> None:
+def _note(connection: sa.Connection, delivery: Delivery, reason: str, now: datetime) -> None:
     connection.execute(
         sa.text(
             "update ops.outbox set undo = :undo, undo_reason = undo_reason || :why,"
             " state = case when state = 'planned' or state = 'uncertain' and :undo = 'done' then 'suppressed'"
             " else state end, resolved_at = coalesce(resolved_at, :now) where key = :key"
         ),
-        {"key": delivery.key, "undo": "stays" if why else "done", "why": f"; {why}" if why else "", "now": now},
+        {
+            "key": delivery.key,
+            "undo": "stays" if reason else "done",
+            "why": f"; {reason}" if reason else "",
+            "now": now,
+        },
     )
 
 
-def _withhold(deliveries: Sequence[Delivery], now: datetime) -> int:
+def _suppress(deliveries: Sequence[Delivery], now: datetime) -> int:
     with engine("builder").begin() as connection:
         connection.execute(
             sa.text(

@@ -74,11 +74,11 @@ class Approval:
     def subject(self) -> str:
         """The request in one line."""
         if self.about == "tiers":
-            return f"{formatting.count(self.n_actions, 'customer')} should have another tier: {self.reason}"
+            return f"{formatting.count(self.n_actions, 'customer')} should change tier: {self.reason}"
         return f"{self.n_actions} actions on {self.n_accounts} accounts are above {self.reason}"
 
 
-def ask(
+def request(
     connection: sa.Connection,
     actions: Sequence[Action],
     run_id: str,
@@ -126,7 +126,7 @@ def ask(
             "about": about,
         },
     )
-    reason = f"{reason}; waits for approval {approval_id}"
+    reason = f"{reason}; waiting for approval {approval_id}"
     return [replace(action, approval_id=approval_id, reason=reason) for action in actions]
 
 
@@ -218,7 +218,7 @@ def answer(
     names = [name for name in by if name and name.lower() not in _NOBODY]
     if not names:
         raise Refused(
-            f"approval {approval_id} was answered by nobody who is logged in",
+            f"approval {approval_id} was answered without a login",
             cure="log in to Airflow as yourself, or use the command line under your own login",
         )
     get(approval_id)
@@ -229,8 +229,8 @@ def answer(
             {"id": approval_id},
         ).one()
         if row.state != "open":
-            by_whom = f" by {row.answered_by}" if row.answered_by else ""
-            raise ConfigError(f"approval {approval_id} is {row.state}{by_whom} already", cure="nothing is left to do")
+            answered_by = f" by {row.answered_by}" if row.answered_by else ""
+            raise ConfigError(f"approval {approval_id} is already {row.state}{answered_by}", cure="nothing to do")
         if answer == "approved":
             # Later decisions update waiting actions, so people who changed the overlay since the request are authors
             # too.
@@ -269,27 +269,27 @@ def leave_out(approval_id: str, account_key: str, by: str, note: str = "", now: 
         )
     if not done.rowcount:
         raise ConfigError(
-            f"nothing of approval {approval_id} waits for {account_key}",
+            f"approval {approval_id} has no waiting actions for {account_key}",
             cure=f"python -m include.cli approvals show {approval_id}",
         )
     return done.rowcount
 
 
 def _check_approver(approval_id: str, changed_by: Sequence[str], names: Sequence[str]) -> None:
-    if own := _same(changed_by, names):
+    if own := _matching_name(changed_by, names):
         raise Refused(
-            f"approval {approval_id} cannot be given by {own}, who changed or started what it is about",
+            f"{own} cannot approve {approval_id}: they changed its configuration or started its run",
             cure="ask somebody else to approve it",
         )
     named = approvers()
     if not named:
         raise Refused(
-            f"approval {approval_id} cannot be given: {APPROVERS} names nobody who may approve",
+            f"{approval_id} cannot be approved: {APPROVERS} is empty",
             cure=f"set {APPROVERS} in .env, or in the environment of Airflow's scheduler, and restart it",
         )
     if not set(names) & set(named):
         raise Refused(
-            f"approval {approval_id} cannot be given by {names[0]}, whom {APPROVERS} does not name",
+            f"{names[0]} cannot approve {approval_id}: {APPROVERS} does not name them",
             cure=f"ask {', '.join(named)}",
         )
 
@@ -327,23 +327,23 @@ def _settle(connection: sa.Connection, approvals: Sequence[str], state: str, rea
 
 def _expires_at(now: datetime, settings: Settings, about: About) -> datetime:
     where = settings.people.calendars.get("default") or WorkingCalendar(country="US", zone="UTC")
-    here = now.astimezone(ZoneInfo(where.zone))
+    local_now = now.astimezone(ZoneInfo(where.zone))
     days = working_days.calendar(where.country)
-    within = {
+    n_days = {
         "caps": settings.caps.approve_within_working_days,
         "tiers": settings.tiers.answer_within_working_days,
     }[about]
-    day: date = days.get_nth_working_day(here.date(), within)
-    return datetime.combine(day, here.time(), here.tzinfo)
+    day: date = days.get_nth_working_day(local_now.date(), n_days)
+    return datetime.combine(day, local_now.time(), local_now.tzinfo)
 
 
-def _same(authors: Iterable[str], names: Iterable[str]) -> str:
+def _matching_name(authors: Iterable[str], names: Iterable[str]) -> str:
     """Return the name under which a person is among the authors; "" if they are not."""
-    known = {form for author in authors for form in _forms(author)}
-    return next((name for name in names if known & _forms(name)), "")
+    known = {variant for author in authors for variant in _normalised(author)}
+    return next((name for name in names if known & _normalised(name)), "")
 
 
-def _forms(name: str) -> set[str]:
+def _normalised(name: str) -> set[str]:
     """Return the normalised names of one person: an address also counts as its local part.
 
     Letters that differ only in width or case, and invisible characters, do not make a name another person.

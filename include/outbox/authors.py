@@ -20,7 +20,7 @@ from include.config import files
 _GIT_SECONDS = 10
 # The people whose changes are checked can write the overlay's own .git/config, so git must run nothing that it names.
 # No command below runs filters or shows diffs. https://git-scm.com/docs/git-config, https://git-scm.com/docs/git
-_QUIET = tuple(
+_GIT_OPTIONS = tuple(
     part
     for setting in ("safe.directory=*", "core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false")
     for part in ("-c", setting)
@@ -39,7 +39,7 @@ _ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Changed:
+class OverlayAuthors:
     """The people who changed the overlay.
 
     Args:
@@ -63,7 +63,7 @@ def state() -> dict[str, str]:
     return {"digest": digest.hexdigest(), "commit": _line(folder, "rev-parse", "--verify", "HEAD")}
 
 
-def since(base: Mapping[str, Any] | None = None) -> Changed:
+def since(base: Mapping[str, Any] | None = None) -> OverlayAuthors:
     """Return the people who changed the overlay.
 
     Args:
@@ -72,26 +72,26 @@ def since(base: Mapping[str, Any] | None = None) -> Changed:
     """
     now, before = state(), base or {}
     if now["digest"] == before.get("digest", ""):
-        return Changed()
+        return OverlayAuthors()
     folder = files.overlay()
     if folder is None:
-        return Changed(is_known=False)  # the overlay was removed
+        return OverlayAuthors(is_known=False)  # the overlay was removed
     if not now["commit"]:
-        return Changed(_owners(folder, _contents(folder)), is_known=False)
+        return OverlayAuthors(_owners(folder, _contents(folder)), is_known=False)
     uncommitted = _uncommitted(folder)
-    is_behind = (
+    is_ancestor = (
         bool(before.get("commit"))
         and _git(folder, "merge-base", "--is-ancestor", str(before["commit"]), "HEAD") is not None
     )
-    span = f"{before['commit']}..HEAD" if is_behind else "HEAD"
-    said = _git(folder, "log", "--full-history", "--format=%an%n%ae%n%cn%n%ce", span, "--", ".")
+    span = f"{before['commit']}..HEAD" if is_ancestor else "HEAD"
+    log = _git(folder, "log", "--full-history", "--format=%an%n%ae%n%cn%n%ce", span, "--", ".")
     # If the approved commit is not an ancestor of HEAD, the history was rewritten, and authors may be missing from it.
     # A shallow history may lack commits that a merge brought in, even since the approved commit.
-    is_rewritten = bool(before.get("commit")) and not is_behind
-    is_cut = is_rewritten or _line(folder, "rev-parse", "--is-shallow-repository") != "false"
-    names = {line.strip() for line in (said or "").splitlines() if line.strip()}
+    is_rewritten = bool(before.get("commit")) and not is_ancestor
+    is_incomplete = is_rewritten or _line(folder, "rev-parse", "--is-shallow-repository") != "false"
+    names = {line.strip() for line in (log or "").splitlines() if line.strip()}
     names.update(_owners(folder, uncommitted))
-    return Changed(tuple(sorted(names)), is_known=bool(said) and not uncommitted and not is_cut)
+    return OverlayAuthors(tuple(sorted(names)), is_known=bool(log) and not uncommitted and not is_incomplete)
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -150,7 +150,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), "--no-pager", *_QUIET, *arguments],
+            ["git", "-C", str(folder), "--no-pager", *_GIT_OPTIONS, *arguments],
             capture_output=True,
             text=True,
             errors="replace",

@@ -14,7 +14,7 @@ from include.outbox.store import Action
 
 
 @dataclass(frozen=True)
-class Sorted:
+class Split:
     """Actions, split at the caps.
 
     Args:
@@ -26,7 +26,7 @@ class Sorted:
     reason: str = ""
 
 
-def sort(connection: sa.Connection, actions: Sequence[Action], run_id: str, caps: Caps, book: int) -> Sorted:
+def split(connection: sa.Connection, actions: Sequence[Action], run_id: str, caps: Caps, book: int) -> Split:
     """Split actions into those within a run's caps and those above. The nearest deadlines are planned first.
 
     Only newly planned actions count, including those that an earlier attempt of the same run planned.
@@ -41,7 +41,7 @@ def sort(connection: sa.Connection, actions: Sequence[Action], run_id: str, caps
         ).scalars()
     )
     # Closing a task does not count: it reduces the open work in the CRM.
-    fresh = [
+    new_actions = [
         action
         for action in actions
         if action.state == "planned" and action.key not in known and "closes" not in action.body
@@ -55,16 +55,18 @@ def sort(connection: sa.Connection, actions: Sequence[Action], run_id: str, caps
     ).one()
     n, touched, most_accounts = before.n, set(before.accounts), caps.accounts(book)
     above: dict[str, str] = {}
-    for action in sorted(fresh, key=lambda action: action.deadline or date.max):
+    for action in sorted(new_actions, key=lambda action: action.deadline or date.max):
         is_new = bool(action.account_key) and action.account_key not in touched
         if n >= caps.actions_per_run:
             above[action.key] = f"the cap of {formatting.count(caps.actions_per_run, 'action')} per run"
         elif is_new and len(touched) >= most_accounts:
-            above[action.key] = f"the cap of {formatting.count(most_accounts, 'account')} per run, in a book of {book}"
+            above[action.key] = (
+                f"the cap of {formatting.count(most_accounts, 'account')} per run, with {book} customers"
+            )
         else:
             n += 1
             touched.add(action.account_key)
-    return Sorted(
+    return Split(
         [action for action in actions if action.key not in above],
         [replace(action, state="parked") for action in actions if action.key in above],
         " and ".join(dict.fromkeys(above.values())),

@@ -25,14 +25,14 @@ def plain(text: str) -> str:
     return text.replace(_OPEN, "").replace(_CLOSE, "")
 
 
-def shown(content: Any, in_a_room: bool) -> Any:
+def shown(content: Any, is_shared: bool) -> Any:
     """Return texts, also nested ones, as their readers may see them.
 
     Args:
         in_a_room: Whether more than one person reads it.
     """
     if isinstance(content, str):
-        return plain(_MARKED.sub(HIDDEN, content)) if in_a_room else plain(content)
+        return plain(_MARKED.sub(HIDDEN, content)) if is_shared else plain(content)
     if isinstance(content, dict):
-        return {name: shown(value, in_a_room) for name, value in content.items()}
-    return [shown(value, in_a_room) for value in content] if isinstance(content, list | tuple) else content
+        return {name: shown(value, is_shared) for name, value in content.items()}
+    return [shown(value, is_shared) for value in content] if isinstance(content, list | tuple) else content

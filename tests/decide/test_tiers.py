@@ -76,7 +76,7 @@ def test_a_list_is_put_once_and_written_when_a_lead_approves(listed: SignalBook,
     listed.book.decide(decision_id="again")
     assert len(approvals.find()) == len(asked) == 2
     (of_change,) = [name for name in asked if approvals.listed(name)[0]["step"] == "change"]
-    subject = "1 customer should have another tier: changes by customer value on 2026-12-31"
+    subject = "1 customer should change tier: changes by customer value on 2026-12-31"
     assert asked[of_change].subject == subject
     approvals.answer(of_change, "approved", ("ada",), now=listed.book.now)
     (of_first,) = set(asked) - {of_change}
@@ -96,7 +96,7 @@ def test_one_account_can_be_left_out_of_a_list(listed: SignalBook) -> None:
     approvals.answer(asked.approval_id, "approved", ("ada",), now=listed.book.now)
     assert [(row.account_key, row.state) for row in _rows(listed)] == [("crm:1", "planned"), ("crm:4", "suppressed")]
     assert _rows(listed)[1].reason.endswith("moves soon")
-    with pytest.raises(ConfigError, match="nothing of approval"):
+    with pytest.raises(ConfigError, match="has no waiting actions"):
         approvals.leave_out(asked.approval_id, "crm:4", "ada")
 
 

@@ -104,7 +104,7 @@ def test_an_answer_that_is_lost_is_asked_for_again_and_a_missing_property_is_nam
     crm.fault("drop_after")
     assert crm.send(crm.letters(fields)) == ["sent"]
     (one,) = crm.letters({"perennial_nothing": "x"})
-    with pytest.raises(ConfigError, match="no property perennial_nothing that this login may write"):
+    with pytest.raises(ConfigError, match="no writable property perennial_nothing"):
         crm.channel.send([one])
     assert list(crm.channel.take_back([one])) == [one.key]
 
@@ -121,7 +121,7 @@ def writing_with(connection: str) -> Settings:
 
 def test_another_vendor_is_no_crm_to_write_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "postgres", "host": "db.example"}')
-    with pytest.raises(ConfigError, match="HubSpot and Salesforce only"):
+    with pytest.raises(ConfigError, match="only be written to HubSpot and Salesforce"):
         channel.connect(writing_with("other"), "crm")
 
 

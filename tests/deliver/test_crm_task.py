@@ -170,10 +170,10 @@ def test_what_somebody_completed_or_deleted_is_left_alone(channel: HubSpotTasks,
     channel.send([one])
     portal.tasks["500"] |= {"hs_task_status": "COMPLETED", "hs_task_body": "done"}
     outcome = channel.send([closing(one.key)])[closing(one.key).key]
-    assert (outcome.state, outcome.reason) == ("sent", "it was completed before")
+    assert (outcome.state, outcome.reason) == ("sent", "it was already completed")
     assert portal.tasks["500"]["hs_task_body"] == "done"
     portal.tasks.clear()
-    assert "no such task" in channel.send([closing(one.key)])[closing(one.key).key].reason
+    assert "no longer exists" in channel.send([closing(one.key)])[closing(one.key).key].reason
 
 
 @pytest.mark.parametrize("cursor", [lambda n: "7", lambda n: str(7 + n % 2), lambda n: str(n)])

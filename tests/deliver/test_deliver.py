@@ -181,7 +181,7 @@ def test_what_changed_since_the_decision(live_book: Book, outside: Outside) -> N
         "C-5#2": "sent",
     }
     assert "is quarantined by crm.account.x" in found["C-1#2"][1] and "won" in found["C-2#2"][1]
-    assert "another owner" in found["C-3#2"][1] and "2027-03-16" in found["C-4#2"][1]
+    assert "a new owner" in found["C-3#2"][1] and "2027-03-16" in found["C-4#2"][1]
 
 
 def test_what_comes_too_late_expires(live_book: Book, outside: Outside) -> None:
@@ -374,7 +374,7 @@ def test_who_wants_no_mails_gets_the_message_by_the_second_channel_alone(
     run(live_book)
     # What was planned before they said so does not go either, and Slack has it once.
     (mail,) = live_book.outbox(channel="email")
-    assert (mail.state, mail.reason.partition(" |")[0]) == ("failed", "ada@vendor.example wants no mails")
+    assert (mail.state, mail.reason.partition(" |")[0]) == ("failed", "ada@vendor.example has unsubscribed from e-mail")
     assert (len(outside.mail.mails), len(outside.workspace.messages)) == (0, 1)
     run(live_book, 60)
     assert (len(outside.mail.mails), len(outside.workspace.messages)) == (0, 1)

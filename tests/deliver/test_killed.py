@@ -67,9 +67,9 @@ PLACES = (
     (store, "claim"),
     (store, "set_state"),
     (episodes, "apply"),
-    (approvals, "ask"),
+    (approvals, "request"),
     (approvals, "_settle"),
-    (undo, "withdraw"),
+    (undo, "recall_copies"),
     (undo, "take_back"),
     (sender.Sender, "_send"),
     (sender.Sender, "_record"),
@@ -137,7 +137,7 @@ class Story:
             runs = undo.runs()
             if number > 4 and runs and not self.is_undone and self.chance.random() < 0.4:
                 with contextlib.suppress(Killed, ConfigError):
-                    undo.ask(self.chance.choice(runs)["run"], "grace", "wrong", self.now)
+                    undo.recall(self.chance.choice(runs)["run"], "grace", "wrong", self.now)
                     self.is_undone = True
             trouble(self.chance, self.outside)
             self._deliver(is_red=self.chance.random() < 0.25)

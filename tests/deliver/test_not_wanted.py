@@ -30,7 +30,7 @@ def test_a_task_whose_answer_was_lost_is_taken_back_when_it_is_not_wanted_any_mo
     written = {task["perennial_key"] for task in outside.portal.tasks.values()}
     assert written and {row.state for row in live_book.outbox(channel="crm_task") if row.key in written} == {"planned"}
     if is_undone:
-        undo.ask("first", "grace", "wrong", NOW)
+        undo.recall("first", "grace", "wrong", NOW)
     else:
         live_book.pass_time(NOW + timedelta(minutes=1))
         live_book.settled("C-1#2", "renewed", NOW.date())
@@ -48,7 +48,7 @@ def test_a_task_asked_back_whose_crm_is_not_listed_any_more_stays_and_says_so(
     live_book.renewals(AT_RISK)
     live_book.decide(decision_id="first")
     deliver.deliver(now=NOW)
-    undo.ask("first", "grace", "wrong", NOW)
+    undo.recall("first", "grace", "wrong", NOW)
     live_book._execute("update ops.outbox set account_key = replace(account_key, 'crm:', 'old:')")
     live_book._execute("update ops.outbox set state = 'planned' where channel = 'crm_task'")
     deliver.deliver(now=NOW + timedelta(minutes=9))
@@ -62,7 +62,7 @@ def test_a_letter_that_was_suppressed_while_it_was_asked_back_is_settled(live_bo
     live_book.renewals(AT_RISK)
     live_book.decide(decision_id="first")
     deliver.deliver(now=NOW)
-    undo.ask("first", "grace", "wrong", NOW)
+    undo.recall("first", "grace", "wrong", NOW)
     live_book._execute("update ops.outbox set state = 'suppressed'")
     deliver.deliver(now=NOW + timedelta(minutes=9))
     assert {row["result"] for row in undo.listed("first")} == {"taken back", "never sent"}

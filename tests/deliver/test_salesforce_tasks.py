@@ -171,7 +171,7 @@ def test_tasks_without_the_field_are_a_clear_error(org: SandboxProcess) -> None:
 
 def test_a_vendor_that_takes_no_tasks(org: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRM", '{"conn_type": "zendesk", "host": "https://x.example", "password": "x"}')
-    with pytest.raises(ConfigError, match="HubSpot and Salesforce only"):
+    with pytest.raises(ConfigError, match="only be written to HubSpot and Salesforce"):
         crm_task.connect(load(), "crm")
 
 
@@ -194,7 +194,7 @@ def test_a_task_whose_reason_is_gone_is_closed_once_with_a_note(channel: Salesfo
     channel.send([one])
     ends = letter("crm_task", "close:a", body={"closes": one.key, "note": "Closed: the risk is gone"})
     assert channel.address(ends) == ""
-    for reason in ("", "it was completed before"):
+    for reason in ("", "it was already completed"):
         outcome = channel.send([ends])[ends.key]
         assert (outcome.state, outcome.reason) == ("sent", reason)
     (found,) = tasks(channel, "Id, Status, Description, Perennial_Key__c")
@@ -235,7 +235,7 @@ def test_tasks_are_taken_back_but_for_those_that_somebody_has_completed(
         stays = channel.take_back([left, done, deleted, never_written, ends])
         assert stays == {
             done.key: "its owner has completed the task",
-            ends.key: "a task that was closed stays closed",
+            ends.key: "a closed task stays closed",
         }
     found = {row["Perennial_Key__c"]: row["IsDeleted"] for row in tasks(channel, "Id, Perennial_Key__c, IsDeleted")}
     assert found == {left.key: True, done.key: False, deleted.key: True}
@@ -243,6 +243,6 @@ def test_tasks_are_taken_back_but_for_those_that_somebody_has_completed(
     channel.send([second])
     told = [{"errorCode": "INSUFFICIENT_ACCESS_OR_READONLY", "message": "no"}]
     org.control("faults", vendor="salesforce", path="*", method="DELETE", kind="status", status=400, body=told, times=1)
-    assert channel.take_back([second])[second.key].startswith("Salesforce keeps it:")
+    assert channel.take_back([second])[second.key].startswith("Salesforce did not delete it:")
     org.control("faults", vendor="salesforce", path="*", method="DELETE", kind="status", status=403, body=told, times=1)
-    assert channel.take_back([second])[second.key].startswith("Salesforce keeps it:")
+    assert channel.take_back([second])[second.key].startswith("Salesforce did not delete it:")

@@ -101,6 +101,6 @@ def test_a_task_of_a_crm_that_is_no_longer_listed_expires(book: Book, outside: O
 def test_a_billing_system_is_no_crm_to_write_to(overlay: Path) -> None:
     billing = "  - {id: stripe, kind: crm, is_billing: true, owner: {name: C, email: c@vendor.example}}\n"
     (overlay / "config" / "settings.yaml").write_text(SETTINGS + billing)
-    assert {crm for _, crm in channels.ways(load())} == {"crm", "crm_eu", ""}
+    assert {crm for _, crm in channels.routes(load())} == {"crm", "crm_eu", ""}
     assert {source for _, source in run._writers(load())} <= {"crm", "crm_eu"}
     assert list(contracts.check("stripe", load())) == []

@@ -25,7 +25,7 @@ def lose_a_mail(book: Book, outside: Outside, **changes: object) -> None:
 def test_a_mail_in_doubt_near_the_deadline_is_told_over_slack(live_book: Book, outside: Outside) -> None:
     lose_a_mail(live_book, outside, deadline=at(13).date())
     (posted,) = outside.workspace.messages
-    assert "This may be a repeat: it was sent to you by e-mail" in posted["blocks"][1]["text"]["text"]
+    assert "This may be a duplicate: it was sent to you by e-mail" in posted["blocks"][1]["text"]["text"]
     run(live_book, 500)
     assert len(outside.workspace.messages) == 1 and len(outside.mail.mails) == 1
     assert live_book.outbox(channel="email")[0].state == "uncertain"
@@ -82,6 +82,6 @@ def test_a_slack_post_in_doubt_without_history_is_told_by_mail(live_book: Book, 
     plan(action("slack", entity_kind="other", reads=(), deadline=at(3).date()))
     run(live_book)
     assert {row.channel: row.state for row in live_book.outbox()} == {"slack": "uncertain", "email": "sent"}
-    assert b"may be a repeat" in outside.mail.mails[0].replace(b"=\r\n", b"")
+    assert b"may be a duplicate" in outside.mail.mails[0].replace(b"=\r\n", b"")
     run(live_book, 100)
     assert len(outside.workspace.messages) == 1 and len(outside.mail.mails) == 1

@@ -160,7 +160,7 @@ def _asked(number: int) -> str:
     parked = [action(entity_id=f"C-{number}", state="parked")]
     with engine("builder").begin() as connection:
         now = clock.now()
-        waiting = approvals.ask(connection, parked, f"flood-{number}", "the cap of 0", "", load(), now)
+        waiting = approvals.request(connection, parked, f"flood-{number}", "the cap of 0", "", load(), now)
         store.plan(connection, waiting, f"flood-{number}", now)
     return waiting[0].approval_id
 

@@ -20,7 +20,7 @@ def test_every_file_and_every_commit_since_the_approved_state_counts(overlay: Pa
     git = Repository(overlay)
     git.commit("Grace")
     base = authors.state()
-    assert names() == {"Grace"} and authors.since(base) == authors.Changed()
+    assert names() == {"Grace"} and authors.since(base) == authors.OverlayAuthors()
     file = overlay / path
     file.parent.mkdir(parents=True, exist_ok=True)
     before = file.read_text() if file.exists() else ""
@@ -56,9 +56,9 @@ def test_authors_are_not_known_without_the_history(overlay: Path, monkeypatch: p
     changed = authors.since(base)
     assert "Trudy" in changed.by and not changed.is_known  # who else is in it no more?
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert authors.since(base) == authors.Changed(authors.since(base).by, is_known=False)
+    assert authors.since(base) == authors.OverlayAuthors(authors.since(base).by, is_known=False)
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR")
-    assert authors.since() == authors.Changed() and not authors.since(base).is_known  # it was taken away
+    assert authors.since() == authors.OverlayAuthors() and not authors.since(base).is_known  # it was taken away
 
 
 def test_no_file_in_force_is_left_out(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -77,9 +77,9 @@ def test_no_file_in_force_is_left_out(overlay: Path, tmp_path_factory: pytest.Te
         file.write_text("x: 1\n")
         assert not authors.since(base).is_known, file
         file.unlink()
-        assert authors.since(base) == authors.Changed()
+        assert authors.since(base) == authors.OverlayAuthors()
     (overlay / ".github" / "ci.yaml").write_text("x: 2\n")  # nothing reads it
-    assert authors.since(base) == authors.Changed()
+    assert authors.since(base) == authors.OverlayAuthors()
 
 
 def test_an_overlay_that_changes_while_it_is_decided_on_has_no_known_authors(
@@ -88,7 +88,7 @@ def test_an_overlay_that_changes_while_it_is_decided_on_has_no_known_authors(
     git = Repository(overlay)
     _caps(overlay, actions_per_run=6)
     git.commit("Eve")
-    caps_file, before = overlay / "config" / "caps.yaml", caps.sort
+    caps_file, before = overlay / "config" / "caps.yaml", caps.split
 
     def put_back(*arguments: Any) -> Any:
         found = before(*arguments)
@@ -96,7 +96,7 @@ def test_an_overlay_that_changes_while_it_is_decided_on_has_no_known_authors(
         git.commit("Eve")
         return found
 
-    monkeypatch.setattr(caps, "sort", put_back)
+    monkeypatch.setattr(caps, "split", put_back)
     assert not _flood(live_book, overlay).is_author_known
 
 

@@ -10,7 +10,7 @@ from include.config.channels import INTO_CRM, NAMES
 from include.deliver.channels.base import Channel
 
 
-def ways(settings: Settings) -> list[tuple[str, str]]:
+def routes(settings: Settings) -> list[tuple[str, str]]:
     """Return each channel with the CRM source that it writes to; "" for channels that are not a CRM.
 
     The tasks of two CRMs are two entries, so that one failing CRM does not block the other. Tasks come first, so that

@@ -47,7 +47,7 @@ TaskState = Literal["open", "started", "done", "deleted"]
 
 
 @dataclass(frozen=True)
-class TaskNow:
+class TaskSnapshot:
     """The current state of a task in the CRM.
 
     Args:
@@ -65,7 +65,7 @@ class TaskNow:
     changed_at: datetime | None = None
 
 
-def message_of(delivery: Delivery, in_a_room: bool = False) -> Message:
+def message_of(delivery: Delivery, is_shared: bool = False) -> Message:
     """Return the message of a delivery, as its readers may see it.
 
     Args:
@@ -75,11 +75,11 @@ def message_of(delivery: Delivery, in_a_room: bool = False) -> Message:
         Undeliverable: It was planned by a version that wrote messages in another form.
     """
     try:
-        return Message.model_validate(personal_data.shown(delivery.body, in_a_room))
+        return Message.model_validate(personal_data.shown(delivery.body, is_shared))
     except ValidationError:
         raise Undeliverable(
-            "the planned message has a form that this version cannot show",
-            cure="nothing to do: the next decision plans what is still due",
+            "the planned message has a format that this version cannot show",
+            cure="nothing to do: the next decision plans it again if it is still due",
         ) from None
 
 
@@ -123,5 +123,5 @@ class Channel(Protocol):
 class TaskChannel(Channel, Protocol):
     """The tasks of a CRM. They are also read back, because CSMs answer alerts in them."""
 
-    def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
+    def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskSnapshot]:
         """Return the current state of written tasks, by key. Tasks that the CRM does not know are left out."""

@@ -121,13 +121,13 @@ class EmailChannel:
         """Return the recipient's address, if it is valid and not unsubscribed."""
         if not _ADDRESS.fullmatch(delivery.recipient):
             raise Undeliverable(
-                f"{delivery.recipient!r} is not an address that a mail can go to",
+                f"{delivery.recipient!r} is not a valid e-mail address",
                 cure="correct the person's address in the CRM",
             )
         if delivery.recipient.lower() in self._unsubscribed:
             raise Undeliverable(
-                f"{delivery.recipient} wants no mails",
-                cure="name a second channel in channels.yaml, or take the address out of email.unsubscribed",
+                f"{delivery.recipient} has unsubscribed from e-mail",
+                cure="name a second channel in channels.yaml, or remove the address from email.unsubscribed",
             )
         message_of(delivery)
         return delivery.recipient
@@ -135,23 +135,23 @@ class EmailChannel:
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         (delivery,) = deliveries
         content = self.compose(delivery).as_bytes(policy=SMTP)
-        server = self._ready()
+        server = self._connected()
         try:
             refused = _envelope(server, self._from_address, delivery.address)
         except (smtplib.SMTPException, OSError) as error:
             self.close()
-            raise _down(self._connection, error) from None
+            raise _unavailable(self._connection, error) from None
         if refused:
             return {delivery.key: refused}
         # If the connection breaks after this point, nobody knows whether the server accepted the mail.
         try:
-            code, said = _content(server, content)
+            code, reply = _content(server, content)
         except (smtplib.SMTPException, OSError) as error:
             self.close()
-            return {delivery.key: Outcome("uncertain", f"the connection broke after the mail was handed over: {error}")}
+            return {delivery.key: Outcome("uncertain", f"the connection broke after the mail was sent: {error}")}
         if code == 250:
             return {delivery.key: Outcome("sent", external_id=self._message_id(delivery.key))}
-        return {delivery.key: _refusal(server, code, said)}
+        return {delivery.key: _refusal(server, code, reply)}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return None: a mail server keeps no history for the sender."""
@@ -159,7 +159,7 @@ class EmailChannel:
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Do nothing: an accepted mail cannot be withdrawn."""
-        return {delivery.key: "a mail cannot be taken back" for delivery in deliveries}
+        return {delivery.key: "an e-mail cannot be taken back" for delivery in deliveries}
 
     def close(self) -> None:
         """Log out of the server."""
@@ -173,7 +173,7 @@ class EmailChannel:
 
     def greet(self) -> str:
         """Log in without sending anything, and return a description of the server."""
-        server = self._ready()
+        server = self._connected()
         secure = "over TLS" if isinstance(server.sock, ssl.SSLSocket) else "without TLS"
         login = f", logged in as {self._connection.login}" if self._connection.login else ", without a login"
         return f"{self._connection.host}:{self._connection.port or 25} {secure}{login}"
@@ -201,7 +201,7 @@ class EmailChannel:
     def _message_id(self, name: str) -> str:
         return f"<{name}@{self._from_address.rpartition('@')[2]}>"
 
-    def _ready(self) -> smtplib.SMTP:
+    def _connected(self) -> smtplib.SMTP:
         if self._server is not None:
             try:
                 if self._server.noop()[0] == 250:
@@ -231,8 +231,8 @@ class EmailChannel:
                     wanted = connection.extra.get("starttls", not is_local or server.has_extn("starttls"))
                     if wanted and not server.has_extn("starttls"):
                         raise connection.error(
-                            "the mail server offers no encryption (STARTTLS), so that mails could be read on their way",
-                            cure='correct host and port, set "ssl": true for a server that is encrypted from the start,'
+                            "the mail server offers no encryption (STARTTLS), so mails could be read in transit",
+                            cure='correct host and port, set "ssl": true for a server that uses TLS from the start,'
                             ' or accept it with "starttls": false in its extra',
                         )
                     if wanted:
@@ -250,20 +250,20 @@ class EmailChannel:
                 cure=f"correct login and password of connection {connection.id}",
             ) from None
         except (smtplib.SMTPException, OSError) as error:
-            raise _down(connection, error) from None
+            raise _unavailable(connection, error) from None
         return server
 
 
 def _envelope(server: smtplib.SMTP, sender: str, recipient: str) -> Outcome | None:
     """Announce sender, recipient and content. Return the refusal, if there is one."""
-    code, said = server.mail(sender)
+    code, reply = server.mail(sender)
     if code == 250:
-        code, said = server.rcpt(recipient)
+        code, reply = server.rcpt(recipient)
     if code in (250, 251):
-        code, said = server.docmd("DATA")
+        code, reply = server.docmd("DATA")
     if code == 354:
         return None
-    refusal = _refusal(server, code, said)
+    refusal = _refusal(server, code, reply)
     if code != 421:
         server.rset()
     return refusal
@@ -281,17 +281,17 @@ def _content(server: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
     return server.getreply()
 
 
-def _refusal(server: smtplib.SMTP, code: int, said: bytes) -> Outcome:
-    text = f"the mail server said {code} {said.decode(errors='replace')[:200]}"
+def _refusal(server: smtplib.SMTP, code: int, reply: bytes) -> Outcome:
+    text = f"the mail server answered {code} {reply.decode(errors='replace')[:200]}"
     if code == 421:
         server.close()
     if 400 <= code < 500:
         return Outcome("later", text)
-    return Outcome("refused", f"{text} | correct the person's address, or ask the person who runs the mail server")
+    return Outcome("refused", f"{text} | correct the person's address, or ask the mail server's administrator")
 
 
-def _down(connection: Connection, error: Exception) -> Unavailable:
+def _unavailable(connection: Connection, error: Exception) -> Unavailable:
     return Unavailable(
         f"the mail server {connection.host}:{connection.port or 25} does not answer: {error}",
-        cure=f"check connection {connection.id}; what was not sent is tried again",
+        cure=f"check connection {connection.id}; unsent mails are retried",
     )

@@ -41,8 +41,8 @@ _LIMITS = {
     "users.lookupByEmail": Limit(50, 60.0),
 }
 # By Slack's documentation, the message may have been posted despite these errors.
-_DOUBTFUL = {"fatal_error", "internal_error", "request_timeout", "service_unavailable"}
-_OUR_FAULT = {
+_MAYBE_POSTED = {"fatal_error", "internal_error", "request_timeout", "service_unavailable"}
+_TOKEN_ERRORS = {
     "invalid_auth",
     "not_authed",
     "account_inactive",
@@ -69,7 +69,7 @@ _CURES = {
 SCOPES = ("chat:write", "im:write", "users:read", "users:read.email", "im:history", "channels:history")
 
 
-class _Said(Exception):
+class _SlackError(Exception):
     """Slack answered ``ok: false``."""
 
     def __init__(self, error: str) -> None:
@@ -104,7 +104,7 @@ class SlackChannel:
         self._client = client
         self._places = {email.lower(): place for email, place in places.items()}
         self._conversations: dict[str, str] = {}
-        self._is_at_home = False
+        self._shares_workspace_limits = False
 
     @classmethod
     def connect(cls, settings: Settings) -> SlackChannel:
@@ -120,7 +120,7 @@ class SlackChannel:
             base_url=base_url,
             auth=Bearer(token),
             limiter=for_account("slack", base_url, token, limits=_LIMITS),
-            rate_policy=RatePolicy(name="Slack", explain=_explain),
+            rate_policy=RatePolicy(name="Slack", explain=_error_code),
             secrets=(token,),
             connection_id=connection.id,
             timeouts=TIMEOUTS,
@@ -139,7 +139,7 @@ class SlackChannel:
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         (delivery,) = deliveries
-        message = message_of(delivery, in_a_room=not delivery.address.startswith("D"))
+        message = message_of(delivery, is_shared=not delivery.address.startswith("D"))
         payload = {
             "channel": delivery.address,
             "text": render_slack.fallback_text(message),
@@ -156,8 +156,8 @@ class SlackChannel:
             return {delivery.key: Outcome("uncertain", error.message)}
         except Refused as error:
             return {delivery.key: Outcome("refused", str(error))}
-        except _Said as said:
-            return {delivery.key: _outcome(said.error)}
+        except _SlackError as error:
+            return {delivery.key: _outcome(error.error)}
         return {
             delivery.key: Outcome("sent", external_id=f"{answer.get('channel', delivery.address)}/{answer.get('ts')}")
         }
@@ -176,7 +176,7 @@ class SlackChannel:
             }
             try:
                 answer = self._get("conversations.history", query)
-            except _Said:
+            except _SlackError:
                 return None
             except AuthError as error:
                 if "missing_scope" in error.message:
@@ -187,22 +187,22 @@ class SlackChannel:
                 key = (metadata.get("event_payload") or {}).get("key")
                 if metadata.get("event_type") == EVENT_TYPE and key:
                     found[str(key)] = f"{address}/{message.get('ts')}"
-            asked, cursor = cursor, (answer.get("response_metadata") or {}).get("next_cursor")
+            requested, cursor = cursor, (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return found
-            loop.check(asked, cursor, (str(message.get("ts")) for message in answer.get("messages") or []))
+            loop.check(requested, cursor, (str(message.get("ts")) for message in answer.get("messages") or []))
         return None  # too long to read completely: a missing message may still be there
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         (delivery,) = deliveries
         channel, _, ts = delivery.external_id.partition("/")
         if not ts:
-            return {delivery.key: "Slack never said what it calls the message"}
+            return {delivery.key: "Slack did not return the message's id"}
         try:
             self._call("chat.delete", {"channel": channel, "ts": ts}, is_repeatable=True)
-        except (_Said, Refused) as error:
-            said = error.error if isinstance(error, _Said) else error.message
-            return {} if said == "message_not_found" else {delivery.key: f"Slack keeps it: {said}"}
+        except (_SlackError, Refused) as error:
+            code = error.error if isinstance(error, _SlackError) else error.message
+            return {} if code == "message_not_found" else {delivery.key: f"Slack did not delete it: {code}"}
         return {}
 
     @property
@@ -213,13 +213,11 @@ class SlackChannel:
         """Return the identity of the token. From now on, its calls share the limits of its workspace."""
         try:
             who = self._call("auth.test", {}, is_repeatable=True)
-        except _Said as said:
-            raise Unavailable(
-                f"Slack says {said} of the token", cure="nothing to do: it is tried again later"
-            ) from None
+        except _SlackError as error:
+            raise Unavailable(f"Slack rejected the token: {error}", cure="nothing to do: it is retried later") from None
         shared = for_account("slack", str(who.get("team_id") or ""), limits=_LIMITS)
         self._client.limiter = replace(self._client.limiter, path=shared.path)
-        self._is_at_home = True
+        self._shares_workspace_limits = True
         return who
 
     def close(self) -> None:
@@ -234,11 +232,11 @@ class SlackChannel:
                 return place
             user = place or self._get("users.lookupByEmail", {"email": email})["user"]["id"]
             return self._call("conversations.open", {"users": user}, is_repeatable=True)["channel"]["id"]
-        except (_Said, Refused) as error:
-            said = error.error if isinstance(error, _Said) else error.message
+        except (_SlackError, Refused) as error:
+            code = error.error if isinstance(error, _SlackError) else error.message
             raise Undeliverable(
-                f"Slack does not know {email}: {said}",
-                cure=_CURES.get(said, "check the person's entry in people.yaml"),
+                f"Slack does not know {email}: {code}",
+                cure=_CURES.get(code, "check the person's entry in people.yaml"),
             ) from None
 
     def _channel_named(self, name: str) -> str:
@@ -249,49 +247,49 @@ class SlackChannel:
             for channel in answer.get("channels") or []:
                 if channel.get("name") == name:
                     return str(channel["id"])
-            asked, cursor = cursor, (answer.get("response_metadata") or {}).get("next_cursor")
+            requested, cursor = cursor, (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
-                raise _Said("channel_not_found")
-            loop.check(asked, cursor, (str(channel.get("id")) for channel in answer.get("channels") or []))
+                raise _SlackError("channel_not_found")
+            loop.check(requested, cursor, (str(channel.get("id")) for channel in answer.get("channels") or []))
 
     def _get(self, method: str, query: Mapping[str, Any]) -> dict[str, Any]:
-        self._go_home(method)
-        return self._checked(method, self._client.get(f"/{method}", query, kind=method).data)
+        self._use_workspace_limits(method)
+        return self._data(method, self._client.get(f"/{method}", query, kind=method).data)
 
     def _call(self, method: str, payload: Mapping[str, Any], *, is_repeatable: bool) -> dict[str, Any]:
-        self._go_home(method)
+        self._use_workspace_limits(method)
         answer = self._client.call("POST", f"/{method}", json=payload, kind=method, is_repeatable=is_repeatable)
-        return self._checked(method, answer.data)
+        return self._data(method, answer.data)
 
-    def _go_home(self, method: str) -> None:
+    def _use_workspace_limits(self, method: str) -> None:
         """Look up the workspace before any other call: its limits are shared by all of its tokens."""
-        if not self._is_at_home and method != "auth.test":
+        if not self._shares_workspace_limits and method != "auth.test":
             self.identity()
 
-    def _checked(self, method: str, data: Any) -> dict[str, Any]:
+    def _data(self, method: str, data: Any) -> dict[str, Any]:
         """Return the answer. Slack reports most errors with status 200 and ``ok: false``."""
         if not isinstance(data, dict):
-            raise Uncertain(f"Slack's answer to {method} cannot be read", cure="look into the conversation")
+            raise Uncertain(f"Slack's answer to {method} cannot be read", cure="check the conversation in Slack")
         if data.get("ok") is True:
             return data
         error = str(data.get("error") or "no reason given")
-        if error in _OUR_FAULT:
+        if error in _TOKEN_ERRORS:
             needed = f", it needs {data['needed']}" if data.get("needed") else ""
             raise AuthError(
                 f"Slack refuses {method}: {error}{needed}",
                 cure=f"correct the token of connection {self._client.connection_id}, or grant the scope to its app",
             )
         if error in ("ratelimited", "rate_limited"):
-            raise Unavailable(f"Slack refuses {method}: too many calls", cure="nothing to do: it is tried again later")
-        raise _Said(error)
+            raise Unavailable(f"Slack refuses {method}: too many calls", cure="nothing to do: it is retried later")
+        raise _SlackError(error)
 
 
 def _outcome(error: str) -> Outcome:
-    if error in _DOUBTFUL:
-        return Outcome("uncertain", f"Slack said {error}: it may have been posted")
+    if error in _MAYBE_POSTED:
+        return Outcome("uncertain", f"Slack answered {error}: the message may have been posted")
     cure = _CURES.get(error)
-    return Outcome("refused", f"Slack said {error}" + (f" | {cure}" if cure else ""))
+    return Outcome("refused", f"Slack answered {error}" + (f" | {cure}" if cure else ""))
 
 
-def _explain(data: Any) -> str:
+def _error_code(data: Any) -> str:
     return str(data.get("error") or "") if isinstance(data, dict) else ""

@@ -75,7 +75,7 @@ class SlackWebhook:
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         (delivery,) = deliveries
-        message = message_of(delivery, in_a_room=True).with_note(f"For {delivery.recipient}")
+        message = message_of(delivery, is_shared=True).with_note(f"For {delivery.recipient}")
         content = {"text": render_slack.fallback_text(message), "blocks": render_slack.blocks(message)}
         try:
             self._client.call("POST", "/", json=content, kind="webhook")
@@ -84,13 +84,13 @@ class SlackWebhook:
         except Refused as error:
             if error.status in (404, 410):
                 raise ConfigError(
-                    f"Slack knows the webhook's channel no more: {error.message}",
-                    cure=f"make a new webhook and write it into connection {self._client.connection_id}",
+                    f"the webhook's Slack channel no longer exists: {error.message}",
+                    cure=f"create a new webhook and enter it in connection {self._client.connection_id}",
                 ) from None
             return {delivery.key: Outcome("refused", str(error))}
         except Forbidden as error:
             raise AuthError(
-                error.message, cure=f"make a new webhook and write it into connection {self._client.connection_id}"
+                error.message, cure=f"create a new webhook and enter it in connection {self._client.connection_id}"
             ) from None
         return {delivery.key: Outcome("sent")}
 
@@ -100,7 +100,7 @@ class SlackWebhook:
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Do nothing: webhooks cannot delete messages."""
-        return {delivery.key: "a webhook cannot take back what it said" for delivery in deliveries}
+        return {delivery.key: "a webhook cannot delete its messages" for delivery in deliveries}
 
     def close(self) -> None:
         self._client.session.close()

@@ -74,7 +74,7 @@ class WeComChannel:
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         """Post one message, in several parts if it is long."""
         (delivery,) = deliveries
-        parts = render_wecom.parts(message_of(delivery, in_a_room=True), delivery.recipient)
+        parts = render_wecom.parts(message_of(delivery, is_shared=True), delivery.recipient)
         for number, part in enumerate(parts, 1):
             outcome = self._post(part)
             if outcome.state == "sent":
@@ -82,7 +82,7 @@ class WeComChannel:
             if number == 1:
                 return {delivery.key: outcome}
             # A retry would duplicate the parts already posted.
-            reason = f"part {number} of {len(parts)} did not arrive for certain: {outcome.reason}"
+            reason = f"part {number} of {len(parts)} may not have arrived: {outcome.reason}"
             return {delivery.key: Outcome("uncertain", reason)}
         return {delivery.key: Outcome("sent")}
 
@@ -92,7 +92,7 @@ class WeComChannel:
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Do nothing: WeCom robots cannot delete messages."""
-        return {delivery.key: "a robot of WeCom cannot take back what it said" for delivery in deliveries}
+        return {delivery.key: "a WeCom robot cannot delete its messages" for delivery in deliveries}
 
     def close(self) -> None:
         self._client.session.close()
@@ -108,10 +108,16 @@ class WeComChannel:
         code = answer.get("errcode") if isinstance(answer, dict) else None
         if code == 0:
             return Outcome("sent")
-        said = f"WeCom said {code}: {str(answer.get('errmsg', ''))[:200]}" if code is not None else "WeCom said nothing"
+        text = (
+            f"WeCom answered {code}: {str(answer.get('errmsg', ''))[:200]}"
+            if code is not None
+            else "WeCom gave no error code"
+        )
         if code in _WRONG_KEY:
-            raise AuthError(said, cure=f"write the robot's key into the password of {self._client.connection_id}")
+            raise AuthError(
+                text, cure=f"enter the robot's key as the password of connection {self._client.connection_id}"
+            )
         if code == _TOO_MANY:
             self._client.limiter.block("message", _LIMIT.seconds)
-            return Outcome("later", said)
-        return Outcome("uncertain" if code in (None, _BUSY) else "refused", said)
+            return Outcome("later", text)
+        return Outcome("uncertain" if code in (None, _BUSY) else "refused", text)

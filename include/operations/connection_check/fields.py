@@ -39,7 +39,7 @@ def _compared(
         wrong = [
             f"{name} takes no {' and no '.join(lacking)}"
             for name, kept in fields.items()
-            if (lacking := channel.not_taken(name, words.get(kept, ())))
+            if (lacking := channel.unaccepted(name, words.get(kept, ())))
         ]
     finally:
         channel.close()

@@ -151,8 +151,8 @@ def test_a_drop_down_must_take_every_risk_that_is_written(
         },
     )
     accounts = SalesforceAccounts(SalesforceApi(None))  # type: ignore[arg-type]
-    assert CrmFields(accounts).not_taken("risk", ("some", "unknown")) == ["unknown"]
-    assert CrmFields(accounts).not_taken("other", ("some", "unknown")) == []
+    assert CrmFields(accounts).unaccepted("risk", ("some", "unknown")) == ["unknown"]
+    assert CrmFields(accounts).unaccepted("other", ("some", "unknown")) == []
 
 
 def test_every_scope_that_is_checked_is_documented_and_none_besides() -> None:

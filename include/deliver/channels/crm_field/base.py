@@ -16,7 +16,7 @@ class Accounts(Protocol):
     vendor: str
     batch_size: int
 
-    def lacking(self, names: Sequence[str]) -> list[str]:
+    def missing_properties(self, names: Sequence[str]) -> list[str]:
         """Return the properties that do not exist, or that this login may not write."""
 
     def options(self, name: str) -> Collection[str] | None:
@@ -25,7 +25,7 @@ class Accounts(Protocol):
     def read(self, ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Values]:
         """Return the values of records, by id. Missing records are left out."""
 
-    def differing(self, wanted: Values, held: Values) -> dict[str, Any]:
+    def differing(self, wanted: Values, current: Values) -> dict[str, Any]:
         """Return the wanted values that differ from a record's, in the form in which they are written."""
 
     def write(self, changes: Mapping[str, Values]) -> Mapping[str, Outcome]:

@@ -31,7 +31,7 @@ class CrmFields:
         """Return the id of the record to write to."""
         if not {"record", "fields"} <= delivery.body.keys():
             raise Undeliverable(
-                "the planned values have a form that this version cannot write",
+                "the planned values have a format that this version cannot write",
                 cure="nothing to do: the next decision plans them again",
             )
         return str(delivery.body["record"])
@@ -49,20 +49,20 @@ class CrmFields:
             sorted({name for delivery in deliveries for name in delivery.body["fields"]}),
         )
         self.check(names)
-        held = self._accounts.read([delivery.address for delivery in deliveries], names)
+        current = self._accounts.read([delivery.address for delivery in deliveries], names)
         outcomes: dict[str, Outcome] = {}
         changes: dict[str, Values] = {}
         for delivery in deliveries:
             record = delivery.address
-            if record not in held:
+            if record not in current:
                 reason = f"{vendor} has no account {record} | ingest the CRM: it was merged or deleted"
                 outcomes[record] = Outcome("refused", reason)
-            elif differing := self._accounts.differing(delivery.body["fields"], held[record]):
+            elif differing := self._accounts.differing(delivery.body["fields"], current[record]):
                 changes[record] = differing
             else:
-                outcomes[record] = Outcome("sent", "it held these values already", external_id=record)
+                outcomes[record] = Outcome("sent", "the record already had these values", external_id=record)
         outcomes |= self._write(changes)
-        missing = Outcome("later", f"{vendor} did not mention it in its answer")
+        missing = Outcome("later", f"{vendor}'s response does not include it")
         return {delivery.key: outcomes.get(delivery.address, missing) for delivery in deliveries}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
@@ -71,7 +71,9 @@ class CrmFields:
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Do nothing: previous values are not stored."""
-        return {delivery.key: "a value that was written stays until another one is" for delivery in deliveries}
+        return {
+            delivery.key: "the previous value is not stored, so the write cannot be undone" for delivery in deliveries
+        }
 
     def close(self) -> None:
         self._accounts.close()
@@ -82,15 +84,15 @@ class CrmFields:
         Raises:
             ConfigError: A property is missing or read-only.
         """
-        lacking = self._accounts.lacking([name for name in names if name not in self._known])
-        if lacking:
+        missing_properties = self._accounts.missing_properties([name for name in names if name not in self._known])
+        if missing_properties:
             raise ConfigError(
-                f"{self._accounts.vendor}'s accounts have no property {', '.join(lacking)} that this login may write",
-                cure="make it there and grant the right, or correct crm_field.fields in channels.yaml",
+                f"{self._accounts.vendor}'s accounts have no writable property {', '.join(missing_properties)}",
+                cure="create it there and grant this login write access, or correct crm_field.fields in channels.yaml",
             )
         self._known.update(names)
 
-    def not_taken(self, name: str, values: Collection[str]) -> list[str]:
+    def unaccepted(self, name: str, values: Collection[str]) -> list[str]:
         """Return the values that a property does not accept, because it is a drop-down without them."""
         options = self._accounts.options(name) if values else None
         return [] if options is None else [value for value in values if value not in options]
@@ -127,6 +129,6 @@ def connect(settings: Settings, source: str) -> CrmFields:
         org = api.SalesforceApi(api.client(connection, settings.allowed_plain_http_hosts))
         return CrmFields(SalesforceAccounts(org))
     raise connection.error(
-        f"is {connection.vendor or 'of no vendor'}, and values can be written back to HubSpot and Salesforce only",
-        cure="set channels.yaml's crm_field.dry_run to true, or name such a connection",
+        f"has vendor {connection.vendor or '(none)'}; values can only be written to HubSpot and Salesforce",
+        cure="set crm_field.dry_run to true in channels.yaml, or name a HubSpot or Salesforce connection",
     )

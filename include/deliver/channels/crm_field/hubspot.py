@@ -19,7 +19,7 @@ class Companies:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def lacking(self, names: Sequence[str]) -> list[str]:
+    def missing_properties(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if not self._is_writable(name)]
 
     def options(self, name: str) -> Collection[str] | None:
@@ -34,10 +34,10 @@ class Companies:
         found = self._call("read", wanted).get("results") or []
         return {str(company["id"]): company.get("properties") or {} for company in found}
 
-    def differing(self, wanted: Values, held: Values) -> dict[str, Any]:
+    def differing(self, wanted: Values, current: Values) -> dict[str, Any]:
         """Compare values as text. "" means no value."""
         texts = {name: "" if value is None else str(value) for name, value in wanted.items()}
-        return {name: text for name, text in texts.items() if not _same(text, str(held.get(name) or ""))}
+        return {name: text for name, text in texts.items() if not _same(text, str(current.get(name) or ""))}
 
     def write(self, changes: Mapping[str, Values]) -> Mapping[str, Outcome]:
         inputs = [{"id": company, "properties": values} for company, values in changes.items()]

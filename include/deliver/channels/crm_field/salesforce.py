@@ -18,7 +18,7 @@ class SalesforceAccounts:
     def __init__(self, api: SalesforceApi) -> None:
         self._api = api
 
-    def lacking(self, names: Sequence[str]) -> list[str]:
+    def missing_properties(self, names: Sequence[str]) -> list[str]:
         known = self._api.fields("Account") if names else {}
         return [name for name in names if not known.get(name, {}).get("updateable")]
 
@@ -33,9 +33,9 @@ class SalesforceAccounts:
         rows = self._api.by_ids(select(["Id", *names], "Account"), "Id", ids, is_all=False)
         return {str(row["Id"]): row for row in rows}
 
-    def differing(self, wanted: Values, held: Values) -> dict[str, Any]:
+    def differing(self, wanted: Values, current: Values) -> dict[str, Any]:
         """Compare values. An empty text means no value."""
-        return {name: value for name, value in wanted.items() if (value or None) != (held.get(name) or None)}
+        return {name: value for name, value in wanted.items() if (value or None) != (current.get(name) or None)}
 
     def write(self, changes: Mapping[str, Values]) -> Mapping[str, Outcome]:
         records = [{"attributes": {"type": "Account"}, "id": one, **values} for one, values in changes.items()]
@@ -52,5 +52,5 @@ class SalesforceAccounts:
 def _outcome(account: str, result: Mapping[str, Any]) -> Outcome:
     if result.get("success"):
         return Outcome("sent", external_id=account)
-    said, is_passing = refusal(result)
-    return Outcome("later" if is_passing else "refused", f"Salesforce did not write the values: {said}")
+    text, may_retry = refusal(result)
+    return Outcome("later" if may_retry else "refused", f"Salesforce did not write the values: {text}")

@@ -23,6 +23,6 @@ def connect(settings: Settings, source: str) -> TaskChannel:
 
         return SalesforceTasks.connect(connection, settings)
     raise connection.error(
-        f"is {connection.vendor or 'of no vendor'}, and tasks can be written to HubSpot and Salesforce only",
-        cure="set channels.yaml's crm_task.dry_run to true, or name such a connection",
+        f"has vendor {connection.vendor or '(none)'}; tasks can only be written to HubSpot and Salesforce",
+        cure="set crm_task.dry_run to true in channels.yaml, or name a HubSpot or Salesforce connection",
     )

@@ -21,7 +21,7 @@ def closes(delivery: Delivery) -> bool:
 
 def stay_closed(deliveries: Sequence[Delivery]) -> dict[str, str]:
     """Return why deliveries that closed a task cannot be withdrawn, by key."""
-    return {delivery.key: "a task that was closed stays closed" for delivery in deliveries if closes(delivery)}
+    return {delivery.key: "a closed task stays closed" for delivery in deliveries if closes(delivery)}
 
 
 def check(delivery: Delivery) -> None:
@@ -32,7 +32,7 @@ def check(delivery: Delivery) -> None:
     """
     if missing := (_NEEDED_TO_CLOSE if closes(delivery) else _NEEDED) - delivery.body.keys():
         raise Undeliverable(
-            f"the planned task has no {min(missing)}", cure="raise the playbook's version and let it start again"
+            f"the planned task has no {min(missing)}", cure="raise the playbook's version, so that it starts again"
         )
 
 

@@ -19,7 +19,7 @@ from markupsafe import escape
 from include.common.connections import Connection
 from include.config import Settings
 from include.connectors.casting import time_or_none
-from include.deliver.channels.base import Outcome, TaskNow, TaskState
+from include.deliver.channels.base import Outcome, TaskSnapshot, TaskState
 from include.deliver.channels.crm_task import body
 from include.deliver.channels.crm_task import hubspot_properties as properties
 from include.deliver.channels.crm_task.hubspot_properties import KEY_PROPERTY, OUTCOME_PROPERTY
@@ -49,7 +49,7 @@ class HubSpotTasks:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._is_ready = False
+        self._has_properties = False
         self._owners: dict[str, str] | None = None
         self._ownerless: set[str] = set()
 
@@ -76,7 +76,7 @@ class HubSpotTasks:
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         """Write missing tasks, check that each is associated with its company, and complete tasks to close."""
-        self._make_ready()
+        self._ensure_properties()
         outcomes = self._send_tasks([delivery for delivery in deliveries if not body.closes(delivery)])
         return outcomes | self._close_tasks([delivery for delivery in deliveries if body.closes(delivery)])
 
@@ -87,14 +87,12 @@ class HubSpotTasks:
         missing = [delivery for delivery in deliveries if delivery.key not in ids]
         written, refused = self._write_tasks(missing)
         ids |= written
-        there = [delivery for delivery in deliveries if delivery.key in ids]
-        linked = self._link(there, ids) if there else {}
-        outcomes = {
-            delivery.key: Outcome("later", "HubSpot did not mention it in its answer") for delivery in deliveries
-        }
-        for delivery in there:
+        existing = [delivery for delivery in deliveries if delivery.key in ids]
+        linked = self._link(existing, ids) if existing else {}
+        outcomes = {delivery.key: Outcome("later", "HubSpot's response does not include it") for delivery in deliveries}
+        for delivery in existing:
             has_owner = bool(delivery.address) and delivery.key not in self._ownerless
-            outcomes[delivery.key] = _judge(delivery, ids[delivery.key], linked, has_owner)
+            outcomes[delivery.key] = _outcome(delivery, ids[delivery.key], linked, has_owner)
         return outcomes | refused
 
     def _close_tasks(self, deliveries: Sequence[Delivery]) -> dict[str, Outcome]:
@@ -103,11 +101,11 @@ class HubSpotTasks:
         for delivery in deliveries:
             found = self._task(delivery.body["closes"])
             if not found:
-                outcomes[delivery.key] = Outcome("sent", "there was no such task any more")
+                outcomes[delivery.key] = Outcome("sent", "the task no longer exists")
                 continue
             task, shown = str(found["id"]), found["properties"]
             if shown.get("hs_task_status") == "COMPLETED":
-                outcomes[delivery.key] = Outcome("sent", "it was completed before", external_id=task)
+                outcomes[delivery.key] = Outcome("sent", "it was already completed", external_id=task)
                 continue
             text = f"{escape(delivery.body['note'])}<br>\n<br>\n{shown.get('hs_task_body') or ''}"
             content = {"inputs": [{"id": task, "properties": {"hs_task_status": "COMPLETED", "hs_task_body": text}}]}
@@ -148,28 +146,28 @@ class HubSpotTasks:
             self._write("/crm/v3/objects/tasks/batch/archive", {"inputs": open_tasks})
         return body.stay_closed(deliveries) | {str(key): "its owner has completed the task" for key in done}
 
-    def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
+    def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskSnapshot]:
         """Return the current state of tasks. A missing task counts as deleted only if HubSpot lists it as archived."""
-        found: dict[str, TaskNow] = {}
+        found: dict[str, TaskSnapshot] = {}
         for start in range(0, len(deliveries), self.batch_size):
-            some = deliveries[start : start + self.batch_size]
-            by_key = {delivery.key: delivery for delivery in some}
+            batch = deliveries[start : start + self.batch_size]
+            by_key = {delivery.key: delivery for delivery in batch}
             for task in self._read(list(by_key), id_property=KEY_PROPERTY):
                 key = str(task["properties"].get(KEY_PROPERTY) or "")
                 if key in by_key:
-                    found[key] = _task_now(by_key[key], task["properties"])
-            by_id = {delivery.external_id: delivery.key for delivery in some if delivery.key not in found}
+                    found[key] = _snapshot(by_key[key], task["properties"])
+            by_id = {delivery.external_id: delivery.key for delivery in batch if delivery.key not in found}
             archived = self._read(list(by_id), is_archived=True) if by_id else []
-            found |= {by_id[str(task["id"])]: TaskNow("deleted") for task in archived if str(task["id"]) in by_id}
+            found |= {by_id[str(task["id"])]: TaskSnapshot("deleted") for task in archived if str(task["id"]) in by_id}
         return found
 
     def close(self) -> None:
         self._client.session.close()
 
-    def _make_ready(self) -> None:
-        if not self._is_ready:
-            properties.make_ready(self._client)
-            self._is_ready = True
+    def _ensure_properties(self) -> None:
+        if not self._has_properties:
+            properties.ensure(self._client)
+            self._has_properties = True
 
     def _existing(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the ids of existing tasks by key, read from the CRM itself, not from its search index."""
@@ -273,10 +271,10 @@ class HubSpotTasks:
                 for owner in page.get("results") or []
                 if owner.get("email")
             }
-            asked, after = after, ((page.get("paging") or {}).get("next") or {}).get("after")
+            requested, after = after, ((page.get("paging") or {}).get("next") or {}).get("after")
             if not after:
                 return owners
-            loop.check(asked, after, (str(owner.get("id")) for owner in page.get("results") or []))
+            loop.check(requested, after, (str(owner.get("id")) for owner in page.get("results") or []))
 
     def _write(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """Send a call that is safe to repeat: every write here is idempotent, and the others are reads."""
@@ -329,9 +327,9 @@ def _errors(answer: Mapping[str, Any], keys: set[str]) -> dict[str, str]:
     return refused
 
 
-def _task_now(delivery: Delivery, shown: Mapping[str, Any]) -> TaskNow:
+def _snapshot(delivery: Delivery, shown: Mapping[str, Any]) -> TaskSnapshot:
     due_at = time_or_none(shown.get("hs_timestamp"))
-    return TaskNow(
+    return TaskSnapshot(
         _STATES.get(str(shown.get("hs_task_status")), "open"),
         due_at.astimezone(ZoneInfo(body.zone(delivery))).date() if due_at else None,
         str(shown.get("hubspot_owner_id") or ""),
@@ -340,7 +338,7 @@ def _task_now(delivery: Delivery, shown: Mapping[str, Any]) -> TaskNow:
     )
 
 
-def _judge(delivery: Delivery, task: str, linked: Mapping[str, set[str]], has_owner: bool) -> Outcome:
+def _outcome(delivery: Delivery, task: str, linked: Mapping[str, set[str]], has_owner: bool) -> Outcome:
     company = str(delivery.body["company_id"])
     if company not in linked.get(task, set()):
         return Outcome(

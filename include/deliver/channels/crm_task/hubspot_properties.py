@@ -16,7 +16,7 @@ _PROPERTIES = "/crm/v3/properties/tasks"
 log = logging.getLogger(__name__)
 
 
-def make_ready(client: Client) -> None:
+def ensure(client: Client) -> None:
     """Make sure that the portal has both properties.
 
     Raises:
@@ -30,13 +30,13 @@ def make_ready(client: Client) -> None:
         found = _create_key(client)
     if not found.get("hasUniqueValue"):
         raise ConfigError(
-            f"HubSpot's task property {KEY_PROPERTY} is not unique, so a task could be doubled",
-            cure=f"if nothing of yours uses {KEY_PROPERTY}, delete it there, with the values in it; it is rebuilt",
+            f"HubSpot's task property {KEY_PROPERTY} is not unique, so tasks could be duplicated",
+            cure=f"if nothing else uses {KEY_PROPERTY}, delete it in HubSpot with its values; it is created again",
         )
-    _offer_outcome(client)
+    _ensure_outcome(client)
 
 
-def _offer_outcome(client: Client) -> None:
+def _ensure_outcome(client: Client) -> None:
     """Create the property for a task's outcome. If HubSpot refuses, people complete tasks without an outcome."""
     try:
         client.get(f"{_PROPERTIES}/{OUTCOME_PROPERTY}")
@@ -46,7 +46,7 @@ def _offer_outcome(client: Client) -> None:
         wanted = {
             "name": OUTCOME_PROPERTY,
             "label": "Perennial outcome",
-            "description": "How it ended: filled in before the task is completed, it becomes the alert's reason.",
+            "description": "The result. Enter it before you complete the task: it becomes the alert's close reason.",
         }
         try:
             _create(client, wanted)
@@ -58,7 +58,7 @@ def _create_key(client: Client) -> dict[str, Any]:
     wanted = {
         "name": KEY_PROPERTY,
         "label": "Perennial key",
-        "description": "Identifies a task made by Perennial, so that it is made once. Do not change.",
+        "description": "Identifies a task created by Perennial, so that it is created only once. Do not change.",
         "hasUniqueValue": True,
     }
     try:

@@ -19,7 +19,7 @@ from include.config import Settings
 from include.connectors.casting import time_or_none
 from include.connectors.crm.salesforce.api import SalesforceApi, client, quoted, select
 from include.connectors.crm.salesforce.resources import DATA, KEY_FIELD
-from include.deliver.channels.base import Outcome, TaskNow, TaskState
+from include.deliver.channels.base import Outcome, TaskSnapshot, TaskState
 from include.deliver.channels.crm_task import body
 from include.http.client import Refused, Uncertain
 from include.outbox.store import Delivery
@@ -29,7 +29,7 @@ OUTCOME_FIELD = "Perennial_Outcome__c"
 LISTS = f"{DATA}/composite/sobjects"
 _PRIORITIES = {"HIGH": "High", "MEDIUM": "Normal", "LOW": "Low"}
 # Refusals that a retry may resolve.
-_PASSING = {"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT"}
+_RETRYABLE = {"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT"}
 _NO_OWNER = {"INACTIVE_OWNER_OR_USER"}
 _LONGEST_SUBJECT, _LONGEST_TEXT = 255, 32_000
 
@@ -62,9 +62,9 @@ class SalesforceTasks:
         if field is None or not field.get("createable"):
             raise ConfigError(
                 f"connection {connection.id}: Salesforce's tasks have no field {KEY_FIELD} that this login may write,"
-                " so a task could be doubled",
-                cure=f"create {KEY_FIELD} on the object Activity: a text of 64 characters, external id and unique where"
-                " the org offers that, and give the login the right to edit it",
+                " so tasks could be duplicated",
+                cure=f"create {KEY_FIELD} on the object Activity: text of 64 characters, external id and unique where"
+                " the org offers that, and give this login edit access",
             )
         return cls(api, bool(field.get("externalId")) and bool(field.get("unique")))
 
@@ -87,13 +87,13 @@ class SalesforceTasks:
 
     def _close(self, delivery: Delivery) -> Outcome:
         """Complete a task with a note. A task that somebody already completed or deleted is left unchanged."""
-        asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted", "Description"], "Task")
-        found = next(iter(self._api.by_values(asked, KEY_FIELD, [delivery.body["closes"]])), None)
+        query = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted", "Description"], "Task")
+        found = next(iter(self._api.by_values(query, KEY_FIELD, [delivery.body["closes"]])), None)
         if found is None or found.get("IsDeleted"):
-            return Outcome("sent", "there was no such task any more")
+            return Outcome("sent", "the task no longer exists")
         task = str(found["Id"])
         if found.get("IsClosed"):
-            return Outcome("sent", "it was completed before", external_id=task)
+            return Outcome("sent", "it was already completed", external_id=task)
         text = f"{delivery.body['note']}\n\n{found.get('Description') or ''}"[:_LONGEST_TEXT]
         content = {"Status": "Completed", "Description": text}
         try:
@@ -114,9 +114,9 @@ class SalesforceTasks:
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Delete tasks, looked up by their keys. Tasks that their owner has completed stay."""
-        asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted"], "Task")
+        query = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted"], "Task")
         stays = body.stay_closed(deliveries)
-        for row in self._api.by_values(asked, KEY_FIELD, [delivery.key for delivery in deliveries]):
+        for row in self._api.by_values(query, KEY_FIELD, [delivery.key for delivery in deliveries]):
             if row["IsClosed"]:
                 stays[row[KEY_FIELD]] = "its owner has completed the task"
             elif not row["IsDeleted"]:
@@ -127,18 +127,18 @@ class SalesforceTasks:
         try:
             self._api.client.call("DELETE", f"{DATA}/sobjects/Task/{task}", is_repeatable=True)
         except Forbidden as error:
-            return {key: f"Salesforce keeps it: {error.message}"}
+            return {key: f"Salesforce did not delete it: {error.message}"}
         except Refused as error:
-            return {} if error.status == 404 else {key: f"Salesforce keeps it: {error.message}"}
+            return {} if error.status == 404 else {key: f"Salesforce did not delete it: {error.message}"}
         return {}
 
-    def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
+    def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskSnapshot]:
         """Return the current state of tasks, including those in the recycle bin."""
         names = ["Id", KEY_FIELD, "Status", "IsClosed", "IsDeleted", "ActivityDate", "OwnerId", "LastModifiedDate"]
         if OUTCOME_FIELD in self._api.fields("Task"):
             names.append(OUTCOME_FIELD)
         rows = self._api.by_values(select(names, "Task"), KEY_FIELD, [delivery.key for delivery in deliveries])
-        return {str(row[KEY_FIELD]): _task_now(row) for row in rows}
+        return {str(row[KEY_FIELD]): _snapshot(row) for row in rows}
 
     def close(self) -> None:
         self._api.client.session.close()
@@ -163,8 +163,8 @@ class SalesforceTasks:
         outcomes: dict[str, Outcome] = {}
         # Results come in the order of the request, and contain nothing else to match them by.
         for delivery, result in zip(deliveries, results, strict=False):
-            outcomes |= self._judge(delivery, result)
-        missing = Outcome("later" if self.is_repeatable else "uncertain", "Salesforce left it out of its answer")
+            outcomes |= self._outcome(delivery, result)
+        missing = Outcome("later" if self.is_repeatable else "uncertain", "Salesforce's response does not include it")
         return {delivery.key: outcomes.get(delivery.key, missing) for delivery in deliveries}
 
     def _post(self, deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
@@ -175,7 +175,7 @@ class SalesforceTasks:
             call = self._api.client.call("POST", LISTS, json=content)
         return list(call.data) if isinstance(call.data, list) else []
 
-    def _judge(self, delivery: Delivery, result: Mapping[str, Any]) -> dict[str, Outcome]:
+    def _outcome(self, delivery: Delivery, result: Mapping[str, Any]) -> dict[str, Outcome]:
         if result.get("success"):
             return {delivery.key: _sent(delivery, str(result.get("id", "")), delivery.key in self._ownerless)}
         codes = _codes(result)
@@ -184,16 +184,16 @@ class SalesforceTasks:
             # not written.
             self._ownerless.add(delivery.key)
             return self._write([replace(delivery, address="")])
-        said, is_passing = refusal(result)
-        if is_passing:
-            return {delivery.key: Outcome("later", f"Salesforce could not write the task now: {said}")}
-        cure = "if the account was merged or deleted, ingest the CRM; else raise the playbook's version"
-        return {delivery.key: Outcome("refused", f"Salesforce refused the task: {said} | {cure}")}
+        text, may_retry = refusal(result)
+        if may_retry:
+            return {delivery.key: Outcome("later", f"Salesforce could not write the task: {text}")}
+        cure = "if the account was merged or deleted, ingest the CRM; otherwise raise the playbook's version"
+        return {delivery.key: Outcome("refused", f"Salesforce refused the task: {text} | {cure}")}
 
     def _owner_id(self, email: str) -> str:
         if email not in self._owners:
-            asked = select(["Id", "Email"], "User")
-            rows = self._api.everything(f"{asked} WHERE Email = {quoted(email)} AND IsActive = TRUE", is_all=False)
+            query = select(["Id", "Email"], "User")
+            rows = self._api.everything(f"{query} WHERE Email = {quoted(email)} AND IsActive = TRUE", is_all=False)
             self._owners[email] = next((row["Id"] for row in rows), "")
         return self._owners[email]
 
@@ -201,15 +201,15 @@ class SalesforceTasks:
 def refusal(result: Mapping[str, Any]) -> tuple[str, bool]:
     """Return the error text of a record that was not written, and whether a retry may succeed."""
     errors = result.get("errors") or [{}]
-    said = "; ".join(f"{error.get('statusCode', '')} {error.get('message', '')}".strip() for error in errors)
-    return said, bool(_codes(result) & _PASSING)
+    text = "; ".join(f"{error.get('statusCode', '')} {error.get('message', '')}".strip() for error in errors)
+    return text, bool(_codes(result) & _RETRYABLE)
 
 
 def _codes(result: Mapping[str, Any]) -> set[str]:
     return {str(error.get("statusCode", "")) for error in result.get("errors") or ()}
 
 
-def _task_now(row: Mapping[str, Any]) -> TaskNow:
+def _snapshot(row: Mapping[str, Any]) -> TaskSnapshot:
     status = str(row.get("Status") or "")
     state: TaskState = "started" if status not in ("", "Not Started", "Deferred") else "open"
     if row.get("IsClosed"):
@@ -217,7 +217,7 @@ def _task_now(row: Mapping[str, Any]) -> TaskNow:
     if row.get("IsDeleted"):
         state = "deleted"
     due = row.get("ActivityDate")
-    return TaskNow(
+    return TaskSnapshot(
         state,
         date.fromisoformat(str(due)[:10]) if due else None,
         str(row.get("OwnerId") or ""),
