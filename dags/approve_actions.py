@@ -31,14 +31,14 @@ from typing import Any
 
 from airflow.sdk import dag
 
-from include.orchestration.approval_tasks import ask, list_again, put_questions, record
+from include.orchestration.approval_tasks import ask, list_again, record, start_approval_runs
 from include.orchestration.dag_ids import dag_id
 from include.orchestration.defaults import DEFAULT_ARGS
 
 
 @dag(
     dag_id=dag_id("approve_actions"),
-    description="Asks a person about actions above the caps of a run",
+    description="Asks a person to approve actions above the caps of a run",
     doc_md=__doc__,
     schedule=None,
     is_paused_upon_creation=False,  # triggered on demand only, and a run of a paused DAG would wait forever
@@ -50,10 +50,10 @@ from include.orchestration.defaults import DEFAULT_ARGS
     tags=["4-decide", "tier:1"],
 )
 def approve_actions() -> None:
-    question: Any = ask()
-    again: Any = list_again()
-    question >> [record(), again]
-    put_questions(again)
+    answer: Any = ask()
+    refused: Any = list_again()
+    answer >> [record(), refused]
+    start_approval_runs(refused)
 
 
 approve_actions()

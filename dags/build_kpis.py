@@ -36,7 +36,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("build_kpis"),
-    description="Builds the KPI tables for what has changed; its graph is the lineage",
+    description="Builds the changed ranges of the KPI tables; its graph shows the lineage",
     doc_md=__doc__,
     # Any source, not all of them: joining by AND loses events when producers end together.
     schedule=AssetOrTimeSchedule(

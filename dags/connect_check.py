@@ -33,7 +33,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("connect_check"),
-    description="Checks each connection and says what to fix",
+    description="Checks each connection, and lists what to fix",
     doc_md=__doc__,
     schedule=None,
     is_paused_upon_creation=False,  # triggered on demand only, and a run of a paused DAG would wait forever

@@ -37,7 +37,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from include.orchestration.approval_tasks import list_open, put_questions
+from include.orchestration.approval_tasks import list_open, start_approval_runs
 from include.orchestration.assets import DECISIONS, KPIS, OUTBOX
 from include.orchestration.dag_ids import dag_id
 from include.orchestration.defaults import DEFAULT_ARGS
@@ -45,7 +45,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("decide"),
-    description="Turns the newest day into signals, messages and tasks in the outbox",
+    description="Evaluates the newest day, and plans messages and tasks in the outbox",
     doc_md=__doc__,
     schedule=[KPIS],
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -57,7 +57,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 )
 def decide() -> None:
     # Tasks that cannot be read back keep their last known state, and do not block the decision.
-    @task(doc_md="Reads the tasks of open alerts back from the CRM: what people did with them is their answer.")
+    @task(doc_md="Reads the tasks of open alerts from the CRM: the CSMs' changes to them are the answers.")
     def read_answers() -> dict[str, Any]:
         from include.deliver import task_readback
         from include.orchestration.results import as_json
@@ -68,7 +68,7 @@ def decide() -> None:
     @task(
         outlets=[OUTBOX, DECISIONS],
         trigger_rule="all_done",
-        doc_md="Opens and closes signals and plans what follows from them, each thing once.",
+        doc_md="Opens and closes signals, and plans each message and task once.",
     )
     def decide_newest_day(
         *, run_id: str | None = None, dag_run: Any = None, outlet_events: Any = None
@@ -83,20 +83,23 @@ def decide() -> None:
         return decision
 
     # A separate task, so that decisions are sent even if one playbook is wrong.
-    @task(retries=0, doc_md="Fails when a playbook could not be evaluated or answers not be read; names the cure.")
+    @task(
+        retries=0,
+        doc_md="Fails if a playbook could not be evaluated, or tasks could not be read. The error names the fix.",
+    )
     def show_problems(answers: Any, decision: Any) -> None:
         from include.common.errors import ConfigError
 
         problems = [*answers["problems"], *decision["problems"]]
         if problems:
-            raise ConfigError("; ".join(problems), cure="everything else was decided")
+            raise ConfigError("; ".join(problems), cure="fix them and decide again; all other rules were decided")
 
     answers, decision = read_answers(), decide_newest_day()
     answers >> decision
     show_problems(answers, decision)
-    questions = list_open()
-    decision >> questions
-    put_questions(questions)
+    open_approvals = list_open()
+    decision >> open_approvals
+    start_approval_runs(open_approvals)
 
 
 decide()

@@ -37,7 +37,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("deliver"),
-    description="Sends what is due in the outbox: Slack, e-mail, CRM tasks",
+    description="Sends the due rows of the outbox: Slack, e-mail, CRM tasks",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("*/10 * * * *", timezone="UTC"), assets=[OUTBOX]),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -48,7 +48,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     tags=["5-deliver", "tier:1"],
 )
 def deliver() -> None:
-    @task(doc_md="Sends each due row of the outbox once, and looks up those that are uncertain.")
+    @task(doc_md="Sends each due row of the outbox once, and looks up uncertain ones.")
     def deliver_due() -> dict[str, Any]:
         from include.deliver import deliver as delivery
         from include.orchestration.results import as_json

@@ -23,8 +23,8 @@ and none waits for another.
 While the CRM is red, no decision or delivery uses its data. Everything else continues.
 
 **Re-running and backfill.** Clear the red task, or trigger a run: every task is safe to run again. To extract a period
-again, trigger with *Read again since*, or run `python -m include.cli ingest ID --since 2026-01-31`. There is nothing to
-backfill: the first run reads the history that the CRM keeps.
+again, trigger with *Extract again since*, or run `python -m include.cli ingest ID --since 2026-01-31`. There is nothing
+to backfill: the first run reads the history that the CRM keeps.
 
 **Owner.** The owner of the connection in `config/settings.yaml` is notified once when an outage begins and once
 when it is over.
@@ -41,18 +41,18 @@ from airflow.sdk import dag
 
 from include.orchestration.dag_ids import dag_id
 from include.orchestration.defaults import DEFAULT_ARGS
-from include.orchestration.ingest_tasks import PARAMS, at_once, ingest_all, schedule_of
+from include.orchestration.ingest_tasks import PARAMS, ingest_all, max_parallel_tasks, schedule_of
 
 
 @dag(
     dag_id=dag_id("ingest_crm"),
-    description="Reads what changed in the CRM, validates and merges it",
+    description="Extracts changes from the CRM, validates and merges them",
     doc_md=__doc__,
     schedule=schedule_of("crm"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    max_active_tasks=at_once("crm"),
+    max_active_tasks=max_parallel_tasks("crm"),
     dagrun_timeout=timedelta(hours=6),
     default_args=DEFAULT_ARGS,
     params=PARAMS,

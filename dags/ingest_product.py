@@ -23,7 +23,7 @@ and none waits for another.
 While the product database is red, no decision or delivery uses its data. Everything else continues.
 
 **Re-running and backfill.** Clear the red task, or trigger a run: every task is safe to run again. To extract a period
-again, trigger with *Read again since*, or run `python -m include.cli ingest ID --since 2026-01-31`. A day that the
+again, trigger with *Extract again since*, or run `python -m include.cli ingest ID --since 2026-01-31`. A day that the
 product has corrected is extracted automatically, because its `updated_at` has changed.
 
 **Owner.** The owner of the connection in `config/settings.yaml` is notified once when an outage begins and once
@@ -42,18 +42,18 @@ from airflow.sdk import dag
 
 from include.orchestration.dag_ids import dag_id
 from include.orchestration.defaults import DEFAULT_ARGS
-from include.orchestration.ingest_tasks import PARAMS, at_once, ingest_all, schedule_of
+from include.orchestration.ingest_tasks import PARAMS, ingest_all, max_parallel_tasks, schedule_of
 
 
 @dag(
     dag_id=dag_id("ingest_product"),
-    description="Reads new usage, users and seats from the product database, validates and merges them",
+    description="Extracts usage, users and seats from the product database, validates and merges them",
     doc_md=__doc__,
     schedule=schedule_of("product"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    max_active_tasks=at_once("product"),
+    max_active_tasks=max_parallel_tasks("product"),
     dagrun_timeout=timedelta(hours=6),
     default_args=DEFAULT_ARGS,
     params=PARAMS,

@@ -35,7 +35,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("judge_scores"),
-    description="Compares the health score with the outcomes of renewals, monthly",
+    description="Backtests the health score against renewal outcomes, monthly",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("20 5 5 * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -46,7 +46,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     tags=["3-score", "tier:2"],
 )
 def judge_scores() -> None:
-    @task(doc_md="Judges the score by all settled renewals, keeps the month's record, and reports missed floors.")
+    @task(doc_md="Backtests the score on all settled renewals, stores the month's result, and reports missed minimums.")
     def judge() -> dict[str, Any]:
         from include.orchestration import score_notices
         from include.orchestration.results import as_json

@@ -33,7 +33,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("keep_score_changes"),
-    description="Keeps why health scores changed in the week and the month that are over",
+    description="Stores why health scores changed in the last week and month",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("40 6 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -44,7 +44,9 @@ from include.orchestration.defaults import DEFAULT_ARGS
     tags=["3-score", "tier:2"],
 )
 def keep_score_changes() -> None:
-    @task(doc_md="Keeps the changes of the last week and month, unless they are kept; returns how many lines it added.")
+    @task(
+        doc_md="Stores the changes of last week and month, unless stored already, and returns the number of new lines."
+    )
     def keep() -> dict[str, int]:
         from include.scores.health import changes, judgements
 

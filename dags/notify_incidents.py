@@ -35,7 +35,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("notify_incidents"),
-    description="Notifies data owners once when something breaks, gets worse or is fixed",
+    description="Notifies data owners once when an incident begins, gets worse or ends",
     doc_md=__doc__,
     schedule="7-59/15 * * * *",  # between the ingest runs
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -46,7 +46,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     tags=["1-ingest", "tier:2"],
 )
 def notify_incidents() -> None:
-    @task(doc_md="Notes what has changed since the last scan, and notifies the owners.")
+    @task(doc_md="Records incidents that changed since the last scan, and notifies the owners.")
     def notify() -> dict[str, Any]:
         from include.operations.incidents import notify as incidents
         from include.orchestration.results import as_json

@@ -38,7 +38,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("publish_reports"),
-    description="Draws the charts of the pages, makes the reports that are due, and plans their mails",
+    description="Draws the pages' charts, creates due reports, and plans their e-mails",
     doc_md=__doc__,
     # Not right after the build: reports show open risks, which would still be those of the day before, or none.
     schedule=[DECISIONS],
@@ -60,7 +60,7 @@ def publish_reports() -> None:
     @task(
         outlets=[OUTBOX],
         trigger_rule="all_done",
-        doc_md="Makes the reports that are due, keeps each edition, and plans its mails, each once.",
+        doc_md="Creates due reports, archives each edition, and plans each e-mail once.",
     )
     def make_reports(*, outlet_events: Any = None) -> list[dict[str, Any]]:
         from include.orchestration.results import as_json

@@ -37,7 +37,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("rebuild_kpis"),
-    description="Rebuilds past days: last night, and any day that is backfilled",
+    description="Rebuilds past days: the last one every night, and any day of a backfill",
     doc_md=__doc__,
     # At midnight, because a backfill up to a day ends at that day's midnight. The run is for the day that has just
     # ended.

@@ -37,7 +37,7 @@ from include.orchestration.reconcile_tasks import PARAMS, reconcile_all
 
 @dag(
     dag_id=dag_id("reconcile"),
-    description="Compares the stored records with all that the sources hold, and fixes what differs",
+    description="Compares the stored records with those of the sources, and fixes differences",
     doc_md=__doc__,
     schedule="0 2 * * 0",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

@@ -37,7 +37,7 @@ from include.orchestration.quarantine_form import PARAMS
 
 @dag(
     dag_id=dag_id("review_quarantine"),
-    description="Replays, waives or drops rows in quarantine, and decides about held batches",
+    description="Replays, waives or drops quarantined rows, and accepts or drops held batches",
     doc_md=__doc__,
     schedule=None,
     is_paused_upon_creation=False,  # triggered on demand only, and a run of a paused DAG would wait forever
@@ -50,15 +50,15 @@ from include.orchestration.quarantine_form import PARAMS
     tags=["1-ingest", "tier:2"],
 )
 def review_quarantine() -> None:
-    @task(doc_md="Shows or does what was filled in, in the name of who triggered the run: see its log.")
+    @task(doc_md="Shows the data, or applies the decision in the form as the user who triggered the run. See the log.")
     def decide_on_data(*, params: dict[str, Any] | None = None, dag_run: Any = None, run_id: str | None = None) -> str:
         from include.pages import quarantine_review
 
-        who = getattr(dag_run, "triggering_user_name", None) or "unknown"
-        said = quarantine_review.decide(params or {}, by=who, run_id=str(run_id))
-        for line in said.splitlines():
+        user = getattr(dag_run, "triggering_user_name", None) or "unknown"
+        report = quarantine_review.decide(params or {}, by=user, run_id=str(run_id))
+        for line in report.splitlines():
             logging.getLogger(__name__).info("%s", line)
-        return said
+        return report
 
     decide_on_data()
 

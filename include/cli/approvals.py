@@ -62,11 +62,11 @@ def reject(approval_id: str, note: Note = "") -> None:
 def leave_out(approval_id: str, account: str, note: Note = "") -> None:
     """Reject the actions of one account. The others stay open."""
     n = approvals.leave_out(approval_id, account, user.user(), note)
-    typer.echo(f"{account} is left out of {approval_id}: {n} actions will not happen")
+    typer.echo(f"{account} is left out of {approval_id}: {n} actions rejected")
 
 
 def undo(
-    run: Annotated[str, typer.Option("--run", help="The decision's id; without it the last ones are listed.")] = "",
+    run: Annotated[str, typer.Option("--run", help="Id of the decision; lists recent ones by default.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Reason; stored with each message and task.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -83,7 +83,7 @@ def undo(
     finally:
         output.emit(undoing.listed(run), undoing.SHOWN, as_json=as_json)
     if is_busy:
-        typer.echo("another sender is running; it or the next run of deliver undoes the rest", err=True)
+        typer.echo("another sender is running; it, or the next run of deliver, undoes the rest", err=True)
 
 
 def _answer(approval_id: str, answer: approvals.Answer, note: str) -> None:

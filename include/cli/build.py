@@ -23,7 +23,7 @@ def run(since: str, until: str, build_id: str) -> Iterator[str]:
         ConfigError: A date is invalid, the last day is before the first, or the build with this id has already ended.
     """
     if build_id and build_store.is_settled(build_id):
-        raise ConfigError(f"build {build_id} has ended; nothing was built", cure="leave out --id, or give a new id")
+        raise ConfigError(f"build {build_id} has ended; nothing was built", cure="omit --id, or give a new id")
     build_id = build_id or f"cli/{clock.now():%Y-%m-%dT%H:%M:%S}-{secrets.token_hex(4)}"
     if since or until:
         first, last = clock.day(since or until, "--from"), clock.day(until or since, "--to")

@@ -55,7 +55,7 @@ def propose(
     store.put_mapping(path, text)
     typer.echo(f"Wrote {shown(path)}\n")
     typer.echo(write.summary(proposal))
-    for said in (store.name_mapping(connection), store.name_pipelines(proposal.pipelines)):
-        if said:
-            typer.echo(f"\n{said}")
+    for step in (store.name_mapping(connection), store.name_pipelines(proposal.pipelines)):
+        if step:
+            typer.echo(f"\n{step}")
     typer.echo(f"\nNext: connect check {connection}")

@@ -33,9 +33,7 @@ def decide_newest(
     """Evaluate all rules on the newest built day and plan messages and tasks. Sends nothing."""
     if context.invoked_subcommand:
         if dry_run or as_json:
-            raise ConfigError(
-                "`decide explain` takes --dry-run and --json after `explain` only", cure="write them after it"
-            )
+            raise ConfigError("--dry-run and --json must come after `explain`", cure="move them after `explain`")
         return
     found = decide_now(dry_run)
     if as_json:
@@ -45,12 +43,12 @@ def decide_newest(
             console.emit(found.planned, ("channel", "rule", "step", "recipient", "subject", "state"))
         typer.echo(decided(found))
     if found.problems:
-        raise ConfigError("; ".join(found.problems), cure="everything else was decided")
+        raise ConfigError("; ".join(found.problems), cure="fix them and decide again; all other rules were decided")
 
 
 @app.command()
 def explain(
-    account: Annotated[str, typer.Argument(help="The account's key: its source and its id there, such as crm:1001.")],
+    account: Annotated[str, typer.Argument(help="The account's key: source and id, such as crm:1001.")],
     signal: Annotated[
         str, typer.Option("--signal", help="Only this signal or playbook; renewal for the renewal ladder.")
     ] = "",
@@ -104,21 +102,21 @@ def decided(decision: Decision) -> str:
     parts = [
         f"{formatting.count(decision.n_planned, 'action')} planned",
         *(
-            f"{number} {what}"
-            for number, what in (
+            f"{number} {label}"
+            for number, label in (
                 (decision.n_parked, f"above the caps, waiting for approval {decision.approval_id}"),
                 (decision.n_suppressed, "suppressed by dry run"),
-                (decision.n_refreshed, "brought up to date"),
+                (decision.n_refreshed, "updated"),
                 (decision.n_expired, "passed over"),
-                (decision.n_found_outside, "found outside"),
-                (decision.n_on_hold, "put on hold by the gate"),
+                (decision.n_found_outside, "already in the outside system"),
+                (decision.n_on_hold, "on hold"),
                 (decision.n_opened, "signals opened"),
                 (decision.n_closed, "signals closed"),
-                (decision.n_answered, "closed by people"),
+                (decision.n_answered, "closed by CSMs"),
             )
             if number
         ),
     ]
-    looked_at = f"of {decision.as_of}, {formatting.count(decision.n_renewals, 'open renewal')}"
+    scope = f"{decision.as_of}, {formatting.count(decision.n_renewals, 'open renewal')}"
     written = " (dry run: nothing was written)" if decision.is_dry_run else ""
-    return f"{looked_at}: {', '.join(parts)}{written}"
+    return f"{scope}: {', '.join(parts)}{written}"

@@ -16,7 +16,7 @@ from include.common.errors import ConfigError
 if TYPE_CHECKING:
     from include.scores.forecast.lines import Line
 
-Group = Annotated[str, typer.Option("--group", help="By csm, tier or category; all together by default.")]
+Group = Annotated[str, typer.Option("--group", help="Group by csm, tier or category; no groups by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _TOTAL = ("group", "n", "target", "expected", "share", "p10", "p50", "p90", "by_category", "after_contraction")
 _LINES = ("account", "csm", "decision", "target", "category", "band", "p", "expected", "reason")
@@ -28,10 +28,11 @@ _ACCURACY = ("group", "checkpoint", "method", "n", "brier", "forecast", "renewed
 
 def show(
     quarter: Annotated[
-        str, typer.Option("--quarter", help="Such as 2026Q3: this one or one of the next three; this one by default.")
+        str,
+        typer.Option("--quarter", help="Such as 2026Q3: the current quarter (the default) or one of the next three."),
     ] = "",
     group: Group = "",
-    with_lines: Annotated[bool, typer.Option("--lines", help="List the renewals and why instead.")] = False,
+    with_lines: Annotated[bool, typer.Option("--lines", help="List the renewals with reasons instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Forecast the renewals of a quarter, with an 80% interval."""
@@ -71,8 +72,8 @@ def show(
     typer.echo(f"interval {one.wider.label}")
     late = [line for line in known if line.quarter_start < this]
     if late:
-        worth = _money(sum((line.target for line in late), Decimal()))
-        typer.echo(f"not in it: {len(late)} open renewals of earlier quarters, {known[0].currency} {worth}")
+        amount = _money(sum((line.target for line in late), Decimal()))
+        typer.echo(f"not included: {len(late)} open renewals of earlier quarters, {known[0].currency} {amount}")
 
 
 def disagreements(as_json: AsJson = False) -> None:
@@ -85,7 +86,7 @@ def disagreements(as_json: AsJson = False) -> None:
 
 
 def calendar(
-    weeks: Annotated[int, typer.Option("--weeks", help="How many weeks ahead.", min=1)] = 26, as_json: AsJson = False
+    weeks: Annotated[int, typer.Option("--weeks", help="Number of weeks ahead.", min=1)] = 26, as_json: AsJson = False
 ) -> None:
     """List decision dates by week: renewals, reminders sent, ARR per health band, and public holidays."""
     from include.scores.forecast import lines as reading
@@ -176,7 +177,7 @@ def accuracy(group: Group = "", as_json: AsJson = False) -> None:
         for one in found
     ]
     output.emit(rows, _ACCURACY)
-    typer.echo(f"{len(frozen)} forecasts are frozen, {sum(one.is_settled for one in frozen)} of them are settled")
+    typer.echo(f"{len(frozen)} forecasts frozen, {sum(one.is_settled for one in frozen)} of them settled")
 
 
 def _emit(rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str, as_json: bool) -> None:
@@ -220,7 +221,7 @@ def _money(amount: float | Decimal) -> str:
 
 def _check(group: str, known: Iterable[str]) -> None:
     if group and group not in set(known):
-        raise ConfigError(f"--group {group!r} is not known", cure=f"write {', '.join(known)}")
+        raise ConfigError(f"unknown --group {group!r}", cure=f"write {', '.join(known)}")
 
 
 def _start(text: str, this: date) -> date:
@@ -230,6 +231,6 @@ def _start(text: str, this: date) -> date:
     if not 0 <= quarters.between(this, start) <= 3:
         raise ConfigError(
             f"--quarter {quarters.label(start)} is not forecast",
-            cure=f"take {quarters.label(this)} or one of the next three; `score accuracy` judges those that are over",
+            cure=f"choose {quarters.label(this)} or one of the next three; for past quarters, see `score accuracy`",
         )
     return start

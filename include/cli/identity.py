@@ -20,13 +20,13 @@ _COUNTS = (
     "source", "entity", "n_ids", "n_by_id", "n_by_domain", "n_by_answer", "n_no_account", "n_unmatched",
     "unmatched_rate",
 )  # fmt: skip
-_NEXT = "It counts from the next build on: `python -m include.cli build`, or the DAG build_kpis within the hour."
+_NEXT = "It takes effect with the next build: `python -m include.cli build`, or the DAG build_kpis within an hour."
 
 
 @app.command("review")
 def review_open(
     source: Annotated[str, typer.Option("--source", help="Only of this connection.")] = "",
-    limit: Annotated[int, typer.Option("--limit", help="How many at most.", min=1)] = 50,
+    limit: Annotated[int, typer.Option("--limit", help="Maximum number of rows.", min=1)] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List ids without an account, with suggestions. A suggestion is never used without an answer."""
@@ -46,7 +46,7 @@ def review_open(
     ]
     output.emit(rows, _REVIEW, as_json=as_json)
     if not found and not as_json:
-        typer.echo("every id is matched or answered")
+        typer.echo("every id is matched or has an answer")
 
 
 @app.command("match")
@@ -69,7 +69,7 @@ def unmatch_id(
     source: Source,
     source_id: Id,
     reason: Reason,
-    account: Annotated[str, typer.Option("--account", help="The account; without it: no customer at all.")] = "",
+    account: Annotated[str, typer.Option("--account", help="The account; without it, no account at all.")] = "",
     by: By = "",
 ) -> None:
     """Record that an id does not belong to an account, or belongs to no customer."""
@@ -85,9 +85,7 @@ def withdraw_answer(source: Source, source_id: Id) -> None:
     from include.identity import answers
 
     number = answers.withdraw(source, source_id)
-    typer.echo(
-        f"{number} answers taken back. {_NEXT}" if number else "there is no answer of the command line to withdraw"
-    )
+    typer.echo(f"{number} answers withdrawn. {_NEXT}" if number else "there is no command-line answer to withdraw")
 
 
 @app.command("status")

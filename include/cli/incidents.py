@@ -32,15 +32,15 @@ def notify(as_json: AsJson = False) -> None:
     from include.operations.incidents import notify as incidents
 
     found = incidents.run()
-    said = ", ".join(f"{value} {name.removeprefix('n_')}" for name, value in vars(found).items())
-    typer.echo(output.to_json(vars(found)) if as_json else f"{said}\n", nl=False)
+    summary = ", ".join(f"{value} {name.removeprefix('n_')}" for name, value in vars(found).items())
+    typer.echo(output.to_json(vars(found)) if as_json else f"{summary}\n", nl=False)
 
 
 @app.command("silence")
 def silence(
     pattern: Annotated[str, typer.Argument(help="Pattern of incident keys, such as 'rows:crm:*'.")],
     until: Annotated[str, typer.Option("--until", help="Day on which it ends, such as 2026-12-31.")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with it.")] = "",
     by: By = "",
 ) -> None:
     """Silence notifications of incidents until a day. Data on hold stays on hold."""
@@ -48,7 +48,7 @@ def silence(
 
     moment = clock.moment(until, "--until")
     if not reason.strip() or moment <= clock.now():
-        raise ConfigError("a silence needs a reason and a future day", cure="give --reason and --until")
+        raise ConfigError("a silence needs a reason and a future date", cure="give --reason and --until")
     values = {"pattern": pattern, "until": moment, "reason": reason.strip(), "by": by or user.user()}
     with engine("loader").begin() as connection:
         number = connection.execute(_SILENCE, values | {"now": clock.now()}).scalar_one()
@@ -78,8 +78,8 @@ def unsilence(silence_id: int, by: By = "") -> None:
     with engine("loader").begin() as connection:
         values = {"id": silence_id, "by": by or user.user(), "now": clock.now()}
         if not connection.execute(_END, values).rowcount:
-            raise ConfigError(f"unknown silence {silence_id} in force", cure="`incidents silences` lists them")
-    typer.echo(f"silence {silence_id} is over")
+            raise ConfigError(f"no silence {silence_id} in force", cure="list them with `incidents silences`")
+    typer.echo(f"silence {silence_id} ended")
 
 
 def _read(query: sa.TextClause, **values: Any) -> list[dict[str, Any]]:

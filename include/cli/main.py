@@ -110,7 +110,7 @@ def ingest_source(
 @app.command("build")
 def build_tables(
     since: Annotated[str, typer.Option("--from", help="Rebuild from this day, for all accounts.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Rebuild up to this day, itself included.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Rebuild up to and including this day.")] = "",
     build_id: Annotated[str, typer.Option("--id", help="Id of the build to resume, or of a new build.")] = "",
 ) -> None:
     """Build the KPI tables: pending changes, or the given days."""
@@ -214,7 +214,7 @@ def batch_show(batch_id: int, as_json: AsJson = False) -> None:
     console.emit(
         [{"field": key, "value": value} for key, value in found["batch"][0].items()], ("field", "value"), title="batch"
     )
-    console.emit(found["rules"], ("rule_id", "severity", "n_bad", "n_rows", "observed"), title="\nrules it broke")
+    console.emit(found["rules"], ("rule_id", "severity", "n_bad", "n_rows", "observed"), title="\nbroken rules")
     console.emit(found["quarantine"], ("rule_id", "record_id", "state", "reason", "record"), title="\nbad rows")
 
 
@@ -234,7 +234,7 @@ def batch_drop(batch_id: int, reason: Reason = "") -> None:
 
     dropped = pipeline.drop(batch_id, reason=reason)
     numbers = ", ".join(str(batch.batch_id) for batch in dropped)
-    typer.echo(f"dropped {numbers}; `python -m include.cli ingest {dropped[0].source}` reads them again")
+    typer.echo(f"dropped {numbers}; `python -m include.cli ingest {dropped[0].source}` extracts them again")
 
 
 @server_app.command("start")

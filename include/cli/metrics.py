@@ -32,7 +32,7 @@ def metrics_show(
     as_of: Annotated[str, typer.Option("--as-of", help="The last period that ended by this day.")] = "",
     period: Annotated[str, typer.Option("--period", help="day, week, month or quarter.")] = "month",
     grain: Annotated[str, typer.Option("--grain", help="Grain of the metric: all, tier, csm ...")] = "all",
-    key: Annotated[str, typer.Option("--key", help="Group of the grain; all groups without it.")] = "",
+    key: Annotated[str, typer.Option("--key", help="Group of the grain; all groups by default.")] = "",
     known_at: Annotated[str, typer.Option("--known-at", help="Also show the value as known at this time.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=0, help="Maximum number of rows.")] = 20,
     as_json: AsJson = False,
@@ -44,7 +44,7 @@ def metrics_show(
     # For a grain without a group, show all groups side by side, if there are any.
     side_by_side = groups(metric_id, period=period, as_of=day, grain=grain) if grain != "all" and not key else []
     if side_by_side:
-        title = f"by {grain}, {period} to {side_by_side[0]['as_of']}; --key names one of them"
+        title = f"by {grain}, {period} to {side_by_side[0]['as_of']}; choose one with --key"
         output.emit(side_by_side, tuple(side_by_side[0])[1:], as_json=as_json, title=title)
         return
     found = explain(
@@ -96,8 +96,8 @@ def metrics_override(
     metric_id: Annotated[str, typer.Argument(metavar="ID")],
     value: Annotated[float, typer.Option("--value", help="Value to show instead.")],
     as_of: Annotated[str, typer.Option("--as-of", help="Last day of the period.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why.")],
-    approver: Annotated[str, typer.Option("--approver", help="Who approved it; not the person who enters it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with it.")],
+    approver: Annotated[str, typer.Option("--approver", help="Approver; must not be the person who enters it.")],
     expires: Annotated[str, typer.Option("--expires", help="First day on which the computed value is shown again.")],
     period: Annotated[str, typer.Option("--period")] = "month",
     grain: Annotated[str, typer.Option("--grain")] = "all",
@@ -119,7 +119,7 @@ def metrics_override(
         approved_by=approver,
         expires_on=until,
     )
-    typer.echo(f"correction {done.override_id}: {metric_id} of the {period} to {day} counts as {value:g} until {until}")
+    typer.echo(f"override {done.override_id}: {metric_id} of the {period} to {day} is shown as {value:g} until {until}")
 
 
 @app.command("overrides")
@@ -138,7 +138,7 @@ def metrics_withdraw(
     from include.metrics import overrides
 
     overrides.withdraw(override_id, reason)
-    typer.echo(f"correction {override_id} no longer counts")
+    typer.echo(f"override {override_id} withdrawn")
 
 
 def listing() -> list[dict[str, Any]]:
@@ -176,15 +176,15 @@ def facts_of(found: Explained) -> dict[str, str]:
     if found.values:
         facts["period"] = f"{found.period} {found.period_start} to {found.as_of}"
         if not found.is_newest:
-            facts["period"] += f": the last {found.period} in which there is one"
+            facts["period"] += f": the last {found.period} with a value"
         if found.reason:
             facts["later"] = f"not available: {found.reason}"
         facts["group"] = found.grain_key if found.grain == "all" else f"{found.grain} {found.grain_key}"
         for one in found.values:
             name = "value" if one is found.values[0] else f"value, version {one.version}"
-            facts[name] = _worth(one, entry.unit)
+            facts[name] = _value_text(one, entry.unit)
         newest = found.values[0]
-        facts["made of"] = _made_of(newest, found)
+        facts["calculation"] = _calculation(newest, found)
         facts["n"] = f"{newest.n}, coverage {newest.coverage:.0%}"
         facts |= _history(found)
     else:
@@ -223,28 +223,30 @@ def as_dict(found: Explained) -> dict[str, Any]:
 
 def _history(found: Explained) -> dict[str, str]:
     """Return the history of a value: first reported, restated, overridden."""
-    unit, said = found.metric.entry.unit, {}
+    unit, lines = found.metric.entry.unit, {}
     if found.override:
-        said["counts as"] = f"{shown(found.override.value, unit)}, {found.override}"
+        lines["shown as"] = f"{shown(found.override.value, unit)}, {found.override}"
     if found.past:
         first = found.past[0]
-        said["first reported"] = shown(first.value, unit) if first.was_reported else "not at all"
+        lines["first reported"] = shown(first.value, unit) if first.was_reported else "not reported"
         for number, stage in enumerate(found.past, start=1):
             after = found.past[number].value if number < len(found.past) else found.values[0].value
-            said[f"restated {stage.known_to:%Y-%m-%d %H:%M}"] = f"{shown(after, unit)}: {stage.reason}"
+            lines[f"restated {stage.known_to:%Y-%m-%d %H:%M}"] = f"{shown(after, unit)}: {stage.reason}"
     else:
-        said["first reported"] = "as it is"
+        lines["first reported"] = "unchanged"
     if found.as_known:
-        said["as known then"] = shown(found.as_known.value, unit) if found.as_known.was_reported else "not reported yet"
-    return said
+        lines["as known then"] = (
+            shown(found.as_known.value, unit) if found.as_known.was_reported else "not reported yet"
+        )
+    return lines
 
 
-def _worth(one: Value, unit: str) -> str:
+def _value_text(one: Value, unit: str) -> str:
     interval = f" (95%: {one.low:.1%} to {one.high:.1%})" if one.low is not None and one.high is not None else ""
     return shown(one.value, unit) + interval
 
 
-def _made_of(one: Value, found: Explained) -> str:
+def _calculation(one: Value, found: Explained) -> str:
     entry = found.metric.entry
     made = f"{entry.numerator} = {one.numerator:,.2f}"
     if one.denominator is not None:

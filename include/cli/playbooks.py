@@ -31,7 +31,7 @@ def check() -> None:
 
     found = load()
     steps = sum(len(rule.file.steps) for rule in found.values())
-    typer.echo(f"{len(found)} playbooks with {steps} steps are right")
+    typer.echo(f"{len(found)} playbooks with {steps} steps are valid")
 
 
 @app.command()
@@ -51,7 +51,7 @@ def simulate(
     name: str,
     since: Annotated[str, typer.Option("--from", help="First day to replay.")],
     until: Annotated[str, typer.Option("--to", help="Last day to replay.")],
-    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts there.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Backtest a playbook on past days: accounts it would have touched, and their outcome."""

@@ -25,18 +25,18 @@ def erase(
     from include.operations.privacy import erase as erasing
 
     if bool(person) == bool(account):
-        raise ConfigError("say either --person or --account", cure="see `python -m include.cli erase --help`")
-    how = {"reason": reason, "by": by or user.user(), "dry_run": dry_run}
-    done = erasing.person(person, **how) if person else erasing.account(account, **how)  # type: ignore[arg-type]
+        raise ConfigError("give either --person or --account", cure="see `python -m include.cli erase --help`")
+    options = {"reason": reason, "by": by or user.user(), "dry_run": dry_run}
+    done = erasing.person(person, **options) if person else erasing.account(account, **options)  # type: ignore[arg-type]
     if as_json:
         typer.echo(output.to_json(done), nl=False)
         return
     output.emit([{"store": name, "rows": number} for name, number in done.counts.items()], ("store", "rows"))
     if dry_run:
-        typer.echo("\nOf these, each found by an address of another one:" if person else "\nOf these:")
+        typer.echo("\nOf these, found through the address of another person:" if person else "\nOf these:")
         for line in done.found:
             typer.echo(f"  {line}")
-    typer.echo("\nStill held elsewhere:")
+    typer.echo("\nStill stored in other systems:")
     for line in done.outside:
         typer.echo(f"  {line}")
     typer.echo("(dry run: nothing was changed)" if dry_run else "Erased. The next build rebuilds the figures.")

@@ -13,7 +13,7 @@ from include.ingest.quarantine import RowFilter
 
 app = typer.Typer(help="Quarantined rows: replay, waive or drop them.")
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
-Rule = Annotated[str, typer.Argument(help="A rule's id; leave it out for all.")]
+Rule = Annotated[str, typer.Argument(help="A rule's id; all rules by default.")]
 OneRule = Annotated[str, typer.Argument(help="The rule's id.")]
 Source = Annotated[str, typer.Option("--source", help="Only of this source.")]
 Entity = Annotated[str, typer.Option("--entity", help="Only of this entity.")]
@@ -98,7 +98,7 @@ def unwaive(waiver_id: int, by: By = "") -> None:
     from include.ingest import quarantine
 
     quarantine.end_waiver(waiver_id, by=by or user.user())
-    typer.echo(f"waiver {waiver_id} is over; the rows that it let in hold their accounts again")
+    typer.echo(f"waiver {waiver_id} ended; the rows that it accepted put their accounts on hold again")
 
 
 @app.command("trend")
@@ -112,7 +112,7 @@ def trend(
 
     keys = {"rule": "rule_id", "owner": "owner", "source": "source"}
     if by not in keys:
-        raise ConfigError(f"nothing is counted by {by}", cure=f"--by {', '.join(keys)}")
+        raise ConfigError(f"--by {by!r} is not valid", cure=f"choose from {', '.join(keys)}")
     summed: dict[tuple, dict[str, Any]] = {}
     for row in _owned(quarantine.over_time(days)):
         counted = summed.setdefault((row["day"], row[keys[by]]), {"day": row["day"], by: row[keys[by]]})
@@ -125,4 +125,4 @@ def _owned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from include.contracts import catalogue
 
     owners = {rule.id: rule.owner for rule in catalogue.rules()}
-    return [row | {"owner": owners.get(row["rule_id"], "nobody: the rule is gone")} for row in rows]
+    return [row | {"owner": owners.get(row["rule_id"], "none: the rule no longer exists")} for row in rows]

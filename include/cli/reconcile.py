@@ -29,4 +29,4 @@ def reconcile(
     if bad:
         kind = ContractError if bad[0].state == "held" else Unavailable
         names = ", ".join(f"{report.source}.{report.entity} {report.state}" for report in bad)
-        raise kind(f"not everything is reconciled: {names}", cure=bad[0].note)
+        raise kind(f"these entities are not reconciled: {names}", cure=bad[0].note)

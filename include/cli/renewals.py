@@ -12,7 +12,7 @@ from include.cli import output
 from include.common import user
 
 app = typer.Typer(
-    help="Renewals: the brief of one, which deal continues which term, what is open.", no_args_is_help=True
+    help="Renewals: briefs, uncertain continuations, and links between deals and terms.", no_args_is_help=True
 )
 Term = Annotated[str, typer.Argument(help="The term, such as crm:4711#1.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason; stored with the answer.")]
@@ -20,13 +20,13 @@ By = Annotated[str, typer.Option("--by", help="Who decided it; you by default.")
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _REVIEW = ("kind", "account", "subject", "deal", "due", "arr", "method", "confidence", "suggestions")
 _LINKS = ("deal", "product", "method", "confidence", "start", "arr", "known", "known_to")
-_NEXT = "It counts from the next build on: `python -m include.cli build`, or the DAG build_kpis within the hour."
+_NEXT = "It takes effect with the next build: `python -m include.cli build`, or the DAG build_kpis within an hour."
 
 
 @app.command("review")
 def review_open(
     kind: Annotated[str, typer.Option("--kind", help="Only findings of this kind.")] = "",
-    limit: Annotated[int, typer.Option("--limit", help="How many at most.", min=1)] = 50,
+    limit: Annotated[int, typer.Option("--limit", help="Maximum number of rows.", min=1)] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List uncertain contracts and renewals by ARR, with suggestions."""
@@ -51,13 +51,13 @@ def show_links(term: Term, as_json: AsJson = False) -> None:
     found = review.links(term)
     output.emit(found, _LINKS, as_json=as_json)
     if not found and not as_json:
-        typer.echo(f"nothing continues {term}, and nothing did before")
+        typer.echo(f"no deal continues {term}, now or before")
 
 
 @app.command("brief")
 def show_brief(
-    account: Annotated[str, typer.Argument(help="The account's key: its source and its id there, such as crm:1001.")],
-    renewal: Annotated[str, typer.Option("--renewal", help="Which open renewal; the next one by default.")] = "",
+    account: Annotated[str, typer.Argument(help="The account's key: source and id, such as crm:1001.")],
+    renewal: Annotated[str, typer.Option("--renewal", help="Id of the open renewal; the next one by default.")] = "",
     html: Annotated[Path | None, typer.Option("--html", help="Write a page to this file instead.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +67,7 @@ def show_brief(
     found = brief.read(account, renewal)
     if html:
         output.write_private(html, found.html())
-        typer.echo(f"written: {html}", err=as_json)
+        typer.echo(f"wrote {html}", err=as_json)
     if as_json:
         typer.echo(output.to_json(asdict(found)), nl=False)
     elif not html:
@@ -98,7 +98,7 @@ def link_deal(
 def unlink_deal(
     term: Term,
     reason: Reason,
-    deal: Annotated[str, typer.Option("--deal", help="The deal; without it: no deal at all.")] = "",
+    deal: Annotated[str, typer.Option("--deal", help="The deal; without it, no deal at all.")] = "",
     by: By = "",
 ) -> None:
     """Record that a deal does not continue a term, or that no deal does."""
@@ -114,6 +114,4 @@ def withdraw_answer(term: Term) -> None:
     from include.continuation import answers
 
     number = answers.withdraw(term)
-    typer.echo(
-        f"{number} answers taken back. {_NEXT}" if number else "there is no answer of the command line to withdraw"
-    )
+    typer.echo(f"{number} answers withdrawn. {_NEXT}" if number else "there is no command-line answer to withdraw")

@@ -9,7 +9,7 @@ import typer
 
 from include.cli import output
 
-app = typer.Typer(help="What people read away from the warehouse: charts and reports.", no_args_is_help=True)
+app = typer.Typer(help="Charts and reports.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _MADE = ("report", "period", "edition", "report_id", "is_new", "n_planned", "reason")
 _EDITIONS = ("report_id", "report", "audience", "period", "edition", "made_at", "sha256")
@@ -26,8 +26,8 @@ def draw_charts() -> None:
 
 @app.command("make")
 def make(
-    name: Annotated[str, typer.Argument(help="One report; all in force by default.")] = "",
-    period: Annotated[str, typer.Option("--period", help="Such as 2026-11 or 2026-W48; the last by default.")] = "",
+    name: Annotated[str, typer.Argument(help="Name of a report; all by default.")] = "",
+    period: Annotated[str, typer.Option("--period", help="Such as 2026-11 or 2026-W48; the last one by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Make the reports that are due and plan their mails. Unchanged reports are not made again."""
@@ -46,12 +46,12 @@ def list_reports(as_json: AsJson = False) -> None:
         found = archive.listing(connection)
     output.emit([vars(one) for one in found], _EDITIONS, as_json=as_json)
     if not found and not as_json:
-        typer.echo("no report was made yet: `report make` does")
+        typer.echo("there are no reports yet; create them with `report make`")
 
 
 @app.command("show")
 def show(
-    report_id: Annotated[int, typer.Argument(metavar="ID", help="Its number, as `report list` shows it.")],
+    report_id: Annotated[int, typer.Argument(metavar="ID", help="Number of the report, from `report list`.")],
     html: Annotated[Path | None, typer.Option("--html", help="Write the page to this file instead.")] = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as PDF to this file instead.")] = None,
 ) -> None:
@@ -64,10 +64,10 @@ def show(
         found = archive.get(connection, report_id)
     if html:
         html.write_text(found.html, encoding="utf-8")
-        typer.echo(f"written: {html}")
+        typer.echo(f"wrote {html}")
     if pdf:
         pdf.write_bytes(pdfs.of(found.html))
-        typer.echo(f"written: {pdf}")
+        typer.echo(f"wrote {pdf}")
     if html or pdf:
         return
     typer.echo(f"{document.title(found.data)}, sha256 {found.sha256}")

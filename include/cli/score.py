@@ -15,7 +15,7 @@ from include.common import clock, user
 from include.common.errors import ConfigError
 
 app = typer.Typer(help="Health score, customer value, tiers and renewal forecast.", no_args_is_help=True)
-Account = Annotated[str, typer.Argument(help="The account's key: its source and its id there, such as crm:1001.")]
+Account = Annotated[str, typer.Argument(help="The account's key: source and id, such as crm:1001.")]
 By = Annotated[str, typer.Option("--by", help="Who decided it; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _PARTS = ("measure", "points", "lost", "sub_score", "weight", "fresh", "evidence")
@@ -68,8 +68,8 @@ def show_score(
 
 @app.command("changes")
 def list_changes(
-    period: Annotated[Literal["week", "month"], typer.Option("--period", help="Of which period.")] = "week",
-    keep: Annotated[bool, typer.Option("--keep", help="First keep the week and the month that are over.")] = False,
+    period: Annotated[Literal["week", "month"], typer.Option("--period", help="Period to list.")] = "week",
+    keep: Annotated[bool, typer.Option("--keep", help="First store the changes of last week and last month.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List why scores changed in the newest week or month, for accounts that moved 3 points or changed band."""
@@ -87,31 +87,31 @@ def list_changes(
 @app.command("pulse")
 def give_pulse(
     account: Account,
-    score: Annotated[int, typer.Argument(help="1 for bad up to 5 for good.")],
-    why: Annotated[str, typer.Option("--why", help="The reason; kept with it.")],
+    score: Annotated[int, typer.Argument(help="1 (bad) to 5 (good).")],
+    why: Annotated[str, typer.Option("--why", help="Reason; stored with the pulse.")],
     by: By = "",
 ) -> None:
     """Record the CSM's pulse for an account. It counts in the score for 90 days."""
     from include.scores.health import judgements
 
     judgements.pulse(account, score, why=why, by=by or user.user(), day=judgements.today())
-    typer.echo(f"pulse {score} of {account} is recorded; it counts from the next build on")
+    typer.echo(f"pulse {score} of {account} is recorded; it takes effect with the next build")
 
 
 @app.command("override")
 def override_score(
     account: Account,
-    score: Annotated[float | None, typer.Argument(help="What to show, 0 to 100.")] = None,
-    band: Annotated[str, typer.Option("--band", help="Instead of a score, the band: red, yellow or green.")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with it.")] = "",
-    days: Annotated[int, typer.Option("--days", help="For how many days, 60 at most.", min=1, max=60)] = 30,
+    score: Annotated[float | None, typer.Argument(help="Score to show, 0 to 100.")] = None,
+    band: Annotated[str, typer.Option("--band", help="Band to show instead of a score: red, yellow or green.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with the override.")] = "",
+    days: Annotated[int, typer.Option("--days", help="Number of days, at most 60.", min=1, max=60)] = 30,
     by: By = "",
 ) -> None:
     """Override the shown score or band for some days. Forecasts and backtests keep the computed one."""
     from include.scores.health import judgements
 
     today = judgements.today()
-    given = judgements.override(
+    override = judgements.override(
         account,
         None if score is None else Decimal(str(score)),
         band,
@@ -120,7 +120,7 @@ def override_score(
         day=today,
         until=today + timedelta(days=days),
     )
-    typer.echo(f"{account} shows {given.band or given.score} until {given.until - timedelta(days=1)}")
+    typer.echo(f"{account} shows {override.band or override.score} until {override.until - timedelta(days=1)}")
 
 
 @app.command("lift")
@@ -148,7 +148,7 @@ def list_overrides(as_json: AsJson = False) -> None:
 @app.command("backtest")
 def judge_score(
     segment: Annotated[
-        Literal["all", "tier"], typer.Option("--segment", help="Show the figures of each tier instead of those of all.")
+        Literal["all", "tier"], typer.Option("--segment", help="Show figures per tier instead of overall.")
     ] = "all",
     as_json: AsJson = False,
 ) -> None:
@@ -166,12 +166,12 @@ def judge_score(
     ]
     output.emit(rows, _METHODS if segment == "all" else ("segment", *_METHODS))
     typer.echo(
-        f"{found.n_losses} losses are settled, {found.n_left_out} renewals are not; uncalibrated below 30 losses"
+        f"{found.n_losses} losses settled, {found.n_left_out} renewals left out; not calibrated below 30 losses"
         if found.n_losses < 30
-        else f"{found.n_losses} losses are settled, {found.n_left_out} renewals are not"
+        else f"{found.n_losses} losses settled, {found.n_left_out} renewals left out"
     )
     for warning in found.warnings:
-        typer.echo(f"below its floor: {warning}")
+        typer.echo(f"below the minimum: {warning}")
 
 
 @app.command("alerts")
@@ -197,17 +197,17 @@ def judge_alerts(as_json: AsJson = False) -> None:
     output.emit(rows, _RULES, as_json=as_json)
     if not as_json:
         typer.echo(
-            f"precision: lost among renewals with an episode at most {precision.HORIZON_DAYS} days before the decision;"
-            " all: lost among all of them; a rule is judged from 90 days after it first opened"
+            f"precision: share lost of renewals with an episode up to {precision.HORIZON_DAYS} days before decision;"
+            " all: share lost of all renewals; a rule is measured from 90 days after it first opened"
         )
 
 
 @app.command("learn")
 def learn_weights(
-    out: Annotated[Path, typer.Option("--out", help="Where to write the proposed file.")] = Path(
-        "health.proposed.yaml"
-    ),
-    profile: Annotated[str, typer.Option("--profile", help="Which profile; the one for all others by default.")] = "",
+    out: Annotated[Path, typer.Option("--out", help="File to write the proposal to.")] = Path("health.proposed.yaml"),
+    profile: Annotated[
+        str, typer.Option("--profile", help="Name of the profile; the default profile if omitted.")
+    ] = "",
 ) -> None:
     """Propose weights learned from settled renewals, as a file. Needs 30 losses."""
     from include.scores.health import proposal
@@ -226,7 +226,7 @@ def learn_weights(
     middle, low, high = found.gain
     typer.echo(f"over all checkpoints {middle:+.3f} ({low:+.3f} to {high:+.3f}), from {found.n_losses} losses")
     typer.echo(f"{found.n_moved} accounts with {found.arr_moved:,.0f} ARR would change their band")
-    typer.echo(f"wrote {out}: read it, and put it into sql/health/ of your overlay to accept it")
+    typer.echo(f"wrote {out}: review it, and copy it to sql/health/ of your overlay to accept it")
 
 
 @app.command("value")
@@ -278,7 +278,7 @@ def list_tiers(as_json: AsJson = False) -> None:
 
 @app.command("completeness")
 def show_completeness(
-    limit: Annotated[int, typer.Option("--limit", help="How many of the least complete accounts.", min=0)] = 20,
+    limit: Annotated[int, typer.Option("--limit", help="Number of least complete accounts to list.", min=0)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show how complete the scores' data is, and which figures are missing most."""
@@ -296,9 +296,9 @@ def show_completeness(
     if found.share is None:
         typer.echo("There are no accounts with a score yet.")
     else:
-        typer.echo(f"{found.share:.0%} of what the scores need of {len(found.accounts)} accounts is known.")
+        typer.echo(f"{found.share:.0%} of the data that the scores need is known, over {len(found.accounts)} accounts.")
     if found.not_connected:
-        typer.echo(f"No source brings {', '.join(found.not_connected)}: out of the scores for everybody.")
+        typer.echo(f"No source provides {', '.join(found.not_connected)}: left out of all scores.")
 
 
 def _share(value: float | None) -> str:

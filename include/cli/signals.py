@@ -22,7 +22,7 @@ AWAITED = {
     "email_bounced": ("Mail to a key contact bounces", "contact", "email_bounce"),
 }
 app = typer.Typer(help="Signals: conditions that open an alert.", invoke_without_command=True)
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 
 
 @app.callback()
@@ -54,8 +54,8 @@ def show(name: str) -> None:
 def simulate(
     since: Annotated[str, typer.Option("--from", help="First day to replay.")],
     until: Annotated[str, typer.Option("--to", help="Last day to replay.")],
-    names: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts there.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of signals; all by default.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Backtest signals on past days: what each would have opened, and alerts per person."""

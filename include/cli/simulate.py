@@ -72,7 +72,7 @@ def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_
         output.emit(rows, SCORE_COLUMNS)
     if html:
         html.write_text(_playbook_page(name, first, last, touches, plain, scores, settled), encoding="utf-8")
-        typer.echo(f"written: {html}", err=as_json)
+        typer.echo(f"wrote {html}", err=as_json)
 
 
 def simulate_signals(names: Sequence[str], first: date, last: date, html: Path | None, as_json: bool) -> None:
@@ -90,21 +90,21 @@ def simulate_signals(names: Sequence[str], first: date, last: date, html: Path |
     rows = [_signal_row(name, past, settled) for name in chosen]
     load = past.new_by_person_and_day()
     budget = load_settings().attention.alerts_per_person_and_day
-    over = sum(number > budget for number in load.values())
-    said = (
-        f"new alerts of one person on one day: at most {max(load.values(), default=0)} before the budget of {budget};"
-        f" {over} of {len(load)} days with alerts were over it"
+    n_over = sum(number > budget for number in load.values())
+    load_text = (
+        f"new alerts per person and day: at most {max(load.values(), default=0)} before the budget of {budget};"
+        f" {n_over} of {len(load)} days with alerts exceeded it"
     )
     if as_json:
-        typer.echo(output.to_json({"signals": rows, "episodes": past.episodes, "load": said}), nl=False)
+        typer.echo(output.to_json({"signals": rows, "episodes": past.episodes, "load": load_text}), nl=False)
     else:
         output.emit(rows, SIGNAL_COLUMNS)
-        typer.echo(said)
+        typer.echo(load_text)
         for name, why in missing.items():
             typer.echo(f"{name}: {why}")
     if html:
-        html.write_text(_signals_page(first, last, past, rows, people, said), encoding="utf-8")
-        typer.echo(f"written: {html}", err=as_json)
+        html.write_text(_signals_page(first, last, past, rows, people, load_text), encoding="utf-8")
+        typer.echo(f"wrote {html}", err=as_json)
 
 
 def _settled(history: History) -> list[Renewal]:
@@ -146,31 +146,31 @@ def _touch_row(touch: Touch, settled: Sequence[Renewal]) -> dict[str, object]:
         "CSM": touch.owner,
         "cause": touch.cause,
         "arm": touch.arm,
-        "then": _then(touch.account_key, touch.on, settled),
+        "then": _decision_text(touch.account_key, touch.on, settled),
     }
 
 
-def _then(account_key: str, on: date, settled: Sequence[Renewal]) -> str:
+def _decision_text(account_key: str, on: date, settled: Sequence[Renewal]) -> str:
     for one in settled:
         if one.account_key == account_key and on < one.decision <= on + timedelta(days=precision.HORIZON_DAYS):
-            return f"{'left' if one.is_lost else 'renewed'}, decided {one.decision}"
+            return f"{'lost' if one.is_lost else 'renewed'}, decided {one.decision}"
     return "no decision known"
 
 
 def _signal_row(name: str, past: signals.Replay, settled: Sequence[Renewal]) -> dict[str, object]:
-    mine = [each for each in past.notified if each.signal == name]
+    episodes = [each for each in past.notified if each.signal == name]
     touched: dict[str, list[date]] = {}
-    for each in mine:
+    for each in episodes:
         touched.setdefault(each.account_key, []).append(each.opened_on)
     found = precision.measure(name, touched, settled)
-    stretches = sorted((each.closed_on - each.opened_on).days for each in mine if each.closed_on)
+    durations = sorted((each.closed_on - each.opened_on).days for each in episodes if each.closed_on)
     return {
         "signal": name,
-        "opened": len(mine),
-        "accounts": len({each.account_key for each in mine}),
-        "worse": sum(each.worse_on is not None for each in mine),
-        "open at the end": sum(each.closed_on is None for each in mine),
-        "days open": stretches[len(stretches) // 2] if stretches else "-",
+        "opened": len(episodes),
+        "accounts": len({each.account_key for each in episodes}),
+        "worse": sum(each.worse_on is not None for each in episodes),
+        "open at the end": sum(each.closed_on is None for each in episodes),
+        "days open": durations[len(durations) // 2] if durations else "-",
         "precision": page.percent(found.precision),
         "recall": page.percent(found.recall),
         "lead": "-" if found.lead is None else f"{found.lead:.0f} days",
@@ -210,7 +210,7 @@ def _playbook_page(
                 (1, 2, 3, 4),
             ),
             page.Section(
-                "Who would have been touched",
+                "Accounts that would have been touched",
                 ("on", "account", "CSM", "cause", "arm", "then"),
                 [list(row.values()) for row in shown],
             ),
@@ -236,7 +236,7 @@ def _signals_page(
     past: signals.Replay,
     rows: Sequence[dict[str, object]],
     people: dict[str, str],
-    said: str,
+    load_text: str,
 ) -> str:
     by_week: dict[str, Counter[date]] = {group: Counter() for group in _GROUPS.values()}
     for each in past.notified:
@@ -250,12 +250,12 @@ def _signals_page(
         table.append((people.get(owner, owner), past.accounts[owner], sum(numbers), max(numbers)))
     return page.render(
         f"Signals, {first} to {last}",
-        "Replayed on history as it was known on each day. What held on the first day already is not counted.",
+        "Replayed on history as it was known on each day. Conditions already true on the first day are not counted.",
         [
             page.Section("By signal", SIGNAL_COLUMNS, [list(row.values()) for row in rows], range(1, 9)),
             page.Section("Opened by week", chart=page.weeks("signals opened by week", by_week, first, last)),
             page.Section(
-                "Per CSM", ("CSM", "accounts", "alerts", "most on one day"), table, (1, 2, 3), text=f"{said}."
+                "Per CSM", ("CSM", "accounts", "alerts", "most on one day"), table, (1, 2, 3), text=f"{load_text}."
             ),
         ],
     )

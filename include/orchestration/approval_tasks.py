@@ -24,7 +24,7 @@ _NAME = "approval_"
 _SHOWN = 1000
 
 
-@task(doc_md="Lists the questions that are open, for the next task to put them; none on most days.")
+@task(doc_md="Lists the open approvals. The next task starts a run for each.")
 def list_open() -> list[dict[str, Any]]:
     """Return the runs to start: one for each open request, with a name derived from it."""
     from include.outbox import approvals
@@ -34,13 +34,13 @@ def list_open() -> list[dict[str, Any]]:
 
 @task(
     trigger_rule="all_failed",
-    doc_md="Lists the question again if an answer did not count, for the next task to put it in a run of its own.",
+    doc_md="Lists the approval again if its answer was refused, so that the next task asks again in a new run.",
 )
 def list_again(dag_run: Any = None) -> list[dict[str, Any]]:
     """Return the run that asks again after a refused answer; empty if ``ask`` failed for another reason."""
     from include.outbox import approvals
 
-    found = approvals.get(_asked(dag_run))
+    found = approvals.get(_approval_id(dag_run))
     is_refused = found.state == "open" and _run(found)["trigger_run_id"] != dag_run.run_id
     return [_run(found)] if is_refused else []
 
@@ -51,7 +51,7 @@ def _run(found: Any) -> dict[str, Any]:
     return {"trigger_run_id": f"{_NAME}{found.approval_id}{number}"}
 
 
-def _asked(dag_run: Any) -> str:
+def _approval_id(dag_run: Any) -> str:
     """Return the id of the request that a run is about, from the run's name.
 
     Airflow matches an answer to a run by the run's name. If the conf held the id, somebody could delete the run and
@@ -62,18 +62,18 @@ def _asked(dag_run: Any) -> str:
     return name.removeprefix(_NAME).partition("_")[0] if name.startswith(_NAME) else ""
 
 
-def put_questions(questions: Any) -> Any:
+def start_approval_runs(runs: Any) -> Any:
     """Start a run of ``approve_actions`` for each open request that has none yet. Nothing waits for these runs."""
     return TriggerDagRunOperator.partial(
         task_id="ask_for_approval",
         map_index_template="{{ task.trigger_run_id }}",
         trigger_dag_id=dag_id(DAG),
         skip_when_already_exists=True,
-        doc_md="Starts a run of `approve_actions` for each open question; skipped where there is one already.",
-    ).expand_kwargs(questions)
+        doc_md="Starts a run of `approve_actions` for each open approval that has none yet.",
+    ).expand_kwargs(runs)
 
 
-class Ask(HITLOperator):
+class AskForApproval(HITLOperator):
     """Asks until the request expires, and records the answer in the task itself.
 
     Neither the request nor the answer passes through an XCom, which many people can edit.
@@ -84,9 +84,9 @@ class Ask(HITLOperator):
         from include.common import clock
         from include.outbox import approvals
 
-        found = approvals.get(_asked(context["dag_run"]))
+        found = approvals.get(_approval_id(context["dag_run"]))
         if found.state != "open":
-            return f"{found.approval_id} is {found.state} already"
+            return f"{found.approval_id} is already {found.state}"
         self.subject = found.subject
         named = approvals.approvers()
         self.body = _body(found, approvals.listed(found.approval_id), named)
@@ -104,50 +104,50 @@ class Ask(HITLOperator):
         from include.outbox import approvals
 
         answered: Any = super().execute_complete(context, event)
-        found = approvals.get(_asked(context["dag_run"]))
+        found = approvals.get(_approval_id(context["dag_run"]))
         user = answered.get("responded_by_user") or {}
         if found.state != "open":
-            return f"{found.approval_id} is {found.state} already"
+            return f"{found.approval_id} is already {found.state}"
         if not user:
-            return f"nobody answered until {found.expires_at:%Y-%m-%d %H:%M} UTC"
-        said: approvals.Answer = "approved" if answered["chosen_options"] == [APPROVE] else "rejected"
+            return f"nobody answered by {found.expires_at:%Y-%m-%d %H:%M} UTC"
+        answer: approvals.Answer = "approved" if answered["chosen_options"] == [APPROVE] else "rejected"
         name, number = (str(user.get(key) or "") for key in ("name", "id"))
         # FAB also identifies approvers by their numeric id. Nobody may pass as one by choosing a number as a user name.
-        who = (number, number) if name.isdigit() else (name, number)
+        names = (number, number) if name.isdigit() else (name, number)
         try:
-            state = approvals.answer(found.approval_id, said, who, "in Airflow").state
+            state = approvals.answer(found.approval_id, answer, names, "in Airflow").state
         except approvals.Refused as error:
-            approvals.refuse(found.approval_id, who[0] or who[1] or "nobody", error.message)
+            approvals.refuse(found.approval_id, names[0] or names[1] or "nobody", error.message)
             raise approvals.Refused(
-                f"the answer does not count, and the question is put again: {error.message}", cure=error.cure
+                f"the answer was refused, and Airflow asks again: {error.message}", cure=error.cure
             ) from None
         except ConfigError as error:  # answered elsewhere at the same time, or expired
             return error.message
         return f"{found.approval_id} is {state}"
 
 
-def ask() -> Ask:
+def ask() -> AskForApproval:
     """Return the task that waits for the answer, without a worker."""
-    return Ask(
+    return AskForApproval(
         task_id="ask",
         subject="Actions above the caps of a run",  # each run sets its own subject, which is then in no XCom
         options=[APPROVE, REJECT],
         defaults=[REJECT],
         response_timeout=timedelta(days=14),
-        doc_md="Waits for a person under Required Actions and records the answer. Fails if that person may not"
-        " give it; the question is then put again.",
+        doc_md="Waits for an answer under Required Actions, and records it. Fails if that person may not approve;"
+        " Airflow then asks again.",
     )
 
 
 @task(
     outlets=[OUTBOX],  # approved actions are sent at once
-    doc_md="Says what became of the question.",
+    doc_md="Shows the outcome of the approval.",
 )
 def record(dag_run: Any = None) -> str:
     """Return the outcome of the request. The ``ask`` task has already recorded the answer itself."""
     from include.outbox import approvals
 
-    found = approvals.get(_asked(dag_run))
+    found = approvals.get(_approval_id(dag_run))
     return f"{found.approval_id} is {found.state}" + (f" by {found.answered_by}" if found.answered_by else "")
 
 
@@ -165,24 +165,24 @@ def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ())
     for row in rows:
         counts[row["rule"], row["channel"]] = counts.get((row["rule"], row["channel"]), 0) + 1
     shown = ("channel", "account_key", "rule", "step", "deadline")
-    until = f"waits until **{found.expires_at:%Y-%m-%d %H:%M} UTC** and expires then"
-    asked = (
-        f"{_cell(found.reason)}. What is approved is written into the CRM; the list {until}. What each change rests on,"
-        " and what it changes: `python -m include.cli score tiers`."
+    until = f"can be approved until **{found.expires_at:%Y-%m-%d %H:%M} UTC**, and then expires"
+    introduction = (
+        f"{_cell(found.reason)}. Approved changes are written to the CRM. The list {until}. The reason and"
+        " effect of each change: `python -m include.cli score tiers`."
         if found.about == "tiers"
-        else f"Run **{_cell(found.run_id)}** planned more than {found.reason}. What was within it goes out already;"
-        f" what follows {until}."
+        else f"Run **{_cell(found.run_id)}** planned more than {found.reason}. The actions within the cap are sent"
+        f" already. The list below {until}."
     )
     lines = [
-        asked,
+        introduction,
         "",
-        *_who(found, approvers),
+        *_approver_lines(found, approvers),
         "",
         "| rule | channel | actions |",
         "|---|---|---|",
         *(f"| {_cell(rule)} | {_cell(channel)} | {number} |" for (rule, channel), number in sorted(counts.items())),
         "",
-        f"Who gets what: `python -m include.cli approvals show {found.approval_id}`",
+        f"Recipients and subjects: `python -m include.cli approvals show {found.approval_id}`",
         "",
         f"| {' | '.join(shown)} |",
         f"|{'---|' * len(shown)}",
@@ -193,14 +193,14 @@ def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ())
     return "\n".join(lines)
 
 
-def _who(found: Any, approvers: Sequence[str]) -> list[str]:
+def _approver_lines(found: Any, approvers: Sequence[str]) -> list[str]:
     """Return the lines that say who may approve, and which answers were refused."""
-    lines = [f"May not approve: {', '.join(map(_cell, found.authors)) or 'nobody is known to have changed anything'}."]
-    named = ", ".join(map(_cell, approvers)) or "nobody, until PERENNIAL\\_APPROVERS names somebody"
-    unknown = "" if found.is_author_known else "It is not known who changed the configuration. "
+    lines = [f"May not approve: {', '.join(map(_cell, found.authors)) or 'no author is known'}."]
+    named = ", ".join(map(_cell, approvers)) or "nobody, because PERENNIAL\\_APPROVERS is empty"
+    unknown = "" if found.is_author_known else "Some authors of the configuration are unknown. "
     lines += ["", f"{unknown}May approve: {named}."]
     for refusal in found.refusals:
-        refused = f"The answer of **{_cell(refusal['by'])}** at {_cell(refusal['at'])} did not count"
+        refused = f"The answer of **{_cell(refusal['by'])}** at {_cell(refusal['at'])} was refused"
         lines += ["", f"{refused}: {_cell(refusal['reason'])}."]
     return lines
 

@@ -13,15 +13,15 @@ def _asset(name: str, about: str) -> Asset:
 
 
 _ABOUT = {
-    "crm": "accounts, contacts, contracts and owners as last merged",
-    "support": "tickets, users and ratings as last merged",
-    "product": "accounts, users, usage and seats as last merged",
+    "crm": "last merge of accounts, contacts, contracts and owners",
+    "support": "last merge of tickets, users and ratings",
+    "product": "last merge of accounts, users, usage and seats",
 }
 
 # One asset for each connection in the settings. Its events carry the source's verdict (green, red, stale) and
 # watermark. Every run publishes one, red runs too.
 SOURCES: dict[str, Asset] = {source.id: _asset(source.id, _ABOUT[source.kind]) for source in load().sources}
 
-KPIS = _asset("kpis", "the tables of core and marts as last built")
-DECISIONS = _asset("decisions", "signals and playbooks as last decided")
-OUTBOX = _asset("outbox", "messages and tasks as last decided")
+KPIS = _asset("kpis", "last build of the tables in core and marts")
+DECISIONS = _asset("decisions", "last decision about signals and playbooks")
+OUTBOX = _asset("outbox", "last planned messages and tasks")

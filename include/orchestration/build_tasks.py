@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @task.short_circuit(
     task_id="plan",
-    doc_md="Fixes the window, the accounts and `known_at` of this build. Skips all else when nothing has changed.",
+    doc_md="Sets the window, the accounts and `known_at` of this build. Skips the other tasks if nothing has changed.",
 )
 def plan(kind: str, *, partition_key: str | None = None) -> str | None:
     """Plan a build.
@@ -50,7 +50,7 @@ def build_model(name: str) -> Any:
     return as_json(build.build_model(_planned(), name))
 
 
-@task(task_id="finish", doc_md="Closes the build: what it has built is not dirty any more.")
+@task(task_id="finish", doc_md="Closes the build, and clears the dirty ranges that it built.")
 def finish() -> Any:
     """Close the build."""
     from include.models import build
@@ -59,7 +59,7 @@ def finish() -> Any:
     return as_json(build.finish(_planned()))
 
 
-@task(task_id="publish_kpis", doc_md="Closes the build and signals that the tables have changed.")
+@task(task_id="publish_kpis", doc_md="Closes the build, and publishes the asset of the changed tables.")
 def publish_kpis(asset: Asset) -> Iterator[Metadata]:
     """Close the build and publish the KPI asset."""
     from include.models import build
@@ -84,7 +84,7 @@ def build_between(planned: XComArg, closed: XComArg) -> None:
         group = f"{layer}_{subject}"
         if group not in groups:
             groups[group] = TaskGroup(group, prefix_group_id=False, tooltip=f"Tables of {layer} about {subject}")
-        about = f"Builds `{name}` where something changed, and checks it."
+        about = f"Builds the changed ranges of `{name}`, and runs its checks."
         tasks[name] = build_model.override(task_id=name, task_group=groups[group], doc_md=about)(name)
     for upstream, downstream in edges:
         tasks[upstream] >> tasks[downstream]

@@ -17,7 +17,7 @@ PARAMS = {
         type=["null", "array"],
         items={"type": "string"},
         title="Connections",
-        description="Their ids; all that the settings name if empty.",
+        description="Ids of the connections to check. Leave empty for all in the settings.",
     ),
 }
 
@@ -26,7 +26,7 @@ PARAMS = {
     task_id="show_connections",
     retries=0,
     execution_timeout=timedelta(minutes=20),
-    doc_md="Looks at each connection; the table is in the log. Fails if anything in it failed.",
+    doc_md="Checks each connection, and writes the results to the log. Fails if a check failed.",
 )
 def check_connections(*, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """Check connections and return the findings."""
@@ -41,5 +41,5 @@ def check_connections(*, params: dict[str, Any] | None = None) -> list[dict[str,
     failed = [line for line in lines if line.state == "failed"]
     if failed:
         named = "; ".join(f"{line.connection}, {line.what}: {line.found}" for line in failed[:5])
-        raise ConfigError(f"{len(failed)} lines failed: {named}", cure=failed[0].to_fix)
+        raise ConfigError(f"{len(failed)} checks failed: {named}", cure=failed[0].to_fix)
     return [as_json(line) for line in lines]

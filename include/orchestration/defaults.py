@@ -26,7 +26,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
         RetryRule(
             exception=[AuthError, ConfigError, ContractError],
             action=RetryAction.FAIL,
-            reason="a person has to correct something first; trying again cannot help",
+            reason="a person has to fix something first; a retry cannot help",
         ),
         RetryRule(
             exception=[
@@ -41,7 +41,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
                 "builtins.OSError",
             ],
             action=RetryAction.RETRY,
-            reason="the other side is down, slow or throttling; trying again with growing pauses",
+            reason="the other side is down, slow or throttling; retrying with growing delays",
         ),
     ],
     default=RetryAction.FAIL,

@@ -13,26 +13,29 @@ from include.entities.catalog import Kind, of_kind
 from include.orchestration.assets import SOURCES
 
 # Entity -> the entity to extract before it, so that the link between them need not be requested for each record.
-_AFTER = {"contract_line": "opportunity"}
+_EXTRACTED_AFTER = {"contract_line": "opportunity"}
 # The form of a manual run.
 PARAMS = {
     "since": Param(
         None,
         type=["null", "string"],
         format="date-time",
-        title="Read again since",
-        description="Read what changed since this time again, whatever was read before. Rows that did not change stay.",
+        title="Extract again since",
+        description="Extract all changes since this time again. Unchanged rows stay as they are.",
     ),
     "full": Param(
         False,
         type="boolean",
-        title="Read everything again",
-        description="Read the whole source, and mark as deleted what it does not have any more.",
+        title="Full refresh",
+        description="Extract the whole source, and mark records that it no longer has as deleted.",
     ),
 }
 
 
-@task(execution_timeout=timedelta(hours=3), doc_md="Reads what changed and lands it page by page. Killed, it resumes.")
+@task(
+    execution_timeout=timedelta(hours=3),
+    doc_md="Extracts changed records, and lands them page by page. After a kill, it resumes.",
+)
 def extract(
     source: str, entity: str, *, run_id: str | None = None, params: dict[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def extract(
 
 @task(
     trigger_rule=TriggerRule.ALL_DONE,
-    doc_md="Judges the landed batches against their contracts: bad rows to quarantine, a bad batch is held.",
+    doc_md="Validates the landed batches. Bad rows go to quarantine, and bad batches are held.",
 )
 def validate(source: str, *, run_id: str | None = None) -> dict[str, Any]:
     """Validate all landed batches of a source, in one Great Expectations process."""
@@ -60,7 +63,7 @@ def validate(source: str, *, run_id: str | None = None) -> dict[str, Any]:
 
 @task(
     execution_timeout=timedelta(hours=3),
-    doc_md="Reads what only some have: activities, invoices, surveys and the like. What is not there is no failure.",
+    doc_md="Extracts optional entities, such as activities, invoices and surveys. Missing ones are not an error.",
 )
 def extract_optional(
     source: str, entities: list[str], *, run_id: str | None = None, params: dict[str, Any] | None = None
@@ -78,8 +81,8 @@ def extract_optional(
 
 
 @task(
-    doc_md="Merges the good batches into `raw`: rows, cursor and dirty ranges in one transaction each. After a first "
-    "load it also asks the vendor, once, what the records were before."
+    doc_md="Merges valid batches into `raw`, each with its cursor and dirty ranges in one transaction. After a first "
+    "load, it also backfills the history that the vendor keeps."
 )
 def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
     """Merge the validated batches. After a first load, also backfill the vendor's history."""
@@ -93,7 +96,7 @@ def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
 
 @task(
     trigger_rule=TriggerRule.ALL_DONE,
-    doc_md="Publishes the source's verdict and watermark, also when something before it failed.",
+    doc_md="Publishes the source's verdict and watermark, even if an earlier task failed.",
 )
 def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
     """Publish the source's verdict and watermark for all downstream DAGs."""
@@ -106,7 +109,7 @@ def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
     yield Metadata(asset, verdict)
 
 
-@task(retries=0, doc_md="Fails when the verdict is red, so that a red source is a red run. Its message names the cure.")
+@task(retries=0, doc_md="Fails if the verdict is red, so that the run is red too. The error names the fix.")
 def show_verdict(source: str) -> None:
     """Fail if the verdict is red, so that the run is red too."""
     from include.common.errors import ContractError
@@ -126,7 +129,7 @@ def schedule_of(kind: Kind) -> str | None:
     return "*/15 * * * *" if load().of_kind(kind) else None
 
 
-def at_once(kind: Kind) -> int:
+def max_parallel_tasks(kind: Kind) -> int:
     """Return the number of parallel tasks for a kind of source: two per connection, to limit the load on vendors."""
     return 2 * max(1, len(load().of_kind(kind)))
 
@@ -147,19 +150,20 @@ def ingest_all(kind: Kind) -> None:
 
 def _ingest(source: str, kind: Kind) -> None:
     asset = SOURCES[source]
-    always = [entity.name for entity in of_kind(kind) if not entity.is_optional]
+    required = [entity.name for entity in of_kind(kind) if not entity.is_optional]
     optional = [entity.name for entity in of_kind(kind) if entity.is_optional]
     extracts = [
-        extract.override(task_id=f"extract_{name}", trigger_rule=TriggerRule.ALL_DONE)(source, name) for name in always
+        extract.override(task_id=f"extract_{name}", trigger_rule=TriggerRule.ALL_DONE)(source, name)
+        for name in required
     ]
-    for name, whole in _AFTER.items():
-        if name in always:
-            chain(extracts[always.index(whole)], extracts[always.index(name)])
+    for name, parent in _EXTRACTED_AFTER.items():
+        if name in required:
+            chain(extracts[required.index(parent)], extracts[required.index(name)])
     extracts += [extract_optional(source, optional)] if optional else []
-    judged = validate(source)
+    validated = validate(source)
     merged = merge(source)
     published = publish.override(outlets=[asset])(source, asset)
-    shown = show_verdict(source)
-    chain(extracts, judged, merged, published, shown)
+    verdict_task = show_verdict(source)
+    chain(extracts, validated, merged, published, verdict_task)
     # The leaf task decides the run's state, so it must not be green after a failed extract.
-    chain([*extracts, judged, merged], shown)
+    chain([*extracts, validated, merged], verdict_task)

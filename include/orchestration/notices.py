@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from include.common import formatting
 from include.common.clock import now
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def notify_incidents() -> None:
     try:
         notify.run()
     except (sa.exc.SQLAlchemyError, PerennialError) as error:
-        log.warning("owners were not notified of incidents, the next scan tries again: %s", _reason(error))
+        log.warning("owners were not notified of incidents; the next scan tries again: %s", _reason(error))
 
 
 def notify_changes(source_id: str) -> None:
@@ -111,7 +112,7 @@ def notify_changes(source_id: str) -> None:
         _notify_changes(source_id)
     except (sa.exc.SQLAlchemyError, PerennialError) as error:
         log.warning(
-            "%s: its owner was not notified of changed fields, the next run tries again: %s", source_id, _reason(error)
+            "%s: its owner was not notified of changed fields; the next run tries again: %s", source_id, _reason(error)
         )
 
 
@@ -129,13 +130,13 @@ def _notify_changes(source_id: str) -> None:
     more = f" and {len(lines) - _SHOWN_CHANGES} more" if len(lines) > _SHOWN_CHANGES else ""
     message = Message(
         subject=f"{source_id} has changed {len(lines)} field{'s' * (len(lines) > 1)}"
-        + (f", {mapped} of which fill columns here" if mapped else ""),
+        + (f"; {mapped} of them mapped to columns" if mapped else ""),
         summary="; ".join(lines[:_SHOWN_CHANGES]) + more + ".",
         next_steps=(
-            "Where a field that fills a column has changed, look at the mapping; anything else needs nothing.",
-            "All of them: python -m include.cli status",
+            "If a changed field fills a column, check the mapping. Other changes need no action.",
+            "To list all changes: python -m include.cli status",
         ),
-        footer="You are notified once of each change.",
+        footer="You are notified once per change.",
     )
     log.warning("%s: %s", message.subject, message.summary)
     notices.notify(source.owner, message)
@@ -153,8 +154,9 @@ def notify_contracts() -> None:
         try:
             _notify_contracts(source)
         except (sa.exc.SQLAlchemyError, PerennialError) as error:
-            log.warning("%s: its owner was not notified of contracts, the next build tries again: %s", source.id,
-                        _reason(error))  # fmt: skip
+            log.warning(
+                "%s: its owner was not notified of findings; the next build tries again: %s", source.id, _reason(error)
+            )
 
 
 def _notify_contracts(source: SourceSettings) -> None:
@@ -164,10 +166,11 @@ def _notify_contracts(source: SourceSettings) -> None:
 
     for found in review.unreported(source.id):
         message = Message(
-            subject=f"{source.id}: {found.n} new of {found.kind.replace('_', ' ')}, {found.share:.1%} of ARR",
-            summary=f"{found.arr:,.0f} a year depends on them. What it is, and its cure: {review.MEANING[found.kind]}.",
-            next_steps=(f"Which: python -m include.cli renewals review --kind {found.kind}",),
-            footer="You are notified once of each, at most once a day of each kind.",
+            subject=f"{source.id}: {formatting.count(found.n, 'new finding')} ({found.kind.replace('_', ' ')}),"
+            f" {found.share:.1%} of ARR",
+            summary=f"They affect {found.arr:,.0f} of ARR. Cause and fix: {review.MEANING[found.kind]}.",
+            next_steps=(f"To list them: python -m include.cli renewals review --kind {found.kind}",),
+            footer="You are notified once per finding, and at most once a day per kind.",
         )
         log.warning("%s. %s", message.subject, message.summary)
         notices.notify(source.owner, message)
@@ -182,11 +185,11 @@ def write(failure: Failure, since: datetime) -> Message:
     source = _source(failure)
     command = f"python -m include.cli {f'ingest {source.id}' if source else COMMANDS.get(failure.name, 'status')}"
     return Message(
-        subject=f"{where} fails since {since:%Y-%m-%d %H:%M} UTC",
+        subject=f"{where} has been failing since {since:%Y-%m-%d %H:%M} UTC",
         summary=failure.reason,
         facts=(Fact(label="Since", value=f"{since:%Y-%m-%d %H:%M} UTC"),),
         next_steps=(f"To run it again, clear the task in Airflow, or: {command}",),
-        links=(Link(label="Its log", url=failure.url),) if failure.url else (),
+        links=(Link(label="Log", url=failure.url),) if failure.url else (),
         footer="You are notified once per outage, and once a day while it lasts.",
     )
 
@@ -217,13 +220,13 @@ def failing_since(key: str, failed_at: datetime) -> datetime | None:
     """)
     try:
         with engine("loader").begin() as connection:
-            seen = connection.execute(statement, {"key": key, "failed_at": failed_at, "one_outage": ONE_OUTAGE}).one()
-            if seen.notified_at and seen.notified_at > failed_at - REMIND_AFTER:
+            notice = connection.execute(statement, {"key": key, "failed_at": failed_at, "one_outage": ONE_OUTAGE}).one()
+            if notice.notified_at and notice.notified_at > failed_at - REMIND_AFTER:
                 return None
             connection.execute(
                 sa.text("update meta.notice set notified_at = :at where key = :key"), {"at": failed_at, "key": key}
             )
-            return seen.failing_since
+            return notice.failing_since
     except (sa.exc.SQLAlchemyError, PerennialError) as error:
         # The warehouse itself may be down. Notifying too often is then better than not at all.
         log.warning("cannot look up whether the owner of %s was notified before: %s", key, error)
@@ -250,7 +253,7 @@ def _reason(error: object) -> str:
 
     if isinstance(error, Exception):
         return str(as_perennial_error(error))[:2000]
-    return str(error or "it was killed, or ran out of time")[:2000]
+    return str(error or "it was killed, or timed out")[:2000]
 
 
 def _source(failure: Failure) -> SourceSettings | None:

@@ -10,26 +10,28 @@ PARAMS = {
         "show",
         enum=["show", "replay", "waive", "drop", "accept batch", "drop batch"],
         title="What to do",
-        description="Show changes nothing and writes into the log what is held and what is in quarantine. With rows of"
-        " quarantine: replay validates them again, waive lets them in until a day, drop removes them. Accept or drop"
-        " a batch that is held.",
+        description="Show lists held batches and quarantined rows in the log, and changes nothing. For rows:"
+        " replay validates them again, waive accepts them until a date, and drop removes them. For a held batch:"
+        " accept it or drop it.",
     ),
     "rule": Param(
         None,
         type=["null", "string"],
         title="Rule",
-        description="Its id, such as crm.opportunity.won_is_closed; all if empty. A waiver needs rule and source.",
+        description="A rule's id, such as crm.opportunity.won_is_closed. Empty for all. Waivers need rule and source.",
     ),
-    "source": Param(None, type=["null", "string"], title="Source", description="A connection's id; all if empty."),
-    "record": Param(None, type=["null", "string"], title="Record", description="A record's id; all if empty."),
+    "source": Param(
+        None, type=["null", "string"], title="Source", description="A connection's id. Leave empty for all."
+    ),
+    "record": Param(None, type=["null", "string"], title="Record", description="A record's id. Leave empty for all."),
     "batch": Param(
         None,
         type=["null", "integer"],
         title="Batch",
-        description="Its number, to show, accept or drop it; the page Perennial lists those that are held.",
+        description="Number of the batch to show, accept or drop. The Perennial page lists held batches.",
     ),
-    "until": Param(None, type=["null", "string"], format="date", title="Until", description="When a waiver ends."),
-    "reason": Param(
-        None, type=["null", "string"], title="Reason", description="Why; needed for all but show and replay."
+    "until": Param(
+        None, type=["null", "string"], format="date", title="Until", description="Day on which a waiver ends."
     ),
+    "reason": Param(None, type=["null", "string"], title="Reason", description="Required, except for show and replay."),
 }

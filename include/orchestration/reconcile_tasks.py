@@ -15,20 +15,20 @@ PARAMS = {
         None,
         type=["null", "string"],
         title="Only this source",
-        description="A connection's id, such as crm; empty for all.",
+        description="A connection's id, such as crm. Leave empty for all.",
     ),
     "entity": Param(
         None,
         type=["null", "string"],
         title="Only this entity",
-        description="Such as account or ticket; empty for all that the source has.",
+        description="Such as account or ticket. Leave empty for all of the source.",
     ),
 }
 
 
 @task(
     execution_timeout=timedelta(hours=3),
-    doc_md="Holds what is stored against all that the source holds, and fixes what differs. Killed, it resumes.",
+    doc_md="Compares the stored records with those of the source, and fixes differences. After a kill, it resumes.",
 )
 def reconcile(source: str, *, run_id: str | None = None, params: dict[str, Any] | None = None) -> list[Any]:
     """Reconcile one source. Fail if an entity is held or could not be compared."""

@@ -29,13 +29,13 @@ def judge() -> BacktestResult:
         notices.notify(
             people.head or people.queue,
             Message(
-                subject=f"The health score misses {len(found.warnings)} of its floors",
-                summary="; ".join(found.warnings) + f". It rests on {found.n_losses} losses.",
+                subject=f"The health score is below {len(found.warnings)} of its minimum figures",
+                summary="; ".join(found.warnings) + f". The backtest covers {found.n_losses} losses.",
                 next_steps=(
-                    "See how each measure did alone: python -m include.cli score backtest",
-                    "From 30 losses on, look at learned weights: python -m include.cli score learn",
+                    "To see each measure alone: python -m include.cli score backtest",
+                    "With 30 losses or more, to see learned weights: python -m include.cli score learn",
                 ),
-                footer="You are notified once a month while it is so.",
+                footer="You are notified once a month while this is the case.",
             ),
         )
     return BacktestResult(found.n_losses, found.n_left_out, found.warnings)

@@ -34,7 +34,7 @@ def main() -> int:
         else:
             is_done = bool(security.reset_password(user.id, password))
     if not is_done:
-        sys.stderr.write(f"error: the UI's user {NAME} could not be made in Airflow's database\n")
+        sys.stderr.write(f"error: the UI user {NAME} could not be created in Airflow's database\n")
     return 0 if is_done else 1
 
 

@@ -68,7 +68,7 @@ def _check(connection: sa.Connection, first: date, last: date) -> None:
     ).one()
     if built[0] is None or not built[0] <= first <= last <= built[1]:
         there = f"{built[0]} to {built[1]} are" if built[0] else "no days are"
-        raise ConfigError(f"{first} to {last} cannot be replayed: {there} built", cure="name days between these")
+        raise ConfigError(f"{first} to {last} cannot be replayed: only {there} built", cure="choose days in this range")
 
 
 def _make(history: History, about: str, fixed: Mapping[str, object]) -> None:

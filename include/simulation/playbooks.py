@@ -57,28 +57,28 @@ def replay(history: History, rule: Rule[Playbook], episodes: Sequence[Past]) -> 
         rule: The playbook, whatever its status.
         episodes: The replayed episodes of the signals that it depends on.
     """
-    placed = replace(rule, table=history.table(rule.about))
+    located_rule = replace(rule, table=history.table(rule.about))
     playbook, touches = rule.file, []
     started: dict[str, str] = {}
     running: dict[str, date] = {}
     for day in history.days:
         opened = [past for past in episodes if past.opened_on <= day and not (past.closed_on and past.closed_on <= day)]
         at_risk = {past.account_key for past in opened}
-        holds = {past.subject_id: f"{past.signal} of {past.opened_on}" for past in opened if not past.is_silent}
-        ids = [*holds, *running] if playbook.trigger.signals else list(running)
-        hits = {hit.subject_id: hit for hit in evaluate(history.connection, day, placed, ids)}
+        triggers = {past.subject_id: f"{past.signal} of {past.opened_on}" for past in opened if not past.is_silent}
+        ids = [*triggers, *running] if playbook.trigger.signals else list(running)
+        hits = {hit.subject_id: hit for hit in evaluate(history.connection, day, located_rule, ids)}
         for entity_id in list(running):
             found = hits.get(entity_id)
-            rests = entity_id in holds
+            is_trigger_open = entity_id in triggers
             if playbook.trigger.at_risk:
-                rests = found is not None and found.values["account_key"] in at_risk
-            if _is_over(playbook, found, day, running[entity_id], rests):
+                is_trigger_open = found is not None and found.values["account_key"] in at_risk
+            if _is_over(playbook, found, day, running[entity_id], is_trigger_open):
                 del running[entity_id]
         for entity_id, hit in hits.items():
             values = hit.values
             if playbook.trigger.at_risk and values["account_key"] not in at_risk:
                 continue
-            cause = holds.get(entity_id, "") if playbook.trigger.signals else f"{playbook.trigger.rung} days"
+            cause = triggers.get(entity_id, "") if playbook.trigger.signals else f"{playbook.trigger.rung} days"
             is_repeated = bool(playbook.trigger.when) or playbook.trigger.at_risk
             is_new = entity_id not in started or is_repeated or started[entity_id] != cause
             if entity_id in running or not (hit.opens and cause and is_new) or hit.closes:

@@ -76,7 +76,7 @@ def replay(history: History, signals: Mapping[str, Rule[Signal]]) -> Replay:
         signals: The signals to replay. Retired ones open nothing.
     """
     result = Replay(history.first, history.last)
-    placed = {
+    located_rules = {
         name: replace(rule, table=history.table(rule.about))
         for name, rule in signals.items()
         if rule.file.status != "retired"
@@ -84,13 +84,13 @@ def replay(history: History, signals: Mapping[str, Rule[Signal]]) -> Replay:
     open_now: dict[str, dict[str, Past]] = defaultdict(dict)
     closed: dict[tuple[str, str], date] = {}
     for day in history.days:
-        for name, rule in placed.items():
+        for name, rule in located_rules.items():
             seen = set()
             for hit in evaluate(history.connection, day, rule, list(open_now[name])):
                 seen.add(hit.subject_id)
                 past = open_now[name].get(hit.subject_id)
                 if past:
-                    _follow(past, hit, day)
+                    _update(past, hit, day)
                 elif hit.opens and not filters(day, rule.file, hit.values, closed.get((name, hit.subject_id))):
                     past = _opened(rule, hit, day, day == history.first)
                     open_now[name][hit.subject_id] = past
@@ -101,7 +101,7 @@ def replay(history: History, signals: Mapping[str, Rule[Signal]]) -> Replay:
                 if past.closed_on:
                     closed[name, subject_id] = past.closed_on
                     del open_now[name][subject_id]
-    if any(rule.about == "account" for rule in placed.values()):
+    if any(rule.about == "account" for rule in located_rules.values()):
         rows = history.connection.exec_driver_sql(
             "select owner_key, count(*) from past_account where as_of_day = %(day)s group by 1", {"day": history.last}
         )
@@ -109,7 +109,7 @@ def replay(history: History, signals: Mapping[str, Rule[Signal]]) -> Replay:
     return result
 
 
-def _follow(past: Past, hit: Hit, day: date) -> None:
+def _update(past: Past, hit: Hit, day: date) -> None:
     if hit.closes:
         past.closed_on = day
     elif hit.is_worse and past.worse_on is None:

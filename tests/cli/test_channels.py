@@ -78,4 +78,4 @@ def test_why_something_did_not_open(book: Book, capsys: pytest.CaptureFixture[st
     assert of_ladder["renewal 30"] == "opened,planned" and of_ladder["renewal 14"] == "not_due"
     assert {line["rule"] for line in found["lines"]} >= {"usage_down", "renewal_at_risk"}
     assert "was not evaluated" in run(capsys, "decide", "explain", "crm:7", status=2)
-    assert "after `explain` only" in run(capsys, "decide", "--dry-run", "explain", "crm:1001", status=2)
+    assert "must come after `explain`" in run(capsys, "decide", "--dry-run", "explain", "crm:1001", status=2)

@@ -140,8 +140,10 @@ def test_an_owner_is_told_once_of_what_makes_figures_wrong(built: pytest.MonkeyP
     build.run("first")
     notices.notify_contracts()
     notices.notify_contracts()
-    command = "Which: python -m include.cli renewals review --kind no_account"
-    assert [(subject.partition(",")[0], step) for subject, step in sent] == [("crm: 1 new of no account", command)]
+    command = "To list them: python -m include.cli renewals review --kind no_account"
+    assert [(subject.partition(",")[0], step) for subject, step in sent] == [
+        ("crm: 1 new finding (no account)", command)
+    ]
     at(built, "14:00")
     world.load("opportunity", world.deal("another", "missing", contract_number=None, amount=815))
     build.run("second")
@@ -149,7 +151,7 @@ def test_an_owner_is_told_once_of_what_makes_figures_wrong(built: pytest.MonkeyP
     assert len(sent) == 1, "of each kind at most once a day"
     built.setenv("PERENNIAL_NOW", "2026-06-11T06:00:00+00:00")
     notices.notify_contracts()
-    assert [subject.partition(",")[0] for subject, _ in sent[1:]] == ["crm: 1 new of no account"]
+    assert [subject.partition(",")[0] for subject, _ in sent[1:]] == ["crm: 1 new finding (no account)"]
 
 
 def test_the_list_names_the_deal_and_what_it_may_continue(built: pytest.MonkeyPatch) -> None:

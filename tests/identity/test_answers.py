@@ -125,7 +125,7 @@ def test_the_commands(built: pytest.MonkeyPatch) -> None:
     ):
         done = runner.invoke(app, ["identity", *arguments])
         assert done.exit_code == 0, done.output
-    assert "every id is matched or answered" in runner.invoke(app, ["identity", "review"]).output
+    assert "every id is matched or has an answer" in runner.invoke(app, ["identity", "review"]).output
 
 
 def test_a_merge_is_undone_when_the_survivor_lets_go_and_the_account_is_there_again(

@@ -80,7 +80,7 @@ def test_a_dropped_batch_says_how_to_read_it_again(crm, contracts, capsys) -> No
     held_id = value("select batch_id from meta.batch where state = 'held'")
     status, out, _ = run(capsys, "batch", "drop", str(held_id), "--reason", "wrong portal")
     assert status == 0
-    assert out == f"dropped {held_id}; `python -m include.cli ingest crm` reads them again\n"
+    assert out == f"dropped {held_id}; `python -m include.cli ingest crm` extracts them again\n"
 
 
 def test_batch_show_masks_what_identifies_a_person(crm, capsys) -> None:

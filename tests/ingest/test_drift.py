@@ -66,7 +66,7 @@ def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeyp
     ]
     notices.notify_changes("crm")
     notices.notify_changes("crm")
-    assert sent == [("data@example.com", "crm has changed 2 fields, 1 of which fill columns here")]
+    assert sent == [("data@example.com", "crm has changed 2 fields; 1 of them mapped to columns")]
     verdict = pipeline.publish("crm")
     assert verdict.state == "red"
     states = {one.entity: one.reason for one in verdicts.verdicts() if one.source == "crm"}

@@ -43,7 +43,7 @@ def test_what_is_not_connected_says_what_it_needs(built: pytest.MonkeyPatch) -> 
 def test_a_grain_without_a_group_shows_all_of_them(built: pytest.MonkeyPatch) -> None:
     said = CliRunner().invoke(app, ["metrics", "show", "kept_arr", "--grain", "csm"])
     assert said.exit_code == 0, said.output
-    assert "by csm, month to 2026-05-31; --key names one of them" in said.output
+    assert "by csm, month to 2026-05-31; choose one with --key" in said.output
     shown = [line.split()[:2] for line in said.output.splitlines() if line.startswith("crm:")]
     assert shown == [["crm:7", "2,400"], ["crm:8", "2,400"]]
 
@@ -83,7 +83,7 @@ def test_a_period_without_a_value_shows_the_last_that_has_one_and_says_so(built:
         )
     found = explain("nrr")
     assert (found.as_of, found.is_newest) == (date(2026, 4, 30), False)
-    assert facts_of(found)["period"] == "month 2026-04-01 to 2026-04-30: the last month in which there is one"
+    assert facts_of(found)["period"] == "month 2026-04-01 to 2026-04-30: the last month with a value"
 
 
 def test_a_group_that_is_none_names_those_there_are(built: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def test_a_correction_counts_until_it_expires(built: pytest.MonkeyPatch) -> None
     number = _enter().override_id
     found = explain("activity_rate", as_of=MAY)
     assert (found.values[0].value, found.counts, found.is_off_target) == (1.0, 0.5, True)
-    assert "50.0%, corrected by hand until 2026-07-01: the invoice says so" in facts_of(found)["counts as"]
+    assert "50.0%, corrected by hand until 2026-07-01: the invoice says so" in facts_of(found)["shown as"]
     with pytest.raises(ConfigError, match="in force for it already"):
         _enter()
     overrides.withdraw(number, "the invoice was wrong")

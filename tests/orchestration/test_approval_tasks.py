@@ -95,7 +95,7 @@ def test_airflow_takes_the_name_of_the_run_that_asks(monkeypatch: pytest.MonkeyP
     (run,) = approval_tasks.list_open.function()
     allowed = conf.get_mandatory_value("scheduler", "allowed_run_id_pattern")
     assert re.fullmatch(allowed, run["trigger_run_id"])
-    assert approval_tasks._asked(SimpleNamespace(run_id=run["trigger_run_id"])) == FOUND.approval_id
+    assert approval_tasks._approval_id(SimpleNamespace(run_id=run["trigger_run_id"])) == FOUND.approval_id
 
 
 def test_the_question_has_a_summary_and_the_list_and_names_no_person(room: Room) -> None:
@@ -145,12 +145,12 @@ def test_no_answer_in_time_is_no_answer(room: Room) -> None:
 def test_an_answer_that_does_not_count_is_refused_and_the_question_is_put_again(room: Room) -> None:
     run = room.context()["dag_run"]
     assert approval_tasks.list_again.function(dag_run=run) == []  # `ask` failed for another reason
-    with pytest.raises(approvals.Refused, match="does not count, and the question is put again"):
+    with pytest.raises(approvals.Refused, match="was refused, and Airflow asks again"):
         room.respond("Approve", {"id": "1", "name": "mallory"})
     assert not room.answers
     (again,) = approval_tasks.list_again.function(dag_run=run)
     assert again == {"trigger_run_id": f"{run.run_id}_2"}
-    assert approval_tasks._asked(SimpleNamespace(run_id=f"{run.run_id}_2")) == FOUND.approval_id
+    assert approval_tasks._approval_id(SimpleNamespace(run_id=f"{run.run_id}_2")) == FOUND.approval_id
     with pytest.raises(TaskAwaitingInput):
         room.operator.execute(room.context())
     assert "The answer of **mallory**" in room.put[-1]["body"] and "it is hers" in room.put[-1]["body"]
@@ -158,15 +158,15 @@ def test_an_answer_that_does_not_count_is_refused_and_the_question_is_put_again(
 
 def test_what_was_answered_is_neither_asked_nor_answered_again(room: Room) -> None:
     room.found = replace(FOUND, state="approved")
-    assert "approved already" in room.operator.execute(room.context()) and not room.put
-    assert "approved already" in room.respond("Reject", {"id": "7", "name": "grace"}) and not room.answers
+    assert "is already approved" in room.operator.execute(room.context()) and not room.put
+    assert "is already approved" in room.respond("Reject", {"id": "7", "name": "grace"}) and not room.answers
     assert approval_tasks.list_again.function(dag_run=room.context()["dag_run"]) == []
 
 
 @pytest.mark.parametrize("name", ["manual__1", "approval", "approval_", "", f"x_approval_{FOUND.approval_id}"])
 def test_a_run_of_another_name_asks_nothing(name: str) -> None:
     run = SimpleNamespace(run_id=name, conf={"approval_id": FOUND.approval_id})
-    assert approval_tasks._asked(run) == ""
+    assert approval_tasks._approval_id(run) == ""
 
 
 def test_the_report_takes_nothing_from_others(room: Room) -> None:

@@ -61,7 +61,7 @@ def test_a_failed_dag(received: Callable[[], str]) -> None:
     task = SimpleNamespace(task_id="extract_account", log_url="http://localhost/log")
     error = AuthError("no", cure="put a new token into connection crm")
     notices.notify_owner({"dag": SimpleNamespace(dag_id="ingest_crm"), "ti": task, "exception": error})  # type: ignore[arg-type]
-    assert "fails since" in received()
+    assert "has been failing since" in received()
 
 
 def test_an_incident(received: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def test_without_a_warehouse_it_is_told_all_the_same(monkeypatch, socket_enabled
 def test_the_notice_says_what_since_when_and_the_command():
     failure = Failure("pre_ingest_crm", "ingest_crm", "merge", "no space left | free some space", "http://localhost/x")
     message = write(failure, NOON)
-    assert message.subject == "pre_ingest_crm, task merge fails since 2026-06-30 12:00 UTC"
+    assert message.subject == "pre_ingest_crm, task merge has been failing since 2026-06-30 12:00 UTC"
     assert message.summary == "no space left | free some space"
     assert "python -m include.cli ingest crm" in message.next_steps[0]
     assert message.links[0].url == "http://localhost/x"

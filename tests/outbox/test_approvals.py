@@ -98,7 +98,7 @@ def test_who_may_not_approve(live_book: Book, overlay: Path) -> None:
     assert len(_states(live_book)["parked"]) == 3
     # Saying no is open to everybody; the first answer counts, and permanently.
     assert approvals.answer(asked.approval_id, "rejected", ("mallory",), "a typing error", SOON).state == "rejected"
-    with pytest.raises(ConfigError, match="is rejected by mallory already"):
+    with pytest.raises(ConfigError, match="is already rejected by mallory"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
     assert {row.reason for row in live_book.outbox(entity_id="C-3#2")} == {"rejected by mallory: a typing error"}
     assert live_book.decide(decision_id="again").n_planned == 0
@@ -111,7 +111,7 @@ def test_an_approval_expires_after_two_working_days(live_book: Book, outside: Ou
     assert asked.expires_at == datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     deliver.deliver(now=asked.expires_at - timedelta(minutes=1))
     assert len(_states(live_book)["parked"]) == 3
-    with pytest.raises(ConfigError, match="expired already"):
+    with pytest.raises(ConfigError, match="is already expired"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=asked.expires_at)
     deliver.deliver(now=asked.expires_at)
     assert {(row.state, row.reason) for row in live_book.outbox(entity_id="C-3#2")} == {

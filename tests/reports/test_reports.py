@@ -263,7 +263,7 @@ def test_commands(filled: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     execute("update core.account set name = '<script>1</script>' where account_key = 'crm:102'")
     execute("update ops.episode set account_key = 'crm:102' where account_key = 'crm:101'")
-    assert "no report was made yet" in run(app, ["report", "list"]).output
+    assert "there are no reports yet" in run(app, ["report", "list"]).output
     made = json.loads(run(app, ["report", "make", "germany", "--json"]).output)
     assert (made[0]["edition"], made[0]["n_planned"]) == (1, 0)  # e-mail is in dry run
     (one,) = editions("germany")

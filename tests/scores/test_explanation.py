@@ -119,7 +119,7 @@ def test_overrides_are_listed_with_the_next_renewal_only(built: pytest.MonkeyPat
 
 def test_a_backtest_is_kept_by_month_and_learning_refuses_too_little(built: pytest.MonkeyPatch) -> None:
     for _ in range(2):  # again gives the same row
-        assert "losses are settled" in _say("backtest", "--segment", "tier")
+        assert "losses settled" in _say("backtest", "--segment", "tier")
     with engine("reader").connect() as connection:
         kept = connection.execute(sa.text("select month, profile from meta.health_backtest")).all()
     assert [tuple(row) for row in kept] == [(date(2026, 6, 1), "standard@1")]

@@ -120,7 +120,7 @@ def test_the_commands(built: pytest.MonkeyPatch) -> None:
     assert "days before" in say("forecast", "--lines") or "configured probability" in say("forecast", "--lines")
     assert say("disagreements").splitlines()[1].startswith("account")
     assert say("calendar").splitlines()[1].startswith("week")
-    assert "forecasts are frozen" in say("accuracy", "--group", "tier")
+    assert "forecasts frozen" in say("accuracy", "--group", "tier")
     for words in (["--quarter", "2026Q1"], ["--quarter", "2027Q2"], ["--quarter", "Q3"], ["--group", "region"]):
         assert CliRunner().invoke(app, ["score", "forecast", *words]).exit_code != 0
 

@@ -46,7 +46,7 @@ def test_a_field_that_comes_to_be_read_joins_the_score_of_everybody(built: pytes
 
 
 def test_tiers_and_completeness(built: pytest.MonkeyPatch) -> None:
-    assert "No source brings" in _say("completeness")
+    assert "No source provides" in _say("completeness")
     found = json.loads(_say("completeness", "--json"))
     assert 0 < found["share"] < 1
     assert all(gap["n_accounts"] <= gap["n_needed"] for gap in found["gaps"])
