@@ -60,8 +60,8 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
             continue
         values = {"next_decision_on": row.next_decision_date, "arr": row.arr, "last_alert_on": last_alerts.get(key)}
         if not risks.kinds & day.readiness.unfit_kinds(key):
-            has = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
-            values |= _risk_values(risks.of(key, has))
+            has_data = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
+            values |= _risk_values(risks.of(key, has_data))
         if not _HEALTH & day.readiness.unfit_kinds(key):
             # Rounded to whole points: ageing alone changes the decimals every day.
             is_known = row.health is not None and row.health_band != "unknown"

@@ -75,17 +75,17 @@ class Risks:
     kinds: frozenset[str] = frozenset()
 
     def of_renewal(self, renewal: Checkpoint) -> Risk:
-        has = {"product": renewal.usage_28d is not None, "support": renewal.n_open_tickets is not None}
-        return self.of(renewal.account_key, has)
+        has_data = {"product": renewal.usage_28d is not None, "support": renewal.n_open_tickets is not None}
+        return self.of(renewal.account_key, has_data)
 
-    def of(self, account_key: str, has: Mapping[str, bool]) -> Risk:
+    def of(self, account_key: str, has_data: Mapping[str, bool]) -> Risk:
         """Return the risk of an account.
 
         Args:
             has: Kind of source -> whether the account has any data of it.
         """
         unfit = self.readiness.unfit_kinds(account_key)
-        unknown = tuple(SPOKEN[kind] for kind in sorted(self.kinds) if kind in unfit or not has[kind])
+        unknown = tuple(SPOKEN[kind] for kind in sorted(self.kinds) if kind in unfit or not has_data[kind])
         return Risk(self.open.get(account_key, ()), unknown)
 
 

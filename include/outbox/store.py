@@ -130,7 +130,7 @@ class Planned:
 
 
 _PLAN = """
-with given as (
+with new_rows as (
     select * from jsonb_to_recordset(cast(:actions as jsonb)) as action (
         key text, channel text, entity_kind text, entity_id text, rule text, episode_no int, step text,
         account_key text, owner_key text, recipient text, subject text, body jsonb, reads text[], deadline date,
@@ -149,7 +149,7 @@ select
     case when found.external_id is not null then 'found in the outside system' else reason end,
     coalesce(found.external_id, ''), :decision_id, :run_id, approval_id, :now,
     case when found.external_id is not null or state not in ('planned', 'parked') then cast(:now as timestamptz) end
-from given left join ops.found_outside as found using (channel, key)
+from new_rows left join ops.found_outside as found using (channel, key)
 order by key
 on conflict (key) do update set
     owner_key = excluded.owner_key, recipient = excluded.recipient, subject = excluded.subject, body = excluded.body,
@@ -175,8 +175,8 @@ def plan(
     if not actions:
         return Planned()
     rows = [{**asdict(action), "key": action.key, "subject": personal_data.plain(action.subject)} for action in actions]
-    given = orjson.dumps(rows, default=_json).decode()
-    parameters = {"actions": given, "decision_id": decision_id, "run_id": run_id or decision_id, "now": now}
+    rows_json = orjson.dumps(rows, default=_json).decode()
+    parameters = {"actions": rows_json, "decision_id": decision_id, "run_id": run_id or decision_id, "now": now}
     found = connection.execute(sa.text(_PLAN), parameters).all()
     result = Planned(keys=[row.key for row in found if row.is_new])
     for row in found:

@@ -73,14 +73,14 @@ def _check(connection: sa.Connection, first: date, last: date) -> None:
 
 def _make(history: History, about: str, fixed: Mapping[str, object]) -> None:
     source = table(about)
-    here = history.table(about)
-    columns = ", ".join(f"{name} {kind}" for name, kind in here.types.items())
+    subject = history.table(about)
+    columns = ", ".join(f"{name} {kind}" for name, kind in subject.types.items())
     history.connection.exec_driver_sql(f"create temp table past_{about} ({columns}) on commit drop")
     query = registry.get(source.name).query
     if about == "contact":
         # Use the accounts of that day, not today's.
         query = query.replace(table("account").name, "(select * from past_account where as_of_day = :newest) as there")
-    names = ", ".join(here.types)
+    names = ", ".join(subject.types)
     for day in history.days:
         execute(
             history.connection,
@@ -90,5 +90,5 @@ def _make(history: History, about: str, fixed: Mapping[str, object]) -> None:
     if about == "renewal":
         # A term that had not started yet could not be renewed.
         history.connection.exec_driver_sql("delete from past_renewal where term_start > as_of_day")
-    history.connection.exec_driver_sql(f"create index on past_{about} (as_of_day, {here.key})")
+    history.connection.exec_driver_sql(f"create index on past_{about} (as_of_day, {subject.key})")
     history.connection.exec_driver_sql(f"analyze past_{about}")

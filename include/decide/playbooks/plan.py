@@ -58,9 +58,9 @@ class Tasks(Planner[Playbook]):
                     self.outcome.actions += self._tasks(evaluation, evaluation.hit)
         return self.outcome
 
-    def opens(self, evaluation: Evaluation[Playbook], **fields: Any) -> None:
+    def open_episode(self, evaluation: Evaluation[Playbook], **fields: Any) -> None:
         """Open an episode. For an account in the hold-out group it is only recorded."""
-        super().opens(evaluation, arm=self._arm(evaluation), **fields)
+        super().open_episode(evaluation, arm=self._arm(evaluation), **fields)
         self.outcome.started.append(evaluation.rule)
 
     def filters(self, evaluation: Evaluation[Playbook]) -> list[DetailedReason]:
@@ -86,7 +86,7 @@ class Tasks(Planner[Playbook]):
             )
         return reasons
 
-    def closes(self, evaluation: Evaluation[Playbook]) -> str:
+    def close_reason(self, evaluation: Evaluation[Playbook]) -> str:
         """Return why a playbook ends today: people entered an outcome, or its reason is gone; "" if it continues."""
         if answer := self.answer(evaluation):
             return task_feedback.close_reason(answer)

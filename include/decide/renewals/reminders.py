@@ -90,7 +90,7 @@ class Reminders(Planner[LadderRule]):
                 self._remind(evaluation, Checkpoint(**evaluation.values))
         return self.outcome
 
-    def closes(self, evaluation: Evaluation[LadderRule]) -> str:
+    def close_reason(self, evaluation: Evaluation[LadderRule]) -> str:
         if evaluation.on_hold:
             return ""
         if evaluation.hit is None:
@@ -127,7 +127,7 @@ class Reminders(Planner[LadderRule]):
                 list(self._notices(evaluation, renewal, rung)) if rung and self.severity(evaluation) == "high" else []
             )
             if notices and not is_open:
-                self.opens(evaluation)
+                self.open_episode(evaluation)
             self.outcome.actions += notices
             return
         if rung:

@@ -89,7 +89,7 @@ class Planner(ABC, Generic[File]):
         """
         for evaluation in self._evaluations(scanned):
             if evaluation.open:
-                reason = self.closes(evaluation)
+                reason = self.close_reason(evaluation)
                 if reason:
                     self._change(evaluation, "close", reason=reason)
                 elif evaluation.hit and not evaluation.on_hold:
@@ -101,10 +101,10 @@ class Planner(ABC, Generic[File]):
                 self.outcome.n_on_hold += 1
                 yield evaluation
             else:
-                self.opens(evaluation)
+                self.open_episode(evaluation)
                 yield evaluation
 
-    def opens(self, evaluation: Evaluation[File], **fields: Any) -> None:
+    def open_episode(self, evaluation: Evaluation[File], **fields: Any) -> None:
         self._change(evaluation, "open", **fields)
 
     def block(self, evaluation: Evaluation[File], *whys: DetailedReason) -> None:
@@ -162,7 +162,7 @@ class Planner(ABC, Generic[File]):
     kept: frozenset[str] = frozenset()
 
     @abstractmethod
-    def closes(self, evaluation: Evaluation[File]) -> str:
+    def close_reason(self, evaluation: Evaluation[File]) -> str:
         """Return why the open episode of a subject closes today; "" while it stays open."""
 
     @abstractmethod

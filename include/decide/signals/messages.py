@@ -54,14 +54,14 @@ def alert(event: Event, day: Day) -> Message:
     )
 
 
-def digest(rest: Sequence[Event], day: Day) -> Message:
+def digest(events: Sequence[Event], day: Day) -> Message:
     """Return the daily digest: the events without an alert, highest priority first."""
-    more = f" {len(rest) - MAX_LINES} more are not shown." if len(rest) > MAX_LINES else ""
-    by_account = {event.hit.account_key: event for event in rest}
+    more = f" {len(events) - MAX_LINES} more are not shown." if len(events) > MAX_LINES else ""
+    by_account = {event.hit.account_key: event for event in events}
     total = sum(float(event.values["arr"] or 0) for event in by_account.values())
-    currency = rest[0].values["currency"]
+    currency = events[0].values["currency"]
     return Message(
-        subject=f"{formatting.count(len(rest), 'more signal')} for {formatting.weekday(day.today)}",
+        subject=f"{formatting.count(len(events), 'more signal')} for {formatting.weekday(day.today)}",
         summary=f"They affect {currency} {formatting.number(total)} a year, highest priority first.{more}",
         why_now="You get a limited number of alerts a day. The day's other signals are in this digest.",
         evidence=tuple(
@@ -71,7 +71,7 @@ def digest(rest: Sequence[Event], day: Day) -> Message:
                 source=event.rule.file.title,
                 level=_LEVELS[event.rule.file.kind],
             )
-            for event in rest[:MAX_LINES]
+            for event in events[:MAX_LINES]
         ),
         footer=f"Tables of {formatting.day(day.as_of)}.",
     )

@@ -116,8 +116,8 @@ class Alerts(Planner[Signal]):
                 self.outcome.n_on_hold += sum(hit.opens for hit in one.hits)
                 continue
             for evaluation in self.follow(one):
-                for event, how in self._events(evaluation):
-                    found[event.to.email][how].append(event)
+                for event, state in self._events(evaluation):
+                    found[event.to.email][state].append(event)
         for address in sorted(found):
             self._notify(address, found[address])
         return self.outcome
@@ -130,7 +130,7 @@ class Alerts(Planner[Signal]):
                     if episode.state == "open" and episode.notified_as != "silent":
                         self._risks[episode.account_key].add(one.rule.file.name)
 
-    def closes(self, evaluation: Evaluation[Signal]) -> str:
+    def close_reason(self, evaluation: Evaluation[Signal]) -> str:
         signal = evaluation.rule.file
         if evaluation.on_hold:
             return ""
@@ -168,11 +168,11 @@ class Alerts(Planner[Signal]):
         }
         return super().figures(evaluation) | more
 
-    def opens(self, evaluation: Evaluation[Signal], **fields: Any) -> None:
+    def open_episode(self, evaluation: Evaluation[Signal], **fields: Any) -> None:
         """Open an episode. Nobody is notified if the signal is a draft, or on a silent first scan."""
         if _is_live_risk(evaluation.rule.file):
             self._risks[evaluation.account_key].add(evaluation.rule.file.name)
-        super().opens(evaluation, notified_as="silent" if _is_silent(evaluation) else "", **fields)
+        super().open_episode(evaluation, notified_as="silent" if _is_silent(evaluation) else "", **fields)
 
     def _events(self, evaluation: Evaluation[Signal]) -> Iterator[tuple[Event, EventState]]:
         hit, last, today = evaluation.hit, evaluation.open, self.day.today
@@ -204,10 +204,10 @@ class Alerts(Planner[Signal]):
             self.outcome.actions += self._alert(event)
             self.outcome.changes.append(_notification(event, "alert"))
         unlisted = [*fresh[slots:], *found["waiting"]]
-        rest = sorted([*unlisted, *found["listed"]], key=lambda event: event.rank)
-        if not rest:
+        digest_events = sorted([*unlisted, *found["listed"]], key=lambda event: event.rank)
+        if not digest_events:
             return
-        digest = self._digest(address, rest)
+        digest = self._digest(address, digest_events)
         has_left = any(self._notified.states.get(action.key) in _GONE for action in digest)
         self.outcome.changes += [_notification(event, "waiting" if has_left else "digest") for event in unlisted]
         self.outcome.actions += [] if has_left else digest
@@ -223,16 +223,16 @@ class Alerts(Planner[Signal]):
             not_after=self.day.after(self.day.today + timedelta(days=USEFUL_DAYS)),
         )
 
-    def _digest(self, address: str, rest: Sequence[Event]) -> list[Action]:
+    def _digest(self, address: str, digest_events: Sequence[Event]) -> list[Action]:
         return to_reader(
             self.day,
             address,
             rule=DIGEST,
             step=self.day.today.isoformat(),
-            message=messages.digest(rest, self.day),
-            region=rest[0].values["region"],
-            account_key=rest[0].hit.account_key,
-            reads=tuple(sorted({source for event in rest for source in self.sources(event.evaluation)})),
+            message=messages.digest(digest_events, self.day),
+            region=digest_events[0].values["region"],
+            account_key=digest_events[0].hit.account_key,
+            reads=tuple(sorted({source for event in digest_events for source in self.sources(event.evaluation)})),
         )
 
 
@@ -245,7 +245,7 @@ def _is_silent(evaluation: Evaluation[Signal]) -> bool:
     return signal.status == "draft" or (evaluation.scanned.is_first and signal.first_scan == "silent")
 
 
-def _notification(event: Event, how: str) -> Change:
+def _notification(event: Event, notified_as: str) -> Change:
     return Change(
         "notify",
         event.rule.file.name,
@@ -254,6 +254,6 @@ def _notification(event: Event, how: str) -> Change:
         event.hit.account_key,
         {},
         entity_kind=event.rule.about,
-        notified_as=how,
+        notified_as=notified_as,
         notified_step=event.step,
     )

@@ -64,10 +64,10 @@ def close_disabled(connection: sa.Connection, known: Collection[str]) -> list[ep
     Args:
         known: The signals and playbooks in force.
     """
-    gone = [name for name in connection.execute(_WITH_OPEN).scalars() if name not in known]
+    disabled = [name for name in connection.execute(_WITH_OPEN).scalars() if name not in known]
     return [
         episode.change("close", {}, reason="the signal was disabled")
-        for episode in (episodes.read(connection, gone) if gone else [])
+        for episode in (episodes.read(connection, disabled) if disabled else [])
         if episode.state == "open" and not episode.arm
     ]
 

@@ -212,13 +212,13 @@ class SlackChannel:
     def identity(self) -> dict[str, Any]:
         """Return the identity of the token. From now on, its calls share the limits of its workspace."""
         try:
-            who = self._call("auth.test", {}, is_repeatable=True)
+            identity_data = self._call("auth.test", {}, is_repeatable=True)
         except _SlackError as error:
             raise Unavailable(f"Slack rejected the token: {error}", cure="nothing to do: it is retried later") from None
-        shared = for_account("slack", str(who.get("team_id") or ""), limits=_LIMITS)
+        shared = for_account("slack", str(identity_data.get("team_id") or ""), limits=_LIMITS)
         self._client.limiter = replace(self._client.limiter, path=shared.path)
         self._shares_workspace_limits = True
-        return who
+        return identity_data
 
     def close(self) -> None:
         self._client.session.close()

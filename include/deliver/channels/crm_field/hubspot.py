@@ -68,14 +68,14 @@ class Companies:
         return self._client.call("POST", path, json=content, is_repeatable=True).data or {}
 
 
-def _same(ours: str, theirs: str) -> bool:
+def _same(written: str, read_back: str) -> bool:
     """Return whether two texts are equal. Numbers and dates may be read back in another form than they were written."""
-    if ours == theirs or not (ours and theirs):
-        return ours == theirs
+    if written == read_back or not (written and read_back):
+        return written == read_back
     try:
-        if Decimal(ours) == Decimal(theirs):
+        if Decimal(written) == Decimal(read_back):
             return True
     except InvalidOperation:
         pass
-    moment = time_or_none(theirs)
-    return moment is not None and moment.date().isoformat() == ours
+    moment = time_or_none(read_back)
+    return moment is not None and moment.date().isoformat() == written
