@@ -63,7 +63,7 @@ def explain(
     if as_json:
         typer.echo(console.to_json({**asdict(found), "lines": rows}), nl=False)
         return
-    console.emit(rows, _COLUMNS, title=f"{found.account_key}, decided on {found.day} on the tables of {found.as_of}")
+    console.emit(rows, _COLUMNS, title=f"{found.account_key}, decided on {found.day}, data as of {found.as_of}")
 
 
 def explained(found: Explanation) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ class Waiting:
             self._next[what] = SILENT_SECONDS
         elif seconds >= self._next.get(what, SILENT_SECONDS):
             self._next[what] = seconds + min(seconds, LONGEST_SILENCE)
-            self._say(f"waiting for {what} since {seconds:.0f} s; see {log}")
+            self._say(f"waiting for {what} for {seconds:.0f} s; see {log}")
 
 
 def emit(rows: Sequence[dict[str, Any]], columns: Iterable[str], *, title: str = "", as_json: bool = False) -> None:

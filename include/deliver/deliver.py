@@ -237,7 +237,7 @@ class _Pass:
 
     def _look_up(self, route: Route, channel: Channel) -> None:
         found = uncertain.look_up(channel, self.clock_now(), self.is_over, route[1])
-        self._add(route, {f"cleared as {state}": number for state, number in found.items()})
+        self._add(route, {f"resolved as {state}": number for state, number in found.items()})
 
     def _add(self, route: Route, counts: Mapping[str, int]) -> None:
         if counts:

@@ -202,7 +202,7 @@ def test_a_post_whose_answer_was_lost_is_found_and_not_repeated(live_book: Book,
     live_book.renewals(renewal(1))
     live_book.decide()
     result = run(live_book)
-    assert result.channels["slack"]["cleared as sent"] == 1
+    assert result.channels["slack"]["resolved as sent"] == 1
     (row,) = live_book.outbox(channel="slack")
     assert row.state == "sent" and row.external_id.startswith("DU1/")
     assert len(outside.workspace.messages) == 1

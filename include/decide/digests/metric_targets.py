@@ -109,7 +109,7 @@ def message(miss: Miss) -> Message:
             Fact(label="Calculation", value=f"{entry.numerator} {now.numerator:,.2f} of {now.denominator or 0:,.2f}"),
             Fact(label="n", value=f"{now.n}, coverage {now.coverage:.0%}"),
         ),
-        why_now=f"The {miss.period} to {miss.as_of} is over.",
+        why_now=f"The {miss.period} that ended on {miss.as_of} is closed.",
         evidence=(*_below(miss), *_groups(miss)),
         next_steps=(
             f"python -m include.cli metrics show {miss.metric.id} --period {miss.period} --as-of {miss.as_of}",

@@ -130,7 +130,7 @@ def _digest(
                 for reason, number in on_hold.most_common(5)
             ),
         ),
-        footer=f"Tables of {formatting.day(day.as_of)}.",
+        footer=f"Data as of {formatting.day(day.as_of)}.",
     )
 
 
@@ -265,5 +265,5 @@ def _orphan_message(entries: Sequence[tuple[Any, str]], day: Day) -> Message:
             for row, note in entries[:MAX_LINES]
         ),
         next_steps=("Assign each account to an active owner in the CRM.",),
-        footer=f"Tables of {formatting.day(day.as_of)}.",
+        footer=f"Data as of {formatting.day(day.as_of)}.",
     )

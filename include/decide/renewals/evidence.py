@@ -122,10 +122,10 @@ def _tickets(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime)
             age = days_since(checkpoint.oldest_open_urgent_at, now.astimezone(zone).date(), zone)
             since = formatting.moment(checkpoint.oldest_open_urgent_at, zone)
             text += f", the oldest since {since} ({formatting.count(age, 'day')})"
-        text += f"; {formatting.count(checkpoint.n_open_tickets, 'ticket')} open in all."
+        text += f"; {formatting.count(checkpoint.n_open_tickets, 'ticket')} open in total."
         yield _Found(Evidence(text=text, source=source), "urgent_tickets")
     else:
-        text = f"No urgent ticket is open; {formatting.count(checkpoint.n_open_tickets, 'ticket')} open in all."
+        text = f"No urgent ticket is open; {formatting.count(checkpoint.n_open_tickets, 'ticket')} open in total."
         yield _Found(Evidence(text=text, source=source, level="good"), "urgent_tickets")
 
 

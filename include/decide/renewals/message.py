@@ -80,8 +80,8 @@ def checkpoint_message(
         evidence=findings.lines,
         next_steps=_next_steps(findings, left, checkpoint),
         links=_links(checkpoint, day.settings, playbook),
-        footer=f"Renewal checkpoint {rung.days} of contract {_contract(checkpoint)}; tables of"
-        f" {formatting.day(checkpoint.as_of_day)}. Times are {zone.key}.",
+        footer=f"Renewal checkpoint {rung.days} of contract {_contract(checkpoint)}; data as of"
+        f" {formatting.day(checkpoint.as_of_day)}. All times in {zone.key}.",
     )
 
 

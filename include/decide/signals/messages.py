@@ -50,7 +50,7 @@ def alert(event: Event, day: Day) -> Message:
         evidence=tuple(Evidence(text=line, source=source, level=_LEVELS[signal.kind]) for line in lines),
         next_steps=tuple(_fill(event, template) for template in signal.next_steps),
         links=links.account(day.settings, values["crm_source"], values["crm_account_id"]),
-        footer=f"Signal {event.rule.version}; tables of {formatting.day(day.as_of)}. Times are {zone.key}.",
+        footer=f"Signal {event.rule.version}; data as of {formatting.day(day.as_of)}. All times in {zone.key}.",
     )
 
 
@@ -73,7 +73,7 @@ def digest(events: Sequence[Event], day: Day) -> Message:
             )
             for event in events[:MAX_LINES]
         ),
-        footer=f"Tables of {formatting.day(day.as_of)}.",
+        footer=f"Data as of {formatting.day(day.as_of)}.",
     )
 
 

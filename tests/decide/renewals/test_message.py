@@ -110,7 +110,7 @@ This is the 30-day checkpoint, which was reached on Sun 15 Nov 2026; the next on
 contract auto-renews after the notice deadline: agree any changes before then.
 
 WHAT WE SEE
-[-] 2 urgent tickets open, the oldest since 6 Nov 2026 07:00 CET (10 days); 5 tickets open in all. (support desk, \
+[-] 2 urgent tickets open, the oldest since 6 Nov 2026 07:00 CET (10 days); 5 tickets open in total. (support desk, \
 complete up to 16 Nov 2026 09:00 CET)
 [-] Usage in the last 28 days: 1,240 value events, 38% below its baseline of 2,000. (product database, complete \
 up to 16 Nov 2026 05:00 CET)
@@ -128,7 +128,7 @@ WHAT TO DO NEXT
 Open in the CRM: https://crm.example/1001
 
 --
-Renewal checkpoint 30 of contract C-1, term 2; tables of 16 Nov 2026. Times are Europe/Berlin.
+Renewal checkpoint 30 of contract C-1, term 2; data as of 16 Nov 2026. All times in Europe/Berlin.
 """
 
 

@@ -191,7 +191,7 @@ def test_what_is_waited_for_is_told_seldom_and_with_its_log():
     waiting = Waiting(said.append)
     for second in range(250):
         waiting("PostgreSQL", second, LOG)
-    assert said == [f"waiting for PostgreSQL since {seconds} s; see the.log" for seconds in (15, 30, 60, 120, 180, 240)]
+    assert said == [f"waiting for PostgreSQL for {seconds} s; see the.log" for seconds in (15, 30, 60, 120, 180, 240)]
     for second in (0, 14, 16):
         waiting("PostgreSQL", second, LOG)
     assert len(said) == 7
