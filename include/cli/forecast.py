@@ -114,8 +114,8 @@ def call(
     quarter: Annotated[str, typer.Argument(help="Such as 2026Q3.")],
     amount: Annotated[float, typer.Argument(help="Renewed ARR that the CSM expects.", min=0)],
     csm: Annotated[str, typer.Option("--csm", help="The CSM in the CRM, such as crm:7.")],
-    note: Annotated[str, typer.Option("--note", help="Remark; stored with it.")] = "",
-    by: Annotated[str, typer.Option("--by", help="Who gives it; you by default.")] = "",
+    note: Annotated[str, typer.Option("--note", help="Note; stored with the call.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who made the call; you by default.")] = "",
 ) -> None:
     """Record the renewed ARR that a CSM expects of a quarter."""
     from include.common import quarters, user

@@ -82,7 +82,7 @@ class Risks:
         """Return the risk of an account.
 
         Args:
-            has: Kind of source -> whether the account has any data of it.
+            has_data: Kind of source -> whether the account has any data of it.
         """
         unfit = self.readiness.unfit_kinds(account_key)
         unknown = tuple(SPOKEN[kind] for kind in sorted(self.kinds) if kind in unfit or not has_data[kind])

@@ -108,7 +108,7 @@ class _Pass:
     """One pass over all channels.
 
     Args:
-        still_alone: Raises if another sender may be running.
+        check_lock: Raises if another sender may be running.
         ends_at: The time, by the process's monotonic clock, after which it starts nothing more.
     """
 

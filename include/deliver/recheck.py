@@ -23,7 +23,7 @@ class Verdict:
     """Whether a delivery may be sent.
 
     Args:
-        says: ``go``; ``wait`` for a cause that may pass; ``expired`` or ``suppressed`` permanently.
+        action: ``go``; ``wait`` for a cause that may pass; ``expired`` or ``suppressed`` permanently.
         reason: Why it may not.
     """
 

@@ -65,7 +65,7 @@ class Sender:
     """Sends due deliveries over one channel that is neither on hold nor in dry run.
 
     Args:
-        still_alone: Raises if another sender may be running.
+        check_lock: Raises if another sender may be running.
         left: Due deliveries that were not tried yet.
         counts: The number of deliveries per state. ``waiting`` counts those that may not be sent yet.
     """

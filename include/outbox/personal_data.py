@@ -29,7 +29,7 @@ def shown(content: Any, is_shared: bool) -> Any:
     """Return texts, also nested ones, as their readers may see them.
 
     Args:
-        in_a_room: Whether more than one person reads it.
+        is_shared: Whether more than one person reads it.
     """
     if isinstance(content, str):
         return plain(_MARKED.sub(HIDDEN, content)) if is_shared else plain(content)

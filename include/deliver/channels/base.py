@@ -69,7 +69,7 @@ def message_of(delivery: Delivery, is_shared: bool = False) -> Message:
     """Return the message of a delivery, as its readers may see it.
 
     Args:
-        in_a_room: Whether people other than its recipient will read it. Personal data is then left out.
+        is_shared: Whether people other than its recipient will read it. Personal data is then left out.
 
     Raises:
         Undeliverable: It was planned by a version that wrote messages in another form.

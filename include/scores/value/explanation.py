@@ -116,7 +116,7 @@ def _sentences(month: Month, group: Decimal | None) -> list[str]:
         lines.append(f"Below {made.version.floor:.0%} no change of tier is proposed.")
     left_out = [each.title for each in made.version.dimensions if each.id in month.not_connected]
     if left_out:
-        lines.append(f"No source brings {', '.join(left_out)}: out of the score for everybody.")
+        lines.append(f"No source provides {', '.join(left_out)}: left out of all scores.")
     if month.is_preliminary:
         lines.append("It is preliminary: of a new customer only the order amount counts, and the tier does not move.")
     lines.append(
