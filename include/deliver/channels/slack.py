@@ -214,7 +214,9 @@ class SlackChannel:
         try:
             identity_data = self._call("auth.test", {}, is_repeatable=True)
         except _SlackError as error:
-            raise Unavailable(f"Slack rejected the token: {error}", cure="nothing to do: it is retried later") from None
+            raise Unavailable(
+                f"Slack could not check the token: {error}", cure="nothing to do: it is retried later"
+            ) from None
         shared = for_account("slack", str(identity_data.get("team_id") or ""), limits=_LIMITS)
         self._client.limiter = replace(self._client.limiter, path=shared.path)
         self._shares_workspace_limits = True

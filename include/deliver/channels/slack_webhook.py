@@ -84,7 +84,7 @@ class SlackWebhook:
         except Refused as error:
             if error.status in (404, 410):
                 raise ConfigError(
-                    f"the webhook's Slack channel no longer exists: {error.message}",
+                    f"Slack no longer accepts the webhook: {error.message}",
                     cure=f"create a new webhook and enter it in connection {self._client.connection_id}",
                 ) from None
             return {delivery.key: Outcome("refused", str(error))}
