@@ -46,7 +46,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     tags=["7-operate", "tier:2"],
 )
 def housekeeping() -> None:
-    @task(doc_md="Deletes expired rows and files in batches of 5,000 per store, and counts them.")
+    @task(doc_md="Deletes expired rows and files in batches of 5,000 rows, store by store, and counts them.")
     def delete_old() -> list[Any]:
         from include.operations import retention
         from include.orchestration.connections import log_folder

@@ -40,7 +40,7 @@ def notify(as_json: AsJson = False) -> None:
 def silence(
     pattern: Annotated[str, typer.Argument(help="Pattern of incident keys, such as 'rows:crm:*'.")],
     until: Annotated[str, typer.Option("--until", help="Day on which it ends, such as 2026-12-31.")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with the silence.")] = "",
     by: By = "",
 ) -> None:
     """Silence notifications of incidents until a day. Data on hold stays on hold."""

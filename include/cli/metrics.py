@@ -96,7 +96,7 @@ def metrics_override(
     metric_id: Annotated[str, typer.Argument(metavar="ID")],
     value: Annotated[float, typer.Option("--value", help="Value to show instead.")],
     as_of: Annotated[str, typer.Option("--as-of", help="Last day of the period.")],
-    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with the override.")],
     approver: Annotated[str, typer.Option("--approver", help="Approver; must not be the person who enters it.")],
     expires: Annotated[str, typer.Option("--expires", help="First day on which the computed value is shown again.")],
     period: Annotated[str, typer.Option("--period")] = "month",
