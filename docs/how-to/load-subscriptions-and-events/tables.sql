@@ -1,7 +1,7 @@
--- A vendor's billing tables and its log of events, as such data sets are often handed over.
+-- A vendor's billing tables and event log, in a typical form.
 create table customers (customer_no int primary key, company text, country text, joined date);
 
--- A row per plan that a customer was on; a change of plan ends one row and begins the next. No ended_on: it runs.
+-- One row per plan of a customer. A change of plan ends one row and starts the next. Without ended_on it is active.
 create table subscriptions (
     sub_id int primary key, customer_no int, plan text, seats int, currency text, mrr numeric,
     started_on date, ended_on date

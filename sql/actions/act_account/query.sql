@@ -1,9 +1,9 @@
--- Purpose: what the signals about accounts look at.
--- Grain: customer account. Inputs: the account's newest day, its CRM record, owner, next renewal, tickets, what was
--- said in tickets, notes and lost reasons, invoices, survey answers, milestones, teams. Window: none; looks at today,
--- and for a simulation at a day that is over: what happened after the newest day counts nowhere.
--- Caveats: only accounts with something kept; excluded ones are left out; what no connected source tells is null, and
--- each column names the sources it rests on, so that one of a source in trouble can be left out.
+-- Purpose: inputs of the signals about accounts.
+-- Grain: customer account. Inputs: the account's newest day, its CRM record, owner, next renewal, tickets, texts of
+-- tickets, notes and lost reasons, invoices, survey answers, milestones, teams. Window: none; as of today, or of a past
+-- day in a simulation, which ignores events after the newest day.
+-- Caveats: only accounts with kept ARR, without excluded ones. A value without a connected source is null. Each column
+-- names its sources, so that decide can ignore columns of a failing source.
 with days as (
     select * from marts.account_day
     where day = :newest
@@ -23,7 +23,7 @@ bridge as (
     select * from core.account_bridge
 ),
 
--- Days on which somebody used it, summed over people: one person makes hundreds of events, but not more than 28 days.
+-- Active days, summed over people. One person makes hundreds of events, but at most 28 days.
 people_days as (
     select
         account_key,
@@ -43,7 +43,7 @@ people_days as (
     group by account_key
 ),
 
--- The first day with something kept.
+-- The first day with kept ARR.
 starts as (
     select account_key, min(from_day) as customer_since
     from core.arr_step
@@ -52,7 +52,7 @@ starts as (
     group by account_key
 ),
 
--- Won renewals whose deals repeat the old dates or have none that can be used.
+-- Won renewals whose deals repeat the old dates or have no usable dates.
 undated_renewals as (
     select account_key, count(*) as n_undated_renewals, min(contract_number) as undated_renewal
     from core.renewal
@@ -69,7 +69,7 @@ next_renewals as (
     group by account_key
 ),
 
--- What runs until it is cancelled has no renewal: the anniversary is the day to talk about it.
+-- An evergreen contract has no renewal; its review date is the anniversary.
 next_reviews as (
     select l.account_key, min(m.month_start + (least(s.day_of_month, m.days_in_month) - 1)) as next_review_date
     from core.committed_line as l
@@ -181,7 +181,7 @@ milestones as (
     group by b.account_key
 ),
 
--- A team is new until 28 days after the first day on which it was active at all.
+-- A team is new for 28 days after its first active day.
 first_active as (
     select account_key, team, min(day) as first_day
     from core.team_step
@@ -206,7 +206,8 @@ new_teams as (
     where first_day > cast(:newest as date) - 28
 ),
 
--- The band of today, and the one before it with the score of three days earlier: so long a band waits to change.
+-- Today's band, and the previous band with the score of three days earlier, because a band changes only after three
+-- days.
 healths as (
     select * from marts.account_health
     where day = :newest
@@ -249,7 +250,8 @@ select
     d.usage_ratio,
     d.n_baseline_windows,
     p.now_days as user_days_28d,
-    -- Three windows of 28 days are before this one, three before the one before, three before that of two weeks ago.
+    -- Windows of 28 days: the current one, three before it, three before the previous one, three before that of 14 days
+    -- ago.
     cast(case when p.n_days_known >= 112 then p.usual_days end as double precision) as user_days_usual,
     cast(case when p.n_days_known >= 140 then p.settled_days end as double precision) as user_days_settled,
     cast(case when p.n_days_known >= 126 then p.before_days / nullif(p.before_usual_days, 0) end as double precision)

@@ -1,9 +1,8 @@
--- Purpose: what the signals about people look at.
--- Grain: contact who decides, speaks for us, or leads. Inputs: contact versions, their use of the product by address,
--- the account's row. Window: none; looks at today.
--- Caveats: a person is the same in CRM and product if the address is; of a contact who is gone the last known account
--- is shown; the CRM tells how it is, so that a change is known from the load that brought it, and what was before the
--- first load from what its vendor remembers.
+-- Purpose: inputs of the signals about people.
+-- Grain: contact who is a decision maker, champion or executive. Inputs: contact versions, their product usage by
+-- address, the account's row. Window: none; as of today.
+-- Caveats: CRM and product are matched by address. A removed contact shows its last known account. A change is known
+-- from the load that brought it; earlier changes come from the vendor's history.
 with subjects as (
     select * from marts.act_account
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -24,7 +23,7 @@ past_states as (
 loaded as (
     select
         v.*,
-        -- What was so at the first load was so before: since when, its vendor may remember.
+        -- The state of the first load also applied before it. The vendor's history may say since when.
         case
             when not coalesce(v.is_first_load, false) then v.known_from
             when v.is_deleted then coalesce(v.deleted_at, v.source_at, v.known_from)
@@ -72,7 +71,7 @@ versions as (
     window w as (partition by v.source, v.contact_id order by v.since desc, v.position desc)
 ),
 
--- When and how the place of a person last changed.
+-- When and how the person's position last changed.
 changes as (
     select
         contact_key,
@@ -128,7 +127,7 @@ users as (
     where not u.is_bot and not u.is_deleted
 ),
 
--- Once for all people: PostgreSQL expects one of them, and would do it again for each.
+-- Computed once for all people: PostgreSQL expects a single row, and would repeat it for each person.
 activity as materialized (
     select
         u.account_key,

@@ -1,7 +1,7 @@
--- Purpose: what the signals about accounts that have left look at.
--- Grain: account that was a customer and is none. Inputs: what each account keeps by day, its CRM record, owner, lost
--- renewals. Window: none; looks at today.
--- Caveats: excluded accounts are left out; an account that came back is none of these; what left is what was last kept.
+-- Purpose: inputs of the signals about former customers.
+-- Grain: account that was a customer and no longer is. Inputs: kept ARR by day, the account's CRM record, owner, lost
+-- renewals. Window: none; as of today.
+-- Caveats: excludes excluded accounts and accounts that came back. The lost amount is the last kept ARR.
 with steps as (
     select
         account_key,

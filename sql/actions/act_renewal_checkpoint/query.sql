@@ -1,8 +1,8 @@
--- Purpose: what the renewal alerts look at.
--- Grain: renewal. Inputs: renewals, accounts, owners, contacts, the account's newest day. Window: none; looks at
--- today, and for a simulation at a day that is over: a renewal that was settled later is open then.
--- Caveats: only renewals with something to renew; excluded accounts are left out; what no connected source tells is
--- null, and each column names the sources it rests on, so that one of a source in trouble can be left out.
+-- Purpose: inputs of the renewal alerts.
+-- Grain: renewal. Inputs: renewals, accounts, owners, contacts, the account's newest day. Window: none; as of today, or
+-- of a past day in a simulation, where a renewal settled later is still open.
+-- Caveats: only renewals with ARR to renew, without excluded accounts. A value without a connected source is null. Each
+-- column names its sources, so that decide can ignore columns of a failing source.
 with renewals as (
     select * from core.renewal
     where (outcome = 'open' or closed_on > :newest)

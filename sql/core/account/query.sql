@@ -1,6 +1,6 @@
--- Purpose: who an account is today, and whether it counts.
+-- Purpose: the current state of an account, and whether it counts.
 -- Grain: account. Inputs: CRM account versions, the bridge, product accounts, the exclusion list.
--- Window: none. Caveat: internal, test and demonstration accounts stay here with is_excluded and count nowhere else.
+-- Window: none. Caveat: internal, test and demo accounts are here with is_excluded, and count nowhere else.
 with account_versions as (
     select * from staging.stg_crm__account
 ),
@@ -36,7 +36,7 @@ newest_versions as (
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
--- One internal workspace next to a customer's own does not make the customer internal.
+-- An internal workspace next to a customer's own does not make the customer internal.
 in_product as (
     select b.account_key, min(cast(p.is_internal as integer)) = 1 as is_internal
     from product_accounts as p

@@ -1,6 +1,6 @@
--- Purpose: say which account a source's own account id means today, which counts for all its days.
+-- Purpose: the current account of each source's own account id. It applies to all days of the id.
 -- Grain: source and id. Inputs: the history of the bridge. Window: none.
--- Caveat: an id that means no account has a null account_key, counts as unmatched and is listed for review.
+-- Caveat: an unmatched id has a null account_key and is listed for review.
 with history as (
     select * from core.account_bridge_history
 )

@@ -1,4 +1,4 @@
--- fail: two_meanings: One id means two accounts on the same day as we know it now.
+-- fail: two_meanings: By current knowledge, one id means two accounts on the same day.
 select a.source, a.source_id
 from core.account_bridge_history as a
 join core.account_bridge_history as b

@@ -1,9 +1,9 @@
--- Purpose: which account a source's own id means, for any day, as known at any moment.
+-- Purpose: the account of each source's own id, for any day, as known at any time.
 -- Grain: source, id, version and known time. Inputs: versions of CRM accounts, organisations, product accounts and
--- billing customers, the CRM's merges, people's answers, domains that name nobody. Window: none.
--- Caveats: an answer counts before an explicit id, that before a domain; an id without an account stays with the
--- reason; a new id or a merge holds from the source's clock on, an answer, a domain or a merge undone for all days. An
--- organisation that was merged away means what its survivor means: tickets closed by then stay under its id.
+-- billing customers, the CRM's merges, people's answers, shared domains. Window: none.
+-- Caveats: an answer precedes an explicit id, which precedes a domain. An unmatched id has a reason. A new id or a
+-- merge applies from the source's time; an answer, a domain or an undone merge applies to all days. A merged
+-- organisation means its survivor's account, because its closed tickets keep its id.
 with account_versions as (
     select * from staging.stg_crm__account where known_from <= :known_at
 ),
@@ -52,8 +52,7 @@ shared_domains as (
     select * from meta.shared_domain
 ),
 
--- CRM accounts: as which account each id counted. Those that were merged away before the first load are known from
--- their survivors only.
+-- The account that each CRM id counted as. Accounts merged before the first load are known from their survivors only.
 crm_births as (
     select
         source,
@@ -100,7 +99,7 @@ crm_keys as (
         and (m.known_to is null or m.known_to > c.at)
 ),
 
--- What the ids of the desk and the product say of themselves, and when they said so.
+-- The desk's and the product's own data about their ids, with its time.
 other_versions as (
     select
         source,
@@ -190,7 +189,7 @@ own_domains as (
     where s.domain is null and d.domain <> ''
 ),
 
--- Which accounts had a domain at a time; of accounts that were merged, the survivor.
+-- The accounts that had a domain at a time. A merged account counts as its survivor.
 account_domains as (
     select
         v.source,
@@ -218,14 +217,14 @@ domain_steps as (
     where d.domain is not null
 ),
 
--- An id of a CRM may be written with its source before it, which several CRMs need.
+-- An id may be prefixed with its CRM's source, which is necessary with several CRMs.
 account_refs as (
     select account_id as ref, account_key, at, valid_at, until from crm_keys
     union all
     select source || ':' || account_id, account_key, at, valid_at, until from crm_keys
 ),
 
--- Every moment at which something was learned that affects an id.
+-- Every time at which new knowledge affects an id.
 moments as (
     select source, source_id, known_from as at, source_at as valid_at from other_spans
     union all
@@ -360,7 +359,7 @@ found as (
     left join by_domain as d on d.source = f.source and d.source_id = f.source_id and d.at = f.at
 ),
 
--- Somebody said of just this account that it is not the one.
+-- A person answered that this account is not the right one.
 refused as (
     select f.source, f.source_id, f.at
     from found as f
@@ -472,7 +471,7 @@ changes as (
     where said_before is null or said <> said_before
 ),
 
--- Until when each version held, as believed after each later one came.
+-- The end of each version's validity, as believed after each later version arrived.
 beliefs as (
     select
         c.*,

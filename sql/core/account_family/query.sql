@@ -1,7 +1,7 @@
--- Purpose: the parent of an account, for the roll-up by whole families.
+-- Purpose: the parent of an account, for roll-ups by family.
 -- Grain: account. Inputs: accounts, the bridge. Window: none.
--- Caveats: a parent that was merged away stands for its survivor, an unknown one for none; accounts whose parents lead
--- back to themselves are each taken for their own top, marked, and reported.
+-- Caveats: a merged parent counts as its survivor, an unknown parent as none. Accounts whose parents form a circle are
+-- each their own top, marked and reported.
 with recursive accounts as (
     select account_key, crm_source, parent_key from core.account
 ),

@@ -1,8 +1,8 @@
--- Purpose: which of an account's contracts, contacts and tickets are not known because their source is not read so far.
--- Grain: account and part. Inputs: the bridge, what is not completely read. Window: none.
--- Caveats: accounts of which all is read have no row. Of several sources of an account one whose first load runs is
--- left out while another is read; of tickets the desk that is furthest behind counts. Contracts and contacts hold on
--- until something else is heard, so only a first load that is not through makes them unknown.
+-- Purpose: contracts, contacts and tickets of an account that are unknown because their source is not read up to date.
+-- Grain: account and part. Inputs: the bridge, incompletely read entities. Window: none.
+-- Caveats: an account without gaps has no row. With several sources, one in its first load is ignored while another is
+-- read; for tickets the desk furthest behind counts. Contracts and contacts stay valid until a change, so only an
+-- unfinished first load makes them unknown.
 with bridge as (
     select distinct account_key, entity, source from core.account_bridge where account_key is not null
 ),
@@ -31,7 +31,7 @@ unread as (
     group by p.part, u.source
 ),
 
--- A source that was taken out of the settings counts only where no other is left.
+-- A source that was removed from the settings counts only if no other is left.
 by_source as (
     select
         b.account_key,

@@ -1,6 +1,6 @@
--- Purpose: the groups for which figures are made, and from when to when an account belongs to each.
+-- Purpose: the groups for which figures are computed, and the period in which an account belongs to each.
 -- Grain: account, kind of group and day of change. Inputs: attribute steps. Window: none.
--- Caveat: a view, so that what is carried from table to table stays the step and not its end, which a later step sets.
+-- Caveat: it is a view, so that tables store only the step and not its end, which a later step sets.
 with steps as (
     select *, lead(from_day) over (partition by account_key order by from_day) as to_day
     from core.account_step

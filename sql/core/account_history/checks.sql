@@ -1,4 +1,4 @@
--- fail: overlapping_versions: Two versions of one account hold at the same time as we know it now.
+-- fail: overlapping_versions: By current knowledge, two versions of one account apply at the same time.
 select a.account_key
 from core.account_history as a
 join core.account_history as b

@@ -1,9 +1,9 @@
--- Purpose: what an account was, on any day, as known at any moment.
--- Grain: account, version and known time. Inputs: CRM account versions, what their vendor remembers from before, the
--- bridge. Window: none, all versions of the named accounts.
--- Caveats: when a next version arrives, the row with an open end stays (it is what was known until then) and a
--- second one carries the end; versions that change nothing here are left out. States from before the first load count
--- back from 0, and the first loaded version then begins where the last of them did.
+-- Purpose: the state of an account on any day, as known at any time.
+-- Grain: account, version and known time. Inputs: CRM account versions, the vendor's history, the bridge. Window: none,
+-- all versions of the named accounts.
+-- Caveats: when a next version arrives, the row with an open end stays (it was the knowledge until then) and a second
+-- row has the end. Versions without relevant changes are left out. States from before the first load have numbers down
+-- from 0, and the first loaded version then begins at the end of the last of them.
 with account_versions as (
     select * from staging.stg_crm__account
 ),
@@ -102,7 +102,7 @@ backfilled as (
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
--- Since when we know of an account's history, and where that ends in the first version that we loaded.
+-- The time since when an account's history is known, and its end in the first loaded version.
 known_past as (
     select account_key, max(known_from) as told_at, max(valid_from) as last_from
     from backfilled

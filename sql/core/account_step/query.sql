@@ -1,7 +1,7 @@
--- Purpose: the attributes by which figures are grouped and accounts valued, by day.
+-- Purpose: the attributes for grouping figures and valuing accounts, by day.
 -- Grain: account and day of change. Inputs: account history, account.
--- Window: none. Caveats: excluded accounts have no row and so appear in no figure; the first version holds for all days
--- before it; of several changes within a day the last one counts.
+-- Window: none. Caveats: excluded accounts have no row and so appear in no figure. The first version applies to all
+-- days before it. Of several changes within a day the last one counts.
 with history as (
     select * from core.account_history
 ),
@@ -29,7 +29,7 @@ last_of_day as (
     from current_belief
 ),
 
--- A version that arrives late and is before the one already known has lost to it.
+-- A late version that is older than the known one is ignored.
 in_order as (
     select
         *,

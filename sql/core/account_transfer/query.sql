@@ -1,6 +1,6 @@
--- Purpose: merges as events: what left one account and reached another on the same day.
+-- Purpose: merges as events: the ARR that moved from one account to another on a day.
 -- Grain: day, merged account and leg. Inputs: the series of merged accounts. Window: none.
--- Caveat: the legs of one event add up to zero, so that no transfer is a movement of any group.
+-- Caveat: the legs of one event add up to zero, so a transfer is no movement of any group.
 with series as (
     select * from core.origin_arr_step where from_day = merged_on
 )

@@ -1,7 +1,7 @@
--- Purpose: when an account began to use the product, fell silent and came back, without a row per day.
+-- Purpose: when an account started to use the product, fell silent and came back, without a row per day.
 -- Grain: account and day of change. Inputs: usage of 28 days. Window: days [start, end); reads the day before.
--- Caveat: an account is active while it had a value event in the last 28 days, so each beginning follows on 28 or more
--- silent days.
+-- Caveat: an account is active if it had a value event in the last 28 days, so each start follows at least 28 silent
+-- days.
 with usage as (
     select
         account_key,

@@ -1,8 +1,8 @@
 -- Purpose: the terms that deals agreed, one for each day on which lines of a contract end.
 -- Grain: contract and end. Inputs: contract lines, opportunities, accounts, days of grace. Window: none.
--- Caveats: where the same deal has a follow-on line from the day a line ends, that is a contracted step and not an end.
--- An evergreen contract has one row without an end; one whose deal says a length is due each time.
--- A term is named after its deal and the number of its end there: correcting a date, number or link keeps the name.
+-- Caveats: if the same deal has a follow-on line from the day a line ends, that is a contracted step and not an end. An
+-- evergreen contract has one row without an end; if its deal has a length, it is due after each. A term is named after
+-- its deal and the number of its end there, so that a corrected date, number or link keeps the name.
 with lines as (
     select * from core.contract_line
     where is_committed
@@ -23,7 +23,7 @@ grace as (
     select * from meta.grace_days
 ),
 
--- A contracted step: the deal's next line starts that day, for the same product or for one it did not have before.
+-- A contracted step: the deal's next line starts that day, for the same product or a new one.
 stepped as (
     select distinct l.line_key
     from lines as l
@@ -64,7 +64,7 @@ ends_of_deals as (
     group by opportunity_key, contract_key, due_day
 ),
 
--- The deal that made a term; what was added later only if there is nothing else.
+-- The deal that created a term. A later addition counts only if there is no other.
 makers as (
     select
         *,
@@ -81,7 +81,7 @@ makers as (
     from ending
 ),
 
--- The term begins where the line that weighs most begins, before any steps of its deal.
+-- The term starts with its largest line, before any steps of its deal.
 weightiest as (
     select
         account_key,

@@ -1,9 +1,9 @@
--- Purpose: ARR and what is kept, for any day, without a row per day.
+-- Purpose: ARR and kept ARR for any day, without a row per day.
 -- Grain: account and day of change. Inputs: committed lines, renewals, plan rates. Window: none, past and future.
--- Caveats: a paused line is kept for as many days as pauses may last; other currencies count at the day's plan rate,
--- and what a new rate changes is separate. kept_arr_next_rates is what is kept at the rates of a year later, so that
--- rates over twelve months compare like with like. What an account pays another way, such as a subscription that runs
--- on after a deal, is not pending as well.
+-- Caveats: a paused line is kept up to the maximum pause. Other currencies count at the day's plan rate, and the effect
+-- of new rates is separate. kept_arr_next_rates is kept ARR at the rates of a year later, so that rates over twelve
+-- months compare like with like. ARR paid another way, such as a subscription that continues after a deal, is not also
+-- pending.
 with lines as (
     select * from core.committed_line
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -15,7 +15,7 @@ renewals as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
--- Which way each deal holds its contract: its lines' own, where a line item is as good as the deal's fields.
+-- The way in which each deal holds its contract: that of its lines; a line item is equivalent to the deal's fields.
 ways as (
     select opportunity_key, min(case when way = 'line' then 'deal' else way end) as way
     from lines
@@ -32,7 +32,7 @@ rates as (
     from meta.plan_rate
 ),
 
--- The same rates a year before they hold.
+-- The same rates a year before they apply.
 rates_ahead as (
     select
         r.currency,
@@ -44,7 +44,7 @@ rates_ahead as (
     join meta.calendar as t on t.day = r.to_day
 ),
 
--- A line until its pause, its pause as far as it is kept, and after it.
+-- A line until its pause, the kept part of the pause, and after it.
 spans as (
     select
         account_key,
@@ -74,7 +74,7 @@ spans as (
     where paused_to < active_to
 ),
 
--- Each span in pieces of one rate; where a rate follows within the span, the change is the rate's.
+-- Each span split by rate. If a new rate starts within the span, the change is due to the rate.
 pieces as (
     select
         s.account_key,
@@ -101,7 +101,7 @@ pieces_ahead as (
     where s.from_day < s.to_day
 ),
 
--- What is paid another way while a renewal is awaited.
+-- ARR that is paid another way while a renewal is pending.
 paid_otherwise as (
     select distinct
         l.account_key,

@@ -1,6 +1,6 @@
--- Purpose: whose usage is left out.
+-- Purpose: users whose usage is excluded.
 -- Grain: user. Inputs: product users, the bridge. Window: none.
--- Caveat: a user who is found to be a bot later is left out of all days.
+-- Caveat: a user who is identified as a bot later is excluded for all days.
 with users as (
     select * from staging.stg_product__user
 ),

@@ -1,8 +1,7 @@
 -- Purpose: the lines whose sum is ARR, each with its days.
--- Grain: line. Inputs: contract lines, contract terms, what continues them. Window: none.
--- Caveats: a line that ends on a due date that was renewed automatically counts for as long as that chain of terms
--- does, or until the deal that continues it counts. What starts before the old term is over replaces it from that day
--- on.
+-- Grain: line. Inputs: contract lines, contract terms, continuations. Window: none.
+-- Caveats: a line that ends on an auto-renewed due date counts as long as that chain of terms, or until the deal that
+-- continues it counts. A renewal that starts before the old term is over replaces it from that day.
 with lines as (
     select *, coalesce(term_end, cast('2100-12-31' as date)) as last_end
     from core.contract_line
@@ -42,7 +41,7 @@ own_chains as (
     group by term_id
 ),
 
--- What meets an automatic term on its due date lasts as long as that one's chain.
+-- A line that ends on the due date of an automatic term lasts as long as that term's chain.
 all_chains as (
     select term_id, is_auto_renewed, counts_until from own_chains
     union all
@@ -60,7 +59,7 @@ chains as (
     group by a.account_key, a.contract_key, a.due_date
 ),
 
--- The deals of each term that is continued, and the day from which something else counts in the place of a product.
+-- The deals of each continued term, and the day from which a successor replaces a product.
 cuts as (
     select
         l.opportunity_key,
@@ -73,7 +72,7 @@ cuts as (
     join lines as l
         on l.account_key = k.account_key
         and l.contract_key = k.contract_key
-        -- What was added to a term ends with it, also where only that one was cut.
+        -- An addition to a term ends with it, even if only the term's own line was shortened.
         and (
             l.last_end = coalesce(k.due_date, cast('2100-12-31' as date))
             or (l.is_addition and l.last_end = a.agreed_end)
@@ -104,7 +103,7 @@ nearest_cut as (
     from with_end
 ),
 
--- Where the next term starts a day after the old one, people counted the last day once in and once out.
+-- If the next term starts a day after the old end, people mixed inclusive and exclusive ends.
 ended as (
     select
         *,

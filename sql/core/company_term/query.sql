@@ -1,9 +1,8 @@
--- Purpose: contracts that a CRM keeps as fields of the company, one term per renewal date seen.
+-- Purpose: contracts that a CRM keeps as fields of the company, one term per observed renewal date.
 -- Grain: CRM account, term, change of ARR. Inputs: CRM account versions, the bridge. Window: none.
--- Caveats: such fields are overwritten, so ARR and its changes are those that were observed, from the day on which they
--- were. A renewal date moved by less than 28 days, or long before the old one, is a correction and no renewal, unless
--- the start moves with it. Without a start the first term is a year. ARR that is emptied, or a status that says lost,
--- ends the term on that day.
+-- Caveats: such fields are overwritten, so ARR and its changes count from the day on which they were observed. A
+-- renewal date moved by less than 28 days, or long before the old one, is a correction and no renewal, unless the start
+-- moves with it. Without a start the first term is a year. Emptied ARR, or a lost status, ends the term on that day.
 with account_versions as (
     select * from staging.stg_crm__account
 ),
@@ -63,8 +62,8 @@ numbered as (
     from moves
 ),
 
--- The newest date seen of a term is its end; it began on the start that was set with it, else where the one before
--- ended.
+-- The newest date seen for a term is its end. It began on the start that was set with it, else at the previous term's
+-- end.
 terms as (
     select
         source,
@@ -104,8 +103,8 @@ with_start as (
     from with_end
 ),
 
--- A renewal typed in with its new ARR changes the ARR on the old due date, not on the day of typing. A date that is set
--- on within a week, and nothing else, only notes an automatic renewal: nothing was signed on the day of typing.
+-- A renewal entered with new ARR changes the ARR on the old due date, not on the day of entry. If only the date moves,
+-- within a week, it records an automatic renewal: nothing was signed on the day of entry.
 steps as (
     select
         n.source,
@@ -133,7 +132,7 @@ steps as (
     join with_start as s on s.source = n.source and s.account_id = n.account_id and s.term_no = n.term_no
 ),
 
--- How long the company showed ARR although the term was over: until it was emptied or a next date was set.
+-- How long the company showed ARR after its term ended: until it was emptied or a next date was set.
 shown as (
     select
         n.source,
@@ -147,7 +146,7 @@ shown as (
     group by n.source, n.account_id, n.term_no
 ),
 
--- What comes after ARR was emptied is a contract of its own: that customer had left.
+-- ARR after an empty value is a new contract: that customer had left.
 spells as (
     select
         source,
@@ -165,7 +164,7 @@ spells as (
     from shown
 ),
 
--- Nothing is paid any more: a value that was empty for a while, and is there again, ends nothing.
+-- Payment stopped for good. A value that was only empty for a while ends nothing.
 stopped as (
     select source, account_id, term_no, min(active_from) as stopped_on
     from (

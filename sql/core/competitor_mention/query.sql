@@ -1,6 +1,6 @@
--- Purpose: when competitors were named. Grain: account and day.
+-- Purpose: days on which competitors were named. Grain: account and day.
 -- Inputs: ticket comments, notes, lost reasons, the bridge.
--- Window: none. Caveat: names are a setting; without any there is no row.
+-- Window: none. Caveat: a setting lists the names; without names there are no rows.
 with bridge as (
     select * from core.account_bridge
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))

@@ -1,6 +1,6 @@
 -- Purpose: the people of an account and their roles.
 -- Grain: contact. Inputs: CRM contact versions, the bridge. Window: none.
--- Caveat: a contact counts for the account that it is primarily associated with.
+-- Caveat: a contact counts for its primary account.
 with contact_versions as (
     select * from staging.stg_crm__contact
 ),

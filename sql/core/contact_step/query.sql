@@ -1,6 +1,6 @@
 -- Purpose: role coverage by day.
--- Grain: account and day of change. Inputs: CRM contact versions, what their vendor remembers from before, the bridge.
--- Window: none. Caveat: a contact's first version holds from its creation, unless its vendor remembers what it was.
+-- Grain: account and day of change. Inputs: CRM contact versions, the vendor's history, the bridge.
+-- Window: none. Caveat: a contact's first version applies from its creation, unless the vendor has its history.
 with contact_versions as (
     select * from staging.stg_crm__contact
 ),
@@ -61,7 +61,8 @@ versions as (
     where p.n_later > 0
 ),
 
--- Of several versions that start on one day the last one counts, and none counts before one that came earlier.
+-- Of several versions that start on one day the last one counts. A version never counts before one that arrived
+-- earlier.
 last_of_day as (
     select
         *,

@@ -1,6 +1,6 @@
--- Purpose: when an account was last contacted, for any day.
+-- Purpose: the last contact with an account, for any day.
 -- Grain: account and day of contact. Inputs: CRM contact versions, the bridge.
--- Window: none. Caveat: a CRM keeps only the last contact of a person; earlier ones are known where a load saw them.
+-- Window: none. Caveat: a CRM keeps only a person's last contact; earlier ones are known only if a load saw them.
 with contact_versions as (
     select * from staging.stg_crm__contact
 ),

@@ -1,9 +1,9 @@
 -- Purpose: which won deal continues which term, per product, by which method and with what confidence.
 -- Grain: term, deal, product of the deal. Inputs: agreed terms, contract lines, deals, families, plan rates, answers.
--- Window: none. Caveats: each product of a deal continues one term, the nearest of the surest method; where several
--- terms are continued by one deal, what it brings is shared by target. An addition of less than half of what runs, or
--- with a contract number of its own, continues nothing, unless it begins as a term ends that has nothing else. The
--- methods are explained in sql/DECISIONLOG.md.
+-- Window: none. Caveats: each product of a deal continues one term, the nearest by the most reliable method. If one
+-- deal continues several terms, its amount is divided by target. An addition of less than half of the active ARR, or
+-- with a different contract number, continues nothing, unless it starts as a term without successor ends.
+-- sql/DECISIONLOG.md explains the methods.
 with families as (
     select account_key, ultimate_parent_key from core.account_family
 ),
@@ -25,7 +25,7 @@ rates as (
     select * from meta.plan_rate
 ),
 
--- A line that is cut into stretches of days by another way is one line, by its first.
+-- A line that another way splits into several periods is one line, identified by its first.
 lines as (
     select
         l.*,
@@ -82,7 +82,7 @@ deal_starts as (
     group by opportunity_key, product_key
 ),
 
--- What a deal sells, per product, on the first day of that product; later steps are contracted expansion.
+-- A deal's amount per product on the first day of that product; later steps are contracted expansion.
 deals as (
     select
         l.opportunity_key,
@@ -101,7 +101,7 @@ deals as (
     group by l.opportunity_key, l.product_key, s.starts_on
 ),
 
--- What a deal, or a line of it, says that it renews.
+-- The deal or line that a deal, or one of its lines, names as renewed.
 referred as (
     select x.term_id, o.opportunity_key
     from opportunities as o
@@ -119,8 +119,8 @@ renewing as (
     where o.opportunity_type = 'renewal'
 ),
 
--- Which deals may follow which terms at all: those of the account, and of the family what is said, what has the number,
--- and renewals near the due date. A large family has millions of other pairs.
+-- Candidate pairs of terms and deals: those of the account; of the family, named deals, same numbers, and renewals near
+-- the due date. A large family has millions of other pairs.
 met as (
     select t.term_id, d.opportunity_key
     from terms as t
@@ -144,7 +144,7 @@ met as (
         and (t.is_auto_renew or d.starts_on <= t.due_date + t.grace_days)
 ),
 
--- The first time a term was said to end: a notice, or a lost renewal deal of its contract or without a number.
+-- The first announced end of a term: a notice, or a lost renewal deal of its contract or without a number.
 cancelled as (
     select t.term_id, min(o.said_on) as said_on
     from terms as t
@@ -206,8 +206,8 @@ pairs as (
     )
 ),
 
--- A deal in time: it starts in the term or in the grace after it; of what auto-renews, at any time after, or until the
--- grace of the end for which it was cancelled.
+-- A deal in time starts in the term or in the grace after it. For an auto-renewing term it may start at any time after,
+-- or until the grace of the end for which the term was cancelled.
 timed as (
     select
         *,
@@ -234,7 +234,7 @@ timed as (
         end as distance
     from pairs
     where is_match is distinct from false
-        -- What is over before the term is, replaces it only where somebody says so.
+        -- A deal that ends before the term does replaces it only if somebody says so.
         and (is_match or is_evergreen or ends_on > due_date or is_referred or opportunity_type = 'renewal')
 ),
 
@@ -272,7 +272,7 @@ methods as (
             when is_same_account and is_same_product and opportunity_type = 'new' and both_numbered
                 and is_at_end and distance <= 7 and not is_auto_renew
                 then 'product_renumbered'
-            -- What runs until it is cancelled is changed by cancelling it and beginning another.
+            -- An evergreen contract is changed by cancelling it and starting another.
             when is_same_account and cancelled_from is not null
                 and (distance <= 1
                     or (is_same_product and starts_on >= cancelled_from - 31 and starts_on <= cancelled_from + 7))
@@ -281,7 +281,8 @@ methods as (
             when not is_same_account and opportunity_type = 'renewal' and is_same_product and is_in_time
                 and starts_on >= due_date - 31 and (not is_auto_renew or distance <= 31)
                 then 'family_renewal'
-            -- Typed as a renewal, it renews what ended, late as it is, if nobody said before that this was over.
+            -- A deal typed as a renewal continues the ended term even if late, unless the term was known to be over
+            -- before.
             when is_same_account and is_same_product and opportunity_type = 'renewal' and not is_auto_renew
                 and starts_on > due_date + grace_days and starts_on <= due_date + grace_days + 92
                 and not coalesce(said_on <= starts_on, false)
@@ -316,8 +317,8 @@ candidates as (
     join ranked_methods as r on r.method = m.method
 ),
 
--- Each product of a deal goes to one term. Without any product in common the deal as a whole does. A term that the deal
--- names does not take the product of another one, if it has one of its own in the deal.
+-- Each product of a deal continues one term. Without a common product the deal continues as a whole. A term that the
+-- deal names does not take the product of another term, if it has its own in the deal.
 ordered as (
     select
         *,
@@ -326,12 +327,13 @@ ordered as (
             order by
                 case when has_same_here and not is_same_product and surest > 0 then 1 else 0 end,
                 surest,
-                -- A term that another deal continues more surely takes this one only if it fits no other.
+                -- A term that another deal continues with higher confidence takes this deal only if it fits no other
+                -- term.
                 case when surest_of_term < surest then 1 else 0 end,
-                -- One that still runs comes before one that ended long ago.
+                -- An active term precedes one that ended long ago.
                 case when is_in_time then 0 else 1 end,
                 distance,
-                -- Of two terms that are due together the one of nearly the same amount.
+                -- Of two terms due together, the one with the closest amount.
                 abs(worth - ended_worth),
                 due_date,
                 term_id,
@@ -339,11 +341,11 @@ ordered as (
         ) as choice
     from candidates
     where (is_same_product or not has_same_product or surest <= 1)
-        -- Another account's deal only where neither the term nor the deal has anything nearer.
+        -- Another account's deal only if neither the term nor the deal has a nearer match.
         and (surest <> 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
-        -- And one typed as new, on a number of its own, or one that comes late, only where there is nothing else.
+        -- A deal typed as new with a different number, or a late deal, only if there is no other match.
         and (surest not in (8, 10) or (surest_of_deal >= 8 and surest_of_term >= 8))
-        -- What was renewed at its end was not replaced before by a deal that does not say so: that one adds.
+        -- A term renewed at its end was not replaced earlier by a deal that does not say so: that deal is an addition.
         and not (surest = 4 and not is_at_end and is_continued_at_end)
 ),
 
@@ -366,8 +368,8 @@ deal_worth as (
     select opportunity_key, sum(worth) as worth, sum(quantity) as quantity from deals group by opportunity_key
 ),
 
--- Terms that nothing continues, next to a renewal that is larger than what it continues. One that has more than a
--- quarter to run belongs to it only if, with all such terms, units or worth add up to what is renewed.
+-- Terms without a continuation, next to a renewal that is larger than its own term. A term with more than a quarter
+-- left belongs to it only if, with all such terms, units or amounts add up to the renewal.
 taken as (
     select c.opportunity_key, sum(w.worth) as worth, sum(w.quantity) as quantity
     from chosen as c
@@ -383,7 +385,7 @@ renewed_here as (
     where c.surest in (0, 1, 2, 3, 6, 9, 10, 11) and o.opportunity_type = 'renewal'
 ),
 
--- In two steps: in one, PostgreSQL may join all deals to all terms with the same product first.
+-- In two steps: in one, PostgreSQL may first join all deals to all terms with the same product.
 shared_products as (
     select distinct p.term_id, p.opportunity_key
     from (
@@ -485,7 +487,7 @@ cut_within as (
         or mod(e.month_no - s.month_no, o.term_months) <> 0
 ),
 
--- Two deals that each are as large as the whole term look like one renewal that was won twice.
+-- Two deals that are each as large as the whole term look like one renewal that was won twice.
 won_twice as (
     select l.term_id
     from all_links as l
@@ -509,7 +511,7 @@ links as (
     left join won_twice as w on w.term_id = l.term_id
 ),
 
--- What each deal brings per product and currency on its first day, and how much of it each term gets.
+-- Each deal's amount per product and currency on its first day, and each term's share of it.
 brought as (
     select
         l.opportunity_key,
@@ -578,8 +580,8 @@ converted as (
     where s.share > 0
 ),
 
--- A deal without days that counts, such as a copy, of which a person says that it renews a term: so it does, with what
--- it repeats, else flat, until its dates are set.
+-- A deal without countable days, such as a copy, that a person links to a term: it renews the term with the amounts
+-- that it repeats, else flat, until its dates are set.
 answered as (
     select
         t.term_id,
@@ -597,7 +599,7 @@ answered as (
     where a.is_match and not exists (select 1 from deals as d where d.opportunity_key = o.opportunity_key)
 ),
 
--- A copy of the term's own lines, sold again: the renewal, whose dates nobody has set. Of several the first.
+-- A copy of the term's own lines, sold again: the renewal, with its dates not set. Of several the first.
 all_copies as (
     select
         x.term_id,
@@ -644,9 +646,9 @@ days_of_deals as (
     group by l.opportunity_key
 ),
 
--- A renewal that is won and cannot be placed: it has no dates, an end before the start, or a currency without a plan
--- rate. It is about the term of the deal that it names, else the one of its account that is due nearest to its close
--- date. It is flat until its dates are set; without a rate its amount is not known.
+-- A won renewal that cannot be placed: it has no dates, an end before the start, or a currency without a plan rate. It
+-- belongs to the term of the deal that it names, else to the account's term due nearest to its close date. It is flat
+-- until its dates are set; without a rate its amount is not known.
 without_dates as (
     select
         t.term_id,
@@ -712,9 +714,9 @@ select
     max(v.ends_on) as next_end,
     min(v.committed_on) as committed_on,
     not v.is_same_product as is_whole_term,
-    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it. Under the
-    -- same number, or without a type, it does so only long before the term was due: later it is a renewal. So does a
-    -- change that begins there and ends when the old term would have: what is due then is the changed one.
+    -- An upgrade that starts on the day to which the old term was shortened, or replaces it half-way, restarts it. With
+    -- the same number, or without a type, it does so only long before the due date; later it is a renewal. A change
+    -- that starts there and ends when the old term would have also restarts it: the changed term is then due.
     coalesce(
         (
             v.starts_on <= v.due_date + 1

@@ -1,4 +1,4 @@
--- warn: line_in_error: A recurring line of a won deal does not count because its data are wrong; correct it in the CRM.
+-- warn: line_in_error: A recurring line of a won deal does not count because its data is wrong; correct it in the CRM.
 select line_key, status from core.contract_line
 where status like 'error%' and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 

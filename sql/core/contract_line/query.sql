@@ -1,9 +1,9 @@
--- Purpose: what is committed, from when to when, and whether it counts.
--- Grain: line, and stretch of days where another way counts between. Inputs: line history, opportunities, calendar,
--- full reads. Window: none. Caveats: committed means signed, so a line counts from its start or from the day its deal
--- was closed, whichever is later. A deleted line counts on as suspected until a full read confirms it. The same product
--- and dates in a second won deal are a copy. Free months are part of the paid term next to them. Of several ways in
--- which contracts are held the first of the setting contract_ways counts for the days of both.
+-- Purpose: committed lines with their dates, and whether they count.
+-- Grain: line, and period of days if another way counts in between. Inputs: line history, opportunities, calendar, full
+-- reads. Window: none. Caveats: committed means signed, so a line counts from its start or from the day its deal was
+-- closed, whichever is later. A deleted line counts as suspected until a full read confirms it. The same product and
+-- dates in a second won deal are a copy. Free months belong to the paid term next to them. Of several ways, the first
+-- of contract_ways counts on days with more than one.
 with line_history as (
     select * from core.contract_line_history
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -19,8 +19,8 @@ full_reads as (
     where is_full and state = 'merged' and read_until is not null and entity in ('contract_line', 'opportunity')
 ),
 
--- What runs until it is cancelled has no term that a new amount could correct: it counts from the day of the change,
--- and each price before for the days until the next.
+-- An evergreen line has no term that a new amount could correct. It counts from the day of the change, and each former
+-- price for the days until the next.
 evergreen_versions as (
     select
         h.*,
@@ -49,8 +49,8 @@ prices as (
     group by line_key, price_no
 ),
 
--- What a deal sells until it is cancelled is what a subscription to the same product bills that begins then or later:
--- it ends where that begins. One that began long before came before the deal.
+-- If an evergreen deal's product is billed by a subscription that starts then or later, the deal ends where the
+-- subscription starts. A subscription that started long before preceded the deal.
 billed as (
     select d.line_key, min(greatest(n.valid_from, o.close_date)) as billed_from
     from line_history as d
@@ -102,7 +102,7 @@ in_force as (
         and h.version_no = case when p.to_day is not null then p.last_version else n.version_no end
     left join billed as b on b.line_key = n.line_key
     join opportunities as o on o.opportunity_key = h.opportunity_key
-    -- What had not started when a won deal was moved to lost never does.
+    -- A line that had not started when a won deal was moved to lost never starts.
     where n.known_to is null and coalesce(h.valid_from < o.left_on, true)
 ),
 
@@ -134,7 +134,7 @@ won_lines as (
     where o.is_won
 ),
 
--- A full read that did not meet the record, or came after the record was seen deleted, confirms it.
+-- A full read confirms a deletion if it missed the record, or came after the record was seen deleted.
 confirmed as (
     select w.line_key, min(r.merged_at) as confirmed_at
     from won_lines as w
@@ -149,13 +149,13 @@ confirmed as (
     group by w.line_key
 ),
 
--- Anything else is cut by the day: the days that ways before its own take up, without overlaps, and what they leave.
+-- Any other line is split by day: the days that earlier ways occupy, without overlaps, and the remaining days.
 accounts_with_two_ways as (
     select account_key from won_lines group by account_key having min(way_no) < max(way_no)
 ),
 
--- What ends on one day in a deal that renews itself keeps its days until the end for which it was cancelled, by a
--- notice or a lost renewal, or until a renewal begins. Each end rolls by its own length, as it is due by itself.
+-- Lines that end on one day in an auto-renewing deal keep their days until the end for which they were cancelled, by a
+-- notice or a lost renewal, or until a renewal starts. Each end rolls by its own length, because it is due separately.
 rolling as (
     select
         d.*,
@@ -198,7 +198,7 @@ cancelled as (
             r.opportunity_key,
             r.ends_on,
             o.close_date,
-            -- One that says neither number nor deal is about the end that is nearest.
+            -- A deal with neither number nor named deal concerns the nearest end.
             row_number() over (
                 partition by o.opportunity_key
                 order by
@@ -249,7 +249,7 @@ last_days as (
     group by r.opportunity_key, r.ends_on
 ),
 
--- The days for which a line counts, if no other way does. A deleted one counts until that is confirmed.
+-- The days on which a line counts, if no other way does. A deleted line counts until its deletion is confirmed.
 own_spans as (
     select
         o.account_key,
@@ -263,7 +263,7 @@ own_spans as (
         c.confirmed_at is not null as is_gone
     from won_lines as o
     join accounts_with_two_ways as a on a.account_key = o.account_key
-    -- What has no rate does not count, and so takes no days.
+    -- A line without a rate does not count, and so occupies no days.
     join meta.plan_rate as r
         on r.currency = coalesce(o.currency, :currency)
         and greatest(o.valid_from, o.close_date) >= r.from_day
@@ -275,7 +275,7 @@ own_spans as (
     where o.is_recurring and o.arr > 0 and not (o.is_deleted and o.is_backfilled)
 ),
 
--- A term kept on the company counts as a whole or not at all, since its lines are differences; with what was deleted,
+-- A term kept on the company counts as a whole or not at all, because its lines are differences. A deleted one stops
 -- from then on.
 terms_with_deals as (
     select
@@ -380,15 +380,15 @@ judged as (
     left join left_lines as l on l.line_key = w.line_key and l.piece_no = 1
 ),
 
--- Free months belong to what was agreed: cutting the paid line short leaves its rate as it was.
+-- Free months belong to the agreement: shortening the paid line leaves its rate unchanged.
 paid as (
     select *, case when agreed_end > valid_to then agreed_end else valid_to end as agreed_to
     from judged
     where status = 'active' and arr > 0 and valid_to is not null and not is_evergreen
 ),
 
--- A line of amount 0 that touches a paid one of its deal and reaches beyond it, of the same product or, next to it, of
--- one that the account pays nothing for.
+-- A line of amount 0 that touches a paid line of its deal and extends beyond it, of the same product or, next to it, of
+-- a product that the account pays nothing for.
 free as (
     select
         p.line_key as paid_key,
@@ -471,7 +471,7 @@ with_length as (
     left join meta.calendar as e on e.day = coalesce(w.free_to, w.term_end)
 ),
 
--- What is spread over the free months is what the paid ones bring.
+-- The paid lines' amount is spread over the free months.
 with_rate as (
     select
         *,
@@ -496,7 +496,7 @@ copies as (
         and o.valid_to = c.valid_to
         and (
             (o.arr = c.arr and coalesce(o.quantity, 0) = coalesce(c.quantity, 0))
-            -- The next one was made of it, and the dates were forgotten.
+            -- The next deal was cloned from it without new dates.
             or (
                 c.opportunity_type = 'renewal'
                 and c.close_date > c.valid_from + cast(floor((c.valid_to - c.valid_from) / 2.0) as integer)
@@ -514,8 +514,8 @@ copies as (
     group by c.line_key
 ),
 
--- What a change replaces whose amount is the new total: what runs of the same product, by the deal or number that it
--- names, if it names one.
+-- The lines that a change with a new total replaces: active lines of the same product, of the deal or number that it
+-- names, if any.
 replaced as (
     select b.line_key, min(greatest(n.valid_from, n.close_date)) as replaced_from
     from judged as n
@@ -536,7 +536,7 @@ replaced as (
 ),
 
 -- The contract that a line amends, or that a deal without a number adds to or reduces: the one it names, else the one
--- of the same product that runs at its start, else any that ends with it.
+-- of the same product active at its start, else any that ends with it.
 bases as (
     select
         a.line_key,
@@ -558,7 +558,8 @@ bases as (
         and b.valid_from <= a.valid_from
         and b.valid_to > a.valid_from
         and (
-            -- Both end on the day first agreed, whichever was cut since; what was cut only to end there is none.
+            -- Both end on the day first agreed, whichever was shortened since. A line shortened only to end there does
+            -- not count.
             b.agreed_end = a.agreed_end
             or (b.valid_to = a.valid_to and not (a.is_end_moved and a.agreed_end > a.valid_to + 31))
             or b.opportunity_key = a.renews_key
@@ -627,5 +628,5 @@ left join replaced as y on y.line_key = r.line_key
 left join copies as c on c.line_key = r.line_key
 left join (select distinct free_key from free) as x on x.free_key = r.line_key
 left join bases as b on b.line_key = r.line_key and b.choice = 1
--- An addition to an addition belongs to the contract of that one.
+-- An addition to an addition belongs to the contract of the first addition.
 left join bases as d on d.line_key = b.base_key and d.choice = 1

@@ -1,8 +1,8 @@
--- Purpose: what was committed for which days, as known at any moment.
+-- Purpose: committed amounts and their days, as known at any time.
 -- Grain: line and version. Window: none, all versions of the named accounts.
 -- Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar, settings.
--- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that: a version that
--- moves only its end keeps the rate. Ends are exclusive; one a day off a whole number of months is taken for that.
+-- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that; a version that
+-- moves only its end keeps the rate. Ends are exclusive; an end one day off a whole number of months is corrected.
 with all_line_versions as (
     select * from staging.stg_crm__contract_line where known_from <= :known_at
 ),
@@ -20,8 +20,9 @@ opportunities as (
     select * from core.opportunity
 ),
 
--- A line may move to another deal, and so to another account. Its versions are numbered together, and where it ends
--- depends on what else the account has: of a few accounts, all lines of all accounts where one of their lines ever was.
+-- A line may move to another deal, and so to another account. Its versions are numbered together, and its end depends
+-- on the account's other lines. For a few accounts, this reads all lines of all accounts where one of their lines ever
+-- was.
 places as (
     select distinct l.source, l.line_id, o.account_key
     from all_line_versions as l
@@ -48,7 +49,7 @@ months as (
     select month_no, month_start, days_in_month from meta.calendar where day = month_start
 ),
 
--- How many times a year an amount comes (per_year / per), by billing period, in the words of the vendors.
+-- Amounts per year (per_year / per), by billing period, in the vendors' terms.
 billing_periods as (
     select *
     from (
@@ -97,7 +98,7 @@ recorded as (
         source_at
     from line_versions
     union all
-    -- A deal without any line sells what its own fields say.
+    -- A deal without lines uses its own fields.
     select
         v.source,
         case when v.source in (select source from billing_systems) then 'billing' else 'deal' end,
@@ -162,7 +163,7 @@ recorded as (
     from company_terms
 ),
 
--- The end as it is given, or start and length; of a line without either, its deal's.
+-- The given end, or start and length; for a line without either, its deal's.
 with_end as (
     select
         r.*,
@@ -187,8 +188,8 @@ with_end as (
     left join months as n on n.month_no = s.month_no + o.term_months
 ),
 
--- The given end, and the days before and after it, as far as they are whole months after the start. Each pair of days
--- is looked up once, and each day by its number: a range of days would be compared with every day of the calendar.
+-- The given end, and the days before and after it, if they are whole months after the start. Each pair of days is
+-- looked up once, and each day by its number: a range of days would be compared with every day of the calendar.
 pairs_of_days as (
     select distinct starts_on, given_end from with_end where starts_on is not null and given_end is not null
 ),
@@ -212,7 +213,7 @@ with_ends as (
     left join whole_months as a on a.starts_on = w.starts_on and a.ends_on = w.given_end + 1
 ),
 
--- Days on which lines of an account end after whole months: what was added and ends with them is not a day off.
+-- Days on which an account's lines end after whole months: an addition that ends with them is not one day off.
 whole_ends as (
     select distinct account_key, given_end from with_ends where months_given is not null
 ),
@@ -226,7 +227,7 @@ with_term as (
             else w.months_given
         end as months,
         case
-            -- A renewal date is the first day after the term by its name.
+            -- A renewal date is by definition the first day after the term.
             when w.way = 'company' then w.given_end
             when x.given_end is not null or w.months_given is not null or w.is_evergreen then w.given_end
             when w.months_before is not null then w.given_end - 1
@@ -282,8 +283,8 @@ compared as (
     window w as (partition by source, line_id order by known_from, batch_id)
 ),
 
--- A CRM also sends versions in which nothing that matters has changed. All of a line's versions are put in order before
--- any are left out: a line may move to another deal, and so to another account.
+-- A CRM also sends versions without relevant changes. All versions of a line are ordered before any are left out,
+-- because a line may move to another deal, and so to another account.
 changed_versions as (
     select
         *,
@@ -328,7 +329,7 @@ priced as (
     from versions
 ),
 
--- The version that fixes the rate: the last that was known when the deal was closed, else the first.
+-- The version that fixes the rate: the last one known when the deal was closed, else the first.
 fixing as (
     select
         *,
@@ -362,7 +363,7 @@ select
     v.is_recurring,
     v.is_evergreen,
     v.starts_on as valid_from,
-    -- Cancelled before its end: what was agreed for the length stays the rate.
+    -- Cancelled before its end: the rate agreed for the full length stays.
     least(v.ends_on, v.ended_on) as valid_to,
     cast(case when v.ended_on < v.ends_on then null else v.months end as integer) as term_months,
     cast(least(v.days, v.ended_on - v.starts_on) as integer) as term_days,

@@ -1,9 +1,8 @@
--- Purpose: the sequence of terms of each contract and what followed each of them.
--- Grain: contract and term. Inputs: agreed terms, what continues them, opportunities, calendar. Window: none; looks at
--- today.
--- Caveats: a contract that auto-renews does so on each due date whose notice deadline has passed without notice or a
--- lost renewal deal. A term that was cut short for an early renewal stays due on the day first agreed. An open or lost
--- renewal deal without a contract number is about the term of its account that is due nearest to its close date.
+-- Purpose: the sequence of terms of each contract and the successor of each term.
+-- Grain: contract and term. Inputs: agreed terms, continuations, opportunities, calendar. Window: none; as of today.
+-- Caveats: an auto-renewing contract renews on each due date whose notice deadline has passed without notice or a lost
+-- renewal deal. A term shortened for an early renewal stays due on the day first agreed. An open or lost renewal deal
+-- without a contract number belongs to the account's term due nearest to its close date.
 with agreed as (
     select * from core.agreed_term
     where (not is_evergreen or rolls_from is not null)
@@ -89,7 +88,7 @@ with_length as (
     join meta.calendar as e on e.day = m.term_end
 ),
 
--- How far a later end of a term that auto-renews can matter: the next one whose notice deadline may have passed.
+-- The latest relevant end of an auto-renewing term: the next one whose notice deadline may have passed.
 bounded as (
     select
         *,
@@ -101,7 +100,7 @@ bounded as (
     from with_length
 ),
 
--- The term's own end, and for an automatic contract the later ends of equal terms. Of the calendar only the years that
+-- The term's own end, and for an automatic contract the later ends of equal terms. Reads only the calendar years that
 -- such terms can reach.
 own_ends as (
     select *, term_end as due_date from bounded
@@ -137,7 +136,7 @@ further_ends_by_day as (
     where t.is_auto_renew and t.term_months is null and c.day <= t.last_day
 ),
 
--- What runs until it is cancelled is due no more after that, and on the day from which it is cancelled.
+-- A cancelled evergreen contract is due on the day of its end, and no more after it.
 ends as (
     select * from own_ends where rolls_until is null or due_date <= rolls_until
     union all
@@ -167,7 +166,7 @@ with_deadline as (
     left join months as n on n.month_no = d.month_no - e.notice_months
 ),
 
--- A notice after one deadline is one before the next.
+-- A notice after one deadline counts for the next.
 with_notice_window as (
     select
         *,
@@ -177,8 +176,8 @@ with_notice_window as (
     from with_deadline
 ),
 
--- Renewal deals that are open or lost, with the agreed terms that they may be about: those of their contract, of the
--- deal that they name, else of their account.
+-- Open or lost renewal deals, with their candidate terms: those of their contract, of the deal that they name, else of
+-- their account.
 deals_of_contracts as (
     select distinct o.opportunity_key
     from opportunities as o
@@ -211,7 +210,7 @@ undecided as (
     left join deals_of_contracts as d on d.opportunity_key = o.opportunity_key
     where o.opportunity_type = 'renewal' and not o.is_won and not o.is_deleted
         and (d.opportunity_key is null or a.contract_key = o.contract_key or a.opportunity_key = o.renews_key)
-        -- Open since before this term was sold, and to be closed in its first half: left over from the one before.
+        -- Open since before this term was sold, and due to close in its first half: left over from the previous term.
         and (
             o.is_closed
             or coalesce(o.created_day >= a.committed_on, true)
@@ -244,9 +243,9 @@ open_deals as (
     group by term_id
 ),
 
--- An automatic contract hears notices up to the deadline and a lost deal up to the due date, after which the next term
--- has started; any other hears notices up to the due date and a lost deal until the grace is over. A lost deal is about
--- the one end that is due nearest, a notice about all of its contract.
+-- An automatic contract accepts notices up to the deadline and a lost deal up to the due date, after which the next
+-- term has started. Other contracts accept notices up to the due date and a lost deal until the end of the grace. A
+-- lost deal concerns only the end due nearest, a notice all of its contract.
 heard as (
     select
         w.term_id,
@@ -272,7 +271,7 @@ heard as (
 settled as (
     select
         w.*,
-        -- An end that is known is a notice, on that day at the latest.
+        -- A known end is a notice, given on that day at the latest.
         coalesce(h.notice_given_on, case when w.due_date = w.cancelled_from then w.cancelled_from end)
             as notice_given_on,
         h.lost_on,
@@ -306,7 +305,7 @@ kept as (
     where n_stops_before = 0
 ),
 
--- Where two chains of one contract meet on a day, the term that a deal made counts, unless that is only an addition.
+-- If two chains of one contract meet on a day, the term created by a deal counts, unless that deal is only an addition.
 one_per_due as (
     select *, row_number() over w as choice, lead(term_id) over w as joined_term_id
     from kept

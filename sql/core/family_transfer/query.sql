@@ -1,7 +1,7 @@
--- Purpose: contracts that moved to another account of the family when they were renewed.
--- Grain: term and leg. Inputs: what continues the terms, contract terms, renewals. Window: none.
--- Caveat: what moves is the lesser of what ended and what was renewed, on the day on which the new term counts; the
--- legs of one term add up to zero. A term continued after its grace was lost before, and moves nothing.
+-- Purpose: contracts that moved to another account of the family at their renewal.
+-- Grain: term and leg. Inputs: continuations, contract terms, renewals. Window: none.
+-- Caveat: the transfer is the lower of ended and renewed ARR, on the first day of the new term; the legs of one term
+-- add up to zero. A term continued after its grace was lost before, and moves nothing.
 with links as (
     select
         account_key,

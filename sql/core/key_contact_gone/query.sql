@@ -1,6 +1,6 @@
--- Purpose: key contacts who have left, as the product knows it: without a login they are gone, whatever the CRM says.
--- Grain: account and day. Inputs: CRM contacts and what they were before, users of the product, the bridge.
--- Window: none. Caveat: a person is the same in both if the address is.
+-- Purpose: key contacts who have left, by the product's users: a person without a login is gone, whatever the CRM says.
+-- Grain: account and day. Inputs: CRM contacts and their history, users of the product, the bridge.
+-- Window: none. Caveat: CRM and product are matched by address.
 with bridge as (
     select * from core.account_bridge
 ),

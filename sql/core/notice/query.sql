@@ -1,6 +1,6 @@
--- Purpose: notices by day, so that a change of one reaches the days since it was given.
+-- Purpose: notices by day, so that a changed notice affects the days since it was given.
 -- Grain: renewal with a notice. Inputs: renewals. Window: none.
--- Caveats: a notice that was taken back, as the renewal was won, counts until the day before that.
+-- Caveat: a notice that was withdrawn because the renewal was won counts until the day before.
 select
     account_key,
     renewal_id,

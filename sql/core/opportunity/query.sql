@@ -1,7 +1,7 @@
 -- Purpose: deals with the terms that they set for their contract.
 -- Grain: opportunity. Inputs: CRM opportunity versions, terms kept as fields of companies, the bridge. Window: none.
--- Caveats: contract numbers are compared without case, blanks and punctuation; a deal without one, or with a word that
--- stands for none, is a contract of its own; it belongs to its primary company. A term kept on the company is a deal
+-- Caveats: contract numbers are compared without case, blanks and punctuation. A deal without a number, or with a
+-- placeholder word, is a separate contract. A deal belongs to its primary company. A term kept on the company is a deal
 -- here.
 with opportunity_versions as (
     select * from staging.stg_crm__opportunity
@@ -16,7 +16,7 @@ company_terms as (
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
--- Deals that are, or once were, with the named accounts.
+-- Deals that belong, or once belonged, to the named accounts.
 touched as (
     select distinct v.source, v.opportunity_id
     from opportunity_versions as v
@@ -55,7 +55,7 @@ newest_versions as (
     from known_versions
 ),
 
--- Won, and moved to lost over a month later: many mark so that a customer left. What was sold counts until then.
+-- Won, and moved to lost over a month later: many teams mark so that a customer left. The lines count until then.
 deals as (
     select
         *,

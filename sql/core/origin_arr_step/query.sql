@@ -1,7 +1,7 @@
--- Purpose: the ARR of an account that was merged away, as its series ran until the merge.
+-- Purpose: the ARR series of a merged account until its merge.
 -- Grain: merged account and day of change. Inputs: committed lines, opportunity versions, the history of the bridge.
--- Window: none. Caveats: a deal counts for the account that it was written on when the merge became known; on the
--- day of the merge what is left moves to the survivor, whose own table shows it for all days.
+-- Window: none. Caveats: a deal counts for its account at the time when the merge became known. On the day of the merge
+-- the remaining ARR moves to the survivor, whose own table shows it for all days.
 with beliefs as (
     select * from core.account_bridge_history where entity = 'account'
 ),
@@ -26,7 +26,7 @@ lines as (
     select * from core.committed_line
 ),
 
--- What an account was until it first became another one.
+-- The account's own identity before its first merge.
 merges as (
     select
         h.source,
@@ -40,7 +40,7 @@ merges as (
     where h.method = 'merged'
 ),
 
--- The deals that were ever written on a merged account.
+-- All deals that ever belonged to a merged account.
 deals as (
     select distinct m.origin_key, v.source, v.opportunity_id
     from merges as m
@@ -48,7 +48,7 @@ deals as (
     where m.merge_no = 1
 ),
 
--- The account of each deal as it was last known before the merge; of a deal that came with it, the first known.
+-- The account of each deal as last known before the merge; for a deal that arrived with the merge, the first known.
 held as (
     select
         m.origin_key,

@@ -1,7 +1,7 @@
--- Purpose: what was billed of use beyond the commitment.
+-- Purpose: billed usage beyond the commitment.
 -- Grain: line. Inputs: CRM line versions, opportunities, plan rates. Window: none.
--- Caveats: outside ARR, renewals and movements; the newest version counts for the whole line, on the last day of the
--- use that it bills. Lines in a currency without a plan rate are left out.
+-- Caveats: outside ARR, renewals and movements. The newest version counts for the whole line, on the last day of the
+-- billed usage. Lines in a currency without a plan rate are left out.
 with versions as (
     select *, row_number() over (partition by source, line_id order by known_from desc, batch_id desc) as age
     from staging.stg_crm__contract_line

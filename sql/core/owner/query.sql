@@ -1,6 +1,6 @@
--- Purpose: who looks after accounts, and how they are reached.
+-- Purpose: account owners and their addresses.
 -- Grain: owner. Inputs: CRM owner versions. Window: none.
--- Caveat: a CRM empties the name and address of a deactivated owner; the last known ones are shown.
+-- Caveat: a CRM empties the name and address of a deactivated owner; the table keeps the last known ones.
 with owner_versions as (
     select * from staging.stg_crm__owner where known_from <= :known_at
 ),
@@ -12,7 +12,7 @@ newest_versions as (
     from owner_versions
 ),
 
--- The last version that had an address or a name.
+-- The last version with an address or a name.
 last_known as (
     select
         source,

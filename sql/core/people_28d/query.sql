@@ -1,8 +1,8 @@
--- Purpose: how many people use the product often, and which roles are among them.
+-- Purpose: the number of frequent users, and the roles among them.
 -- Grain: account and day. Inputs: usage per day, users, product start, calendar.
 -- Window: days [start, end); reads the 27 days before.
--- Caveats: often is at least 10 active days of the 28; roles and teams are known from the creation of their first user
--- on. A user's days are counted by what each adds and takes away 28 days later, in integers, as in core.usage_28d.
+-- Caveats: frequent means at least 10 active days of 28. Roles and teams are known from the creation of their first
+-- user. Each active day is added and subtracted 28 days later, in integers, as in core.usage_28d.
 with usage as (
     select u.account_key, u.user_key, c.day_no
     from core.usage_day as u
@@ -37,7 +37,7 @@ first_day as (
     select min(day_no) as day_no from calendar
 ),
 
--- A user's active days of the last 28, as often as their number changes.
+-- A user's active days of the last 28, with a row per change of the number.
 user_edges as (
     select account_key, user_key, day_no, cast(sum(n) as integer) as n
     from (
@@ -93,7 +93,7 @@ known as (
     join meta.calendar as c on c.day = r.day
 ),
 
--- An account's first row: what was known or done before it counts from there on.
+-- An account's first row: earlier facts count from there on.
 first_rows as (
     select p.account_key, greatest(c.day_no, f.day_no) as day_no
     from product_starts as p

@@ -1,7 +1,7 @@
--- Purpose: the same person in CRM, desk and product, found by address.
+-- Purpose: the same person in CRM, desk and product, matched by address.
 -- Grain: record and address. Inputs: contacts, desk users, product users, the bridge. Window: none.
--- Caveats: one person may have several addresses, which a record that carries them all ties together; an address of a
--- department ties nobody together; the desk's agents and the product's machines are left out.
+-- Caveats: a person may have several addresses, connected by a record that has them all. A department's address
+-- connects nobody. The desk's agents and the product's bots are left out.
 with recursive bridge as (
     select * from core.account_bridge
 ),
@@ -45,7 +45,7 @@ addresses as (
     where address like '%_@_%'
 ),
 
--- Shared mailboxes: anyone who reads them is not one person.
+-- Shared mailboxes do not identify a single person.
 personal as (
     select *
     from addresses
@@ -85,7 +85,7 @@ people as (
     left join roots as r on r.address = p.address
 ),
 
--- A record that has but a shared mailbox is a person of its own.
+-- A record with only a shared mailbox is a separate person.
 keys as (
     select record_kind, record_key, min(person_key) as person_key from people group by record_kind, record_key
 )

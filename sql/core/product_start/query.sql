@@ -1,7 +1,7 @@
--- Purpose: the first day for which an account's usage is a number and not unknown.
+-- Purpose: the first day on which an account's usage is known.
 -- Grain: account. Inputs: product accounts, the bridge, the oldest usage of all. Window: none.
--- Caveats: usage starts with the history that was loaded, however old the account is; an account without a product
--- account has no row, and its usage is not available, never 0.
+-- Caveats: usage starts with the loaded history, however old the account is. An account without a product account has
+-- no row, and its usage is not available, never 0.
 with newest_product_accounts as (
     select *, row_number() over (partition by source, product_account_id order by known_from desc, batch_id desc) as age
     from staging.stg_product__account
@@ -16,7 +16,7 @@ bridge as (
     select * from core.account_bridge
 ),
 
--- Materialised: a filter pushed into it would make it read every row instead of one end of the index.
+-- Materialised: with a pushed-down filter it would read every row instead of one end of the index.
 oldest_usage as materialized (
     select min(day) as day from staging.stg_product__usage_day
 )

@@ -1,9 +1,9 @@
--- Purpose: every renewal that is, was or will be due.
--- Grain: contract and term. Inputs: contract terms, what continues them, committed lines. Window: none; looks at today.
--- Caveats: evergreen contracts without a length have no renewal; what an unsettled late renewal keeps is pending_arr
--- until pending_until; past the grace an unrenewed term is lost even while somebody's deal is still open. A term that
--- an upgrade restarted is in no rate: the new term is due instead. A renewal that is won with the old dates, or without
--- a rate of its currency, keeps its ARR pending, for as long as the term was at most, until somebody sets them.
+-- Purpose: every past, current and future renewal.
+-- Grain: contract and term. Inputs: contract terms, continuations, committed lines. Window: none; as of today.
+-- Caveats: evergreen contracts without a length have no renewal. The kept ARR of an unsettled late renewal is
+-- pending_arr until pending_until. After the grace an unrenewed term is lost even if a deal is still open. A restarted
+-- term is in no rate: the new term is due instead. A renewal won with the old dates, or without a rate of its currency,
+-- keeps its ARR pending until they are set, for at most the length of the term.
 with terms as (
     select
         *,
@@ -41,7 +41,7 @@ rates as (
     select * from meta.plan_rate
 ),
 
--- Terms that were joined on the way belong to those that follow.
+-- Terms joined into a chain belong to their successors.
 members as (
     select distinct t.renewal_id, m.term_id
     from terms as t
@@ -52,7 +52,7 @@ members as (
     ) as m on m.chain_id = t.term_id and m.due_date <= t.due_date
 ),
 
--- What ends with a term. Lines of the contract that end on another day are not up for renewal.
+-- The ARR that ends with a term. Lines of the contract with another end are not up for renewal.
 targets as (
     select
         t.renewal_id,
@@ -75,7 +75,7 @@ successors as (
     select
         term_id,
         sum(renewed_arr) as renewed_arr,
-        -- Unknown as soon as one line has no list price.
+        -- Unknown if any line has no list price.
         case when count(renewed_list_arr) = count(*) then sum(renewed_list_arr) end as renewed_list_arr
     from links
     group by term_id

@@ -1,15 +1,15 @@
--- Purpose: what the records leave open about contracts and renewals, for a person to look at.
--- Grain: finding. Inputs: contract lines, deals, what continues the terms, renewals. Window: none; looks at today.
--- Caveats: until somebody answers or corrects the CRM, the figures follow the safe default that each kind names: an
--- unsure link counts, a copy does not, a moved end keeps the rate. Terms without an open deal are listed where the CRM
--- has open renewal deals at all, except of accounts whose renewals so far were entered only as they were won.
+-- Purpose: open questions about contracts and renewals, for review by a person.
+-- Grain: finding. Inputs: contract lines, deals, continuations, renewals. Window: none; as of today.
+-- Caveats: until somebody answers or corrects the CRM, figures follow each kind's default: an unsure link counts, a
+-- copy does not, a moved end keeps the rate. Terms without an open deal are listed only if the CRM has open renewal
+-- deals at all, and not for accounts whose renewals so far were entered only once they were won.
 with links as (
     select * from core.continuation
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
--- Links from other accounts of the family count too. The join leaves out no row: reading core.account_family makes
--- the build include the whole family.
+-- Links from other accounts of the family count too. The join removes no rows: reading core.account_family makes the
+-- build include the whole family.
 continued_deals as (
     select distinct k.opportunity_key
     from core.continuation as k
@@ -42,7 +42,7 @@ sources_with_deals as (
     where opportunity_type = 'renewal' and not is_closed and not is_deleted
 ),
 
--- A first term has no deal of its account to judge by: then what the CRM does elsewhere decides.
+-- A first term has no earlier deals of its account to compare with, so the CRM's practice elsewhere decides.
 entered_when_won as (
     select account_key
     from opportunities
@@ -106,7 +106,7 @@ findings as (
         and r.open_opportunity_key is null and not r.is_auto_renew
         and r.decision_date <= cast(:newest as date) + 90
     union all
-    -- The date of the company has passed, and its ARR is still there, or was until long after.
+    -- The company's renewal date has passed, and its ARR is still there, or was until long after.
     select 'date_passed', r.account_key, r.renewal_id, r.opportunity_key, r.due_date, r.target_arr, null, null
     from renewals as r
     join company_terms as c

@@ -1,8 +1,7 @@
--- Purpose: seats paid for and activated, on any day.
--- Grain: account and day. Inputs: seat counts of the product, the bridge, calendar. Window: days [start, end);
--- reads the 27 days before.
--- Caveat: a day without a count of its own shows the last one; paid seats over 28 days are their mean over the days
--- counted.
+-- Purpose: paid and activated seats on any day.
+-- Grain: account and day. Inputs: seat counts of the product, the bridge, calendar. Window: days [start, end); reads
+-- the 27 days before.
+-- Caveat: a day without its own count has the last one. Paid seats over 28 days are the mean of the counted days.
 with seats as (
     select * from staging.stg_product__seat_day
     where day >= cast(:start as date) - 27
@@ -42,7 +41,7 @@ grid as (
     left join counted as s on s.account_key = a.account_key and s.day = c.day
 ),
 
--- The last count of all days before is found by adding one day at a time; of 28 days each would be looked at 28 times.
+-- The last count is carried forward one day at a time; otherwise each of 28 days would be read 28 times.
 looked_back as (
     select
         account_key,

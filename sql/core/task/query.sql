@@ -1,7 +1,7 @@
--- Purpose: whether what people were asked to do was done in time.
--- Grain: task. Inputs: outbox, tasks as they were last read back, calendar. Window: none; looks at today.
--- Caveats: the due day is the one that the task was written with: moving it puts the alert to rest, it does not make
--- the work timely. Tasks that no CRM reported are not here. Done on is the CRM's last change of the task.
+-- Purpose: whether CSMs completed their tasks in time.
+-- Grain: task. Inputs: outbox, tasks as last read back, calendar. Window: none; as of today.
+-- Caveats: the due day is the original one; moving it snoozes the alert but does not make the task timely. Tasks that
+-- no CRM reported are not here. The day of completion is the CRM's last change of the task.
 with written as (
     select
         key,
@@ -44,7 +44,7 @@ judged as (
             when t.owner_id in ('', w.address) then nullif(w.owner_key, '')
             else split_part(w.account_key, ':', 1) || ':' || t.owner_id
         end as whose,
-        -- What a person completed is not read again, so a task that is done was not closed by us.
+        -- Tasks that a person completed are not read again, so Perennial did not close a completed task.
         case when c.key is not null and t.state <> 'done' then 'closed' else t.state end as state,
         case when t.state <> 'done' then coalesce(c.closed_on, case when t.state = 'deleted' then t.changed_on end) end
             as gone_on,

@@ -1,8 +1,8 @@
--- Purpose: which teams of an account use the product, without a row per day.
+-- Purpose: the teams of an account that use the product, without a row per day.
 -- Grain: account, team and day of change. Inputs: usage per day, users, calendar.
 -- Window: days [start, end); reads the 28 days before.
--- Caveats: a team is active while at least 3 of its users had a value event in the last 28 days; a row says from which
--- day on that is so, or no longer is.
+-- Caveat: a team is active if at least 3 of its users had a value event in the last 28 days. A row says from which day
+-- on the team is active, or no longer active.
 with users as (
     select * from core.product_user
     where team is not null and not is_bot

@@ -1,9 +1,9 @@
 -- Purpose: tickets with their times, by account.
--- Grain: ticket. Inputs: tickets with events and ratings, users and their roles, the bridge, promises. Window: none.
--- Caveats: deleted tickets stay, marked, and count nowhere; those without an account are not here. The first answer is
--- the first public comment after the customer's first word by somebody who was no customer then. A desk without events
--- tells its own times, as do conversations, that have no comments. Promises go by the priority of then; a ticket
--- that the desk opened and the customer never wrote in has none.
+-- Grain: ticket. Inputs: tickets with events and ratings, users and their roles, the bridge, SLA targets. Window: none.
+-- Caveats: deleted tickets are marked and count nowhere; tickets without an account are left out. The first answer is
+-- the first public comment after the customer's first message by a person who was not a customer then. Desks without
+-- events, and conversations without comments, use the desk's own times. SLA targets use the priority at the time. A
+-- ticket that the desk opened has none until the customer writes in it.
 with tickets as (
     select * from staging.stg_support__ticket
 ),
@@ -36,7 +36,7 @@ matched as (
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
--- Of these tickets only: for a few accounts that is a few rows found by their ticket.
+-- Only of these tickets: for a few accounts these are a few rows, found by ticket.
 events as (
     select e.source, e.ticket_id, e.event_type, e.new_value, e.actor_id, e.is_public, e.happened_at, e.event_id
     from matched as m
@@ -44,7 +44,7 @@ events as (
     where not e.is_deleted and e.happened_at is not null
 ),
 
--- Public words, and whether their author was with the desk when writing; who asked is never.
+-- Public comments, and whether their author worked at the desk when writing; the requester never does.
 words as (
     select
         m.source,
@@ -63,7 +63,7 @@ words as (
     where e.event_type = 'comment' and e.is_public and e.actor_id is not null
 ),
 
--- The ticket's making counts as the customer's word, unless the desk wrote the first comment with it.
+-- The creation of a ticket counts as the customer's message, unless the desk wrote the first comment with it.
 first_words as (
     select
         source,
@@ -119,7 +119,7 @@ timed as (
     from clocked
 ),
 
--- The priority when the ticket was answered, and when it was solved.
+-- The ticket's priority when it was answered, and when it was solved.
 priorities as (
     select
         t.source,
@@ -170,7 +170,7 @@ select
     t.created_at,
     cast(t.created_at at time zone :zone as date) as created_day,
     t.finished_at as solved_at,
-    -- GREATEST passes over nulls: what is not solved must not count as solved when it was made.
+    -- GREATEST ignores nulls: an unsolved ticket must not count as solved at its creation.
     case
         when t.finished_at is not null
             then greatest(

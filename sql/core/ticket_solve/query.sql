@@ -1,7 +1,7 @@
--- Purpose: each time that a ticket was solved, and whether it came back.
+-- Purpose: each solution of a ticket, and whether the ticket was reopened.
 -- Grain: ticket and time solved. Inputs: tickets and their status events. Window: none.
--- Caveats: needs the desk's events; what is closed after being solved is not solved again. A ticket that was closed by
--- being merged into another was not solved and is not here.
+-- Caveats: needs the desk's events. Closing a solved ticket is no second solution. A ticket closed by a merge into
+-- another was not solved and is not here.
 with tickets as (
     select * from core.ticket
     where not is_deleted and not is_merged

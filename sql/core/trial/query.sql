@@ -1,7 +1,7 @@
--- Purpose: who tried the product, and who of them bought it.
+-- Purpose: trial accounts, and which of them became customers.
 -- Grain: account. Inputs: product accounts, the bridge, ARR steps. Window: none, past and contracted future.
--- Caveats: an account that was a customer by the day on which its product account was made tried nothing; those marked
--- as internal by now are no trials. Deleted product accounts stay: they were trials.
+-- Caveats: an account that was already a customer when its product account was created had no trial. Accounts now
+-- marked as internal are no trials. Deleted product accounts stay, because they were trials.
 with newest_product_accounts as (
     select *, row_number() over (partition by source, product_account_id order by known_from desc, batch_id desc) as age
     from staging.stg_product__account

@@ -1,9 +1,9 @@
 -- Purpose: the moving sums behind every usage figure.
 -- Grain: account and day. Inputs: usage per day, product start, gaps, calendar. Window: days [start, end); reads the 27
 -- days before.
--- Caveats: no day is read 28 times: what a day adds leaves again 28 days later, and the running total is the moving
--- sum; of a user or feature seen again within 28 days only the gap counts. Days without use are rows with zeros;
--- days up to which the product is not read are no rows.
+-- Caveats: no day is read 28 times: each day's values are added and subtracted 28 days later, and the running total is
+-- the moving sum. For a user or feature that returns within 28 days only the gap counts. Days without usage are rows
+-- with zeros.
 with usage as (
     select u.*, c.day_no, c.is_working_day
     from core.usage_day as u
@@ -74,7 +74,7 @@ active_days as (
     group by account_key, day_no
 ),
 
--- A day adds its totals and takes them away 28 days later; of users and features that come again, only the gap counts.
+-- A day adds its totals and subtracts them 28 days later. For returning users and features, only the gap counts.
 day_totals as (
     select
         e.account_key,
@@ -128,7 +128,7 @@ deltas as (
     from feature_days
 ),
 
--- What happened before the window starts the totals on its first day. Counts stay integers: sums of anything wider take
+-- Events before the window start the totals on its first day. Counts stay integers, since sums of wider types take
 -- several times as long.
 daily as (
     select

@@ -1,7 +1,7 @@
--- Purpose: the baseline against which usage is held.
+-- Purpose: the usage baseline.
 -- Grain: account and day. Inputs: usage of 28 days. Window: days [start, end); reads the 84 days before.
--- Caveats: the median of the windows that end 1 to 12 whole weeks earlier, so all end on the same weekday; a window
--- that starts before the account had the product is left out, and below four there is no baseline.
+-- Caveats: the median of the windows that end 1 to 12 whole weeks earlier, so that all end on the same weekday. Windows
+-- from before the account had the product are left out; with fewer than four there is no baseline.
 with usage as (
     select account_key, day, n_days_known, n_value_events_28d
     from core.usage_28d
@@ -16,7 +16,7 @@ weeks as (
     where day >= cast('2000-01-01' as date) and day < cast('2000-01-13' as date)
 ),
 
--- Only the days that such windows end on are looked at.
+-- Reads only the days on which such windows end.
 ends as (
     select c.day, c.day - cast(7 * w.n as integer) as ended_on
     from meta.calendar as c

@@ -1,6 +1,6 @@
--- Purpose: usage as it counts: known accounts, no bots.
+-- Purpose: usage that counts: of known accounts, without bots.
 -- Grain: account, user, feature and day. Inputs: product usage, the bridge, bots, the feature lists.
--- Window: days [start, end). Caveat: a day is the product's own day; users of several product accounts of one CRM
+-- Window: days [start, end). Caveat: a day is the product's own day. Users of several product accounts of one CRM
 -- account are summed.
 with usage as (
     select * from staging.stg_product__usage_day

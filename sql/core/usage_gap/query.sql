@@ -1,7 +1,7 @@
--- Purpose: from which day on an account's usage is not known because its product is not read up to there.
--- Grain: account. Inputs: product accounts, the bridge, what is not completely read. Window: none.
--- Caveats: accounts whose usage is read have no row. Of several products of an account the one that is furthest behind
--- counts; one that was taken out of the settings counts only where no other is left.
+-- Purpose: the day from which an account's usage is unknown because its product is not read that far.
+-- Grain: account. Inputs: product accounts, the bridge, incompletely read entities. Window: none.
+-- Caveats: an account with complete usage has no row. With several products the one furthest behind counts; a product
+-- removed from the settings counts only if no other is left.
 with newest_product_accounts as (
     select *, row_number() over (partition by source, product_account_id order by known_from desc, batch_id desc) as age
     from staging.stg_product__account
@@ -20,7 +20,7 @@ product_sources as (
     select distinct source from product_accounts
 ),
 
--- A product that is read has no gap: as if it began at the end of time.
+-- A completely read product has no gap, as if the gap began at the end of time.
 unread as (
     select s.source, coalesce(u.from_day, cast('2100-12-31' as date)) as from_day
     from product_sources as s

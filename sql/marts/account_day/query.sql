@@ -1,8 +1,9 @@
--- Purpose: everything about an account on a day, in one place.
+-- Purpose: all facts about an account on a day, in one row.
 -- Grain: account and day. Inputs: attribute, ARR, contact and touch steps, usage, baselines, seats, tickets, gaps.
 -- Window: days [start, end).
--- Caveats: daily for 400 days, month ends before that; what no connected source tells, or what is not completely read,
--- is null, never 0. Usage against the baseline is corrected by the same weeks of last year where 13 months are known.
+-- Caveats: daily for 400 days, month ends before that. A value without a connected source, or from incompletely read
+-- data, is null, never 0. Usage against the baseline is corrected by the same weeks of last year if 13 months are
+-- known.
 with attribute_steps as (
     select *, lead(from_day) over (partition by account_key order by from_day) as to_day
     from core.account_step
@@ -122,13 +123,13 @@ grid as (
         s.account_key,
         c.day,
         c.day_12m_ago,
-        -- Of the contract; below 0 before it.
+        -- Days of the contract; below 0 before it.
         c.month_no - x.month_no - case when c.day_of_month < x.day_of_month then 1 else 0 end as n_months,
         s.owner_key,
         s.tier,
         s.industry,
         s.region,
-        -- What an account without contracts is worth; not known while they are not read.
+        -- The value of an account without contracts; unknown while contracts are not read.
         case when u.account_key is null then 0 end as nothing
     from attribute_steps as s
     join first_days as f on f.account_key = s.account_key
@@ -230,7 +231,7 @@ select
     s.paid_seats_28d,
     case when s.n_paid_seats > 0 then cast(s.n_activated_seats as double precision) / s.n_paid_seats end
         as seat_utilisation,
-    -- Young contracts are given time, none below two months is judged.
+    -- Young contracts get time: none below two months is judged.
     case
         when s.n_paid_seats is null or s.n_paid_seats = 0 or g.n_months < 2 or g.n_months is null then null
         when s.n_activated_seats * 10 < s.n_paid_seats then 'red'

@@ -1,7 +1,8 @@
--- Purpose: health as people see it. Grain: customer account and day. Inputs: scores, steps of the bands, overrides.
--- Window: none. Caveats: an override is shown until its end and never changes what was computed; the band of a number
--- follows it plainly, an override of the band alone shows the computed number. A band older than 400 days is that of
--- its month end.
+-- Purpose: the health score with overrides, as shown to people. Grain: customer account and day. Inputs: scores, band
+-- steps, overrides. Window: none.
+-- Caveats: an override is shown until its end and never changes the computed score. An overridden number sets its band
+-- directly; with an override of the band alone the computed number is shown. A band older than 400 days is that of its
+-- month end.
 with crossings as (
     select
         account_key,

@@ -1,7 +1,7 @@
--- Purpose: a month of an account in one row: where it was, what moved, how it was used and served.
+-- Purpose: a month of an account in one row: state, ARR movements, usage and support.
 -- Grain: account and month. Inputs: account days, movements, renewals due, tickets, periods.
 -- Window: months that end on days [start, end).
--- Caveats: months that are over only; what no connected source tells is null. The bridge closes per account.
+-- Caveats: completed months only. A value without a connected source is null. The bridge closes per account.
 with months as (
     select as_of, period_start, before_start from meta.period
     where period = 'month'

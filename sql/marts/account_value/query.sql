@@ -1,7 +1,7 @@
--- Purpose: how much an account matters, and what decides about its tier.
--- Grain: customer account and month end. Inputs: parts of the score, what it looks at.
+-- Purpose: the customer value score, and the facts that decide the tier.
+-- Grain: customer account and month end. Inputs: components and inputs of the score.
 -- Window: month ends on days [start, end).
--- Caveat: a dimension that is missing leaves its weight to the others and lowers the coverage.
+-- Caveat: the weight of a missing dimension goes to the others and lowers the coverage.
 with parts as (
     select * from marts.account_value_part
     where as_of >= :start and as_of < :end

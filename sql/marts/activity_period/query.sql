@@ -1,9 +1,9 @@
--- Purpose: the sums behind every figure of use: activity, seats, stickiness, depth, coverage, lifecycle, spread.
+-- Purpose: the sums behind every usage figure: activity, seats, stickiness, depth, coverage, lifecycle, spread.
 -- Grain: period and group. Inputs: usage, people, teams, seats, ARR and attribute steps, periods. Window: periods that
 -- end on days [start, end).
--- Caveats: only accounts with ARR; those without a product account are counted as not known, not as inactive. The
--- figures are of the 28 days that end with the period, whatever its length; new teams, and who is new or came back, are
--- counted over the period.
+-- Caveats: only accounts with ARR. Accounts without a product account count as unknown, not as inactive. Figures cover
+-- the 28 days to the period's end, whatever its length; new teams, and new or returning accounts, are counted over the
+-- period.
 with periods as (
     select p.*, c.day_12m_ago
     from meta.period as p
@@ -59,13 +59,13 @@ team_steps as (
     select
         t.account_key,
         t.day,
-        -- What was in use before the history begins is known from its end only.
+        -- Usage from before the loaded history is known only from its end.
         case
             when t.is_active then 1
             when row_number() over (partition by t.account_key, t.team order by t.day) > 1 then -1
             else 0
         end as n_active,
-        -- What was in use when the history begins is not new.
+        -- Teams in use at the start of the history are not new.
         case
             when t.is_active
                 and t.day >= p.first_day + 28

@@ -5,7 +5,7 @@ where arr_start + new_arr + reactivation_arr + expansion_arr - contraction_arr -
     <> arr_end
     and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 
--- fail: bridge_chains: A day starts with another ARR than the one before it ended with.
+-- fail: bridge_chains: A day starts with an ARR other than the previous day's end.
 select account_key, day
 from (
     select *, coalesce(lag(arr_end) over (partition by account_key order by day), 0) as end_before

@@ -1,8 +1,8 @@
--- Purpose: why ARR is another one than the day before; summed over days it is the bridge of any period.
--- Grain: account and day. Inputs: ARR steps, committed lines, renewals, accounts. Window: none; looks at today.
--- Caveats: movements are those of what is kept, so a late renewal within the grace is none; changes within a day
--- are net; what new plan rates change is separate, and a pause within its time is a change of buckets. A contract that
--- is renewed on another account of its family is a transfer. Reasons compare each product before and after.
+-- Purpose: why ARR changed from the day before. Summed over days it is the bridge of any period.
+-- Grain: account and day. Inputs: ARR steps, committed lines, renewals, accounts. Window: none; as of today.
+-- Caveats: movements are those of kept ARR, so a late renewal within the grace is none. Changes within a day are net.
+-- The effect of new plan rates is separate, and a pause within its limit moves ARR between buckets. A contract renewed
+-- on another account of its family is a transfer. Reasons compare each product before and after.
 with steps as (
     select
         s.*,
@@ -39,7 +39,7 @@ pending as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
--- Lines for as long as they are kept: a late renewal that is still expected prolongs what ended.
+-- Lines as long as they are kept: a pending late renewal prolongs the ended line.
 lines as (
     select
         l.account_key,
@@ -51,7 +51,7 @@ lines as (
         coalesce(l.list_arr, l.arr) as list_arr,
         l.currency,
         l.active_from,
-        -- Of what runs until it is cancelled each price is a line; those after the first were not agreed with the deal.
+        -- Each price of an evergreen line is a separate line; later prices were not agreed with the deal.
         l.is_evergreen and l.active_from > min(l.active_from) over (
             partition by l.opportunity_key, split_part(l.line_key, '@', 1)
         ) as is_new_price,
@@ -69,7 +69,7 @@ lines as (
     where (cast(:accounts as text[]) is null or l.account_key = any(cast(:accounts as text[])))
 ),
 
--- A pause that lasts too long ends what is kept, until the line resumes.
+-- A pause beyond its limit ends kept ARR, until the line resumes.
 all_edges as (
     select account_key, contract_key, product, currency, active_from as day, quantity, arr, list_arr from lines
     union all
@@ -154,7 +154,7 @@ contract_totals as (
     from by_contract
 ),
 
--- A contract that a deal under another number continues is not lost.
+-- A contract that a deal with another number continues is not lost.
 lost_contracts as (
     select t.account_key, t.day, -sum(t.change) as lost_arr
     from contract_totals as t
@@ -170,8 +170,8 @@ ends_of_deals as (
     select distinct opportunity_key, kept_to as day from lines
 ),
 
--- A step that the deal itself had agreed: a line of it that starts after its first one. What continues another deal's
--- term on that day only renews it, although something of the same deal may have started before.
+-- A step that the deal itself agreed: one of its lines that starts after its first. A line that continues another
+-- deal's term on that day only renews it, even if another line of the deal started before.
 contracted_steps as (
     select account_key, day, sum(arr) as contracted_arr
     from (

@@ -1,8 +1,8 @@
--- Purpose: how much of the customers of one month is still there in each month after.
+-- Purpose: retention of each month's new customers in each later month.
 -- Grain: cohort, month and group. Inputs: ARR and attribute steps, calendar, periods. Window: months that end on days
 -- [start, end).
--- Caveats: an account's cohort is the month in which it was first a customer; month 0 is that month's end. A month
--- appears once it is over, so later months of young cohorts have no row yet. Grouped as at the month's end.
+-- Caveats: an account's cohort is the month in which it first was a customer; month 0 is that month's end. A month
+-- appears once it is over, so later months of young cohorts have no row yet. Grouped as of the month's end.
 with periods as (
     select p.*
     from meta.period as p

@@ -1,7 +1,7 @@
--- Purpose: what a parent and all its accounts are worth together; a second grain, never mixed with accounts.
+-- Purpose: the total of a parent and all its accounts; a second grain, never mixed with accounts.
 -- Grain: family and month. Inputs: account months, families. Window: months that end on days [start, end).
--- Caveats: families of more than one account, as they are known now. Movements are those of the accounts: what one
--- loses and another of the family gains counts in both, unless a renewal moved it: such a transfer counts in neither.
+-- Caveats: families of more than one account, by current knowledge. Movements are the sum over accounts: a loss of one
+-- and a gain of another both count, unless a renewal moved the ARR: such a transfer counts in neither.
 with months as (
     select * from marts.account_month where as_of >= :start and as_of < :end
 ),

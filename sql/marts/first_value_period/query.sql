@@ -1,8 +1,9 @@
--- Purpose: how long new customers take to their first value. Grain: period and group.
+-- Purpose: time of new customers to their first value. Grain: period and group.
 -- Inputs: ARR, attribute and activity steps, milestones, periods. Window: periods that end on days [start, end).
--- Caveats: of the accounts whose first contract began in the 365 days before the period's end and whose use or
--- milestones are known. Those without first value by then are censored, not left out: the median is Kaplan-Meier's, and
--- null while fewer than half are expected to have had it. First value is the first value event or accepted milestone.
+-- Caveats: covers accounts whose first contract started in the 365 days before the period's end and whose usage or
+-- milestones are known. Accounts without first value by then are censored, not left out. The median is Kaplan-Meier's,
+-- and null while fewer than half are expected to have had it. First value is the first value event or accepted
+-- milestone.
 with periods as (
     select p.*
     from meta.period as p
@@ -87,7 +88,7 @@ at_risk as (
     from by_day
 ),
 
--- The product of the shares that continue is the sum of their logarithms; where nobody continues, it is 0 from there.
+-- The product of the surviving shares is the sum of their logarithms; if none survives, it is 0 from there.
 survival as (
     select
         *,
@@ -108,7 +109,7 @@ select
     cast(sum(n_here) as bigint) as n_accounts,
     cast(sum(n_reached) as bigint) as n_reached,
     cast(sum(case when n_days <= cast(:first_value_days as integer) then n_reached else 0 end) as bigint) as n_in_time,
-    -- Those who still have time left are in neither.
+    -- Accounts with time left are in neither.
     cast(sum(case when n_days <= cast(:first_value_days as integer) then n_reached else n_here end) as bigint)
         as n_judged,
     cast(min(case when some_go_on = 0 or share_left <= 0.5000000001 then n_days end) as double precision)

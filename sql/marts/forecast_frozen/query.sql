@@ -1,7 +1,7 @@
--- Purpose: what was forecast of a renewal 180, 90 and 30 days before its decision, and at the start of each quarter.
+-- Purpose: a renewal's forecast 180, 90 and 30 days before its decision, and at the start of each quarter.
 -- Grain: renewal and checkpoint. Inputs: forecast lines. Window: checkpoints on days [start, end).
--- Caveats: rows are taken once and never changed, up to 3 days late if no build ran on the day, and never later: what
--- was forecast before the first build nobody knows. What was settled in between is left out.
+-- Caveats: rows are written once and never changed, up to 3 days late if no build ran on the day, and never later:
+-- forecasts from before the first build are unknown. Renewals settled in between are left out.
 with today as (
     select q.quarter_start, m.month_no
     from meta.calendar as q

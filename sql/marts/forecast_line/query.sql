@@ -1,8 +1,8 @@
--- Purpose: how probable each renewal of this quarter and the next three is, and what is expected of it.
+-- Purpose: the probability and expected amount of each renewal of this quarter and the next three.
 -- Grain: renewal. Inputs: renewals due, their contracts, health on the day, checkpoints of settled renewals, settings.
--- Window: none; looks at today. Caveats: p = (k + 20 x configured) / (n + 20), k renewed of n settled within 730 days
--- that had the same category and band as far before their decision; of those, only what was known then. Beyond 180
--- days the record of 91 to 180 days counts, after the decision date that of 30. Open ones of past quarters stay here.
+-- Window: none; as of today. Caveats: p = (k + 20 x configured) / (n + 20), k renewed of n settled within 730 days with
+-- the same category and band at the same distance from their decision, by the knowledge of that time. Beyond 180 days
+-- the record of 91 to 180 days counts, after the decision date that of 30. Open ones of past quarters stay here.
 with today as (
     select quarter_start from meta.calendar where day = :newest
 ),
@@ -36,7 +36,7 @@ settled as (
         and settled_on > cast(:newest as date) - 730
 ),
 
--- What each settled renewal was like before its decision; several checkpoints alike count once.
+-- The state of each settled renewal before its decision; several equal checkpoints count once.
 records as (
     select distinct
         f.account_key,
@@ -71,7 +71,7 @@ by_horizon as (
     group by horizon
 ),
 
--- The band alone, drawn to all renewals of its horizon: kept to be judged next to the others.
+-- The band alone, shrunk to all renewals of its horizon: stored for comparison with the other methods.
 by_band as (
     select b.band, b.horizon, (b.k + 20.0 * h.k / h.n) / (b.n + 20) as p
     from (
@@ -83,7 +83,7 @@ by_band as (
     join by_horizon as h on h.horizon = b.horizon
 ),
 
--- What is left of the target where it was renewed: of a tier drawn to all, of all drawn to 1.
+-- The renewed share of the target: per tier, shrunk to that of all tiers, which is shrunk to 1.
 share_of_all as (
     select (coalesce(sum(renewed_share), 0) + 20) / (count(renewed_share) + 20) as share from settled
 ),

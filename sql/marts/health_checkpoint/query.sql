@@ -1,8 +1,8 @@
--- Purpose: what was known of a renewal's health 180 to 30 days before its decision, for all that judges history.
--- Grain: renewal and checkpoint. Inputs: renewals, the account's scores and what they read, open risks.
--- Window: days [start, end), on which the checkpoint of the day before is taken.
--- Caveats: rows are taken once, after their day has closed, and never changed. Those of days before the first build are
--- backfilled from dated records as they are now; days_after says so, and their forecast category is not known. Terms
+-- Purpose: snapshots of a renewal's health 180 to 30 days before its decision, for every back-test.
+-- Grain: renewal and checkpoint. Inputs: renewals, the account's scores and their inputs, open risks.
+-- Window: days [start, end), on which the checkpoint of the day before is written.
+-- Caveats: rows are written once, after their day has closed, and never changed. Rows from before the first build are
+-- backfilled from dated records by current knowledge, marked by days_after; their forecast category is not known. Terms
 -- that followed without a deal are left out.
 with renewals as (
     select * from core.renewal

@@ -1,8 +1,8 @@
--- Purpose: what the health score looks at, for each day.
--- Grain: customer account and day. Inputs: account days, use, tickets, words, answers, invoices, milestones.
--- Window: days [start, end); reads usage of 14 days before, and events as far back as each figure reaches.
--- Caveats: only days with something kept, from the 14th on; daily for 400 days, month ends before that. What no
--- source tells is null, never 0. Use keeps its last known value for 14 days; usage_known_on says of which day it is.
+-- Purpose: the inputs of the health score for each day.
+-- Grain: customer account and day. Inputs: account days, usage, tickets, texts, survey answers, invoices, milestones.
+-- Window: days [start, end); reads usage of 14 days before, and events as far back as each figure needs.
+-- Caveats: only days with kept ARR, from the 14th on; daily for 400 days, month ends before that. A value without a
+-- source is null, never 0. Usage keeps its last known value for 14 days; usage_known_on is its day.
 with bridge as (
     select * from core.account_bridge
 ),
@@ -11,7 +11,7 @@ excluded as (
     select account_key from core.account where is_excluded
 ),
 
--- A customer who comes back starts again.
+-- A returning customer starts again.
 starts as (
     select
         s.account_key,
@@ -44,7 +44,7 @@ grid as (
         and (cast(:accounts as text[]) is null or d.account_key = any(cast(:accounts as text[])))
 ),
 
--- Days of use that are known, up to 14 before the window.
+-- Days with known usage, up to 14 before the window.
 known_use as (
     select account_key, day, usage_ratio, active_seat_share, breadth, active_users_28d
     from marts.account_day
@@ -192,8 +192,8 @@ gone_users as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
--- A call, a meeting or a mail that came in. Where the CRM's activities are not read: the last contact of a person,
--- which is known from the load that brought it. Before that, to know it would be to know that no later one came.
+-- A call, a meeting or an incoming mail. If the CRM's activities are not read: the last contact of a person, known from
+-- the load that brought it. Before that load nobody could know that no later contact came.
 touches as (
     select b.account_key, cast(a.happened_at at time zone :zone as date) as day,
         cast(a.happened_at at time zone :zone as date) as touched_on
@@ -212,7 +212,7 @@ touches as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
--- Of accounts that were merged the last pulse of a day counts.
+-- For merged accounts the last pulse of a day counts.
 pulses as (
     select account_key, given_on, score
     from (
@@ -231,7 +231,7 @@ pulses as (
     where age = 1
 ),
 
--- What comes, and what goes again once it is too old; fact_on is the day of the fact itself.
+-- Each fact starts to count, and stops when it is too old; fact_on is the day of the fact itself.
 events as (
     select account_key, created_day as day, 'new' as kind, 1 as n, cast(null as date) as fact_on from tickets
     union all
@@ -337,7 +337,7 @@ overdue as (
     group by g.account_key, g.day
 ),
 
--- A notice of a small add-on says little of the account: of at least half of what is kept.
+-- Notice on a small add-on says little about the account: only notice on at least half of the kept ARR counts.
 notices as (
     select g.account_key, g.day, min(n.notice_given_on) as notice_given_on
     from grid as g
@@ -365,7 +365,7 @@ select
     u.usage_known_on,
     u.user_days_28d,
     cast(u.user_days_usual as double precision) as user_days_usual,
-    -- Of few person-days one more or less is chance: four are added on both sides.
+    -- With few person-days, one more or less is chance: four are added on both sides.
     case
         when u.user_days_usual < 20 then (u.user_days_28d + 4) / cast(u.user_days_usual + 4 as double precision)
         else u.user_days_28d / cast(u.user_days_usual as double precision)
@@ -413,7 +413,7 @@ select
     p.score as pulse,
     r.pulse_on,
     case when b.first_on <= g.day then coalesce(g.day - o.due_on, 0) end as overdue_days,
-    -- Without names nobody can be named.
+    -- Without configured names there are no mentions.
     case
         when exists (select 1 from unnest(cast(:competitors as text[])) as known (name))
             then cast(r.n_mentions as integer)

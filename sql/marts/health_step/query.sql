@@ -1,7 +1,7 @@
--- Purpose: when accounts cross the edges of the health bands: beyond an edge for some days in a row, or at once.
+-- Purpose: when accounts cross the edges of the health bands: after some consecutive days beyond an edge, or at once.
 -- Grain: account, edge and day of change. Inputs: scores. Window: days [start, end); reads the 30 days before.
--- Caveats: the same side may be named twice in a row. A first known score, and one after 14 days without any, counts
--- plainly. Days older than 400 are month ends, and count plainly too.
+-- Caveats: the same side may appear twice in a row. A first known score, one after 14 days without any, and month ends
+-- older than 400 days set the side directly.
 with scores as (
     select
         s.account_key,
@@ -23,7 +23,7 @@ signs as (
         *,
         lag(day_no) over w as day_before,
         case when side < 0 then -1 when side = 2 then 1 else 0 end as sign,
-        -- Days in a row on one side have the same difference.
+        -- Consecutive days on one side have the same difference.
         day_no - row_number() over (
             partition by account_key, edge, case when side < 0 then -1 when side = 2 then 1 else 0 end order by day_no
         ) as island

@@ -1,7 +1,7 @@
--- Purpose: how much of what desk and product hold belongs to a known account.
+-- Purpose: the share of the desk's and the product's ids that belong to a known account.
 -- Grain: period and group. Inputs: the history of the bridge, periods. Window: periods that end on days [start, end).
--- Caveat: counts as it was known at the close of the day, so that a later match does not make an old day look better;
--- days before the first load have no row.
+-- Caveat: uses the knowledge at the close of the day, so that a later match does not improve an old day; days before
+-- the first load have no row.
 with history as (
     select * from core.account_bridge_history
 ),

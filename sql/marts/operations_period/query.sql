@@ -1,9 +1,9 @@
--- Purpose: whether data and alerts are as they should be, and whether what people were asked is done in time.
--- Grain: period and group. Inputs: batches, quarantine, episodes, outbox, tasks, attribute steps, periods.
--- Window: periods that end on days [start, end).
--- Caveats: periods that are over only, days too. Grouped by source and by rule for data, by CSM for alerts and tasks,
--- also by day. Hours behind are at the close: from the time up to which a source was completely read, whatever its last
--- record's age. A task counts in the period in which it was due.
+-- Purpose: the state of data and alerts, and whether CSMs complete their tasks in time.
+-- Grain: period and group. Inputs: batches, quarantine, episodes, outbox, tasks, attribute steps, periods. Window:
+-- periods that end on days [start, end).
+-- Caveats: completed periods only, days included. Grouped by source and by rule for data, by CSM for alerts and tasks,
+-- also by day. Hours behind are as of the close, from the time up to which a source was completely read, whatever its
+-- last record's age. A task counts in the period in which it was due.
 with periods as (
     select p.*
     from meta.period as p
@@ -167,7 +167,7 @@ figures as (
     from tasks
 ),
 
--- All together: the source that is furthest behind, and the sums of all but the rules, which count rows again.
+-- All groups together: the source furthest behind, and sums of all but the rules, which count rows again.
 grouped as (
     select f.*, g.put_together
     from figures as f

@@ -1,8 +1,8 @@
--- Purpose: renewals as the rates and the forecast count them. Grain: renewal.
--- Inputs: renewals, deals, accounts, attribute steps, probabilities. Window: none; looks at today.
--- Caveats: evergreen contracts and renewals without a positive target are not here; the five parts of a renewal add up
--- to its target. Grouped by the account's attributes on the due date, or today's if that is in the future. A loss by
--- silence is settled only when the grace is over, though it is dated at the due date.
+-- Purpose: renewals as counted by the rates and the forecast. Grain: renewal.
+-- Inputs: renewals, deals, accounts, attribute steps, probabilities. Window: none; as of today.
+-- Caveats: without evergreen contracts and renewals without a positive target. The five components of a renewal add up
+-- to its target. Grouped by the account's attributes on the due date, or today's if that is in the future. A silent
+-- loss is settled only after the grace, although it is dated at the due date.
 with renewals as (
     select * from core.renewal
     where is_in_rate
@@ -80,10 +80,10 @@ select
     case when r.part in ('on_time', 'in_grace', 'after_grace') then r.closed_on - r.due_date end as days_late,
     r.target_arr,
     r.renewed_arr,
-    -- LEAST passes over nulls: what is not renewed must not count as its target.
+    -- LEAST ignores nulls: a contract that is not renewed must not count as its target.
     case
         when r.renewed_arr is not null then least(r.renewed_arr, r.target_arr)
-        -- Won in a currency without a rate: that it was renewed is known, and taken as flat.
+        -- Won in a currency without a rate: the renewal is known and counts as flat.
         when r.part not in ('lost', 'open') then r.target_arr
     end as renewed_of_target_arr,
     r.renewed_list_arr,

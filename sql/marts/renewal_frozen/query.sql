@@ -1,7 +1,7 @@
--- Purpose: what was known of a renewal when its period closed, and what was forecast 90 and 30 days before it was due.
+-- Purpose: snapshot of a renewal when its period closed, and its forecast 90 and 30 days before it was due.
 -- Grain: renewal and checkpoint. Inputs: renewals due, periods, probabilities. Window: checkpoints on [start, end).
--- Caveats: rows are taken once, on their day, and never changed. A period closes on the third working day after its
--- last. Rows of days before the first build are backfilled from the dates that the CRM tells: days_after says so.
+-- Caveats: rows are written once, on their day, and never changed. A period closes on the third working day after its
+-- last day. Rows from before the first build are backfilled from the CRM's dates, marked by days_after.
 with due as (
     select * from marts.renewal_due
 ),

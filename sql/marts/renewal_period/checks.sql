@@ -1,4 +1,4 @@
--- fail: five_parts: The five parts do not add up to what was due, by target or by count.
+-- fail: five_parts: The five components do not add up to the renewals due, by target or by count.
 select period, as_of, grain, grain_key from marts.renewal_period
 where as_of >= :start and as_of < :end
     and (
@@ -6,7 +6,7 @@ where as_of >= :start and as_of < :end
         or n_on_time + n_in_grace + n_after_grace + n_lost + n_open <> n_due
     )
 
--- fail: gross_at_most_one: More is renewed of the targets than they are.
+-- fail: gross_at_most_one: The renewed part of the targets exceeds the targets.
 select period, as_of, grain, grain_key from marts.renewal_period
 where as_of >= :start and as_of < :end and renewed_of_target_arr > target_arr
 

@@ -1,9 +1,9 @@
 -- Purpose: the sums behind the renewal rates.
--- Grain: period and group. Inputs: renewals due, what is frozen of them, periods. Window: periods that end on days
--- [start, end).
--- Caveats: a renewal counts in the period of its due date, whenever it was closed; the parts are as known now
--- (eventual), those called frozen as known when the period closed, in the groups of then. A group without a renewal due
--- has no row: its rate is not 0 but unknown.
+-- Grain: period and group. Inputs: renewals due, their frozen rows, periods. Window: periods that end on days [start,
+-- end).
+-- Caveats: a renewal counts in the period of its due date, whenever it was closed. The components use current knowledge
+-- (eventual). Those named frozen use the knowledge, and the groups, of the period's close. A group without a renewal
+-- due has no row: its rate is not 0 but unknown.
 with periods as (
     select p.*, c.day_12m_ago
     from meta.period as p

@@ -1,8 +1,8 @@
 -- Purpose: the sums behind ARR, NRR, GRR, churn and expansion.
 -- Grain: period and group. Inputs: ARR and attribute steps, movements, overage, periods. Window: periods that end on
 -- days [start, end).
--- Caveats: an account belongs to the group that it is in at the period's end; weeks, months and quarters appear
--- once they are over. The lesser of K and K a year before is taken per account, then summed.
+-- Caveats: an account belongs to its group at the period's end. Weeks, months and quarters appear once they are over.
+-- The lower of K and K a year before is taken per account, then summed.
 with periods as (
     select p.*, c.day_12m_ago
     from meta.period as p
@@ -52,7 +52,7 @@ moved as (
     group by p.period, p.as_of, m.account_key
 ),
 
--- What moved between accounts since a year before: rates over twelve months leave it where it was then.
+-- ARR that moved between accounts since a year before: rates over twelve months leave it with its account of that day.
 transferred as (
     select p.period, p.as_of, m.account_key, sum(m.transfer_arr) as transfer_arr
     from periods as p
@@ -161,7 +161,7 @@ select
         as numeric(18, 2)
     ) as margin_per_customer_month,
     sum(overage_amount) as overage_amount,
-    -- Of a week 12 / 52 months, of a day 12 / 365.
+    -- 12 / 52 months for a week, 12 / 365 for a day.
     cast(sum(churn_arr + contraction_arr) as double precision)
     / nullif(cast(sum(kept_arr_start) as double precision), 0)
     / max(case period when 'day' then 12.0 / 365 when 'week' then 12.0 / 52 when 'month' then 1 else 3 end)

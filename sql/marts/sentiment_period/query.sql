@@ -1,7 +1,7 @@
--- Purpose: what contacts answer when asked. Grain: period and group.
--- Inputs: answers to surveys, the bridge, attribute steps, periods. Window: periods that end on days [start, end).
--- Caveats: of each contact the last answer within 180 days before the period's end counts; answers without a contact
--- are contacts of their own. NPS asks 0 to 10, CSAT 1 to 5 of which 4 and 5 are good.
+-- Purpose: survey results. Grain: period and group.
+-- Inputs: survey answers, the bridge, attribute steps, periods. Window: periods that end on days [start, end).
+-- Caveats: each contact's last answer within 180 days before the period's end counts. An answer without a contact
+-- counts as a separate contact. NPS asks 0 to 10, CSAT 1 to 5, of which 4 and 5 are good.
 with periods as (
     select p.*
     from meta.period as p

@@ -1,8 +1,9 @@
 -- Purpose: the figures of support. Grain: period and group.
 -- Inputs: tickets, attribute steps, periods. Window: periods that end on days [start, end).
--- Caveats: first replies are those of the tickets created in the period, resolutions of those solved in it; unanswered
--- tickets are counted, not averaged. A promise is due once there is an answer, or a solution, or its time is over at
--- the period's end; promises are those of tickets created in the period, merged ones have none of a solution.
+-- Caveats: first replies are those of tickets created in the period, resolutions those of tickets solved in it.
+-- Unanswered tickets are counted, not averaged. An SLA target is due once there is an answer, or a solution, or its
+-- time has passed at the period's end. SLA targets are those of tickets created in the period; merged tickets have none
+-- for the solution.
 with periods as (
     select
         p.*,
@@ -12,9 +13,9 @@ with periods as (
         and (p.period = 'day' or p.as_of < cast(:newest as date))
 ),
 
--- A promise in business minutes is over unanswered when no schedule of 40 hours a week has so many any more, a long
--- weekend left aside: the desk counts them only once there is an answer. What was answered in so few calendar minutes
--- was answered in so few business minutes too.
+-- An unanswered target in business minutes is broken once a schedule of 40 hours a week would have used them up, plus a
+-- long weekend: the desk counts business minutes only once there is an answer. An answer within so few calendar minutes
+-- is also within so few business minutes.
 tickets as (
     select
         *,

@@ -1,7 +1,7 @@
--- Purpose: how many try the product, and how many of them buy. Grain: period and group.
+-- Purpose: the number of trials, and of trials that convert. Grain: period and group.
 -- Inputs: trials, groups, periods. Window: periods that end on days [start, end).
--- Caveats: a trial counts as over in the period in which its 90 days end, and as converted if it was a customer by
--- then, whatever came later. Weeks, months and quarters appear once they are over.
+-- Caveats: a trial counts as over in the period in which its 90 days end, and as converted if the account was a
+-- customer by then, whatever happened later. Weeks, months and quarters appear once they are over.
 with periods as (
     select p.*
     from meta.period as p

@@ -1,8 +1,8 @@
--- Purpose: what the customer value score looks at, for each month end.
+-- Purpose: the inputs of the customer value score for each month end.
 -- Grain: customer account and month end. Inputs: account days, attributes, lines, contacts, tickets, activities,
--- invoices, deals, movements, rates. Window: month ends on days [start, end), months that are over.
--- Caveats: what no source tells is null, never 0. Invoices that are not paid within 5 days of their due date are late;
--- those that fell due within 5 days before the month's end and are unpaid are not judged yet.
+-- invoices, deals, movements, rates. Window: month ends on days [start, end), completed months.
+-- Caveats: a value without a source is null, never 0. Invoices not paid within 5 days of their due date are late;
+-- unpaid ones that fell due within 5 days before the month's end are not judged yet.
 with bridge as (
     select * from core.account_bridge
 ),
@@ -11,7 +11,7 @@ excluded as (
     select account_key from core.account where is_excluded
 ),
 
--- A customer who comes back starts again.
+-- A returning customer starts again.
 starts as (
     select
         s.account_key,
@@ -170,7 +170,7 @@ served as (
         g.as_of,
         case when g.n_open_tickets is not null then coalesce(k.n_tickets, 0) end as n_tickets,
         coalesce(t.n_touches, 0) as n_touches,
-        -- What a year costs; of a younger account, as if it continued so for a year.
+        -- Cost of a year; for a younger account extrapolated to a year.
         (
             case when g.n_open_tickets is not null then coalesce(k.n_tickets, 0) end
             * cast(:ticket_cost as double precision)

@@ -1,10 +1,9 @@
--- Purpose: the accounts of the product, and which CRM account each belongs to.
--- Grain:   one row per workspace. This is the shipped example; put your own file of this name into
---          $PERENNIAL_CONFIG_DIR/sql/sources/product/.
--- Output:  id, name, crm_account_id, domain, plan, is_internal, created_at, updated_at, and is_deleted where rows are
---          marked as deleted instead of removed. crm_account_id must be the CRM's own id of the account; domain one that
---          the customer proved to own, as for its single sign-on. An account without its id is matched by that domain.
--- Window:  rows changed after :since by updated_at, and those without one; :since is null on a full read.
+-- Purpose: the accounts of the product, and the CRM account of each.
+-- Grain: one row per workspace. Copy this example into $PERENNIAL_CONFIG_DIR/sql/sources/product/ and adapt it.
+-- Output: id, name, crm_account_id, domain, plan, is_internal, created_at, updated_at, and is_deleted if rows are
+-- marked as deleted instead of removed. crm_account_id must be the CRM's own id of the account; domain must be one that
+-- the customer has proved to own, as for single sign-on. An account without crm_account_id is matched by its domain.
+-- Window: rows changed after :since by updated_at, and those without one; :since is null on a full read.
 select
     workspace_key as id,
     display_name as name,

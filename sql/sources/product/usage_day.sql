@@ -1,9 +1,9 @@
--- Purpose: how much each user did with each feature on each day.
--- Grain:   one row per account, user, feature and day; id is these four, joined by '|'.
--- Output:  id, account_id, user_id, feature (the names that config/usage.yaml lists), day, n_events, minutes, updated_at.
--- Window:  rows changed after :since by updated_at, and those without one; :since is null on a full read. A day still under
---          way is read with what it has so far and again when it has more.
--- Caveat:  if your table holds single events, group them here by day and give max(updated_at).
+-- Purpose: usage of each feature by each user on each day.
+-- Grain: one row per account, user, feature and day; id is these four, joined by '|'.
+-- Output: id, account_id, user_id, feature (the names in config/usage.yaml), day, n_events, minutes, updated_at.
+-- Window: rows changed after :since by updated_at, and those without one; :since is null on a full read. The current
+-- day is read with its events so far, and again when it has more.
+-- Caveat: if your table has single events, group them by day here and return max(updated_at).
 select
     workspace_key || '|' || member_no || '|' || feature_key || '|' || activity_date as id,
     workspace_key as account_id,

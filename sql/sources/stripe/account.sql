@@ -1,8 +1,8 @@
--- Purpose: the customers of Stripe, and which account of the CRM each is.
--- Grain:   one row per customer.
--- Tables:  those of parts/.
--- Caveats: a customer without the CRM's id is matched by the domain of its billing address, if exactly one account has
---          that.
+-- Purpose: the customers of Stripe, and the CRM account of each.
+-- Grain: one row per customer.
+-- Tables: those of parts/.
+-- Caveat: a customer without the CRM's id is matched by the domain of its billing address, if exactly one account has
+-- that domain.
 select
     id,
     name,

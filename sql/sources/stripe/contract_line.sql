@@ -1,8 +1,7 @@
--- Purpose: what each item of Stripe's subscriptions costs a year.
--- Grain:   one row per subscription item.
--- Tables:  those of parts/.
--- Caveats: an item is changed in place; each change counts from the read that sees it. Metered use is no ARR. A
---          discount lowers the amount while it lasts, unless it is of one invoice alone. Several percentages add up.
+-- Purpose: the yearly price of each item of Stripe's subscriptions.
+-- Grain: one row per subscription item. Tables: those of parts/.
+-- Caveats: Stripe changes an item in place; each change counts from the read that first sees it. Metered usage is no
+-- ARR. A discount lowers the amount while it lasts, unless it applies to one invoice only. Several percentages add up.
 -- Sources: docs.stripe.com/api/prices/object (transform_quantity, tiers), /api/discounts/object (end).
 with last_invoiced as (
     select
@@ -12,7 +11,7 @@ with last_invoiced as (
     where item_id is not null
 ),
 
--- Tiers, and a price in another currency than the subscription's, are what the last invoice says.
+-- Tiers, and a price in another currency than the subscription's, use the amount of the last invoice.
 priced as (
     select
         i.*,
@@ -37,7 +36,7 @@ priced as (
     left join last_invoiced as n on n.item_id = i.id and n.age = 1
 ),
 
--- An amount off is off each invoice of the subscription, and shared by what its items cost.
+-- A fixed discount applies to each invoice of the subscription, and is divided by the items' amounts.
 discounted_items as (
     select
         p.*,
@@ -56,7 +55,7 @@ in_units as (
     select
         i.*,
         coalesce(u.per_unit, 100) as minor_per_unit,
-        -- What came later than the subscription counts from then.
+        -- Items added later than the subscription count from then.
         cast(
             case
                 when i.created > i.subscribed_at + interval '1 day' then greatest(i.created, i.paid_from)
@@ -83,5 +82,5 @@ select
     created as created_at,
     cast(null as timestamptz) as updated_at
 from in_units
--- What was cancelled within its trial was never paid for.
+-- A subscription cancelled within its trial was never paid for.
 where term_end is null or term_end > term_start

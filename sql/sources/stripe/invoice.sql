@@ -1,7 +1,7 @@
--- Purpose: what Stripe billed, when it is due and what of it is paid.
--- Grain:   one row per invoice.
--- Tables:  those of parts/.
--- Caveats: read in full each time: Stripe's own times are older than the sync that lands a row.
+-- Purpose: Stripe's invoices, their due dates and paid amounts.
+-- Grain: one row per invoice.
+-- Tables: those of parts/.
+-- Caveat: read in full each time, since Stripe's own times are older than the sync that lands a row.
 select
     i.id,
     i.customer_id as account_id,
@@ -11,7 +11,7 @@ select
     round(case when i.status = 'open' then i.amount_remaining else 0 end / coalesce(u.per_unit, 100), 2) as amount_open,
     upper(i.currency) as currency,
     cast(coalesce(i.finalized_at, i.created) at time zone 'UTC' as date) as issued_on,
-    -- What is charged by itself is due at once.
+    -- An invoice that is charged automatically is due at once.
     cast(coalesce(i.due_at, i.finalized_at, i.created) at time zone 'UTC' as date) as due_on,
     cast(i.paid_at at time zone 'UTC' as date) as paid_on,
     case when i.status = 'uncollectible' then 'void' else i.status end as status,

@@ -1,9 +1,9 @@
--- Purpose: Stripe's subscriptions, each a deal that was won when it was first paid for.
--- Grain:   one row per subscription.
--- Tables:  those of parts/.
--- Caveats: a trial is open until it is paid for; what was cancelled within it, or before a payment succeeded, was never
---          won. Of prices with different lengths the shortest counts. A cancellation is a notice on the day on which it
---          was said.
+-- Purpose: Stripe's subscriptions, each a deal that was won at its first payment.
+-- Grain: one row per subscription.
+-- Tables: those of parts/.
+-- Caveats: a trial is open until it is paid for. A subscription cancelled within its trial, or before a payment
+-- succeeded, was never won. Of prices with different lengths the shortest counts. A cancellation is a notice on the day
+-- on which it was given.
 with dated as (
     select
         *,
@@ -37,7 +37,7 @@ select
     cast(
         coalesce(case when d.is_won or d.is_open then d.paid_from end, d.ended_at, d.created) at time zone 'UTC' as date
     ) as close_date,
-    -- Shorter than a year it runs until it is cancelled, without a renewal to be reminded of.
+    -- Shorter than a year: evergreen, without a renewal reminder.
     case when t.months >= 12 then t.months end as term_months,
     d.is_won as is_auto_renew,
     case when d.is_won then cast(d.canceled_at at time zone 'UTC' as date) end as notice_given_on,

@@ -1,7 +1,7 @@
--- Purpose: versions of CRM accounts under the names used here; renames and casts, nothing else.
+-- Purpose: versions of CRM accounts under Perennial's names; renames and casts only.
 -- Grain: record and load. Inputs: the raw versions of every CRM vendor, settings.
--- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours; customers of a billing
--- system are the CRM's accounts already, and are in stg_billing__customer.
+-- Window: none. Caveat: blanks become null; times are the source's and Perennial's. A billing system's customers are
+-- not here but in stg_billing__customer, because they are accounts of the CRM.
 with versions as (
     select * from raw.crm__account__version
 )

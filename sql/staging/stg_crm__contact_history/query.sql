@@ -1,6 +1,6 @@
--- Purpose: what CRM contacts were before they were first loaded, as their vendor remembers it.
--- Grain: record and moment from which on it was so. Inputs: the former versions of every CRM vendor.
--- Window: none. Caveat: what the vendor keeps no history of is as it was when it was reported.
+-- Purpose: CRM contacts before their first load, from the vendor's history.
+-- Grain: record and time from which the state applied. Inputs: the former versions of every CRM vendor.
+-- Window: none. Caveat: fields without history at the vendor have their value at the time of the report.
 with states as (
     select * from raw.crm__contact__history
 )

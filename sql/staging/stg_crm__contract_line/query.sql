@@ -1,6 +1,6 @@
--- Purpose: versions of CRM contract lines under the names used here; renames and casts, nothing else.
+-- Purpose: versions of CRM contract lines under Perennial's names; renames and casts only.
 -- Grain: record and load. Inputs: the raw versions of every CRM vendor.
--- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
+-- Window: none. Caveat: blanks become null; times are the source's and Perennial's.
 with versions as (
     select * from raw.crm__contract_line__version
 )
@@ -18,7 +18,7 @@ select
     lower(nullif(trim(billing_frequency), '')) as billing_frequency,
     list_amount,
     upper(nullif(trim(currency), '')) as currency,
-    -- What is billed once for a term recurs where the mapping says so.
+    -- A line billed once for a term recurs if the mapping says so.
     (
         coalesce(is_recurring, false)
         or (coalesce(recurs_by_term, false) and (term_months is not null or term_end is not null))

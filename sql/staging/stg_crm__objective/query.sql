@@ -1,6 +1,6 @@
--- Purpose: CRM objectives under the names used here; renames and casts, nothing else.
+-- Purpose: CRM objectives under Perennial's names; renames and casts only.
 -- Grain: record. Inputs: the raw rows of every CRM vendor.
--- Window: none. Caveat: holds the newest version only; empty where no source has the object mapped.
+-- Window: none. Caveat: the newest version only; empty if no source maps the object.
 with records as (
     select * from raw.crm__objective
 )

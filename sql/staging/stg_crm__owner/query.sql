@@ -1,6 +1,6 @@
--- Purpose: versions of CRM owners under the names used here; renames and casts, nothing else.
+-- Purpose: versions of CRM owners under Perennial's names; renames and casts only.
 -- Grain: record and load. Inputs: the raw versions of every CRM vendor.
--- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
+-- Window: none. Caveat: blanks become null; times are the source's and Perennial's.
 with versions as (
     select * from raw.crm__owner__version
 )

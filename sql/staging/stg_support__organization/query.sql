@@ -1,6 +1,6 @@
--- Purpose: versions of desk organisations under the names used here; renames and casts, nothing else.
+-- Purpose: versions of desk organisations under Perennial's names; renames and casts only.
 -- Grain: record and load. Inputs: the versions of every vendor of this kind.
--- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
+-- Window: none. Caveat: blanks become null; times are the source's and Perennial's.
 with versions as (
     select * from raw.support__organization__version
 )

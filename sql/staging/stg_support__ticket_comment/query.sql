@@ -1,6 +1,6 @@
--- Purpose: public comments on tickets under the names used here; renames and casts, nothing else.
--- Grain: record. Inputs: the raw ticket events of every vendor of this kind, comments among them.
--- Window: none. Caveats: holds the newest version only; internal notes are left out.
+-- Purpose: public comments on tickets under Perennial's names; renames and casts only.
+-- Grain: record. Inputs: the raw ticket events of every desk vendor, which include comments.
+-- Window: none. Caveats: the newest version only; internal notes are left out.
 with records as (
     select * from raw.support__ticket_event
 )

@@ -1,6 +1,6 @@
--- Purpose: support ticket event records under the names used here; renames and casts, nothing else.
+-- Purpose: ticket events under Perennial's names; renames and casts only.
 -- Grain: record. Inputs: the raw rows of every vendor of this kind.
--- Window: none. Caveat: holds the newest version only.
+-- Window: none. Caveat: the newest version only.
 with records as (
     select * from raw.support__ticket_event
 )

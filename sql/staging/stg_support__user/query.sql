@@ -1,6 +1,6 @@
--- Purpose: desk users under the names used here; renames and casts, nothing else.
--- Grain: record. Inputs: the raw rows of every vendor of this kind.
--- Window: none. Caveat: holds the newest version only; the desk's own agents are among them.
+-- Purpose: desk users under Perennial's names; renames and casts only.
+-- Grain: record. Inputs: the raw rows of every desk vendor.
+-- Window: none. Caveat: the newest version only; includes the desk's own agents.
 with records as (
     select * from raw.support__support_user
 )

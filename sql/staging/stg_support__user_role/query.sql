@@ -1,6 +1,6 @@
--- Purpose: what people at the desk were, from when to when.
+-- Purpose: the roles of people at the desk over time.
 -- Grain: user and version. Inputs: the raw versions of every desk. Window: none.
--- Caveat: a version holds from the desk's own clock on, the first one for all time before.
+-- Caveat: a version applies from the desk's own time on, the first one to all time before.
 with versions as (
     select
         source,

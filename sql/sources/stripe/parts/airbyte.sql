@@ -1,8 +1,7 @@
--- Purpose: Stripe's tables as Airbyte lands them (github.com/airbytehq/airbyte, source-stripe/erd/source.dbml),
---          named as the queries of this folder name them. Found through the login's search_path; a missing column is
---          read as empty.
--- Grain:   one row per record of Stripe.
--- Caveats: `crm_account_id` has the names under which your customers carry the CRM's id: correct them here.
+-- Purpose: Stripe's tables as Airbyte lands them (github.com/airbytehq/airbyte, source-stripe/erd/source.dbml), renamed
+-- for the queries of this folder. Tables are found through the login's search_path; a missing column is read as empty.
+-- Grain: one row per record of Stripe.
+-- Caveats: `crm_account_id` lists the metadata names that may contain the CRM's id: change them here.
 with stripe_customers as (
     select
         c ->> 'id' as id,
@@ -56,7 +55,7 @@ stripe_items as (
         p ->> 'billing_scheme' as billing_scheme,
         coalesce(d ->> 'name', p ->> 'nickname', p ->> 'product') as product
     from (select to_jsonb(t) as s from subscriptions as t) as t
-    -- The stream subscription_items keeps items that were taken out; these are the subscription's own.
+    -- The stream subscription_items keeps removed items; these are the subscription's current ones.
     cross join lateral (
         select value as i, value -> 'price' as p from jsonb_array_elements(t.s #> '{items,data}') as e (value)
     ) as e

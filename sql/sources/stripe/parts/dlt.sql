@@ -1,8 +1,7 @@
--- Purpose: Stripe's tables as dlt's source `stripe_analytics` lands them (github.com/dlt-hub/verified-sources), under
---          the names that the queries of this folder use. Found through the login's search_path; a missing column is
---          read as empty.
--- Grain:   one row per record of Stripe.
--- Caveats: `crm_account_id` has the names under which your customers carry the CRM's id: correct them here.
+-- Purpose: Stripe's tables as dlt's source `stripe_analytics` lands them (github.com/dlt-hub/verified-sources), renamed
+-- for the queries of this folder. Tables are found through the login's search_path; a missing column is read as empty.
+-- Grain: one row per record of Stripe.
+-- Caveats: `crm_account_id` lists the metadata names that may contain the CRM's id: change them here.
 with stripe_customers as (
     select
         c ->> 'id' as id,

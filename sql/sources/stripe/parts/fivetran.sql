@@ -1,8 +1,8 @@
--- Purpose: Stripe's tables as Fivetran lands them (github.com/fivetran/dbt_stripe, macros/staging), named as the
---          queries of this folder name them. Found through the login's search_path; a missing column is read as empty.
--- Grain:   one row per record of Stripe.
--- Caveats: `crm_account_id` has the names under which your customers carry the CRM's id: correct them here. What is
---          removed from a subscription is flagged where the connector does so; else it is gone from the table.
+-- Purpose: Stripe's tables as Fivetran lands them (github.com/fivetran/dbt_stripe, macros/staging), renamed for the
+-- queries of this folder. Tables are found through the login's search_path; a missing column is read as empty.
+-- Grain: one row per record of Stripe.
+-- Caveats: `crm_account_id` lists the metadata names that may contain the CRM's id: change them here. If the connector
+-- captures deletes, it flags removed items; otherwise they are gone from the table.
 -- Sources: fivetran.com/docs, Stripe and "_fivetran_synced"; mozilla/bigquery-etl pull 6443 (discounts of customers).
 with stripe_customers as (
     select
@@ -67,7 +67,7 @@ stripe_items as (
     left join (select to_jsonb(t) as d from product as t) as d on d ->> 'id' = p ->> 'product_id'
 ),
 
--- A newer connector has `discount` in the place of both tables.
+-- A newer connector has `discount` instead of both tables.
 given_discounts as (
     select d, d ->> 'subscription_id' as subscription_id, null as customer_id
     from (select to_jsonb(t) as d from subscription_discount as t) as t

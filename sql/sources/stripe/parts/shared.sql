@@ -1,9 +1,9 @@
--- Purpose: what several queries of this folder decide alike: from when a subscription is paid and until when it runs,
---          which discounts lower it today, and in what its amounts are written.
--- Grain:   one row per subscription; per subscription with a discount; per currency.
--- Caveats: what was cancelled within its trial, or whose first payment after it failed, was never paid for.
+-- Purpose: shared decisions of several queries of this folder: when a subscription starts and ends, its discounts of
+-- today, and the units of its amounts.
+-- Grain: one row per subscription; per subscription with a discount; per currency.
+-- Caveat: a subscription cancelled within its trial, or whose first payment after it failed, was never paid for.
 -- Sources: docs.stripe.com/currencies (units; ISK, HUF, TWD and UGX are written with two decimals), /api/coupons/object
---          (duration), /billing/coupons (a subscription's discount counts instead of its customer's).
+-- (duration), /billing/coupons (a subscription's discount replaces its customer's).
 with paying as (
     select
         subscription_id,
@@ -18,12 +18,12 @@ with paying as (
 trials as (
     select
         *,
-        -- A trial that is given to what runs postpones the next invoice; what was paid before was paid.
+        -- A trial on a running subscription postpones the next invoice; earlier payments stay paid.
         case when trial_start <= start_date + interval '1 day' then trial_end end as first_trial_end
     from stripe_subscriptions
 ),
 
--- A coupon of 100% with which it began is a trial by another name.
+-- A coupon of 100% at the start counts as a trial.
 given_away as (
     select s.id as subscription_id, max(d.ends_at) as free_until
     from trials as s
@@ -68,7 +68,7 @@ active_discounts as (
     group by subscription_id
 ),
 
--- Currencies that are not written in hundredths.
+-- Currencies that do not use hundredths.
 minor_units as (
     select v.currency, v.per_unit
     from (

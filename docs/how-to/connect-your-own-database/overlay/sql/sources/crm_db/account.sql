@@ -1,5 +1,5 @@
--- Purpose: companies; the owner is who worked on the company's newest lead.
--- Grain:   company.
+-- Purpose: companies. The owner is the representative of the company's newest lead.
+-- Grain: company.
 with newest_leads as (
     select distinct on (account_id) account_id, owner_rep_id, lead_created_at
     from leads

@@ -1,5 +1,5 @@
--- Purpose: people at the companies, with the part that they play in buying; leadforge invents no names or addresses.
--- Grain:   person.
+-- Purpose: people at the companies, with their role in the purchase. leadforge generates no names or addresses.
+-- Grain: person.
 select
     contact_id as id,
     account_id,

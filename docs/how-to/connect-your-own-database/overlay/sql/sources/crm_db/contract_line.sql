@@ -1,5 +1,5 @@
--- Purpose: what was sold: a subscription runs for a year at the deal's annual value.
--- Grain:   subscription. Caveat: a deal without a value has no line; its ARR is not known.
+-- Purpose: subscriptions. Each runs for a year at the deal's annual value.
+-- Grain: subscription. Caveat: a deal without a value has no line; its ARR is not known.
 select
     s.subscription_id as id,
     c.opportunity_id,

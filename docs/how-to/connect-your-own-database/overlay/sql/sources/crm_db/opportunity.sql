@@ -1,5 +1,5 @@
--- Purpose: deals; what was won is the contract of the same number as its subscription.
--- Grain:   deal.
+-- Purpose: deals. A won deal's contract has the number of its subscription.
+-- Grain: deal.
 select
     o.opportunity_id as id,
     l.account_id,

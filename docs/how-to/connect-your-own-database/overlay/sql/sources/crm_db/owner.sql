@@ -1,5 +1,5 @@
--- Purpose: the people who look after accounts. leadforge numbers its representatives and says no more of them.
--- Grain:   representative.
+-- Purpose: account owners. leadforge only numbers its representatives.
+-- Grain: representative.
 select
     owner_rep_id as id,
     owner_rep_id || '@vendor.example' as email,

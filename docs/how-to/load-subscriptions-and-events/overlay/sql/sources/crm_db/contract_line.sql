@@ -1,5 +1,5 @@
--- Purpose: what each subscription is worth a year, from when to when, and when it paused.
--- Grain:   subscription. Caveat: they run until they are cancelled, so none has a renewal; a trial is a line of 0.
+-- Purpose: the yearly value of each subscription, with its dates and its pause.
+-- Grain: subscription. Caveat: subscriptions are evergreen, so none has a renewal; a trial is a line of 0.
 select
     cast(s.sub_id as text) as id,
     cast(s.sub_id as text) as opportunity_id,

@@ -1,5 +1,5 @@
--- Purpose: what was sold: a won deal per subscription, all of one customer under one contract.
--- Grain:   subscription.
+-- Purpose: a won deal per subscription. All deals of a customer share one contract.
+-- Grain: subscription.
 select
     cast(sub_id as text) as id,
     cast(customer_no as text) as account_id,

@@ -1,5 +1,5 @@
--- Purpose: the accounts of the product; here they are the customers themselves.
--- Grain:   customer.
+-- Purpose: product accounts, which are the customers themselves here.
+-- Grain: customer.
 select
     cast(customer_no as text) as id,
     company as name,

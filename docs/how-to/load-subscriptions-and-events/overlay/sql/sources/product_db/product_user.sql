@@ -1,5 +1,5 @@
--- Purpose: the people who appear in the events; nothing else is known of them.
--- Grain:   person of a customer.
+-- Purpose: the people who appear in the events. The data has no other details about them.
+-- Grain: person of a customer.
 select
     customer_no || '|' || person as id,
     cast(customer_no as text) as account_id,

@@ -1,5 +1,5 @@
--- Purpose: how often each person did what on each day.
--- Grain:   customer, person, event and day in UTC, which is the reporting zone here.
+-- Purpose: number of events per person, event name and day.
+-- Grain: customer, person, event and day in UTC, which is the reporting zone here.
 select
     customer_no || '|' || person || '|' || name || '|' || cast(at at time zone 'UTC' as date) as id,
     cast(customer_no as text) as account_id,
