@@ -1,6 +1,6 @@
 -- Purpose: the state of data and alerts, and whether CSMs complete their tasks in time.
--- Grain: period and group. Inputs: batches, quarantine, episodes, outbox, tasks, attribute steps, periods. Window:
--- periods that end on days [start, end).
+-- Grain: period and group. Inputs: batches, quarantine, episodes, outbox, tasks, attribute steps, periods.
+-- Window: periods that end on days [start, end).
 -- Caveats: completed periods only, days included. Grouped by source and by rule for data, by CSM for alerts and tasks,
 -- also by day. Hours behind are as of the close, from the time up to which a source was completely read, whatever its
 -- last record's age. A task counts in the period in which it was due.
