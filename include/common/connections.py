@@ -86,22 +86,22 @@ class Connection:
         if not self.host:
             raise self.error("has no host", cure=example)
         if re.search(r"[\s\\\x00-\x1f\x7f]", self.host):
-            raise self.error("host holds white space or a backslash", cure=example)
+            raise self.error("host contains whitespace or a backslash", cure=example)
         try:
             parts = urlsplit(self.host)
             _ = parts.port
         except ValueError:
-            raise self.error("host is no base URL", cure=example) from None
+            raise self.error("host is not a base URL", cure=example) from None
         if parts.hostname and not _HOST.fullmatch(parts.hostname):
-            raise self.error("host names no host that there can be", cure=example)
+            raise self.error("host is not a valid host name", cure=example)
         if re.search(r"[\s\\\x00-\x1f\x7f]", self.schema):
-            raise self.error("schema holds white space or a backslash", cure="leave its schema empty")
+            raise self.error("schema contains whitespace or a backslash", cure="leave its schema empty")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             # A secret may have been pasted here by mistake.
             seen = "" if "@" in self.host else f" {self.host!r}"
-            raise self.error(f"host{seen} is no full base URL", cure=example)
+            raise self.error(f"host{seen} is not a full base URL", cure=example)
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise self.error("host holds more than a base URL", cure="secrets belong into its password field")
+            raise self.error("host contains more than a base URL", cure="put secrets into its password field")
         if parts.scheme == "http" and not (is_loopback(parts.hostname) or parts.hostname in allowed_plain_http_hosts):
             raise self.error(
                 f"would send its secret in plain text to {parts.hostname}",
@@ -182,7 +182,7 @@ def make(
     """
     details = json.loads(extra) if isinstance(extra, str) and extra.strip() else (extra or {})
     if not isinstance(details, dict):
-        raise ValueError("extra is no JSON object")
+        raise ValueError("extra is not a JSON object")
     kind = "postgres" if conn_type == "postgresql" else (conn_type or "").replace("-", "_")
     vendor = str(details.get("vendor") or "") if kind in _GENERIC_TYPES else kind
     made = Connection(
@@ -211,12 +211,16 @@ def _check_field(connection: Connection, name: str, value: str) -> None:
     if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp", "Cs") for sign in value) and not (
         is_text and "\n" in value and value.startswith("-----BEGIN ")  # a key in PEM form
     ):
-        raise connection.error(f"its {name} holds a line end or another control character", cure=f"enter {name} again")
+        raise connection.error(
+            f"its {name} contains a line break or another control character", cure=f"enter {name} again"
+        )
     # Tokens are sent in headers, which accept Latin-1 only: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
     is_database = connection.vendor in _DATABASES or "sqlalchemy_url" in connection.extra
     is_http = not is_database and name in ("password", "login")
     if is_http and any(ord(sign) > 255 for sign in value):
-        raise connection.error(f"its {name} holds a character that no header can", cure=f"enter {name} again")
+        raise connection.error(
+            f"its {name} contains a character that HTTP headers do not allow", cure=f"enter {name} again"
+        )
 
 
 def _from_json(value: str) -> dict[str, Any]:
@@ -229,12 +233,12 @@ def _from_uri(uri: str) -> dict[str, Any]:
     """Split a URI as Airflow does: a second scheme belongs to the host, and the path is the schema."""
     kind, separator, rest = uri.partition("://")
     if not separator or not kind or uri.count("://") > 2:
-        raise ValueError("no connection URI")
+        raise ValueError("not a connection URI")
     protocol = ""
     if "://" in rest:
         protocol, _, rest = rest.partition("://")
         if "@" in protocol or ":" in protocol:
-            raise ValueError("no connection URI")
+            raise ValueError("not a connection URI")
     parts = urlsplit(f"//{rest}")
     host = _host(parts.netloc)
     query: dict[str, Any] = dict(parse_qsl(parts.query, keep_blank_values=True))

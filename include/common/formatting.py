@@ -62,5 +62,5 @@ def age(then: datetime, now: datetime) -> str:
 def shown(value: float | None, unit: str) -> str:
     """Format the value of a KPI in its unit."""
     if value is None:
-        return "none: nothing to divide by"
+        return "undefined (denominator is 0)"
     return f"{value:.1%}" if unit == "share" else f"{value:,.2f}".removesuffix(".00")

@@ -59,15 +59,15 @@ def read(folder: Path) -> Mark | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
-        raise _of_another(folder, folder.stat().st_uid) from None
+        raise _wrong_owner(folder, folder.stat().st_uid) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(
-            f"cannot read {path}, which says that the folder is Perennial's: {error}",
-            cure="restore the file, or remove the folder by hand if nothing in it is needed",
+            f"cannot read {path}, the marker of Perennial's folder: {error}",
+            cure="restore the file, or delete the folder if you need nothing in it",
         ) from None
 
 
-def see_owner(folder: Path) -> None:
+def check_owner(folder: Path) -> None:
     """Check that a marked folder belongs to the current user.
 
     PostgreSQL runs as one user only, and files that root leaves in another user's folder lock that user out.
@@ -78,7 +78,7 @@ def see_owner(folder: Path) -> None:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         owner = (folder / MARKER).stat().st_uid
         if owner != os.geteuid():
-            raise _of_another(folder, owner)
+            raise _wrong_owner(folder, owner)
 
 
 def claim(folder: Path) -> Mark:
@@ -90,14 +90,14 @@ def claim(folder: Path) -> Mark:
         OSError: The folder cannot be created or written.
     """
     folder = folder.resolve()
-    _refuse_wide(folder)
+    _refuse_broad(folder)
     is_made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if read(folder) is None:
         if others := _others(folder):
-            raise _not_ours(folder, others)
-        _refuse_open(folder)
-    see_owner(folder)
+            raise _not_marked(folder, others)
+        _refuse_world_writable(folder)
+    check_owner(folder)
     with os.fdopen(os.open(folder / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two processes may start at once; the second finds the first one's mark
         mark = read(folder)
@@ -105,8 +105,8 @@ def claim(folder: Path) -> Mark:
             mark = Mark(uuid.uuid4().hex, str(folder), is_made)
         elif is_copy(folder, mark):
             raise ConfigError(
-                f"{folder} is a copy of {mark.home}, with that folder's database in its notes",
-                cure="run `make clean` in the copy: it removes what was copied and leaves the original as it is",
+                f"{folder} is a copy of {mark.home}, and its notes point to that folder's database",
+                cure="run `make clean` in the copy: it removes the copy and leaves the original untouched",
             )
         elif mark.home != str(folder):  # the folder was moved
             mark = Mark(mark.id, str(folder), mark.is_made)
@@ -155,16 +155,16 @@ def clear(folder: Path) -> list[str]:
     folder = folder.resolve()
     if not folder.exists():
         return []
-    _refuse_wide(folder)
+    _refuse_broad(folder)
     mark = read(folder)
     if mark is None:
         others = _others(folder)
         if others:
-            raise _not_ours(folder, others)
+            raise _not_marked(folder, others)
         with contextlib.suppress(FileNotFoundError):
             (folder / MARKER).unlink()
         return []
-    see_owner(folder)
+    check_owner(folder)
     for name in ENTRIES:
         remove(folder / name)
     others = _others(folder)
@@ -189,7 +189,7 @@ def remove(path: Path) -> None:
             shutil.rmtree(path)
     except OSError as error:
         raise ConfigError(
-            f"cannot remove {path}: {error.strerror or error}", cure="remove it by hand, then run the command again"
+            f"cannot remove {path}: {error.strerror or error}", cure="delete it, then run the command again"
         ) from None
 
 
@@ -197,7 +197,7 @@ def _parsed(text: str) -> Mark:
     found = json.loads(text)
     mark = Mark(found["id"], found["home"], found["is_made"] is True)
     if not (isinstance(mark.home, str) and isinstance(mark.id, str) and len(mark.id) == 32 and mark.id.isalnum()):
-        raise ValueError("it holds no id")
+        raise ValueError("it contains no id")
     return mark
 
 
@@ -205,7 +205,7 @@ def _others(folder: Path) -> list[str]:
     return sorted(name for name in os.listdir(folder) if name not in (MARKER, "lost+found"))
 
 
-def _refuse_wide(folder: Path) -> None:
+def _refuse_broad(folder: Path) -> None:
     """Refuse a folder that holds more than Perennial's files."""
     user_home = Path(os.path.expanduser("~")).resolve()
     if folder == Path(folder.anchor):
@@ -223,30 +223,30 @@ def _refuse_wide(folder: Path) -> None:
     )
 
 
-def _refuse_open(folder: Path) -> None:
+def _refuse_world_writable(folder: Path) -> None:
     """Refuse a world-writable folder, such as an empty /tmp. Existing folders keep their permissions."""
     if folder.stat().st_mode & stat.S_IWOTH:
         raise ConfigError(
-            f"{folder} cannot be Perennial's folder: everybody may write in it",
-            cure=f"set PERENNIAL_HOME to a folder that is not there yet, such as {folder / 'perennial'}",
+            f"{folder} cannot be Perennial's folder: it is world-writable",
+            cure=f"set PERENNIAL_HOME to a folder that does not exist yet, such as {folder / 'perennial'}",
         )
 
 
-def _of_another(folder: Path, owner: int) -> ConfigError:
+def _wrong_owner(folder: Path, owner: int) -> ConfigError:
     try:
         name = pwd.getpwuid(owner).pw_name
     except KeyError:
         name = str(owner)
     return ConfigError(
-        f"{folder} belongs to the user {name}, who made it for Perennial",
+        f"{folder} belongs to the user {name}, who created it for Perennial",
         cure="run the command as that user, or set PERENNIAL_HOME to a folder of your own",
     )
 
 
-def _not_ours(folder: Path, others: list[str]) -> ConfigError:
+def _not_marked(folder: Path, others: list[str]) -> ConfigError:
     shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
     return ConfigError(
-        f"{folder} is not marked as Perennial's (no {MARKER}) and is not empty: it holds {shown}",
-        cure="set PERENNIAL_HOME to a new or empty folder; if an earlier version of Perennial made this one,"
-        " stop what runs from it and remove it by hand",
+        f"{folder} is not marked as Perennial's (no {MARKER}) and is not empty: it contains {shown}",
+        cure="set PERENNIAL_HOME to a new or empty folder; if an earlier version of Perennial created this one,"
+        " stop the processes that use it and delete it",
     )

@@ -38,7 +38,7 @@ def calendar(country: str) -> WorkingCalendar:
         return holidays.country_holidays(country)
     except NotImplementedError:
         raise ConfigError(
-            f"people.yaml: no public holidays are known for the country {country!r}",
+            f"people.yaml: no public holidays known for the country {country!r}",
             cure="use a two-letter ISO 3166 code, such as DE or US",
         ) from None
 

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.common.errors import ConfigError
-from include.config.files import kept, shown
+from include.config.files import cached, shown
 
 Place = tuple[Hashable, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -87,7 +87,7 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9_]*)$"), list("-+0123456789"))
 
 
-@kept
+@cached
 def read(path: Path) -> Document:
     """Read a YAML file.
 
@@ -131,7 +131,7 @@ def _note_lines(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Plac
         inner = (*place, key)
         if inner in lines:
             raise ConfigError(
-                f"{name}:{line}: {'.'.join(map(str, inner))} is said twice, first on line {lines[inner]}",
+                f"{name}:{line}: {'.'.join(map(str, inner))} is set twice, first on line {lines[inner]}",
                 cure="keep one of the two",
             )
         lines[inner] = line
@@ -171,7 +171,7 @@ def _problem(document: Document, model: type[BaseModel], item: Any) -> ConfigErr
     message = str(item["msg"]).removeprefix("Value error, ")
     given = item.get("input")
     if item["type"] != "missing" and isinstance(given, (str, int, float, bool)):
-        message += f" (it says {given!r})"
+        message += f" (got {given!r})"
     return document.error(place, message, cure="correct that line")
 
 

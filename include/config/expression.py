@@ -99,7 +99,7 @@ def on_landed(text: str, columns: Collection[str]) -> Condition:
     """
     tree, used = _checked(text, columns, _ON_LANDED)
     if not used:
-        raise ValueError("names no column, so that it would say the same of every row")
+        raise ValueError("names no column, so every row would have the same result")
     sql = tree.sql(dialect="postgres", comments=False)
     return Condition(sql.replace("{", "{{").replace("}", "}}").replace(":", r"\:"), used)
 
@@ -139,7 +139,7 @@ def literal_condition(text: str, columns: Collection[str]) -> str:
     """
     tree, _ = _checked(text, columns, _ON_BUILT)
     if ":" in text:
-        raise ValueError("holds a colon, which would be read as the place of a value")
+        raise ValueError("contains a colon, which would be read as a parameter")
     return tree.sql(dialect="postgres", identify=True, comments=False)
 
 
@@ -202,7 +202,7 @@ def _check(node: exp.Expr, columns: Collection[str], allowed: Parts) -> None:
     if len(node.parts) != 1:
         raise ValueError(f"names `{node.sql(dialect='postgres')}`: write the column alone, without a table")
     if node.name not in columns:
-        raise ValueError(f"names the column `{node.name}`, which is not there")
+        raise ValueError(f"names the column `{node.name}`, which does not exist")
 
 
 def _number(text: str) -> int | Decimal:

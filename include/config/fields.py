@@ -10,14 +10,14 @@ from pydantic import AfterValidator, Field
 
 def _zone(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError("is not a time zone of the IANA list, such as Europe/Berlin")
+        raise ValueError("is not an IANA time zone, such as Europe/Berlin")
     return name
 
 
 def _email(address: str) -> str:
     local, at, domain = address.partition("@")
     if not (local and at and "." in domain) or any(character.isspace() for character in address):
-        raise ValueError("is no e-mail address")
+        raise ValueError("is not an e-mail address")
     return address
 
 

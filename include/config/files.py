@@ -1,7 +1,7 @@
 """Find the file in force: the overlay's if it has one of that name, else the shipped one.
 
-Results made from such files are cached until a file changes: ``kept`` caches the result of one file, ``made_of`` that
-of many.
+Results made from such files are cached until a file changes: ``cached`` caches the result of one file,
+``cached_for`` that of many.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from include.common import paths
 from include.common.errors import ConfigError
 
 Area = Literal["config", "sql", "playbooks", "reports"]
-Made = TypeVar("Made")
-Given = ParamSpec("Given")
+Result = TypeVar("Result")
+Params = ParamSpec("Params")
 # Path below the area, file, modification time and size. The last two tell whether the file has changed.
 Fingerprints = tuple[tuple[str, Path, int, int], ...]
-_held: ContextVar[dict[tuple[str, ...], Fingerprints] | None] = ContextVar("held", default=None)
+_checked: ContextVar[dict[tuple[str, ...], Fingerprints] | None] = ContextVar("checked", default=None)
 OVERLAY_VARIABLE = "PERENNIAL_CONFIG_DIR"
 SHIPPED: dict[Area, Path] = {
     "config": paths.ROOT / "include" / "defaults" / "config",
@@ -100,15 +100,15 @@ def shown(path: Path) -> str:
     return str(path)
 
 
-def kept(read: Callable[[Path], Made]) -> Callable[[Path], Made]:
+def cached(read: Callable[[Path], Result]) -> Callable[[Path], Result]:
     """Cache a reader of one file until the file changes. Errors are not cached."""
 
     @lru_cache(maxsize=2048)
-    def once(path: Path, changed_ns: int, size: int) -> Made:
+    def once(path: Path, changed_ns: int, size: int) -> Result:
         return read(path)
 
     @wraps(read)
-    def now(path: Path) -> Made:
+    def now(path: Path) -> Result:
         try:
             return once(path, *stamp(path))
         except OSError:
@@ -118,20 +118,20 @@ def kept(read: Callable[[Path], Made]) -> Callable[[Path], Made]:
     return now
 
 
-def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]], Made]], Callable[[], Made]]:
+def cached_for(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]], Result]], Callable[[], Result]]:
     """Cache a function of the files in force (path below the area -> file) until one of them changes."""
 
-    def decorate(make: Callable[[dict[str, Path]], Made]) -> Callable[[], Made]:
+    def decorate(make: Callable[[dict[str, Path]], Result]) -> Callable[[], Result]:
         @lru_cache(maxsize=4)
-        def once(found: Fingerprints) -> Made:
+        def once(found: Fingerprints) -> Result:
             return make({name: path for name, path, *_ in found})
 
-        # Inside `held`, `fingerprints` returns the same tuple. Hashing hundreds of paths takes longer than an `is`
-        # check.
-        last: tuple[Fingerprints, Made] | None = None
+        # Inside `checked_once`, `fingerprints` returns the same tuple. Hashing hundreds of paths takes longer than an
+        # `is` check.
+        last: tuple[Fingerprints, Result] | None = None
 
         @wraps(make)
-        def now() -> Made:
+        def now() -> Result:
             nonlocal last
             found, before = fingerprints(area, *patterns), last
             if before is None or before[0] is not found:
@@ -150,19 +150,19 @@ def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]],
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def checked_once() -> Iterator[None]:
     """Check the files for changes only once within this context. Checking hundreds of files takes a while."""
-    outer = _held.get()
-    token = _held.set({} if outer is None else outer)
+    outer = _checked.get()
+    token = _checked.set({} if outer is None else outer)
     try:
         yield
     finally:
-        _held.reset(token)
+        _checked.reset(token)
 
 
 def fingerprints(area: Area, *patterns: str) -> Fingerprints:
     """Return the files in force that match, with their modification times and sizes."""
-    seen = _held.get()
+    seen = _checked.get()
     if seen is not None and (area, *patterns) in seen:
         return seen[area, *patterns]
     found = {name: path for pattern in patterns for name, path in listing(area, pattern).items()}

@@ -41,7 +41,7 @@ class Shown:
     origin: str
 
 
-@files.made_of("config", "*.yaml")
+@files.cached_for("config", "*.yaml")
 def load(found: dict[str, Path]) -> Settings:
     """Return the settings in force. They are reloaded when a file changes.
 
@@ -53,7 +53,7 @@ def load(found: dict[str, Path]) -> Settings:
         known = [_MAIN, *_SECTIONS]
         close = difflib.get_close_matches(stray[0], known, n=1)
         raise ConfigError(
-            f"{files.shown(found[stray[0]])}: no such configuration file is known",
+            f"{files.shown(found[stray[0]])}: unknown configuration file",
             cure=f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}",
         )
     main = validate(_in_force(_MAIN, General), General)
@@ -65,8 +65,8 @@ def load(found: dict[str, Path]) -> Settings:
     if stray := [one for one in settings.renewals.contract_ways if one not in (*CONTRACT_WAYS, *crms)]:
         raise _in_force("renewals.yaml", Renewals).error(
             ("contract_ways",),
-            f"names {stray[0]}, which is neither a way nor a source of kind crm",
-            cure=f"ways: {', '.join(CONTRACT_WAYS)}; sources: {', '.join(crms)}",
+            f"names {stray[0]}, which is neither a built-in origin of contracts nor a source of kind crm",
+            cure=f"built in: {', '.join(CONTRACT_WAYS)}; sources: {', '.join(crms)}",
         )
     return settings
 

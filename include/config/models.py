@@ -69,7 +69,7 @@ class SourceSettings(Strict):
     @model_validator(mode="after")
     def _bills_as_a_crm(self) -> SourceSettings:
         if self.is_billing and self.kind != "crm":
-            raise ValueError("is_billing goes with kind: crm, whose entities a billing system gives")
+            raise ValueError("is_billing requires kind: crm: a billing system provides entities of that kind")
         return self
 
 
@@ -131,7 +131,7 @@ class General(Strict):
             if ids.count(source_id) > 1:
                 raise ValueError(f"the source {source_id} is listed twice; give each connection an id of its own")
             if source_id in _TAKEN:
-                raise ValueError(f"a source cannot be called {source_id}, which is the name of something else here")
+                raise ValueError(f"a source cannot be called {source_id}: the name is reserved")
         return self
 
     def source(self, source_id: str) -> SourceSettings | None:
@@ -291,7 +291,7 @@ class Answer(Strict):
     @model_validator(mode="after")
     def _says_one_thing(self) -> Answer:
         if bool(self.match) == bool(self.no_match):
-            raise ValueError("says either match or no_match")
+            raise ValueError("set either match or no_match, not both")
         return self
 
 
@@ -312,7 +312,7 @@ class Identity(Strict):
         for answer in self.answers:
             key = (answer.source, answer.id)
             if answer.match and key in matched:
-                raise ValueError(f"{answer.source} {answer.id} is answered with two accounts")
+                raise ValueError(f"{answer.source} {answer.id} is matched with two accounts")
             if answer.match:
                 matched.add(key)
         return self

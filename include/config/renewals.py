@@ -30,11 +30,13 @@ class Ladder:
 
     def __post_init__(self) -> None:
         if not self.rungs or list(self.rungs) != sorted(set(self.rungs), reverse=True) or self.rungs[-1] < 1:
-            raise ValueError(f"the ladder's days must be distinct and positive, most distant first: {list(self.rungs)}")
+            raise ValueError(f"ladder_days must be distinct, positive and in descending order: {list(self.rungs)}")
         if 2 * self.rungs[-1] > self.short_term_days:
-            raise ValueError(f"the ladder's last day must be within half of a short term's {self.short_term_days} days")
+            raise ValueError(
+                f"the last of ladder_days must be at most half of short_term_days ({self.short_term_days})"
+            )
         if self.late_by_days < 1:
-            raise ValueError(f"late_by_days must be at least 1, and is {self.late_by_days}")
+            raise ValueError(f"late_by_days must be at least 1, not {self.late_by_days}")
 
 
 class RenewalAnswer(Strict):
@@ -56,7 +58,7 @@ class RenewalAnswer(Strict):
     @model_validator(mode="after")
     def _says_one_thing(self) -> RenewalAnswer:
         if bool(self.deal) == bool(self.not_deal):
-            raise ValueError("says either deal or not_deal")
+            raise ValueError("set either deal or not_deal, not both")
         return self
 
 
@@ -93,7 +95,7 @@ class Renewals(Strict):
     def _names_each_way(self) -> Renewals:
         ways = self.contract_ways
         if not set(CONTRACT_WAYS) <= set(ways) or len(set(ways)) < len(ways):
-            raise ValueError(f"contract_ways names each of {', '.join(CONTRACT_WAYS)} once, and sources next to them")
+            raise ValueError(f"contract_ways must list {', '.join(CONTRACT_WAYS)} once each; sources are optional")
         return self
 
     @model_validator(mode="after")

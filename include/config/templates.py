@@ -89,7 +89,7 @@ def _check_node(node: nodes.Node) -> None:
         what = "an assignment"
     if what:
         raise ValueError(
-            f"is not allowed: its line {node.lineno} uses {what}; a text may hold values, if, comparisons, + - / ~ and"
+            f"is not allowed: line {node.lineno} uses {what}; a template may use values, if, comparisons, + - / ~ and"
             f" the filters {', '.join(sorted(_FILTERS))}"
         )
 
@@ -136,9 +136,9 @@ def check(template: str, known: Collection[str], examples: Collection[Mapping[st
         raise ValueError("is nested too deeply") from None
     except TemplateError as error:
         number = getattr(error, "lineno", None)
-        raise ValueError(f"is not a valid template: {error}" + (f" (its line {number})" if number else "")) from None
+        raise ValueError(f"is not a valid template: {error}" + (f" (line {number})" if number else "")) from None
     except (TypeError, ArithmeticError, AttributeError) as error:
-        raise ValueError(f"cannot be filled when a value is unknown or zero: {error}") from None
+        raise ValueError(f"cannot be rendered when a value is unknown or zero: {error}") from None
     return frozenset(used)
 
 

@@ -72,5 +72,5 @@ class Tiers(Strict):
     @model_validator(mode="after")
     def _has_a_default(self) -> Tiers:
         if "default" not in self.policies:
-            raise ValueError("policies needs `default`, for accounts without a tier of their own")
+            raise ValueError("policies needs `default`, for accounts of all other tiers")
         return self

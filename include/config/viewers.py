@@ -28,7 +28,7 @@ class Viewer(Strict):
     def _has_what_its_role_needs(self) -> Viewer:
         for role, name in (("csm", "owner"), ("lead", "teams"), ("region", "regions")):
             if (self.role == role) != bool(getattr(self, name)):
-                raise ValueError(f"{name} goes with role: {role}")
+                raise ValueError(f"{name} is required for role {role}, and only for it")
         return self
 
     @property

@@ -55,6 +55,6 @@ def shipped() -> tuple[Rule, ...]:
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
-@configuration.made_of("config", files.PATTERN)
+@configuration.cached_for("config", files.PATTERN)
 def _rules(_: object) -> tuple[Rule, ...]:
     return tuple(sorted(files.apply(shipped()), key=lambda rule: rule.id))

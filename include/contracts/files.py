@@ -89,7 +89,7 @@ def apply(shipped: tuple[Rule, ...]) -> tuple[Rule, ...]:
     return tuple(known.values())
 
 
-@configuration.made_of("config", PATTERN)
+@configuration.cached_for("config", PATTERN)
 def _documents(files: dict[str, Path]) -> dict[str, tuple[Document, ContractFile]]:
     found = {}
     for path in files.values():

@@ -93,7 +93,7 @@ class Decision:
         return replace(self, planned=[])
 
 
-@files.held()
+@files.checked_once()
 def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None, by: str = "") -> Decision:
     """Decide for the newest built day.
 

@@ -76,7 +76,7 @@ class Plan:
         return self.needed
 
 
-@files.held()
+@files.checked_once()
 def plan(
     build_id: str,
     kind: Kind = "forward",
@@ -132,7 +132,7 @@ def plan(
         return Plan(True, reason, *window)
 
 
-@files.held()
+@files.checked_once()
 def build_model(build_id: str, name: str) -> Built:
     """Build one model in one transaction, checks included. Do nothing if this build has already built it.
 
@@ -226,7 +226,7 @@ def finish(build_id: str) -> Finished:
         return build_store.summary(connection, build)
 
 
-@files.held()
+@files.checked_once()
 def run(
     build_id: str,
     kind: Kind = "forward",

@@ -207,7 +207,7 @@ class Definition:
         )
 
 
-@files.made_of("sql", *registry.FILES)
+@files.cached_for("sql", *registry.FILES)
 def load(found: dict[str, Path]) -> Definition:
     """Return the definitions in force.
 

@@ -206,7 +206,7 @@ class Metric:
         return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
 
 
-@files.made_of("sql", *models.FILES)
+@files.cached_for("sql", *models.FILES)
 def load(seen: dict[str, Path]) -> dict[str, Metric]:
     """Return all metrics by id, parents before children.
 

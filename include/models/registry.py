@@ -237,7 +237,7 @@ class _Project:
         return parents
 
 
-@files.made_of("sql", *FILES)
+@files.cached_for("sql", *FILES)
 def _project(found: dict[str, Path]) -> _Project:
     return _Project(found)
 

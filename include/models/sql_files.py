@@ -124,7 +124,7 @@ def _parse(path: Path, query: str, first_line: int) -> Facts:
         ) from None
 
 
-@files.kept
+@files.cached
 def checks(path: Path) -> tuple[Check, ...]:
     """Read a ``checks.sql``: blocks that start with ``-- fail: name: meaning`` or ``-- warn: name: meaning``.
 

@@ -196,7 +196,7 @@ class Definition:
         return next((each for each in reversed(self.versions) if each.valid_from <= day), self.versions[0])
 
 
-@files.made_of("sql", *registry.FILES)
+@files.cached_for("sql", *registry.FILES)
 def load(found: dict[str, Path]) -> Definition:
     """Return the definitions in force.
 

@@ -65,7 +65,7 @@ def publish(name: str = "", period: str = "") -> list[Made]:
         reason = f"the first load of {' and '.join(loading)} is under way; the build that follows it is reported"
         return [Made(one, period, reason=reason) for one in ([name] if name else spec.load())]
     made, errors = [], []
-    with files.held():
+    with files.checked_once():
         for report in [spec.get(name)] if name else list(spec.load().values()):
             try:
                 made.append(_publish(report, period, settings))

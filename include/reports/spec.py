@@ -78,7 +78,7 @@ def load() -> dict[str, Report]:
         ConfigError: A file is invalid; names file, line and key.
     """
     people = config.load().people
-    with files.held():
+    with files.checked_once():
         found = {Path(name).stem: read(path) for name, path in files.listing("reports", "*.yaml").items()}
         return {name: _check(document, people) for name, document in found.items() if not document.is_disabled}
 

@@ -55,7 +55,7 @@ def test_an_empty_folder_of_the_users_stays(tmp_path):
 def test_an_empty_folder_in_which_everybody_may_write_is_refused_and_left_as_it_is(tmp_path):
     """Such as an empty /tmp."""
     tmp_path.chmod(0o1777)
-    with pytest.raises(ConfigError, match="everybody may write in it") as caught:
+    with pytest.raises(ConfigError, match="it is world-writable") as caught:
         home.claim(tmp_path)
     assert str(tmp_path / "perennial") in caught.value.cure
     assert os.listdir(tmp_path) == []

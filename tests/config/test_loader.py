@@ -107,11 +107,11 @@ def test_show_names_the_file_of_each_value(overlay: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        ("settings.yaml", "reporting_zone: Mars/Olympus\n", "not a time zone"),
+        ("settings.yaml", "reporting_zone: Mars/Olympus\n", "not an IANA time zone"),
         ("settings.yaml", "currency: dollars\n", "settings.yaml:1: currency"),
         ("settings.yaml", "usage: {}\n", "unknown key"),
         ("settings.yaml", "disabled: true\n", "cannot be switched off"),
-        ("people.yaml", "queue: {name: A, email: nobody}\n", "no e-mail address"),
+        ("people.yaml", "queue: {name: A, email: nobody}\n", "not an e-mail address"),
         ("chanels.yaml", "slack: {}\n", "did you mean channels.yaml?"),
         ("renewals.yaml", "contract_ways: [crm_us, deal, billing, company]\n", "contract_ways.*crm_us"),
         ("renewals.yaml", "contract_ways: [crm, crm, deal, billing, company]\n", "contract_ways.*once"),

@@ -60,7 +60,7 @@ def reason(build_id: str, model: str) -> str:
 def test_what_the_database_does_not_see_costs_nothing(
     built: pytest.MonkeyPatch, tmp_path: Path, change: Callable[[str], str]
 ) -> None:
-    with files.held():  # each file that is written makes all models be read again
+    with files.checked_once():  # each file that is written makes all models be read again
         for name, model in registry.load().items():
             if model.path.name == "query.sql":
                 redefine(tmp_path, name, change)

@@ -227,5 +227,5 @@ def test_a_text_that_breaks_on_unknown_or_zero_is_refused(
     first = next(line for line in shipped.splitlines() if line.strip().startswith("evidence:"))
     (folder / "standard.yaml").write_text(shipped.replace(first, f"    evidence: '{evidence}'", 1))
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
-    with pytest.raises(ConfigError, match=r"evidence: cannot be filled when a value is unknown or zero"):
+    with pytest.raises(ConfigError, match=r"evidence: cannot be rendered when a value is unknown or zero"):
         health.load()

@@ -120,7 +120,7 @@ def _stop(home: Path, processes: Processes, console: Console) -> None:
 
 def _clean(home: Path, console: Console) -> int:
     if homes.read(home):
-        homes.see_owner(home)
+        homes.check_owner(home)
         with preflight.only_one(home), preflight.only_one(home, "bench"):
             stop_leftovers(home)
             server.destroy(home)

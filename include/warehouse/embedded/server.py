@@ -106,7 +106,7 @@ def stop(home: Path | None = None, waiting: Waiting | None = None) -> None:
     """Stop the embedded server and wait until it has exited. Do nothing if it is not running."""
     note = _read_note((home or paths.home()).resolve())
     if note and _postmaster(note)[0]:
-        homes.see_owner(note.home)
+        homes.check_owner(note.home)
         _stop(note, waiting)
 
 
@@ -122,7 +122,7 @@ def destroy(home: Path | None = None) -> None:
     mark = homes.read(home)
     if mark is None:
         return
-    homes.see_owner(home)
+    homes.check_owner(home)
     for below in sorted((home / "bench").glob(f"*/{homes.MARKER}")):
         destroy(below.parent)
     note = _whatever_is_left(home, mark)

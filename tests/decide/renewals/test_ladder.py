@@ -152,5 +152,5 @@ def test_a_wrong_ladder_in_the_settings_is_named_with_its_file(tmp_path: Path, m
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "renewals.yaml").write_text("ladder_days: [30, 60]\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
-    with pytest.raises(ConfigError, match=r"renewals\.yaml:1: .*most distant first"):
+    with pytest.raises(ConfigError, match=r"renewals\.yaml:1: .*in descending order"):
         load()

@@ -80,7 +80,7 @@ def test_it_starts_once_keeps_its_data_and_goes_with_all_its_files(running):
 
 def test_a_postgres_folder_without_a_note_is_refused_and_stays(folder, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(homes, "see_owner", lambda folder: None)
+    monkeypatch.setattr(homes, "check_owner", lambda folder: None)
     homes.claim(folder)
     (folder / "postgres" / "main").mkdir(parents=True)
     for _ in range(2):
