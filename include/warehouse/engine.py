@@ -72,7 +72,7 @@ def login_url(role: Role, url: str | None = None) -> str:
         return owner.render_as_string(hide_password=False)
     if not (owner.username and owner.password):
         raise ConfigError(
-            f"the login of the {role} has no password: {OWNER_URL} names none to derive it from",
+            f"cannot derive the password of the {role}'s login: {OWNER_URL} has no password",
             cure=f"create the logins as docs/how-to/connect-your-systems.md shows and set {url_variable(role)}",
         )
     derived = hmac.new(str(owner.password).encode(), f"perennial login {role}".encode(), hashlib.sha256).hexdigest()
@@ -155,12 +155,12 @@ def check(url: str | None = None) -> None:
     except sa.exc.OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise WarehouseError(
-            f"the warehouse at {shown} does not let us in: {reason}",
-            cure="start the server, or correct PERENNIAL_DATABASE_URL",
+            f"the warehouse at {shown} refuses the connection: {reason}",
+            cure="start the server, or fix PERENNIAL_DATABASE_URL",
         ) from None
     if int(version[0]) < MINIMUM_VERSION:
         raise WarehouseError(
-            f"the warehouse at {shown} is PostgreSQL {version[0]}",
+            f"the warehouse at {shown} runs PostgreSQL {version[0]}, which is too old",
             cure=f"use PostgreSQL {MINIMUM_VERSION} or newer",
         )
 
@@ -174,18 +174,22 @@ def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
     """Convert a database error into one with a cure. It shows neither the statement nor its parameters."""
     origin = getattr(error, "orig", None) or error
     state = getattr(origin, "sqlstate", None) or ""
-    said = " ".join(str(origin).strip().split("\n")[0].split())
+    message = " ".join(str(origin).strip().split("\n")[0].split())
     if state.startswith("22"):
-        said = bad_data(state)
+        message = bad_data(state)
     elif state == "2BP01":  # the detail lists the dependent objects
         detail = getattr(getattr(origin, "diag", None), "message_detail", None) or ""
-        said = " ".join(f"{said}; {detail}".split())
+        message = " ".join(f"{message}; {detail}".split())
     if isinstance(error, sa.exc.TimeoutError):
-        return WarehouseError("the warehouse has no free connection for this process", cure="run again later")
+        return WarehouseError("all connections of this process to the warehouse are in use", cure="retry later")
     # The first migration creates roles and logins. PostgreSQL reports a missing login as a wrong password.
-    if ("perennial_" in said and "does not exist" in said) or ("_login" in said and "authentication failed" in said):
+    if ("perennial_" in message and "does not exist" in message) or (
+        "_login" in message and "authentication failed" in message
+    ):
         state = "42"
-    return WarehouseError(f"the warehouse refused: {said}", cure=_CURES.get(state) or _CURES.get(state[:2], ""))
+    return WarehouseError(
+        f"the warehouse returned an error: {message}", cure=_CURES.get(state) or _CURES.get(state[:2], "")
+    )
 
 
 def bad_data(state: str) -> str:
@@ -199,17 +203,17 @@ def bad_data(state: str) -> str:
 
 # SQLSTATE or its class -> cure.
 _CURES = {
-    "": "see whether the server runs and PERENNIAL_DATABASE_URL is right, then run again",
-    "2BP01": "let its owner drop or change what depends on it, then run again",
-    "08": "see whether the server runs, then run again",
+    "": "check that the server is running and PERENNIAL_DATABASE_URL is correct, then run again",
+    "2BP01": "ask the owner of the dependent objects to drop or change them, then run again",
+    "08": "check that the server is running, then run again",
     "28": "correct user and password in PERENNIAL_DATABASE_URL",
     "3D": "create the database, or correct its name in PERENNIAL_DATABASE_URL",
     "3F": "run `python -m include.cli server migrate`",
     "42": "run `python -m include.cli server migrate`",
-    "42501": "let an administrator grant what docs/how-to/connect-your-systems.md lists under *A warehouse*,"
+    "42501": "ask an administrator to grant what docs/how-to/connect-your-systems.md lists under *A warehouse*,"
     " then run `python -m include.cli server migrate`",
-    "53100": "free some space on the server's disk, then run again: nothing is half done",
-    "53": "give the server more memory or connections, then run again: nothing is half done",
-    "55P03": "another run is at work on the same rows: run again when it has ended",
-    "57": "the server is stopping or ended the statement: run again",
+    "53100": "free some space on the server's disk, then run again: the transaction was rolled back",
+    "53": "give the server more memory or connections, then run again: the transaction was rolled back",
+    "55P03": "another run has locked the same rows: run again when it has finished",
+    "57": "the server is shutting down or cancelled the statement: run again",
 }

@@ -47,38 +47,38 @@ def ensure(connection: sa.Connection, url: str | None = None) -> None:
     for role in GROUPS:
         login = make_url(login_url(role, url))
         if login.username == f"{owner.username}_{role}_login" and login.password:
-            _make(connection, role, login)
+            _create_or_alter(connection, role, login)
         _check(connection, role, login)
 
 
-def _make(connection: sa.Connection, role: Role, login: URL) -> None:
+def _create_or_alter(connection: sa.Connection, role: Role, login: URL) -> None:
     raw = connection.connection.dbapi_connection
     assert isinstance(raw, psycopg.Connection)
     name, group_name = sql.Identifier(str(login.username)), sql.Identifier(group(role))
-    is_there = connection.execute(
+    exists = connection.execute(
         sa.text("select exists (select from pg_roles where rolname = :name)"), {"name": login.username}
     ).scalar()
     is_member = (
-        is_there
+        exists
         and connection.execute(
             sa.text("select pg_has_role(:name, :group, 'member')"), {"name": login.username, "group": group(role)}
         ).scalar()
     )
-    if is_member and _lets_in(role, login):
+    if is_member and _can_log_in(role, login):
         return
     # Hashed on the client, so that the server's log never sees the password.
     hashed = raw.pgconn.encrypt_password(str(login.password).encode(), str(login.username).encode(), b"scram-sha-256")
     secret = sql.Literal(hashed.decode())
-    do = "alter" if is_there else "create"
+    action = "alter" if exists else "create"
     try:
         with connection.begin_nested():
-            raw.execute(sql.SQL(do + " role {} login noinherit password {}").format(name, secret))
+            raw.execute(sql.SQL(action + " role {} login noinherit password {}").format(name, secret))
             if not is_member:
                 raw.execute(sql.SQL("grant {} to {}").format(group_name, name))
     except psycopg.errors.InsufficientPrivilege as error:
         raise WarehouseError(
             f"the login {login.username} of the {role} cannot be created: {error.diag.message_primary}",
-            cure=f"let an administrator run: {sql_for(role, str(login.username))}; then set {url_variable(role)}",
+            cure=f"ask an administrator to run: {sql_for(role, str(login.username))}; then set {url_variable(role)}",
         ) from None
 
 
@@ -87,7 +87,7 @@ def sql_for(role: Role, login: str) -> str:
     return f"create role {login} login noinherit password 'SECRET'; grant {group(role)} to {login}"
 
 
-def _lets_in(role: Role, login: URL) -> bool:
+def _can_log_in(role: Role, login: URL) -> bool:
     """Return whether the login's password is correct. The only way to find out is to connect."""
     plain = login.set(drivername="postgresql").render_as_string(hide_password=False)
     try:
@@ -106,8 +106,8 @@ def _check(connection: sa.Connection, role: Role, login: URL) -> None:
     more += [f"member of {name}" for name in connection.execute(_MORE, who).scalars()]
     if more:
         raise ConfigError(
-            f"the login {login.username} of the {role} may do more than its role: {', '.join(more)}",
-            cure=f"set {url_variable(role)} to a login of its own, made by: {sql_for(role, 'NAME')}",
+            f"the login {login.username} of the {role} has more rights than its role: {', '.join(more)}",
+            cure=f"set {url_variable(role)} to a separate login, created by: {sql_for(role, 'NAME')}",
         )
 
 

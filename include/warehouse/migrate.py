@@ -21,8 +21,8 @@ def if_empty() -> None:
     if os.environ.get("PERENNIAL_DATABASE_URL_READER") and not os.environ.get("PERENNIAL_DATABASE_URL"):
         return
     with engine("owner").connect() as connection:
-        is_made = connection.execute(_IS_OURS).scalar()
-    if not is_made:
+        is_migrated = connection.execute(_IS_OURS).scalar()
+    if not is_migrated:
         migrate()
 
 
@@ -57,16 +57,16 @@ def _refuse_foreign_schemas(connection: sa.Connection) -> None:
         return
     found = connection.execute(_FOUND, {"schemas": list(SCHEMAS)}).all()
     if found:
-        said = "; ".join(
-            f"schema {one.schema} of {one.owner} holds {', '.join(one.found[:_SHOWN])}"
+        listing = "; ".join(
+            f"schema {one.schema} of {one.owner} contains {', '.join(one.found[:_SHOWN])}"
             f"{f' and {len(one.found) - _SHOWN} more' if len(one.found) > _SHOWN else ''}"
             for one in found
         )
         raise ConfigError(
-            f"the database {connection.engine.url.database} holds what others made under names that Perennial needs;"
-            f" nothing was changed: {said}",
-            cure="give Perennial a database of its own (`create database perennial`) and name that in"
-            " PERENNIAL_DATABASE_URL; or let the owner rename the schema: `alter schema ... rename to ...`",
+            f"the database {connection.engine.url.database} has foreign objects in schemas that Perennial needs;"
+            f" nothing was changed: {listing}",
+            cure="give Perennial its own database (`create database perennial`) and set it in"
+            " PERENNIAL_DATABASE_URL; or ask the owner to rename the schema: `alter schema ... rename to ...`",
         )
 
 
@@ -82,16 +82,16 @@ def _refuse_unknown_revision(connection: sa.Connection, config: Config) -> None:
     database = connection.engine.url.database
     if _PRE_RELEASE.fullmatch(unknown):
         raise ConfigError(
-            f"the tables in database {database} were made by a pre-release of Perennial (revision {unknown}) and cannot"
-            " be upgraded; nothing was changed",
-            cure="create a new database, name it in PERENNIAL_DATABASE_URL and run `python -m include.cli server"
-            " migrate`: the ingest DAGs load everything again, and the old database stays as it is (the embedded"
+            f"the tables in database {database} were created by a pre-release of Perennial (revision {unknown}) and"
+            " cannot be upgraded; nothing was changed",
+            cure="create a new database, set it in PERENNIAL_DATABASE_URL and run `python -m include.cli server"
+            " migrate`: the ingest DAGs reload everything, and the old database is not touched (the embedded"
             " server: `make clean` removes its database and all data in it)",
         )
     raise ConfigError(
         f"the tables in database {database} have revision {unknown}, which this version of Perennial does not know;"
         " nothing was changed",
-        cure="run the newer version of Perennial that made them, or name another database in PERENNIAL_DATABASE_URL",
+        cure="run the newer version of Perennial that created them, or set another database in PERENNIAL_DATABASE_URL",
     )
 
 

@@ -95,16 +95,16 @@ def parse(text: str, dialect: str | None) -> list[exp.Expr]:
         found = made.parse(text)
     except sqlglot.errors.ParseError as error:
         first = error.errors[0] if error.errors else {}
-        said = str(first.get("description", error))
-        raise NotValid(said, first.get("line"), first.get("col"), str(first.get("highlight", ""))) from None
+        description = str(first.get("description", error))
+        raise NotValid(description, first.get("line"), first.get("col"), str(first.get("highlight", ""))) from None
     except sqlglot.errors.SqlglotError as error:
         raise NotValid(str(error).splitlines()[0]) from None
     except RecursionError:
-        raise NotValid("it is nested too deeply") from None
+        raise NotValid("nested too deeply") from None
     except NotAllowed:
         raise
     except _CONFUSED:
-        raise NotValid("the parser cannot make sense of it") from None
+        raise NotValid("the parser cannot read it") from None
     return [one for one in found if one is not None and not isinstance(one, exp.Semicolon)]
 
 
@@ -117,7 +117,7 @@ def check(statement: exp.Expr) -> None:
     sources, made = _sources(statement), _made_by_functions(statement)
     for node in statement.walk():
         if isinstance(node, _WRITING):
-            raise NotAllowed(f"would do more than read: {_shown(node)}")
+            raise NotAllowed(f"does more than read: {_shown(node)}")
         if isinstance(node, _REACHING):
             raise NotAllowed(f"uses `{_shown(node)}`, which is not allowed")
         if isinstance(node, exp.Func):
@@ -135,7 +135,7 @@ def check(statement: exp.Expr) -> None:
         elif isinstance(node, exp.Column) and node.table:
             _check_column(node, sources, made)
         elif isinstance(node, exp.WithTableHint) and {one.name.lower() for one in node.expressions} - _LOOSE_HINTS:
-            raise NotAllowed(f"asks for locks: {_shown(node)}")
+            raise NotAllowed(f"requests locks: {_shown(node)}")
 
 
 def render(statement: exp.Expr, dialect: str | None) -> str:
@@ -147,13 +147,13 @@ def render(statement: exp.Expr, dialect: str | None) -> str:
     try:
         text = statement.sql(dialect=dialect, comments=False, normalize_functions=False)
     except (RecursionError, sqlglot.errors.SqlglotError, *_CONFUSED):
-        raise NotAllowed("cannot be written out again") from None
+        raise NotAllowed("cannot be rendered") from None
     try:
         again = parse(text, dialect)
     except NotValid as error:
-        raise NotAllowed(f"cannot be written out again: {error}") from None
+        raise NotAllowed(f"cannot be rendered: {error}") from None
     if len(again) != 1:
-        raise NotAllowed("cannot be written out again as one statement")
+        raise NotAllowed("cannot be rendered as one statement")
     check(again[0])
     return text
 
@@ -165,13 +165,13 @@ def _check_call(node: exp.Func) -> None:
         if type(node).__name__ not in functions():
             raise NotAllowed(f"calls {node.sql_name().lower()}, which is not on the list of functions")
         if isinstance(node.parent, exp.Dot) and node.parent.expression is node:
-            raise NotAllowed(f"calls `{_shown(node.parent)}`: write a function's name alone")
+            raise NotAllowed(f"calls `{_shown(node.parent)}`: write the function's name alone")
         return
     name = node.this
     if not isinstance(name, str):  # a quoted name, which can be spelt in more ways than the parser knows
-        raise NotAllowed(f"calls `{_shown(node)}`: write a function's name without quotes")
+        raise NotAllowed(f"calls `{_shown(node)}`: write the function's name without quotes")
     if isinstance(node.parent, exp.Dot):
-        raise NotAllowed(f"calls `{_shown(node.parent)}`: write a function's name alone")
+        raise NotAllowed(f"calls `{_shown(node.parent)}`: write the function's name alone")
     if name.lower() not in functions():
         raise NotAllowed(f"calls {name}, which is not on the list of functions")
 
@@ -185,7 +185,7 @@ def _check_length(node: exp.Func) -> None:
         except ValueError:
             continue
         if is_long:
-            raise NotAllowed(f"makes a text of {number.name} letters, more than {_LONGEST}: `{_shown(node)}`")
+            raise NotAllowed(f"creates a text of {number.name} characters, more than {_LONGEST}: `{_shown(node)}`")
 
 
 def _sources(statement: exp.Expr) -> frozenset[str]:
@@ -231,7 +231,7 @@ def _check_column(node: exp.Column, sources: frozenset[str], made: dict[str, set
             f"uses `{_shown(node)}`, which may call the function {node.name}: name the columns of {node.table}"
         )
     if not any(part.name.lower() in sources for part in node.parts[:-1]):
-        raise NotAllowed(f"uses `{_shown(node)}`, but reads no table or alias {node.table}")
+        raise NotAllowed(f"uses `{_shown(node)}`, but has no table or alias {node.table}")
 
 
 def _check_table(node: exp.Table) -> None:
@@ -241,11 +241,11 @@ def _check_table(node: exp.Table) -> None:
     schema, name = node.db.lower(), node.name.lower()
     names = {part.name.lower() for part in node.parts[:-1]}
     if not schema and isinstance(node.this, exp.Identifier) and not node.this.quoted and name in _VALUES:
-        raise NotAllowed(f"reads from `{_shown(node)}`, which is a value and no table")
+        raise NotAllowed(f"reads from `{_shown(node)}`, which is a value, not a table")
     if names & _SYSTEM_SCHEMAS or schema.startswith("pg_") or (not schema and name.startswith(_SYSTEM_NAMES)):
-        raise NotAllowed(f"reads `{_shown(node)}`, which is the database's own")
+        raise NotAllowed(f"reads `{_shown(node)}`, which is a system table")
     if name.startswith(("sqlite_", "v$", "gv$", "dba_")):
-        raise NotAllowed(f"reads `{_shown(node)}`, which is the database's own")
+        raise NotAllowed(f"reads `{_shown(node)}`, which is a system table")
 
 
 def _check_tokens(text: str, tokens: list[Token], dialect: str | None) -> None:
@@ -253,24 +253,24 @@ def _check_tokens(text: str, tokens: list[Token], dialect: str | None) -> None:
     for token in tokens:
         for comment in token.comments:
             if comment.lstrip().startswith(("!", "M!", "+")):
-                raise NotAllowed(f"holds the comment `/*{comment[:40]}*/`, which some databases run or obey")
+                raise NotAllowed(f"contains the comment `/*{comment[:40]}*/`, which some databases execute")
         if token.token_type is TokenType.HINT:
-            raise NotAllowed("holds a hint")
+            raise NotAllowed("contains a hint")
         written = text[token.start : token.end + 1]
         if written.upper() == "U" and text[token.end + 1 : token.end + 3] in ('&"', "&'", "&`"):
-            raise NotAllowed("holds a U& name or string: write the letters themselves")
+            raise NotAllowed("contains a U& name or string: write the characters themselves")
         if token.token_type is TokenType.BYTE_STRING or (
             token.token_type is TokenType.VAR and written.upper() == "UESCAPE"
         ):
-            raise NotAllowed("holds a string with escapes: write the letters themselves")
+            raise NotAllowed("contains a string with escapes: write the characters themselves")
         if dialect == "oracle" and "@" in written and token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER):
-            raise NotAllowed(f"holds `{written[:40]}`, which leads to another server")
+            raise NotAllowed(f"contains `{written[:40]}`, a link to another server")
         if "\\" not in written:
             continue
         if token.token_type is not TokenType.STRING:
-            raise NotAllowed(f"holds a backslash in `{written[:40]}`")
+            raise NotAllowed(f"contains a backslash in `{written[:40]}`")
         if dialect != "postgres" and "\\" in written.replace("\\:", ""):
-            raise NotAllowed(f"holds a backslash in {written[:40]}, which not every server reads alike")
+            raise NotAllowed(f"contains a backslash in {written[:40]}, which servers interpret differently")
 
 
 @cache

@@ -67,7 +67,7 @@ def test_a_folder_in_use_for_other_things_is_refused_and_left_as_it_is(tmp_path)
     tmp_path.chmod(0o755)
     before = files(tmp_path)
     for action in (home.claim, home.clear):
-        with pytest.raises(ConfigError, match=r"is not marked as Perennial's .* holds logs, photos") as caught:
+        with pytest.raises(ConfigError, match=r"is not marked as Perennial's .* contains logs, photos") as caught:
             action(tmp_path)
         assert "PERENNIAL_HOME" in caught.value.cure
     assert home.entry("limits", tmp_path) == tmp_path / "limits"

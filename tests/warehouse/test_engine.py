@@ -134,7 +134,7 @@ def test_an_owner_that_may_not_create_logins_is_told_what_to_run(
         with subject.engine("reader").connect() as connection:
             assert connection.exec_driver_sql("select session_user").scalar() == "perennial_reader_login"
         monkeypatch.setenv("PERENNIAL_DATABASE_URL_READER", subject.login_url("loader", warehouse))
-        with pytest.raises(ConfigError, match="may do more than its role: member of perennial_loader"):
+        with pytest.raises(ConfigError, match="has more rights than its role: member of perennial_loader"):
             migrate()
     finally:
         for each in (owned, empty_database, warehouse):
@@ -162,7 +162,7 @@ def test_wrong_url_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unreachable_warehouse_does_not_show_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "postgresql+psycopg://me:secret@127.0.0.1:1/db"
-    with pytest.raises(WarehouseError, match="does not let us in") as caught:
+    with pytest.raises(WarehouseError, match="refuses the connection") as caught:
         subject.check(url)
     assert "secret" not in str(caught.value)
 
@@ -173,9 +173,9 @@ def test_unreachable_warehouse_does_not_show_its_password(monkeypatch: pytest.Mo
         (psycopg.errors.DiskFull("could not extend file"), "free some space"),
         (psycopg.errors.UndefinedTable('relation "meta.batch" does not exist'), "server migrate"),
         (psycopg.OperationalError('FATAL:  role "perennial_loader" does not exist'), "server migrate"),
-        (psycopg.errors.LockNotAvailable("canceling statement due to lock timeout"), "another run is at work"),
+        (psycopg.errors.LockNotAvailable("canceling statement due to lock timeout"), "another run has locked"),
         (psycopg.errors.AdminShutdown("terminating connection"), "run again"),
-        (psycopg.OperationalError("connection refused\nIs the server running?"), "see whether the server runs"),
+        (psycopg.OperationalError("connection refused\nIs the server running?"), "check that the server is running"),
     ],
 )
 def test_database_errors_say_what_to_do_and_not_what_was_asked(error: psycopg.Error, cure: str) -> None:
@@ -218,7 +218,7 @@ def test_a_database_in_which_others_use_our_names_is_left_alone(empty_database: 
         connection.exec_driver_sql("create function core.f() returns int language sql as 'select 1'")
         connection.exec_driver_sql("create table meta.alembic_version (version_num text)")
     said = (
-        r"schema core of \w+ holds function core\.f\(\), table core\.t; schema meta of .* table meta\.alembic_version"
+        r"schema core of \w+ contains function core\.f\(\), table core\.t; schema meta of .* table meta\.alembic_version"
     )
     with pytest.raises(ConfigError, match=said) as caught:
         migrate(empty_database)

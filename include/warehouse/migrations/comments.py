@@ -11,7 +11,7 @@ _COLUMN = re.compile(r"^ {4}(?!primary |unique |check )(\w+) [^\n]*?(?:-- (.*))?
 
 # Columns with the same meaning in every table.
 SHARED = {
-    "account_key": "Account of the CRM",
+    "account_key": "Key of the CRM account",
     "answered_by": "Who answered",
     "batch_id": "Batch of meta.batch",
     "build_id": "Build of meta.build",
@@ -36,9 +36,9 @@ SHARED = {
     "recipient": "E-mail address of the person",
     "rule_id": "Rule of the contract",
     "run_id": "Run of the DAG",
-    "severity": "How much it matters",
+    "severity": "How severe it is",
     "since": "Since when this holds",
-    "source": "Name of the source in sources.yaml",
+    "source": "Name of the source in settings.yaml",
     "started_at": "When it started",
     "state": "State",
     "subject_id": "Id of the account, renewal or ticket",
@@ -49,9 +49,9 @@ SHARED = {
 
 def statements(definitions: str) -> Iterator[str]:
     """Yield the comment statements for the tables, views and columns of a definition file."""
-    for before, kind, name, columns in _TABLE.findall(definitions):
-        said = " ".join(line.removeprefix("--").strip() for line in before.splitlines())
-        yield f"comment on {kind} {name} is {_quoted(said)}"
+    for header, kind, name, columns in _TABLE.findall(definitions):
+        text = " ".join(line.removeprefix("--").strip() for line in header.splitlines())
+        yield f"comment on {kind} {name} is {_quoted(text)}"
         if kind == "table":
             for column, comment in _COLUMN.findall(columns):
                 yield f"comment on column {name}.{column} is {_quoted(comment or SHARED[column])}"

@@ -84,7 +84,7 @@ def test_a_postgres_folder_without_a_note_is_refused_and_stays(folder, monkeypat
     homes.claim(folder)
     (folder / "postgres" / "main").mkdir(parents=True)
     for _ in range(2):
-        with pytest.raises(WarehouseError, match=r"postgres is there, but no note"):
+        with pytest.raises(WarehouseError, match=r"postgres exists, but the note"):
             server.start(folder)
     server.destroy(folder)
     assert (folder / "postgres" / "main").is_dir()
@@ -94,7 +94,7 @@ def test_a_lost_note_is_no_reason_to_start_over(shared):
     base = note_of(shared).base
     text = server_files.note_path(shared).read_text()
     server_files.note_path(shared).unlink()
-    with pytest.raises(WarehouseError, match="no note"):
+    with pytest.raises(WarehouseError, match="the note"):
         server.start(shared)
     assert (base / "data" / "PG_VERSION").exists()
     server_files.note_path(shared).write_text(text)
@@ -114,7 +114,7 @@ def test_data_that_cannot_be_read_are_an_error_that_says_what_to_do(shared, dama
         if damage == "a link":
             version.symlink_to(data / "away")
     for action in (server.start, server.running_url, server.stop):
-        with pytest.raises(WarehouseError, match=r"data are missing or cannot be read: .*PG_VERSION") as caught:
+        with pytest.raises(WarehouseError, match=r"data folder is missing or unreadable: .*PG_VERSION") as caught:
             action(shared)
         assert "make clean" in caught.value.cure
     if damage == "no folder":
@@ -255,7 +255,7 @@ def test_clean_ends_the_server_that_a_killed_measurement_has_left(folder):
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.parametrize("place", ["make_base", "_init"])
+@pytest.mark.parametrize("place", ["create_base", "_init"])
 def test_a_making_that_is_killed_is_begun_again(folder, monkeypatch, place):
     module = server if place.startswith("_") else server_files
     real = getattr(module, place)
@@ -328,5 +328,5 @@ def test_a_server_that_is_on_its_way_is_waited_for(shared, monkeypatch):
     states = iter([(1, "starting"), (1, "stopping"), (1, "ready")])
     monkeypatch.setattr(server, "_postmaster", lambda note: next(states))
     told = []
-    assert server._becomes_ready(note_of(shared), lambda what, seconds, log: told.append(what))
+    assert server._wait_until_ready(note_of(shared), lambda what, seconds, log: told.append(what))
     assert told == ["PostgreSQL (starting)", "PostgreSQL (stopping)"]
