@@ -211,7 +211,7 @@ def as_dict(found: Explained) -> dict[str, Any]:
         "reason": found.reason,
         "target": str(found.target) if found.target else "",
         "is_off_target": found.is_off_target,
-        "counts": found.counts,
+        "counts": found.in_force_value,
         "override": str(found.override) if found.override else "",
         "past": [vars(stage) for stage in found.past],
         "as_known": vars(found.as_known) if found.as_known else None,

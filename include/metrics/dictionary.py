@@ -14,9 +14,9 @@ PATH = paths.ROOT / "docs" / "reference" / "data-dictionary.md"
 _HEAD = """\
 # Data dictionary
 
-Written from `sql/*/*/metadata.yaml` and `sql/metrics/` by `python -m include.cli metrics write` (`make docs`); edit
-those files, not this one. Sensitivity is `internal` where nothing else is said; `personal` identifies a person and is
-masked wherever rows are shown. How a table is kept is explained in [how to add a KPI](../how-to/add-a-kpi.md).
+Generated from `sql/*/*/metadata.yaml` and `sql/metrics/` by `python -m include.cli metrics write` (`make docs`); edit
+those files, not this one. Sensitivity is `internal` unless stated otherwise; `personal` identifies a person and is
+masked wherever rows are shown. [How to add a KPI](../how-to/add-a-kpi.md) explains the materialisations.
 """
 
 
@@ -32,7 +32,7 @@ def write() -> Path:
 def _metrics() -> Iterator[str]:
     known = metrics.load()
     yield "## Metrics\n"
-    yield f"{len(known)} metrics; the tree goes from the three core ones down.\n"
+    yield f"{len(known)} metrics in a tree below the three core metrics.\n"
     yield "| metric | level | parent | formula | unit | better | owner | target | version | needs | computed from |"
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for one in known.values():
@@ -71,13 +71,14 @@ def _table(model: Model) -> Iterator[str]:
     reads = ", ".join(f"`{name}`" for name in (*model.models, *(f"raw.{table}" for table in model.raw)))
     yield f"### {model.name}\n"
     yield f"{' '.join(meta.description.split())}\n"
-    yield f"Owner {meta.owner}, {meta.tier.replace('_', ' ')}, kept by {meta.materialisation.replace('_', ' ')}, key"
+    kind = meta.materialisation.replace("_", " ")
+    yield f"Owner {meta.owner}, {meta.tier.replace('_', ' ')}, materialised as {kind}, key"
     yield f"{', '.join(f'`{name}`' for name in meta.unique_key)}. Reads {reads or 'settings only'}.\n"
-    yield "| column | type | what it means |"
+    yield "| column | type | description |"
     yield "|---|---|---|"
     for name, column in meta.columns.items():
-        said = (
+        text = (
             column.description if column.sensitivity == "internal" else f"{column.description} *{column.sensitivity}*"
         )
-        yield f"| `{name}` | {column.type} | {' '.join(said.split()).replace('|', '/')} |"
+        yield f"| `{name}` | {column.type} | {' '.join(text.split()).replace('|', '/')} |"
     yield ""

@@ -90,7 +90,7 @@ class Explained:
     is_newest: bool = True
 
     @property
-    def counts(self) -> float | None:
+    def in_force_value(self) -> float | None:
         """The value in force: the manual correction's, if there is one."""
         if self.override:
             return self.override.value
@@ -99,7 +99,9 @@ class Explained:
     @property
     def is_off_target(self) -> bool:
         """Whether the value in force misses its target."""
-        return self.target is not None and self.counts is not None and not self.target.is_met(self.counts)
+        return (
+            self.target is not None and self.in_force_value is not None and not self.target.is_met(self.in_force_value)
+        )
 
 
 def explain(
@@ -125,7 +127,7 @@ def explain(
     Raises:
         ConfigError: The metric, period, grain or group does not exist.
     """
-    metric = _asked(metric_id, period, grain)
+    metric = _checked(metric_id, period, grain)
     with engine("reader").connect() as connection:
         reason = unavailable(connection, metric)
         lineage = ("marts.kpi_value", *registry.lineage(metric.table))
@@ -137,7 +139,7 @@ def explain(
             {"metric": metric_id, "period": period, "as_of": as_of or date.max, "grain": grain, "key": grain_key},
         ).all()
         if not found:
-            why = f"no {period} of {grain_key} that ended by {as_of or 'now'} has it"
+            why = f"there is no value for a {period} of {grain_key} that ended by {as_of or 'now'}"
             return Explained(metric, period, None, as_of, grain, grain_key, reason=why, lineage=lineage)
         start, end = found[0].period_start, found[0].as_of
         past = restatements.stages(connection, metric_id, found[0].metric_version, period, end, grain, grain_key)
@@ -172,11 +174,11 @@ def explain(
             override=override,
             as_known=restatements.as_known(past, found[0].value, known_at) if known_at else None,
             is_newest=end == newest,
-            reason="" if end == newest else unread.why_not(connection, metric.needs),
+            reason="" if end == newest else unread.why_incomplete(connection, metric.needs),
         )
 
 
-def _asked(metric_id: str, period: str, grain: str) -> Metric:
+def _checked(metric_id: str, period: str, grain: str) -> Metric:
     metric = metrics.get(metric_id)
     if period not in metric.periods:
         raise ConfigError(f"{period} is not a period of {metric_id}", cure=f"one of {', '.join(metric.periods)}")
@@ -194,7 +196,7 @@ def unavailable(connection: sa.Connection, metric: Metric) -> str:
         sa.text("select exists (select from meta.metric_gap where metric_id = :id and from_day = :never)"),
         {"id": metric.id, "never": unread.NEVER},
     ).scalar()
-    return f"not available: {unread.why_not(connection, metric.needs)}" if never else ""
+    return f"not available: {unread.why_incomplete(connection, metric.needs)}" if never else ""
 
 
 def has_records(connection: sa.Connection, need: str) -> bool:
@@ -222,7 +224,7 @@ def groups(metric_id: str, *, period: str, as_of: date | None, grain: str) -> li
     Raises:
         ConfigError: The metric, period or grain does not exist.
     """
-    metric = _asked(metric_id, period, grain)
+    metric = _checked(metric_id, period, grain)
     with engine("reader").connect() as connection:
         corrected = overrides.in_force(connection, metric_id)
         found = connection.execute(
@@ -257,8 +259,8 @@ def _group(connection: sa.Connection, metric: Metric, grain: str, key: str) -> s
     if key in known:
         return key
     raise ConfigError(
-        f"{key or 'no group'} is given, which is no {grain} of {metric.id}",
-        cure=f"--key one of: {', '.join(known[:20])}" if known else "no group has it yet",
+        f"{key or 'no group'} is not a {grain} of {metric.id}",
+        cure=f"--key one of: {', '.join(known[:20])}" if known else "no group has a value yet",
     )
 
 

@@ -47,7 +47,7 @@ class Override:
     expires_on: date
 
     def __str__(self) -> str:
-        return f"corrected by hand until {self.expires_on}: {self.reason} (approved by {self.approved_by})"
+        return f"manually corrected until {self.expires_on}: {self.reason} (approved by {self.approved_by})"
 
 
 _COLUMNS = ", ".join(Override.__dataclass_fields__)
@@ -76,21 +76,23 @@ def enter(
         if not text.strip():
             raise ConfigError(f"a correction needs a {name}", cure=f"give --{name}")
     if approved_by.strip().lower() == entered_by.strip().lower():
-        raise ConfigError("anyone who enters a correction cannot approve it", cure="name another person as --approver")
+        raise ConfigError(
+            "the person who enters a correction cannot approve it", cure="name another person as --approver"
+        )
     if expires_on <= clock.now().date():
-        raise ConfigError(f"a correction that expires on {expires_on} never counts", cure="give a later day")
+        raise ConfigError(f"the correction's expiry day {expires_on} is not in the future", cure="give a later day")
     key = {"metric_id": metric_id, "period": period, "as_of": as_of, "grain": grain, "grain_key": grain_key}
     with engine("builder").begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('perennial.kpi_override'))"))
-        if not connection.execute(_THERE, key).scalar():
+        if not connection.execute(_HAS_VALUE, key).scalar():
             raise ConfigError(
-                f"there is no value of {metric_id} for the {period} that ends on {as_of}, {grain} {grain_key}",
+                f"{metric_id} has no value for the {period} that ends on {as_of}, {grain} {grain_key}",
                 cure=f"`python -m include.cli metrics show {metric_id} --period {period}` shows the last one",
             )
         before = [each for each in in_force(connection, metric_id) if _key(each) == tuple(key.values())]
         if before:
             raise ConfigError(
-                f"correction {before[0].override_id} is in force for it already",
+                f"correction {before[0].override_id} is already in force for this value",
                 cure=f"`python -m include.cli metrics withdraw {before[0].override_id} --reason ...` first",
             )
         row = connection.execute(
@@ -125,7 +127,10 @@ def withdraw(override_id: int, reason: str) -> None:
             {"id": override_id, "reason": reason.strip(), "now": clock.now()},
         )
         if done.rowcount != 1:
-            raise ConfigError(f"correction {override_id} is none, or withdrawn already", cure="metrics overrides")
+            raise ConfigError(
+                f"correction {override_id} does not exist or is already withdrawn",
+                cure="`python -m include.cli metrics overrides` lists them",
+            )
 
 
 def in_force(connection: sa.Connection, metric_id: str = "") -> list[Override]:
@@ -150,7 +155,7 @@ def _key(one: Override) -> tuple[str, str, date, str, str]:
     return one.metric_id, one.period, one.as_of, one.grain, one.grain_key
 
 
-_THERE = sa.text(
+_HAS_VALUE = sa.text(
     "select exists (select from marts.kpi_value where metric_id = :metric_id and period = :period and as_of = :as_of"
     " and grain = :grain and grain_key = :grain_key)"
 )

@@ -14,7 +14,7 @@ from include.warehouse.engine import engine
 # Metric -> label and format. First those of the newest day, then those of the last closed quarter.
 TODAY = {
     "arr": ("ARR", "money"),
-    "kept_arr": ("ARR kept, late renewals included", "money"),
+    "kept_arr": ("ARR retained, including late renewals", "money"),
     "customers": ("Customers", "count"),
     "nrr": ("Net revenue retention, 12 months", "share"),
     "grr": ("Gross revenue retention, 12 months", "share"),
@@ -63,7 +63,7 @@ class Figure:
 
     def shown(self, currency: str = "") -> str:
         """Return the formatted value. Manual corrections are marked."""
-        return f"{self._shown(currency)} (corrected by hand)" if self.note else self._shown(currency)
+        return f"{self._shown(currency)} (manually corrected)" if self.note else self._shown(currency)
 
     def _shown(self, currency: str) -> str:
         if self.value is None:

@@ -46,13 +46,13 @@ Kind = Literal["forward", "rebuild"]
 # A model of a large warehouse may take minutes, and another build waits for the lock instead of failing. Custom plans:
 # after five executions PostgreSQL would reuse a plan that does not fit the days of the next piece. A hash may take
 # twice ``work_mem``.
-_PATIENCE = (
+_SESSION = (
     "set local lock_timeout = '20min'; set local work_mem = '64MB'; set local jit = off;"
     " set local plan_cache_mode = force_custom_plan"
 )
 # For a subquery PostgreSQL estimates one row. It then runs the other side once for each of thousands of rows, or merges
 # by one of several columns and compares all rows that agree in it. A hash join uses all columns, whatever the estimate.
-FOR_EVERYONE = "set local enable_nestloop = off; set local enable_mergejoin = off"
+HASH_JOINS = "set local enable_nestloop = off; set local enable_mergejoin = off"
 _SHOWN = 5
 _PLANNING = "select pg_advisory_xact_lock(hashtext('perennial.build.plan'))"
 
@@ -128,7 +128,7 @@ def plan(
         build = Build(build_id, kind, "running", trigger, window, newest, first_day, known)
         build_store.insert(connection, build, reason)
         pending_changes.claim(connection, build)
-        unread.note(connection, build_id, changes)
+        unread.record(connection, build_id, changes)
         return Plan(True, reason, *window)
 
 
@@ -144,10 +144,10 @@ def build_model(build_id: str, name: str) -> Built:
     """
     model = registry.get(name)
     began = time.monotonic()
-    _partitions_ahead(build_id, model)
+    _create_partitions(build_id, model)
     with engine("builder").connect() as connection, connection.begin() as transaction:
         _lock(connection, name)
-        build = build_store.at_work(connection, build_id)
+        build = build_store.with_newest(connection, build_id)
         done = build_store.built(connection, build_id, name)
         if done or build.state in SETTLED:
             return done or Built(name, 0, 0, 0.0, build.state, "")
@@ -160,13 +160,13 @@ def build_model(build_id: str, name: str) -> Built:
         parameters = parameters_of(build, model)
         # Such a query has no window: it reads the whole history of its accounts, and one may have a thousand deals.
         is_whole = model.metadata.materialisation == "account"
-        if is_whole or any(piece.accounts is None or len(piece.accounts) > increments.A_FEW for piece in pieces):
-            connection.exec_driver_sql(FOR_EVERYONE)
+        if is_whole or any(piece.accounts is None or len(piece.accounts) > increments.FEW_ACCOUNTS for piece in pieces):
+            connection.exec_driver_sql(HASH_JOINS)
         if name == restatements.TABLE:
             restatements.check_definitions(connection)
         replaced = materialize.replace(connection, build_id, model, pieces, parameters, is_new=is_new)
         if model.metadata.materialisation == "frozen":
-            build_store.note_frozen(connection, name, build.newest_day)
+            build_store.record_frozen(connection, name, build.newest_day)
         checked = _check(connection, model, pieces, parameters)
         failed = [check for check in checked if check.severity == "fail" and check.n_bad]
         if not failed:
@@ -177,21 +177,21 @@ def build_model(build_id: str, name: str) -> Built:
                 fingerprints.record(connection, build_id, model, redefined)
             seconds = round(time.monotonic() - began, 3)
             reason = work.reason if pieces else ""
-            built = Built(name, replaced.n_rows, replaced.n_changed, seconds, _in_words(pieces), reason, warnings)
+            built = Built(name, replaced.n_rows, replaced.n_changed, seconds, _describe(pieces), reason, warnings)
             build_store.record(connection, build_id, built, checked)
             return built
         transaction.rollback()
     with engine("builder").begin() as connection:
         if pending_changes.is_another_in_progress(connection, build_id):
             raise Unavailable(
-                f"{name}: check {failed[0].name} found rows while another build is half-way through what it reads",
-                cure="run again when that one has ended",
+                f"{name}: check {failed[0].name} found rows while another build is rebuilding its upstream tables",
+                cure="run again when that build has finished",
             )
     build_store.record_failure(build_id, name, checked)
     first = failed[0]
     raise ContractError(
         f"{name}: check {first.name} found {first.n_bad} rows: {first.meaning}{_first_rows(first)}",
-        cure=f"the table is as it was; see sql/{model.folder}/checks.sql and build again",
+        cure=f"the table was not changed; see sql/{model.folder}/checks.sql and build again",
     )
 
 
@@ -199,7 +199,7 @@ def check_model(build_id: str, name: str) -> tuple[Checked, ...]:
     """Run a model's checks on its whole table without changing anything."""
     model = registry.get(name)
     with engine("reader").begin() as connection:
-        build = build_store.at_work(connection, build_id)
+        build = build_store.with_newest(connection, build_id)
         return _check(connection, model, [Piece(*build.all_days)], parameters_of(build, model))
 
 
@@ -217,7 +217,7 @@ def finish(build_id: str) -> Finished:
             if missing:
                 raise WarehouseError(
                     f"build {build_id} cannot be finished: {', '.join(missing[:5])} not built",
-                    cure=f"build the rest of {build_id} first",
+                    cure="build these models first",
                 )
             if build.kind == "forward":
                 _thin(connection, build)
@@ -252,13 +252,13 @@ _Found = tuple[str, Range, date, str]
 
 def _plan_rebuild(frontier: Build | None, start: date | None, end: date | None) -> Plan | _Found:
     if frontier is None:
-        return Plan(False, "nothing is built yet: the first forward build comes first")
+        return Plan(False, "nothing is built yet: run a forward build first")
     if start is None or end is None:
-        raise WarehouseError("a rebuild needs its first day and the day after its last", cure="give both")
-    held = frontier.all_days
-    window = Range(max(start, held.start), min(end, held.end))
+        raise WarehouseError("a rebuild needs a start and an end (exclusive)", cure="give both days")
+    built = frontier.all_days
+    window = Range(max(start, built.start), min(end, built.end))
     if window.start >= window.end:
-        return Plan(False, f"{start} to {end} is outside the days that are built, {held.start} to {held.end}")
+        return Plan(False, f"{start} to {end} is outside the built days, {built.start} to {built.end}")
     return "rebuild", window, frontier.newest_day, f"rebuild of {window.start} to {window.end - DAY}"
 
 
@@ -274,14 +274,14 @@ def _plan_forward(
     if frontier is None:
         waiting = pending_changes.waiting_for(connection)
         if waiting:
-            return Plan(False, f"the first build waits for {', '.join(waiting)}: neither read once nor failed")
+            return Plan(False, f"the first build waits for the first read of {', '.join(waiting)}")
         months = newest.year * 12 + newest.month - 1 - config.load().history_start_months
         first_day = date(months // 12, months % 12 + 1, 1)
         return "first", Range(first_day, newest + DAY), newest, "first build"
-    redefined = _shortened([f"{name}: {said}" for name, said in fingerprints.changes(connection).items()])
+    redefined = _shortened([f"{name}: {change}" for name, change in fingerprints.changes(connection).items()])
     reasons = [redefined, *dict.fromkeys(change.reason for change in changes)]
     if newest > frontier.newest_day:
-        why = "; ".join(filter(None, (f"a new day: {newest}", *reasons)))
+        why = "; ".join(filter(None, (f"new day: {newest}", *reasons)))
         return "day", Range(frontier.newest_day, newest + DAY), newest, why
     why = "; ".join(filter(None, (*reasons, pending_changes.open_work(connection, registry.names()))))
     window = Range(newest, newest + DAY)
@@ -292,16 +292,16 @@ def _resume(connection: sa.Connection, build: Build) -> Plan:
     if build.state in SETTLED:
         return Plan(False, f"build {build.build_id} is {build.state}")
     build_store.set_state(connection, build.build_id, "running")
-    return Plan(True, f"build {build.build_id} continues", *build.window)
+    return Plan(True, f"build {build.build_id} resumed", *build.window)
 
 
-def _partitions_ahead(build_id: str, model: Model) -> None:
+def _create_partitions(build_id: str, model: Model) -> None:
     """Create missing months in a short transaction of their own, since this locks readers out."""
     if model.metadata.materialisation != "account_day":
         return
     with engine("builder").begin() as connection:
-        build = build_store.at_work(connection, build_id)
-        if materialize.lacks_month(connection, model, build.newest_day):
+        build = build_store.with_newest(connection, build_id)
+        if materialize.lacks_partition(connection, model, build.newest_day):
             _lock(connection, model.name)
             materialize.partition(connection, model, *build.all_days)
 
@@ -309,7 +309,7 @@ def _partitions_ahead(build_id: str, model: Model) -> None:
 def _lock(connection: sa.Connection, name: str) -> None:
     longest = f"set local statement_timeout = '{config.load().build_timeout_minutes}min'"
     connection.exec_driver_sql(
-        f"{_PATIENCE}; {longest}; select pg_advisory_xact_lock(hashtext('perennial.build.{name}'))"
+        f"{_SESSION}; {longest}; select pg_advisory_xact_lock(hashtext('perennial.build.{name}'))"
     )
 
 
@@ -358,16 +358,16 @@ def _first_rows(check: Checked) -> str:
     return f" First: {'; '.join(check.first)}" if check.first else ""
 
 
-def _in_words(pieces: list[Piece]) -> str:
-    said = []
+def _describe(pieces: list[Piece]) -> str:
+    parts = []
     for piece in pieces:
         who = "all accounts" if piece.accounts is None else f"{len(piece.accounts)} accounts"
-        said.append(f"{who}, {piece.start} to {piece.end - DAY}")
-    return _shortened(said) or "nothing"
+        parts.append(f"{who}, {piece.start} to {piece.end - DAY}")
+    return _shortened(parts) or "nothing"
 
 
-def _shortened(said: list[str]) -> str:
-    return "; ".join(said[:_SHOWN] + ([f"{len(said) - _SHOWN} more"] if len(said) > _SHOWN else []))
+def _shortened(parts: list[str]) -> str:
+    return "; ".join(parts[:_SHOWN] + ([f"{len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []))
 
 
 def _thin(connection: sa.Connection, build: Build) -> None:

@@ -19,7 +19,7 @@ _SELECT = (
     "select build_id, kind, state, trigger, window_start, window_end, newest_day, first_day, known_at from meta.build"
 )
 
-_AT_WORK = sa.text(
+_WITH_NEWEST = sa.text(
     """
     select
         b.build_id, b.kind, b.state, b.trigger, b.window_start, b.window_end, known.newest_day, b.first_day,
@@ -105,13 +105,13 @@ def is_settled(build_id: str) -> bool:
     return found is not None and found.state in SETTLED
 
 
-def at_work(connection: sa.Connection, build_id: str) -> Build:
+def with_newest(connection: sa.Connection, build_id: str) -> Build:
     """Return a build with the newest ``known_at`` and day of any forward build, to build a model with.
 
     A build may be planned long before it builds a model. A forward build planned in between may have written facts that
     became known later. Without its ``known_at``, tables without days would lose them again.
     """
-    row = connection.execute(_AT_WORK, {"id": build_id}).one_or_none()
+    row = connection.execute(_WITH_NEWEST, {"id": build_id}).one_or_none()
     return _build(row) if row else get(connection, build_id)
 
 
@@ -214,7 +214,7 @@ def built(connection: sa.Connection, build_id: str, name: str) -> Built | None:
     return Built(*row) if row else None
 
 
-def note_frozen(connection: sa.Connection, name: str, upto: date) -> None:
+def record_frozen(connection: sa.Connection, name: str, upto: date) -> None:
     """Record the last day of a frozen table's rows. It never moves back."""
     connection.execute(
         sa.text(

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from include.models import registry, settings_tables, unread
 from include.models.registry import Model
 
-_UNKNOWN = "made by an unknown query"
+_UNKNOWN = "built from an unknown query"
 
 
 class Fingerprint(NamedTuple):
@@ -36,9 +36,9 @@ class Fingerprint(NamedTuple):
         if before is None:
             return _UNKNOWN
         names = sorted({*self.settings, *before.settings})
-        said = [f"setting {name} changed" for name in names if self.settings.get(name) != before.settings.get(name)]
+        changed = [f"setting {name} changed" for name in names if self.settings.get(name) != before.settings.get(name)]
         # An added or removed parameter changes the query too.
-        return "query changed" if self.query != before.query else ", ".join(said)
+        return "query changed" if self.query != before.query else ", ".join(changed)
 
 
 def of(model: Model) -> Fingerprint:
@@ -52,7 +52,7 @@ def changes(connection: sa.Connection) -> dict[str, str]:
     """Return model -> difference from the fingerprint that its table was built from. Unchanged models are left out."""
     before = _recorded(connection)
     found = {name: of(model).difference(before.get(name)) for name, model in registry.load().items()}
-    return {name: said for name, said in found.items() if said}
+    return {name: change for name, change in found.items() if change}
 
 
 def change(connection: sa.Connection, model: Model) -> str:

@@ -11,29 +11,29 @@ import sqlalchemy as sa
 TABLE = "core.continuation"
 
 
-def note(connection: sa.Connection, build_id: str) -> None:
-    """Keep the links that a table replacement removes. Called with the temporary tables ``gone`` and ``came`` filled.
+def record(connection: sa.Connection, build_id: str) -> None:
+    """Keep the links that a table replacement removes. Expects the temporary tables ``removed`` and ``added``.
 
     Args:
         connection: The builder's transaction that replaces the table.
     """
-    connection.execute(_NOTE, {"build_id": build_id})
+    connection.execute(_RECORD, {"build_id": build_id})
 
 
 # A link whose amounts alone differ is the same link.
-_NOTE = sa.text(
+_RECORD = sa.text(
     """
     insert into meta.former_continuation
         (term_id, opportunity_key, product, account_key, method, confidence, next_start, renewed_arr, build_id,
         known_to)
-    select g.term_id, g.opportunity_key, g.product, g.account_key, g.method, g.confidence, g.next_start, g.renewed_arr,
+    select r.term_id, r.opportunity_key, r.product, r.account_key, r.method, r.confidence, r.next_start, r.renewed_arr,
         b.build_id, b.known_at
-    from gone as g
+    from removed as r
     join meta.build as b on b.build_id = :build_id
     where not exists (
-        select from came as c
-        where c.term_id = g.term_id and c.opportunity_key = g.opportunity_key and c.product = g.product
-            and c.method = g.method
+        select from added as a
+        where a.term_id = r.term_id and a.opportunity_key = r.opportunity_key and a.product = r.product
+            and a.method = r.method
     )
     """
 )

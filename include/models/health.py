@@ -61,7 +61,7 @@ class Bands(Strict):
     @model_validator(mode="after")
     def _rises(self) -> Bands:
         if not 0 < self.edges[0] < self.edges[1] < 100:
-            raise ValueError("edges must rise and lie between 0 and 100")
+            raise ValueError("edges must be ascending and between 0 and 100")
         return self
 
 
@@ -101,13 +101,13 @@ class Measure(Strict):
     def _is_monotone(self) -> Measure:
         values, scores = zip(*self.points, strict=True)
         if list(values) != sorted(set(values)):
-            raise ValueError("the values of points must rise")
+            raise ValueError("the values of points must be ascending")
         if list(scores) not in (sorted(scores), sorted(scores, reverse=True)):
-            raise ValueError("the scores of points must rise all the way, or fall all the way")
+            raise ValueError("the scores of points must be all ascending or all descending")
         if min(scores) < 0 or max(scores) > 100:
             raise ValueError("the scores of points must be between 0 and 100")
         if self.gone_days <= self.fresh_days:
-            raise ValueError("gone_days must be more than fresh_days")
+            raise ValueError("gone_days must be greater than fresh_days")
         return self
 
 
@@ -154,9 +154,9 @@ class Profile(Strict):
     def _agrees(self) -> Profile:
         ids = [measure.id for measure in self.measures] + [ceiling.id for ceiling in self.ceilings]
         if twice := next((name for name in ids if ids.count(name) > 1), ""):
-            raise ValueError(f"{twice} is there twice")
+            raise ValueError(f"{twice} is defined twice")
         if stray := next((each for each in self.measures if each.group not in self.groups), None):
-            raise ValueError(f"{stray.id} is of the group {stray.group}, which is not under groups")
+            raise ValueError(f"{stray.id} has the group {stray.group}, which is not listed under groups")
         return self
 
     @property
@@ -226,7 +226,7 @@ def load(found: dict[str, Path]) -> Definition:
             continue
         profile = validate(document, Profile)
         if any(each.key == profile.key for each in profiles):
-            raise document.error(("version",), f"{profile.name} has a version {profile.version} already")
+            raise document.error(("version",), f"{profile.name} already has a version {profile.version}")
         profiles.append(profile)
         if profile.when:
             conditions[profile.key, ""] = _condition(document, ("when",), profile.when, columns)
@@ -258,7 +258,7 @@ def load(found: dict[str, Path]) -> Definition:
     if profiles[-1].when:
         raise ConfigError(
             f"sql/health/: {profiles[-1].name} is the last profile and has a condition",
-            cure="leave `when` out of the profile with the highest rank: it is for all other accounts",
+            cure="remove `when` from the profile with the highest rank: it applies to all other accounts",
         )
     return Definition(tuple(profiles), values, conditions, frozenset(peers))
 
@@ -271,13 +271,13 @@ def _check_versions(profiles: list[Profile]) -> None:
         if [each.version for each in versions] != list(range(1, len(versions) + 1)):
             numbers = ", ".join(str(each.version) for each in versions)
             raise ConfigError(
-                f"sql/health/: the profile {name} has the versions {numbers}",
-                cure="keep the earlier versions, in files of other names: past days are scored by them",
+                f"sql/health/: the versions of the profile {name} are not consecutive from 1: {numbers}",
+                cure="keep the earlier versions in separate files: past days are scored with them",
             )
         if sorted(versions, key=lambda each: each.valid_from) != versions or len({e.rank for e in versions}) > 1:
             raise ConfigError(
-                f"sql/health/: the versions of {name} do not follow each other",
-                cure="give all the same rank, and each a later valid_from than the one before",
+                f"sql/health/: the versions of {name} need the same rank and ascending valid_from",
+                cure="give all versions the same rank, and each a later valid_from than the previous one",
             )
 
 

@@ -24,11 +24,11 @@ TIER = f"coalesce(tier, '{UNKNOWN_TIER}')"
 # Upper bound of days as a customer, exclusive -> age band.
 AGE_BANDS = ((365, "below 12 months"), (1096, "12 to 36 months"), (None, "above 36 months"))
 _HEAD = """\
--- Purpose: where accounts of a kind stood as a month closed, for health measures that compare with peers.
--- Grain: month end, version of a profile, measure, tier and age band. Inputs: what the score looks at.
+-- Purpose: quantiles per peer group at the close of a month, for health measures that compare with peers.
+-- Grain: month end, version of a profile, measure, tier and age band. Inputs: the inputs of the health score.
 -- Window: month ends on days [start, end).
--- Caveats: made of sql/health when it is built. An empty age band: all of the tier; an empty tier: all accounts. Groups
--- of fewer than 30 accounts are left out, but for all accounts.
+-- Caveats: generated from sql/health. An empty age band means all ages of the tier, an empty tier all accounts. Groups
+-- of fewer than 30 accounts are left out, except the group of all accounts.
 """
 
 

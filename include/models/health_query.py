@@ -19,11 +19,11 @@ FOLDER = "marts/health_score"
 SOURCE = "sql/health"
 _TINY = "1e-9"
 _HEAD = """\
--- Purpose: the health score of each account and day, with all that decides its band.
--- Grain: customer account and day. Inputs: what the score looks at, what no source brings, where peers stood as the
--- month before closed. Window: days [start, end).
--- Caveats: made of sql/health when it is built. A measure that is unknown or too old leaves its weight to the others
--- and lowers the coverage; the band is unknown where too little is there. include/scores/health explains each score.
+-- Purpose: the health score of each account and day, with everything that determines its band.
+-- Grain: customer account and day. Inputs: the score's inputs, the measures that no source provides, and the peers'
+-- quantiles at the close of the previous month. Window: days [start, end).
+-- Caveats: generated from sql/health. The weight of an unknown or outdated measure goes to the others and lowers the
+-- coverage; below a minimum coverage the band is unknown. include/scores/health explains each score.
 """
 _WINDOW = (
     "    where day >= :start and day < :end\n"
@@ -73,23 +73,23 @@ class _Query:
         made, columns = ",\n\n".join(steps), ",\n    ".join(self._selected())
         return f"{_HEAD}with {made}\n\nselect\n    {columns}\nfrom judged\n"
 
-    def _case(self, say: Callable[[Profile], str | None], otherwise: str = "null") -> str:
+    def _case(self, render: Callable[[Profile], str | None], otherwise: str = "null") -> str:
         """Return a ``case`` over the profiles. Profiles with the same SQL share an arm."""
         by_text: dict[str, list[str]] = {}
         for profile in self.known.profiles:
-            said = say(profile)
-            by_text.setdefault(otherwise if said is None else said, []).append(f"'{profile.key}'")
+            text = render(profile)
+            by_text.setdefault(otherwise if text is None else text, []).append(f"'{profile.key}'")
         if len(by_text) == 1:
             return next(iter(by_text))
-        arms = (f"when profile_key in ({', '.join(keys)}) then {said}" for said, keys in by_text.items())
+        arms = (f"when profile_key in ({', '.join(keys)}) then {text}" for text, keys in by_text.items())
         return f"case {' '.join(arms)} end"
 
-    def _per_measure(self, name: str, say: Callable[[Profile, Measure], str], otherwise: str = "null") -> str:
-        def said(profile: Profile) -> str | None:
+    def _per_measure(self, name: str, render: Callable[[Profile, Measure], str], otherwise: str = "null") -> str:
+        def text(profile: Profile) -> str | None:
             found = next((each for each in profile.measures if each.id == name), None)
-            return say(profile, found) if found else None
+            return render(profile, found) if found else None
 
-        return self._case(said, otherwise)
+        return self._case(text, otherwise)
 
     def _gaps(self) -> str:
         columns = ",\n        ".join(
@@ -254,15 +254,15 @@ class _Query:
 
     def _judged(self) -> list[str]:
         rounded = "round(cast(mean as numeric), 2)"
-        arms = ["when mean is null then 'nothing is known'", "when is_paused then 'paused'"]
+        arms = ["when mean is null then 'no data'", "when is_paused then 'paused'"]
         for group in self.groups:
             needed = self._case(lambda p, group=group: repr(p.groups[group].needed) if group in p.groups else None, "0")  # type: ignore[misc]
             if needed not in ("0", "0.0"):
-                arms.append(f"when t_{group} < {needed} * v_{group} - {_TINY} then 'too little is known of {group}'")
+                arms.append(f"when t_{group} < {needed} * v_{group} - {_TINY} then 'not enough data on {group}'")
         floor = self._case(lambda profile: repr(profile.floor))
         arms += [
-            f"when total / nullif(listed, 0) < {floor} - {_TINY} then 'too little is known'",
-            "when not is_within then 'one group would weigh too much'",
+            f"when total / nullif(listed, 0) < {floor} - {_TINY} then 'not enough data'",
+            "when not is_within then 'one group exceeds its maximum weight'",
         ]
         lines = "\n            ".join([*arms, "else ''"])
         return [
@@ -288,8 +288,8 @@ class _Query:
                 f"        else 1\n    end as integer) as {name}_side"
             )
         profile, version, hold = (
-            self._case(say)
-            for say in (lambda p: f"'{p.name}'", lambda p: str(p.version), lambda p: str(p.bands.hold_days))
+            self._case(render)
+            for render in (lambda p: f"'{p.name}'", lambda p: str(p.version), lambda p: str(p.bands.hold_days))
         )
         return [
             "account_key",

@@ -17,17 +17,17 @@ import sqlalchemy as sa
 from include.common import quarters
 from include.models import registry
 from include.models.registry import Model
-from include.models.unread import EVERYONE
+from include.models.unread import ALL_ACCOUNTS
 from include.warehouse.engine import has_table
 
 # Account of rows that belong to no account, such as unmatched ids. They only alter figures over all accounts.
-NOBODY = ""
+NO_ACCOUNT = ""
 # Above this share of all accounts, naming them costs more than rebuilding all. A few accounts are always named.
-SHARE_TO_DO_ALL = 0.3
-A_FEW = 20
+ALL_ABOVE_SHARE = 0.3
+FEW_ACCOUNTS = 20
 # Account-days to rebuild in one go. Sorts and hashes that exceed their memory spill to disk; in one go, most of a long
 # history would.
-AT_ONCE = 3_000_000
+MAX_ACCOUNT_DAYS = 3_000_000
 # Shorter cuts cost more than they save: queries also read up to twelve weeks before their first day.
 _FEWEST_DAYS = 56
 # Tables with one row per account, or group, and day.
@@ -124,7 +124,7 @@ def work(connection: sa.Connection, build: Build, model: Model, *, is_new: bool,
 
 
 def parts(piece: Piece, n_all: int) -> Iterator[Piece]:
-    """Cut the days of a piece so that no part exceeds ``AT_ONCE`` account-days.
+    """Cut the days of a piece so that no part exceeds ``MAX_ACCOUNT_DAYS`` account-days.
 
     Args:
         piece: The piece.
@@ -133,7 +133,7 @@ def parts(piece: Piece, n_all: int) -> Iterator[Piece]:
     days = piece.end - piece.start
     if _is_long(piece):
         n_named = n_all if piece.accounts is None else len(piece.accounts)
-        days = min(days, timedelta(days=max(_FEWEST_DAYS, AT_ONCE // max(n_named, 1))))
+        days = min(days, timedelta(days=max(_FEWEST_DAYS, MAX_ACCOUNT_DAYS // max(n_named, 1))))
     start = piece.start
     while start < piece.end:
         yield Piece(start, min(start + days, piece.end), piece.accounts)
@@ -150,16 +150,16 @@ def _whole(connection: sa.Connection, build: Build, model: Model, remade: str) -
     if kind == "view":
         return Work([], "")
     if kind == "frozen" and remade != "new table":
-        return Work(_not_taken(connection, build, model), "its days are over")
+        return Work(_new_days(connection, build, model), "new days")
     if kind == "table" or remade:
-        return Work([everything], remade or "made whole by every build")
+        return Work([everything], remade or "rebuilt by every build")
     changes = _changes(connection, build, model)
     if kind != "period":
-        changes = [change for change in changes if change.account_key != NOBODY]
+        changes = [change for change in changes if change.account_key != NO_ACCOUNT]
     causes = {change.origin for change in changes}
     if kind == "account":
         # A rebuild covers the whole of a table without days: a window of days cannot select its rows.
-        if build.trigger in ("first", "rebuild") or (build.trigger == "day" and _looks_at_today(model)):
+        if build.trigger in ("first", "rebuild") or (build.trigger == "day" and _depends_on_today(model)):
             return Work([everything], _reason(build, causes))
         keys = {change.account_key for change in changes}
         pieces = _for_accounts(connection, _with_families(connection, keys, model), everything)
@@ -175,12 +175,12 @@ def _whole(connection: sa.Connection, build: Build, model: Model, remade: str) -
 
 def _reason(build: Build | None, causes: Iterable[str]) -> str:
     """Return why a table is rebuilt: the build's trigger, if its window applies, and the changed upstream tables."""
-    for_all = {"first": "first build", "day": "a new day", "rebuild": "rebuild of past days"}
+    for_all = {"first": "first build", "day": "new day", "rebuild": "rebuild of past days"}
     changed = ", ".join(sorted(causes))
     return "; ".join(filter(None, (for_all[build.trigger] if build else "", f"{changed} changed" if changed else "")))
 
 
-def _not_taken(connection: sa.Connection, build: Build, model: Model) -> list[Piece]:
+def _new_days(connection: sa.Connection, build: Build, model: Model) -> list[Piece]:
     """Return the days of a frozen table that no build has reached yet. Rows missing from earlier days stay missing."""
     upto = connection.execute(
         sa.text("select upto from meta.frozen where model = :model"), {"model": model.name}
@@ -197,14 +197,16 @@ def _changes(connection: sa.Connection, build: Build, model: Model) -> list[Chan
     if among := model.metadata.among:
         # An account that lost its last row there is covered by the change of that table itself.
         counted = " union all ".join(f"select account_key from {table}" for table in among)  # noqa: S608 - models' names
-        statement += f" and (origin = any(:among) or account_key in (:everyone, :nobody) or account_key in ({counted}))"
+        statement += (
+            f" and (origin = any(:among) or account_key in (:all_accounts, :no_account) or account_key in ({counted}))"
+        )
     bound: dict[str, object] = {"build_id": build.build_id, "origins": list(registry.parents(model.name))}
     if among:
-        bound |= {"among": list(among), "everyone": EVERYONE, "nobody": NOBODY}
+        bound |= {"among": list(among), "all_accounts": ALL_ACCOUNTS, "no_account": NO_ACCOUNT}
     return [Change(*row) for row in connection.execute(sa.text(statement), bound)]
 
 
-def _looks_at_today(model: Model) -> bool:
+def _depends_on_today(model: Model) -> bool:
     """Return whether a table can change tomorrow without new data."""
     return "newest" in model.facts.parameters
 
@@ -233,7 +235,7 @@ def n_accounts(connection: sa.Connection) -> int:
 def _for_accounts(connection: sa.Connection, keys: set[str], everything: Piece) -> list[Piece]:
     if not keys:
         return []
-    if EVERYONE in keys or (len(keys) > A_FEW and len(keys) > SHARE_TO_DO_ALL * n_accounts(connection)):
+    if ALL_ACCOUNTS in keys or (len(keys) > FEW_ACCOUNTS and len(keys) > ALL_ABOVE_SHARE * n_accounts(connection)):
         return [everything]
     return [Piece(everything.start, everything.end, tuple(sorted(keys)))]
 

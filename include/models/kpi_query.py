@@ -12,11 +12,11 @@ FOLDER = "marts/kpi_value"
 SOURCE = "sql/metrics"
 _WIDTH = 119
 _HEAD = """\
--- Purpose: every KPI of groups of accounts in one place, one value a row.
+-- Purpose: all KPIs of groups of accounts, one value per row.
 -- Grain: metric, version, period and group. Inputs: the tables of sums. Window: periods that end on days [start, end).
--- Caveats: made of sql/metrics when it is built. All together by day, all groups by closed week, month and quarter. A
--- ratio is the ratio of the sums, and null where there is nothing to divide by; a metric whose entity is not connected,
--- or not read up to the period's end, has no row. Below 20 a share has its Wilson interval.
+-- Caveats: generated from sql/metrics. All accounts by day, groups by closed week, month and quarter. A ratio is the
+-- ratio of the sums, and null if the denominator is zero. A metric has no row if its entity is not connected, or not
+-- read up to the period's end. For n below 20, a share has its Wilson interval.
 """
 _TAIL = """\
 values_of_metrics as (

@@ -14,13 +14,15 @@ from itertools import pairwise
 import sqlalchemy as sa
 
 from include.models import former_links, restatements
-from include.models.increments import EVERYONE, NOBODY, Piece
+from include.models.increments import ALL_ACCOUNTS, NO_ACCOUNT, Piece
 from include.models.query_errors import readable
 from include.models.registry import Model
 from include.models.tables import is_partitioned
 
 # Analyze a table once this many rows have changed.
-STALE_AFTER = 10_000
+ANALYZE_AFTER = 10_000
+# Rows of the query, and its differences to the table.
+_TEMPORARY = ("incoming", "removed", "added")
 Parameters = Mapping[str, object]
 
 
@@ -32,7 +34,7 @@ class Replaced:
     n_changed: int = 0
 
 
-def lacks_month(connection: sa.Connection, model: Model, newest: date) -> bool:
+def lacks_partition(connection: sa.Connection, model: Model, newest: date) -> bool:
     """Return whether an existing table has no partition for the newest day, the last one it needs."""
     named = {"name": model.name, "month": f"{model.name}_{newest:%Y_%m}"}
     statement = sa.text("select to_regclass(:name) is not null and to_regclass(:month) is null")
@@ -81,13 +83,13 @@ def replace(
         return done
     columns = ", ".join(f'"{name}"' for name in model.metadata.columns)
     if not is_new:
-        made = [f"create temp table {name} (like {model.name}) on commit drop" for name in ("incoming", "gone", "came")]
-        made.append(f"create unique index on incoming ({', '.join(model.metadata.unique_key)})")
-        connection.exec_driver_sql("; ".join(made))
+        statements = [f"create temp table {name} (like {model.name}) on commit drop" for name in _TEMPORARY]
+        statements.append(f"create unique index on incoming ({', '.join(model.metadata.unique_key)})")
+        connection.exec_driver_sql("; ".join(statements))
     target = model.name if is_new else "incoming"
     for number, piece in enumerate(pieces):
         if number and not is_new:
-            connection.exec_driver_sql("truncate incoming, gone, came")
+            connection.exec_driver_sql(f"truncate {', '.join(_TEMPORARY)}")
         bound = {**parameters, **bounds(piece)}
         try:
             done.n_rows += execute(
@@ -96,20 +98,20 @@ def replace(
         except sa.exc.DBAPIError as error:
             raise readable(model, error) from None
         if not is_new:
-            take = _add if model.metadata.materialisation == "frozen" else _apply
-            n_changed = take(connection, model, piece, columns)
+            write = _add if model.metadata.materialisation == "frozen" else _apply
+            n_changed = write(connection, model, piece, columns)
             done.n_changed += n_changed
             if n_changed:
-                _note(connection, build_id, model)
+                _record_changes(connection, build_id, model)
             if n_changed and model.name == restatements.TABLE:
-                restatements.note(connection, build_id)
+                restatements.record(connection, build_id)
             if n_changed and model.name == former_links.TABLE:
-                former_links.note(connection, build_id)
+                former_links.record(connection, build_id)
     if is_new:
         _index(connection, model)
         done.n_changed = done.n_rows
-        _note_all(connection, build_id, model)
-    if done.n_changed > STALE_AFTER:
+        _record_all(connection, build_id, model)
+    if done.n_changed > ANALYZE_AFTER:
         for table in [model.name] if is_new else _written(model, pieces):
             connection.exec_driver_sql(f"analyze {table}")
     return done
@@ -141,8 +143,8 @@ def _index(connection: sa.Connection, model: Model) -> None:
     A table that was emptied, not created, may still have its key.
     """
     key = model.metadata.unique_key
-    is_there = sa.text("select exists (select from pg_index where indrelid = to_regclass(:name) and indisprimary)")
-    if not connection.execute(is_there, {"name": model.name}).scalar():
+    has_key = sa.text("select exists (select from pg_index where indrelid = to_regclass(:name) and indisprimary)")
+    if not connection.execute(has_key, {"name": model.name}).scalar():
         try:
             connection.exec_driver_sql(f"alter table {model.name} add primary key ({', '.join(key)})")
         except sa.exc.DBAPIError as error:
@@ -180,32 +182,32 @@ def thin(connection: sa.Connection, model: Model, after: date, upto: date) -> in
 
 
 def _apply(connection: sa.Connection, model: Model, piece: Piece, columns: str) -> int:
-    """Change a piece of the table to match ``incoming``. Leave the differences in ``gone`` and ``came``."""
+    """Change a piece of the table to match ``incoming``. Leave the differences in ``removed`` and ``added``."""
     where, bound = _where(model, piece)
     old = f"select {columns} from {model.name} as t where {where}"  # noqa: S608
     new = f"select {columns} from incoming"  # noqa: S608
-    n_gone = execute(connection, f"insert into gone ({columns}) {old} except {new}", bound).rowcount
-    n_came = execute(connection, f"insert into came ({columns}) {new} except {old}", bound).rowcount
-    if n_gone:
-        same = " and ".join(f't."{key}" = gone."{key}"' for key in model.metadata.unique_key)
-        execute(connection, f"delete from {model.name} as t using gone where {same} and {where}", bound)  # noqa: S608
-    if n_came:
-        execute(connection, f"insert into {model.name} ({columns}) select {columns} from came", {})  # noqa: S608
-    return n_gone + n_came
+    n_removed = execute(connection, f"insert into removed ({columns}) {old} except {new}", bound).rowcount
+    n_added = execute(connection, f"insert into added ({columns}) {new} except {old}", bound).rowcount
+    if n_removed:
+        same = " and ".join(f't."{key}" = removed."{key}"' for key in model.metadata.unique_key)
+        execute(connection, f"delete from {model.name} as t using removed where {same} and {where}", bound)  # noqa: S608
+    if n_added:
+        execute(connection, f"insert into {model.name} ({columns}) select {columns} from added", {})  # noqa: S608
+    return n_removed + n_added
 
 
 def _add(connection: sa.Connection, model: Model, piece: Piece, columns: str) -> int:
     """Add the rows of ``incoming`` whose key is new, and leave all others as they are."""
     same = " and ".join(f't."{key}" = i."{key}"' for key in model.metadata.unique_key)
-    n_came = execute(
+    n_added = execute(
         connection,
-        f"insert into came ({columns}) select {columns} from incoming as i"  # noqa: S608
+        f"insert into added ({columns}) select {columns} from incoming as i"  # noqa: S608
         f" where not exists (select from {model.name} as t where {same})",
         {},
     ).rowcount
-    if n_came:
-        execute(connection, f"insert into {model.name} ({columns}) select {columns} from came", {})  # noqa: S608
-    return n_came
+    if n_added:
+        execute(connection, f"insert into {model.name} ({columns}) select {columns} from added", {})  # noqa: S608
+    return n_added
 
 
 def _where(model: Model, piece: Piece) -> tuple[str, dict[str, object]]:
@@ -218,13 +220,13 @@ def _where(model: Model, piece: Piece) -> tuple[str, dict[str, object]]:
     return " and ".join(terms) or "true", bounds(piece)
 
 
-def _note(connection: sa.Connection, build_id: str, model: Model) -> None:
+def _record_changes(connection: sa.Connection, build_id: str, model: Model) -> None:
     """Record which accounts and days differ."""
     meta = model.metadata
-    account, grouped = f"'{EVERYONE}'", "having count(*) > 0"
+    account, grouped = f"'{ALL_ACCOUNTS}'", "having count(*) > 0"
     first, last = "cast(null as date)", "cast(null as date)"
     if "account_key" in meta.columns and meta.materialisation != "period":
-        account, grouped = f"coalesce(account_key, '{NOBODY}')", "group by account_key"
+        account, grouped = f"coalesce(account_key, '{NO_ACCOUNT}')", "group by account_key"
     if meta.is_windowed:
         first, last = f"min({meta.window_column})", f"max({meta.window_column}) + 1"
     elif meta.affects:
@@ -234,14 +236,14 @@ def _note(connection: sa.Connection, build_id: str, model: Model) -> None:
         connection,
         "insert into meta.build_change (build_id, origin, account_key, from_day, to_day)"  # noqa: S608
         f" select :build_id, :origin, {account}, {first}, {last}"
-        f" from (select * from gone union all select * from came) as d {grouped}",
+        f" from (select * from removed union all select * from added) as d {grouped}",
         {"build_id": build_id, "origin": model.name},
     )
 
 
-def _note_all(connection: sa.Connection, build_id: str, model: Model) -> None:
+def _record_all(connection: sa.Connection, build_id: str, model: Model) -> None:
     execute(
         connection,
-        "insert into meta.build_change (build_id, origin, account_key) values (:build_id, :origin, :everyone)",
-        {"build_id": build_id, "origin": model.name, "everyone": EVERYONE},
+        "insert into meta.build_change (build_id, origin, account_key) values (:build_id, :origin, :all_accounts)",
+        {"build_id": build_id, "origin": model.name, "all_accounts": ALL_ACCOUNTS},
     )

@@ -118,16 +118,16 @@ class Metadata(Strict):
     def _agrees(self) -> Metadata:
         if self.is_windowed != bool(self.window_column):
             raise ValueError(
-                f"window_column goes with the materialisations {' and '.join(WINDOWED)}, and only with them"
+                f"window_column is required for the materialisations {' and '.join(WINDOWED)}, and only for them"
             )
         if self.among and self.materialisation != "period":
-            raise ValueError("among goes with the materialisation period only")
+            raise ValueError("among is only allowed for the materialisation period")
         if self.affects and (self.is_windowed or self.materialisation == "view"):
-            raise ValueError("affects goes with the materialisations account, table and frozen only")
+            raise ValueError("affects is only allowed for the materialisations account, table and frozen")
         named = {*self.unique_key, self.window_column, self.affects.column if self.affects else ""} - {""}
         unknown = sorted(named - set(self.columns))
         if unknown:
-            raise ValueError(f"{', '.join(unknown)} is named as key, window or affects, but is not a column")
+            raise ValueError(f"{', '.join(unknown)} is used as key, window or affects, but is not a column")
         if self.materialisation in ("account", "account_day", "frozen") and "account_key" not in self.columns:
             raise ValueError(f"a table of materialisation {self.materialisation} needs the column account_key")
         if self.is_windowed and self.window_column not in self.unique_key:

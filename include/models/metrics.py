@@ -40,7 +40,7 @@ _Columns = Callable[[str], tuple[str, ...]]
 
 def _expression(text: str) -> str:
     if text and not _EXPRESSION.match(text):
-        raise ValueError("may hold columns, numbers and + - * / ( ) only")
+        raise ValueError("may only contain columns, numbers and + - * / ( )")
     return text
 
 
@@ -125,7 +125,7 @@ class Definition(Strict):
         if self.kind in ("share", "ratio", "median") and not self.denominator:
             raise ValueError(f"a {self.kind} needs a denominator")
         if (self.kind == "median") != bool(self.value):
-            raise ValueError("value goes with the kind median, and only with it")
+            raise ValueError("value is required for the kind median, and only for it")
         return self
 
     @property
@@ -153,9 +153,9 @@ class _Entry(Definition):
     @model_validator(mode="after")
     def _stands_in_the_tree(self) -> _Entry:
         if (self.level == "core") != (not self.parent):
-            raise ValueError("every metric but those of level core has a parent")
+            raise ValueError("all metrics except those of level core need a parent")
         if any(number >= self.version for number in self.earlier):
-            raise ValueError("earlier holds versions before the present one")
+            raise ValueError("earlier may only contain versions below the current one")
         return self
 
 
@@ -202,8 +202,8 @@ class Metric:
     def hash(self, version: int) -> str:
         """Return a short hash of a version's definition. Titles and other texts do not count."""
         one = self.definitions[version]
-        said = [self.table, *(getattr(one, name) for name in Definition.model_fields)]
-        return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
+        parts = [self.table, *(getattr(one, name) for name in Definition.model_fields)]
+        return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:16]
 
 
 @files.cached_for("sql", *models.FILES)
@@ -233,11 +233,11 @@ def load(seen: dict[str, Path]) -> dict[str, Metric]:
             rows = entry.rows or content.rows
             _known_table(document, ("metrics", metric_id, "rows"), rows.table, columns_of)
             for column in {rows.day, rows.to, rows.having, *rows.columns} - {"", *columns_of(rows.table)}:
-                raise document.error(("metrics", metric_id), f"{rows.table} has no column {column} to show")
+                raise document.error(("metrics", metric_id), f"{rows.table} has no column {column}")
             place = document.at(("metrics", metric_id))
             documents[metric_id] = document
             for period in set(entry.target) - set(content.periods):
-                raise document.error(("metrics", metric_id, "target", period), f"there is no {period} of {metric_id}")
+                raise document.error(("metrics", metric_id, "target", period), f"{metric_id} has no period {period}")
             found[metric_id] = Metric(
                 id=metric_id,
                 table=content.table,
@@ -279,7 +279,7 @@ def branch(metric_id: str) -> tuple[str, ...]:
 
 def _known_table(document: Document, place: tuple[Any, ...], table: str, columns_of: _Columns) -> None:
     if not columns_of(table):
-        raise document.error(place, f"{table} is a table that no folder makes", cure="correct it, or add the folder")
+        raise document.error(place, f"unknown table {table}", cure="correct it, or add the folder")
 
 
 def _check_columns(document: Document, metric_id: str, table: str, entry: _Entry, described: tuple[str, ...]) -> None:
@@ -287,7 +287,9 @@ def _check_columns(document: Document, metric_id: str, table: str, entry: _Entry
         unknown = sorted(definition.columns - set(described))
         if unknown:
             raise document.error(
-                ("metrics", metric_id), f"{table} has no column {unknown[0]}", cure=f"it has: {', '.join(described)}"
+                ("metrics", metric_id),
+                f"{table} has no column {unknown[0]}",
+                cure=f"its columns: {', '.join(described)}",
             )
 
 

@@ -16,7 +16,7 @@ _ALL_DAYS = "0001-01-01"
 
 def waiting_for(connection: sa.Connection) -> list[str]:
     """Return the configured sources that have neither finished a first read nor failed."""
-    heard = set(
+    read = set(
         connection.execute(
             sa.text(
                 "select source from meta.verdict where entity = '' and state <> 'unknown'"
@@ -24,7 +24,7 @@ def waiting_for(connection: sa.Connection) -> list[str]:
             )
         ).scalars()
     )
-    return [source.id for source in config.load().sources if source.id not in heard]
+    return [source.id for source in config.load().sources if source.id not in read]
 
 
 def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
@@ -45,8 +45,8 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     ).scalar()
     if changed:
         return f"{changed} records changed"
-    if connection.execute(_HAS_JUDGEMENTS).scalar():
-        return "somebody judged an account's health"
+    if connection.execute(_HAS_NEW_HEALTH).scalar():
+        return "new health pulses or overrides"
     unfinished = connection.execute(
         sa.text(
             "select b.build_id from meta.build as b where b.state in ('running', 'failed')"
@@ -55,24 +55,24 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     ).scalar()
     if unfinished:
         return f"build {unfinished} was not finished"
-    missing = [name for name in names if not connection.execute(tables.IS_THERE, {"name": name}).scalar()]
+    missing = [name for name in names if not connection.execute(tables.EXISTS, {"name": name}).scalar()]
     return f"new tables: {', '.join(missing)}" if missing else ""
 
 
 def claim(connection: sa.Connection, build: Build) -> None:
     """Record the changes that a build must carry besides its window. A forward build also claims newly loaded data."""
     parameters = {"build_id": build.build_id}
-    connection.execute(_TAKE_UNFINISHED, parameters)
+    connection.execute(_CLAIM_UNFINISHED, parameters)
     if build.kind != "forward":
         return
-    connection.execute(_TAKE_DIRTY, parameters | {"known_at": build.known_at})
+    connection.execute(_CLAIM_DIRTY, parameters | {"known_at": build.known_at})
     resolve_dirty(connection, build)
     if has_table(connection, "core.contract_line"):
-        for statement in (_TAKE_LINES, _TAKE_OF_TICKETS, _TAKE_USERS, _TAKE_SUSPECTED):
+        for statement in (_CLAIM_LINES, _CLAIM_OF_TICKETS, _CLAIM_USERS, _CLAIM_SUSPECTED):
             connection.execute(statement, parameters)
     if has_table(connection, "core.agreed_term"):
-        connection.execute(_TAKE_RENEWAL_ANSWERS, parameters)
-    connection.execute(_TAKE_JUDGEMENTS, parameters)
+        connection.execute(_CLAIM_RENEWAL_ANSWERS, parameters)
+    connection.execute(_CLAIM_HEALTH, parameters)
 
 
 def is_another_in_progress(connection: sa.Connection, build_id: str) -> bool:
@@ -140,7 +140,7 @@ _OPEN_DIRTY = f"""
         and not exists (select from meta.unread as u where {_OF_FIRST_LOAD.format("r")})
 """
 # Only changes that the build can see. Later ones belong to the next build.
-_TAKE_DIRTY = sa.text(
+_CLAIM_DIRTY = sa.text(
     f"""
     insert into meta.build_dirty (build_id, dirty_id)
     select :build_id, r.dirty_id {_OPEN_DIRTY}
@@ -150,7 +150,7 @@ _TAKE_DIRTY = sa.text(
     """  # noqa: S608 - texts of this file
 )
 # Changes of unfinished builds: their tables are written, the downstream tables not yet.
-_TAKE_UNFINISHED = sa.text(
+_CLAIM_UNFINISHED = sa.text(
     """
     insert into meta.build_change (build_id, origin, account_key, from_day, to_day, copy_of)
     select :build_id, c.origin, c.account_key, c.from_day, c.to_day, c.change_id
@@ -175,7 +175,7 @@ _IS_ANOTHER_IN_PROGRESS = sa.text(
 _SINCE = "> (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
 # A line counts for the account of its deal, whatever account it was read with. A line that moved to another deal counts
 # for both.
-_TAKE_LINES = sa.text(
+_CLAIM_LINES = sa.text(
     f"""
     insert into meta.build_change (build_id, origin, account_key)
     select distinct :build_id, 'raw.contract_line', o.account_key
@@ -186,7 +186,7 @@ _TAKE_LINES = sa.text(
     """  # noqa: S608 - texts of this file
 )
 # Ratings and events count for the account of their ticket, whatever organisation they were read with.
-_TAKE_OF_TICKETS = sa.text(
+_CLAIM_OF_TICKETS = sa.text(
     f"""
     insert into meta.build_change (build_id, origin, account_key)
     select distinct :build_id, r.origin, t.account_key
@@ -200,7 +200,7 @@ _TAKE_OF_TICKETS = sa.text(
 )
 # Whether a comment is an answer depends on its author. A changed desk user counts for the accounts of all tickets with
 # comments or other events of that user.
-_TAKE_USERS = sa.text(
+_CLAIM_USERS = sa.text(
     f"""
     insert into meta.build_change (build_id, origin, account_key)
     select distinct :build_id, 'raw.support_user', t.account_key
@@ -211,7 +211,7 @@ _TAKE_USERS = sa.text(
     """  # noqa: S608 - texts of this file
 )
 # An answer changes no other row.
-_TAKE_RENEWAL_ANSWERS = sa.text(
+_CLAIM_RENEWAL_ANSWERS = sa.text(
     f"""
     insert into meta.build_change (build_id, origin, account_key)
     select distinct :build_id, 'core.agreed_term', t.account_key
@@ -221,20 +221,20 @@ _TAKE_RENEWAL_ANSWERS = sa.text(
     """  # noqa: S608 - texts of this file
 )
 # Health pulses and overrides that people entered or withdrew since the last build.
-_NEW_JUDGEMENTS = f"""
+_NEW_HEALTH = f"""
     select 'meta.health_pulse' as origin, account_key, given_on as from_day from meta.health_pulse
     where known_from {_SINCE} or known_to {_SINCE}
     union all
     select 'meta.health_override', account_key, from_day from meta.health_override
     where known_from {_SINCE} or known_to {_SINCE}
 """  # noqa: S608 - texts of this file
-_HAS_JUDGEMENTS = sa.text(f"select exists ({_NEW_JUDGEMENTS})")
-_TAKE_JUDGEMENTS = sa.text(
+_HAS_NEW_HEALTH = sa.text(f"select exists ({_NEW_HEALTH})")
+_CLAIM_HEALTH = sa.text(
     "insert into meta.build_change (build_id, origin, account_key, from_day)"  # noqa: S608 - texts of this file
-    f" select :build_id, origin, account_key, min(from_day) from ({_NEW_JUDGEMENTS}) as j group by 1, 2, 3"
+    f" select :build_id, origin, account_key, min(from_day) from ({_NEW_HEALTH}) as j group by 1, 2, 3"
 )
 # A reconcile may have confirmed a suspected deletion. This changes no row, and so leaves no dirty range.
-_TAKE_SUSPECTED = sa.text(
+_CLAIM_SUSPECTED = sa.text(
     """
     insert into meta.build_change (build_id, origin, account_key)
     select distinct :build_id, 'core.contract_line_history', account_key

@@ -147,17 +147,19 @@ class _Project:
     @cached_property
     def folders(self) -> dict[str, dict[str, Path]]:
         """Folder below sql/ -> file name -> file in force, without disabled folders."""
-        made = _made()
+        generated = _generators()
         folders: dict[str, dict[str, Path]] = {}
         for name, path in self._found.items():
             folder, _, file = name.rpartition("/")
             if "/" in folder and path.suffix in (".sql", ".yaml"):
                 folders.setdefault(folder, {})[file] = path
         for folder, inside in list(folders.items()):
-            if folder in made and "query.sql" in inside:
+            if folder in generated and "query.sql" in inside:
                 where = files.shown(inside["query.sql"])
-                raise ConfigError(f"{where}: this query is made of {made[folder].SOURCE}", cure="remove the file")
-            for needed in ("metadata.yaml",) if folder in made else ("query.sql", "metadata.yaml"):
+                raise ConfigError(
+                    f"{where}: this query is generated from {generated[folder].SOURCE}", cure="remove the file"
+                )
+            for needed in ("metadata.yaml",) if folder in generated else ("query.sql", "metadata.yaml"):
                 if needed not in inside:
                     where = files.shown(next(iter(inside.values())).parent)
                     raise ConfigError(f"{where}: {needed} is missing", cure=f"write {folder}/{needed}")
@@ -171,25 +173,25 @@ class _Project:
         nodes: dict[str, Node] = {}
         for folder in self.folders:
             if not NAME.fullmatch(folder.partition("/")[2]):
-                raise ConfigError(f"{folder}: no table can have this name", cure=NAMING)
+                raise ConfigError(f"{folder}: not a valid table name", cure=NAMING)
             node = self.node(folder)
             if node.name in nodes:
                 where = files.shown(node.path)
-                raise ConfigError(f"{where}: {node.name} is made twice", cure="rename one of the folders")
+                raise ConfigError(f"{where}: {node.name} is defined twice", cure="rename one of the folders")
             nodes[node.name] = node
         for node in nodes.values():
             for parent in node.models:
                 if parent not in nodes:
-                    message = f"reads {parent}, which no folder makes or which is switched off"
+                    message = f"reads {parent}, which does not exist or is disabled"
                     raise sql_files.at(node.path, parent, message)
-        sql_parser.keep()
+        sql_parser.save_cache()
         return nodes
 
     def node(self, folder: str) -> Node:
         """Return the model of one folder. Errors in other folders do not matter."""
         inside = self.folders[folder]
-        if maker := _made().get(folder):
-            return sql_files.node(_name_of(folder), inside["metadata.yaml"], maker.text())
+        if generator := _generators().get(folder):
+            return sql_files.node(_name_of(folder), inside["metadata.yaml"], generator.text())
         path = inside["query.sql"]
         return sql_files.node(_name_of(folder), path, path.read_text(encoding="utf-8"))
 
@@ -200,9 +202,9 @@ class _Project:
             sorter = TopologicalSorter({node.name: node.models for node in self.nodes.values()})
             return tuple(sorter.static_order())
         except CycleError as error:
-            circle = error.args[1]
-            message = f"tables read each other in a circle: {' -> '.join(circle)}"
-            raise sql_files.at(self.nodes[circle[0]].path, circle[1], message) from None
+            cycle = error.args[1]
+            message = f"circular dependency between tables: {' -> '.join(cycle)}"
+            raise sql_files.at(self.nodes[cycle[0]].path, cycle[1], message) from None
 
     @cached_property
     def models(self) -> dict[str, Model]:
@@ -222,7 +224,7 @@ class _Project:
                 raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
             checks = sql_files.checks(inside["checks.sql"]) if "checks.sql" in inside else ()
             models[name] = Model(**vars(node), metadata=metadata, checks=checks)
-        sql_parser.keep()
+        sql_parser.save_cache()
         return models
 
     @cached_property
@@ -242,7 +244,7 @@ def _project(found: dict[str, Path]) -> _Project:
     return _Project(found)
 
 
-class _Maker(Protocol):
+class _Generator(Protocol):
     """Generates a query from the definitions in ``SOURCE``."""
 
     SOURCE: str
@@ -251,7 +253,7 @@ class _Maker(Protocol):
         """Return the query."""
 
 
-def _made() -> dict[str, _Maker]:
+def _generators() -> dict[str, _Generator]:
     """Return folder -> generator of its query."""
     from include.models import health_peer_query, health_query, kpi_query, value_query
 
@@ -279,4 +281,4 @@ def _compare(node: Node, metadata: Metadata, document: Document) -> None:
         for parent in set(named) - read_ones:
             raise document.error((key,), f"{parent} is not read by {files.shown(node.path)}")
     if metadata.materialisation == "view" and node.facts.parameters:
-        raise document.error(("materialisation",), "a view cannot take parameters", cure="make it a table")
+        raise document.error(("materialisation",), "a view cannot have parameters", cure="make it a table")

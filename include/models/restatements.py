@@ -20,7 +20,7 @@ from include.models import build_store, fingerprints, metrics, registry
 from include.models.increments import Build
 
 TABLE = "marts.kpi_value"
-_TIME_PASSED = "time passed: a grace, a deadline or a deletion was settled"
+_TIME_PASSED = "time passed: a grace period or a deadline ended, or a deletion was confirmed"
 _KEY = ("metric_id", "metric_version", "period", "as_of", "grain", "grain_key")
 
 
@@ -56,26 +56,26 @@ def check_definitions(connection: sa.Connection) -> None:
         for version, definition in metric.definitions.items():
             known = used.get((metric.id, version))
             if known is None:
-                said = {name: getattr(definition, name) for name in metrics.Definition.model_fields}
+                fields = {name: getattr(definition, name) for name in metrics.Definition.model_fields}
                 new.append(
                     {
                         "metric_id": metric.id,
                         "version": version,
                         "hash": metric.hash(version),
-                        "definition": orjson.dumps({"table": metric.table, **said}).decode(),
+                        "definition": orjson.dumps({"table": metric.table, **fields}).decode(),
                     }
                 )
             elif known != metric.hash(version):
                 raise ConfigError(
-                    f"{metric.place}: {metric.id}: version {version} is defined otherwise than the values that it has",
-                    cure=f"make it version {max(metric.definitions) + 1} and put the one before under `earlier`",
+                    f"{metric.place}: {metric.id}: version {version} already has values, but its definition changed",
+                    cure=f"make it version {max(metric.definitions) + 1} and move the previous definition to `earlier`",
                 )
     if new:
         connection.execute(_USE, new)
 
 
-def note(connection: sa.Connection, build_id: str) -> int:
-    """Keep the values that a replacement of ``marts.kpi_value`` removes. Called with ``gone`` and ``came`` filled.
+def record(connection: sa.Connection, build_id: str) -> int:
+    """Keep the values that a replacement of ``marts.kpi_value`` removes. Expects ``removed`` and ``added``.
 
     Args:
         connection: The builder's transaction that replaces the table.
@@ -86,9 +86,9 @@ def note(connection: sa.Connection, build_id: str) -> int:
     frontier = build_store.frontier(connection)
     if frontier is None:
         return 0
-    build = build_store.at_work(connection, build_id)
+    build = build_store.with_newest(connection, build_id)
     found = connection.execute(
-        _NOTE, {"build_id": build_id, "reported_before": frontier.newest_day, "known_at": build.known_at}
+        _RECORD, {"build_id": build_id, "reported_before": frontier.newest_day, "known_at": build.known_at}
     ).scalars()
     restated = set(found)
     if restated:
@@ -128,19 +128,19 @@ def _reasons(connection: sa.Connection, build: Build, since: datetime, restated:
     if own := fingerprints.change(connection, registry.get(TABLE)):  # only recorded after the values are written
         redefined[TABLE] = own
     bound = {"build_id": build.build_id, "since": since, "known_at": build.known_at}
-    said = {f"raw.{row.entity}": _in_words(connection, row) for row in connection.execute(_CHANGED, bound)}
+    changed = {f"raw.{row.entity}": _describe(connection, row) for row in connection.execute(_CHANGED, bound)}
     known = metrics.load()
     found = {}
     if_nothing = "rebuild of past days" if build.kind == "rebuild" else _TIME_PASSED
     for name in restated:
-        lineage = {TABLE, *registry.lineage(known[name].table)} if name in known else {*said, *redefined}
+        lineage = {TABLE, *registry.lineage(known[name].table)} if name in known else {*changed, *redefined}
         parts = [f"{each.removeprefix('meta.')}: {redefined[each]}" for each in sorted(redefined.keys() & lineage)]
-        parts += [said[origin] for origin in sorted(said.keys() & lineage)]
+        parts += [changed[origin] for origin in sorted(changed.keys() & lineage)]
         found[name] = "; ".join(parts) or if_nothing
     return found
 
 
-def _in_words(connection: sa.Connection, row: Any) -> str:
+def _describe(connection: sa.Connection, row: Any) -> str:
     """Describe what happened to an entity's records: accounts merged, records edited, or rows late."""
     who = f"{row.n_accounts} account{'' if row.n_accounts == 1 else 's'}"
     entity = ENTITIES.get(row.entity)
@@ -164,23 +164,23 @@ def _is_edit(connection: sa.Connection, row: Any) -> bool:
     return False
 
 
-_SAME = " and ".join(f"c.{name} = g.{name}" for name in _KEY)
-_NOTE = sa.text(
+_SAME = " and ".join(f"a.{name} = r.{name}" for name in _KEY)
+_RECORD = sa.text(
     f"""
     with changed as (
         select
-            coalesce(g.metric_id, c.metric_id) as metric_id,
-            coalesce(g.metric_version, c.metric_version) as metric_version,
-            coalesce(g.period, c.period) as period,
-            coalesce(g.period_start, c.period_start) as period_start,
-            coalesce(g.as_of, c.as_of) as as_of,
-            coalesce(g.grain, c.grain) as grain,
-            coalesce(g.grain_key, c.grain_key) as grain_key,
-            g.metric_id is not null as was_reported,
-            g.value, g.numerator, g.denominator, g.n, g.coverage
-        from gone as g full join came as c on {_SAME}
-        where (g.value, g.numerator, g.denominator) is distinct from (c.value, c.numerator, c.denominator)
-            or g.metric_id is null or c.metric_id is null
+            coalesce(r.metric_id, a.metric_id) as metric_id,
+            coalesce(r.metric_version, a.metric_version) as metric_version,
+            coalesce(r.period, a.period) as period,
+            coalesce(r.period_start, a.period_start) as period_start,
+            coalesce(r.as_of, a.as_of) as as_of,
+            coalesce(r.grain, a.grain) as grain,
+            coalesce(r.grain_key, a.grain_key) as grain_key,
+            r.metric_id is not null as was_reported,
+            r.value, r.numerator, r.denominator, r.n, r.coverage
+        from removed as r full join added as a on {_SAME}
+        where (r.value, r.numerator, r.denominator) is distinct from (a.value, a.numerator, a.denominator)
+            or r.metric_id is null or a.metric_id is null
     ),
     kept as (
         insert into meta.kpi_restatement (metric_id, metric_version, period, period_start, as_of, grain, grain_key,

@@ -45,10 +45,10 @@ def sync(connection: sa.Connection) -> list[Change]:
     """
     changes: list[Change] = []
     for table, wanted in _tables(config.load()).items():
-        there: Rows = [dict(row) for row in connection.execute(sa.text(f"select * from meta.{table}")).mappings()]  # noqa: S608
-        if differing := [row for row in there if row not in wanted] + [row for row in wanted if row not in there]:
+        stored: Rows = [dict(row) for row in connection.execute(sa.text(f"select * from meta.{table}")).mappings()]  # noqa: S608
+        if differing := [row for row in stored if row not in wanted] + [row for row in wanted if row not in stored]:
             unread.fill(connection, table, wanted)
-            changes += _changes(connection, table, differing, [row for row in there if row in wanted])
+            changes += _changes(connection, table, differing, [row for row in stored if row in wanted])
     if store.sync_domains(connection):
         changes.append(Change("meta.shared_domain", None, "setting shared_domains changed"))
     return changes
@@ -83,7 +83,7 @@ def _changes(connection: sa.Connection, table: str, differing: Rows, kept: Rows)
     more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
     reason = f"setting {table} changed: {', '.join(keys[:_SHOWN])}{more}"
     origin, from_day = f"meta.{table}", min((row["from_day"] for row in differing if "from_day" in row), default=None)
-    is_built = all(connection.execute(tables.IS_THERE, {"name": each}).scalar() for each in _READ_FOR_REACH)
+    is_built = all(connection.execute(tables.EXISTS, {"name": each}).scalar() for each in _READ_FOR_REACH)
     if table not in _REACH or not is_built:
         return [Change(origin, from_day, reason)]
     bound = {"keys": keys, "kept": [row[name] for row in kept], "currency": config.load().currency}

@@ -17,7 +17,7 @@ LAYERS = {"staging": "staging", "core": "core", "marts": "marts", "actions": "ma
 BUILT = tuple(dict.fromkeys(LAYERS.values()))
 _CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
 # Names are pasted into SQL. Quotes in a name could end its quoting, and a folder can have any name.
-NAME, NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "name it with small letters, digits and _"
+NAME, NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "use only lower-case letters, digits and _"
 # Settings and answers that models read as tables of ``meta``. A change in one propagates to its downstream models.
 SETTINGS = (
     "account_brand", "exclusion", "feature", "forecast_category", "grace_days", "health_override", "health_pulse",
@@ -97,7 +97,7 @@ def node(name: str, path: Path, text: str) -> Node:
     for schema, table in facts.tables:
         if not schema:
             if table not in facts.with_names:
-                raise at(path, table, f"reads {table}, which is no CTE", cure="write schema.table")
+                raise at(path, table, f"reads {table}, which is not a CTE", cure="write schema.table")
         elif schema == "raw":
             raw.add(table)
         elif schema in BUILT:
@@ -105,7 +105,7 @@ def node(name: str, path: Path, text: str) -> Node:
         elif schema == "meta" and table in SETTINGS:
             settings.add(f"meta.{table}")
         elif schema not in ("meta", "quarantine", "ops"):
-            raise at(path, f"{schema}.{table}", f"reads {schema}.{table}, which no model may read")
+            raise at(path, f"{schema}.{table}", f"reads {schema}.{table}, which models may not read")
     return Node(name, query, path, tuple(sorted(models)), tuple(sorted(raw)), tuple(sorted(settings)), facts)
 
 
@@ -114,7 +114,7 @@ def _parse(path: Path, query: str, first_line: int) -> Facts:
         return sql_parser.of(query)
     except sql_parser.NotOneSelect:
         where = f"{files.shown(path)}:{first_line + 1}"
-        raise ConfigError(f"{where}: must be exactly one SELECT", cure="split or correct it") from None
+        raise ConfigError(f"{where}: must be exactly one SELECT", cure="split or fix it") from None
     except sql_parser.NotAllowed as error:
         raise ConfigError(f"{files.shown(path)}:{first_line + 1}: {error}", cure="leave it out") from None
     except sql_parser.NotValid as error:
@@ -140,7 +140,7 @@ def checks(path: Path) -> tuple[Check, ...]:
             blocks[-1][2].append(line)
         elif line.strip() and not line.startswith("--"):
             raise ConfigError(
-                f"{files.shown(path)}:{number}: is before the first check",
+                f"{files.shown(path)}:{number}: SQL before the first check",
                 cure="start each check with `-- fail: name: meaning` or `-- warn: name: meaning`",
             )
     found: list[Check] = []
@@ -148,7 +148,7 @@ def checks(path: Path) -> tuple[Check, ...]:
         query = "\n".join(lines).strip().rstrip(";")
         _parse(path, query, number)
         if head[2] in {check.name for check in found}:
-            raise ConfigError(f"{files.shown(path)}:{number}: {head[2]} is there twice", cure="rename one")
+            raise ConfigError(f"{files.shown(path)}:{number}: {head[2]} is defined twice", cure="rename one")
         found.append(Check(head[2], "fail" if head[1] == "fail" else "warn", head[3], query))
     return tuple(found)
 

@@ -81,7 +81,7 @@ def of(query: str) -> Facts:
     return known.facts[key]
 
 
-def keep() -> None:
+def save_cache() -> None:
     """Write the cache atomically. If it cannot be written, the next process parses again."""
     file = _file()
     known = _known(file)

@@ -21,7 +21,7 @@ from include.models.sql_files import BUILT
 _MARK = "perennial "
 _SHOWN = 5
 # SQLSTATEs of a blocked change: dependent objects, not supported, a view cannot lose a column, missing privilege.
-_IN_THE_WAY = ("2BP01", "0A000", "42P16", "42501")
+_BLOCKED = ("2BP01", "0A000", "42P16", "42501")
 
 
 def prepare(connection: sa.Connection, model: Model) -> bool:
@@ -35,45 +35,43 @@ def prepare(connection: sa.Connection, model: Model) -> bool:
         ConfigError: A foreign object is in the way. Nothing is changed.
     """
     signature = _signature(model)
-    there = connection.execute(_THERE, {"name": model.name}).one_or_none()
-    if there and there.comment == signature:
+    existing = connection.execute(_EXISTING, {"name": model.name}).one_or_none()
+    if existing and existing.comment == signature:
         return False
-    if there and not (there.comment or "").startswith(_MARK):
+    if existing and not (existing.comment or "").startswith(_MARK):
         raise ConfigError(
-            f"{model.name} is there already, and does not bear Perennial's comment: it was made by another hand",
+            f"{model.name} already exists without Perennial's comment, so Perennial did not create it",
             cure=f"rename or move it; if it is Perennial's and only its comment was changed, run"
-            f" `comment on {there.word} {model.name} is '{_MARK}'`; then build again",
+            f" `comment on {existing.word} {model.name} is '{_MARK}'`; then build again",
         )
     try:
-        is_empty = _bring_about(connection, model, there)
+        is_empty = _create_or_change(connection, model, existing)
         kind = "view" if _kind(model) == "v" else "table"
         connection.exec_driver_sql(f"comment on {kind} {model.name} is '{signature}'")
     except sa.exc.DBAPIError as error:
-        said = getattr(error.orig, "diag", None)
-        if not there or getattr(error.orig, "sqlstate", "") not in _IN_THE_WAY:
+        diag = getattr(error.orig, "diag", None)
+        if not existing or getattr(error.orig, "sqlstate", "") not in _BLOCKED:
             raise query_errors.readable(model, error) from None
-        about = " ".join(f"{said.message_primary}; {said.message_detail or ''}".split()) if said else str(error.orig)
-        raise ConfigError(
-            f"{model.name} cannot be changed to what its metadata.yaml says: {about}", cure=_CURE
-        ) from None
+        about = " ".join(f"{diag.message_primary}; {diag.message_detail or ''}".split()) if diag else str(error.orig)
+        raise ConfigError(f"{model.name} cannot be changed to match its metadata.yaml: {about}", cure=_CURE) from None
     return is_empty
 
 
-def _bring_about(connection: sa.Connection, model: Model, there: sa.Row | None) -> bool:
+def _create_or_change(connection: sa.Connection, model: Model, existing: sa.Row | None) -> bool:
     """Create or change the table or view. Return whether it is empty now."""
     kind = _kind(model)
     by = f"RANGE ({model.metadata.window_column})" if kind == "p" else ""
-    if not there:
+    if not existing:
         _create(connection, model)
-    elif kind == "r" and there.kind == "r" and model.metadata.materialisation == "frozen":
+    elif kind == "r" and existing.kind == "r" and model.metadata.materialisation == "frozen":
         _widen(connection, model)
         return False
-    elif kind == there.kind == "v":
+    elif kind == existing.kind == "v":
         _change_view(connection, model)
-    elif kind == there.kind and by == (there.partitioned_by or "").replace('"', ""):
+    elif kind == existing.kind and by == (existing.partitioned_by or "").replace('"', ""):
         _change_table(connection, model)
     else:
-        _make_again(connection, model, there.word)
+        _recreate(connection, model, existing.word)
     return True
 
 
@@ -100,19 +98,20 @@ def _widen(connection: sa.Connection, model: Model) -> None:
 def _change_table(connection: sa.Connection, model: Model) -> None:
     """Empty a table and change its columns and key. Readers of unchanged columns are not affected."""
     wanted = {name: column.type for name, column in model.metadata.columns.items()}
-    there: dict[str, str] = dict(connection.execute(_COLUMNS, {"name": model.name}).tuples().all())
-    gone = [name for name, kind in there.items() if wanted.get(name) != kind]
+    existing: dict[str, str] = dict(connection.execute(_COLUMNS, {"name": model.name}).tuples().all())
+    dropped = [name for name, kind in existing.items() if wanted.get(name) != kind]
     key = connection.execute(_KEY, {"name": model.name}).one_or_none()
-    is_rekeyed = key is not None and (list(key.columns) != list(model.metadata.unique_key) or {*gone} & {*key.columns})
-    changes = [f'drop column "{name}"' for name in gone]
+    is_rekeyed = key is not None and (
+        list(key.columns) != list(model.metadata.unique_key) or {*dropped} & {*key.columns}
+    )
+    changes = [f'drop column "{name}"' for name in dropped]
     if key is not None and is_rekeyed:
         changes.insert(0, f'drop constraint "{key.name}"')
-        changes += [f'alter column "{name}" drop not null' for name in key.columns if name not in gone]
-    changes += [f'add column "{name}" {kind}' for name, kind in wanted.items() if there.get(name) != kind]
-    resting = connection.execute(_RESTING, _resting_of(model)).all()
-    _make_room(
-        connection, model, [one for one in resting if one.column in gone or one.is_row or (one.is_key and is_rekeyed)]
-    )
+        changes += [f'alter column "{name}" drop not null' for name in key.columns if name not in dropped]
+    changes += [f'add column "{name}" {kind}' for name, kind in wanted.items() if existing.get(name) != kind]
+    dependents = connection.execute(_DEPENDENTS, _dependents_of(model)).all()
+    affected = [one for one in dependents if one.column in dropped or one.is_foreign_key or (one.is_key and is_rekeyed)]
+    _suspend_dependents(connection, model, affected)
     connection.exec_driver_sql(f"truncate {model.name}")
     for change in changes:
         connection.exec_driver_sql(f"alter table {model.name} {change}")
@@ -120,23 +119,26 @@ def _change_table(connection: sa.Connection, model: Model) -> None:
 
 def _change_view(connection: sa.Connection, model: Model) -> None:
     """Replace a view. If foreign objects read it, it keeps its columns in order; removed ones become null."""
-    resting = connection.execute(_RESTING, _resting_of(model)).all()
-    if all(one.is_own for one in resting):
-        _make_again(connection, model, "view")
+    dependents = connection.execute(_DEPENDENTS, _dependents_of(model)).all()
+    if all(one.is_ours for one in dependents):
+        _recreate(connection, model, "view")
         return
-    there: dict[str, str] = dict(connection.execute(_COLUMNS, {"name": model.name}).tuples().all())
+    existing: dict[str, str] = dict(connection.execute(_COLUMNS, {"name": model.name}).tuples().all())
     wanted = model.metadata.columns
-    _make_room(connection, model, [one for one in resting if one.column in there and one.column not in wanted])
-    columns = [f'"{name}"' if name in wanted else f'cast(null as {kind}) as "{name}"' for name, kind in there.items()]
-    columns += [f'"{name}"' for name in wanted if name not in there]
+    removed = [one for one in dependents if one.column in existing and one.column not in wanted]
+    _suspend_dependents(connection, model, removed)
+    columns = [
+        f'"{name}"' if name in wanted else f'cast(null as {kind}) as "{name}"' for name, kind in existing.items()
+    ]
+    columns += [f'"{name}"' for name in wanted if name not in existing]
     connection.exec_driver_sql(
         f"create or replace view {model.name} as\nselect {', '.join(columns)} from (\n{_literal(_view(model))}\n) as q"
     )
 
 
-def _make_again(connection: sa.Connection, model: Model, was: str) -> None:
+def _recreate(connection: sa.Connection, model: Model, was: str) -> None:
     """Drop and create a table or view that nothing foreign depends on, with the same grants."""
-    _make_room(connection, model, connection.execute(_RESTING, _resting_of(model)).all())
+    _suspend_dependents(connection, model, connection.execute(_DEPENDENTS, _dependents_of(model)).all())
     grants = connection.execute(_GRANTS, {"name": model.name}).scalars().all()
     connection.exec_driver_sql(f"drop {was} {model.name}")
     _create(connection, model)
@@ -144,25 +146,25 @@ def _make_again(connection: sa.Connection, model: Model, was: str) -> None:
         connection.exec_driver_sql(grant.replace("%", "%%"))
 
 
-def _make_room(connection: sa.Connection, model: Model, resting: Sequence[sa.Row]) -> None:
+def _suspend_dependents(connection: sa.Connection, model: Model, dependents: Sequence[sa.Row]) -> None:
     """Suspend our own views that depend on a change. Foreign dependent objects are an error.
 
     Raises:
         ConfigError: A foreign object is in the way. The message names it, its owner and the column.
     """
-    foreign = [one for one in resting if not one.is_own]
+    foreign = [one for one in dependents if not one.is_ours]
     if foreign:
-        said = [
+        blockers = [
             f"{one.what}{f' of {one.owner}' if one.owner else ''}"
-            f" rests on {f'its column {one.column}' if one.column else 'it'}"
+            f"depends on {f'its column {one.column}' if one.column else 'it'}"
             for one in foreign
         ]
-        more = f"; {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+        more = f"; {len(blockers) - _SHOWN} more" if len(blockers) > _SHOWN else ""
         raise ConfigError(
-            f"{model.name} cannot be changed to what its metadata.yaml says: {'; '.join(said[:_SHOWN])}{more}",
+            f"{model.name} cannot be changed to match its metadata.yaml: {'; '.join(blockers[:_SHOWN])}{more}",
             cure=_CURE,
         )
-    for view in dict.fromkeys(one.what.removeprefix("view ") for one in resting):
+    for view in dict.fromkeys(one.what.removeprefix("view ") for one in dependents):
         _suspend(connection, view)
 
 
@@ -173,12 +175,12 @@ def _suspend(connection: sa.Connection, view: str) -> None:
     """
     columns = connection.execute(_COLUMNS, {"name": view})
     nulls = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in columns)
-    never = f"cast(cast('{view} waits for the build to come to it' as text) as integer) = 0"
+    never = f"cast(cast('{view} is suspended until the build reaches it' as text) as integer) = 0"
     connection.exec_driver_sql(f"create or replace view {view} as select {nulls} where {never}")
     connection.exec_driver_sql(f"comment on view {view} is '{_MARK}waits'")
 
 
-def _resting_of(model: Model) -> dict[str, object]:
+def _dependents_of(model: Model) -> dict[str, object]:
     return {"name": model.name, "built": list(BUILT), "mark": f"{_MARK}%"}
 
 
@@ -189,12 +191,12 @@ def _kind(model: Model) -> str:
 
 def _signature(model: Model) -> str:
     meta = model.metadata
-    said = (
+    definition = (
         (meta.materialisation, unread.visible(model.facts.fingerprint, model.entities))
         if meta.materialisation == "view"
         else (meta.materialisation, meta.window_column, meta.unique_key, [(n, c.type) for n, c in meta.columns.items()])
     )
-    return f"{_MARK}{hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"
+    return f"{_MARK}{hashlib.sha256(repr(definition).encode()).hexdigest()[:16]}"
 
 
 def _view(model: Model) -> str:
@@ -208,15 +210,15 @@ def _literal(query: str) -> str:
 
 
 # Whether a model's table or view exists and is not suspended.
-IS_THERE = sa.text(
+EXISTS = sa.text(
     "select to_regclass(:name) is not null"
     f" and coalesce(obj_description(to_regclass(:name), 'pg_class'), '') <> '{_MARK}waits'"
 )
 _CURE = (
-    "nothing was changed: let its owner leave that column out, or drop what rests on it, then build again; or keep the"
-    " model's columns, key and materialisation as they were"
+    "nothing was changed: ask its owner to remove that column or drop the dependent object, then build again; or"
+    " keep the model's columns, key and materialisation unchanged"
 )
-_THERE = sa.text(
+_EXISTING = sa.text(
     """
     select
         c.relkind::text as kind,
@@ -268,7 +270,7 @@ _GRANTS = sa.text(
 # Everything that PostgreSQL would drop with a table, view or column, or that blocks the drop: views, functions, foreign
 # keys, indexes, triggers, policies, statistics, publications. Perennial's own objects are left out: partitions, the
 # key, the index on account_key. Its own views are marked.
-_RESTING = sa.text(
+_DEPENDENTS = sa.text(
     """
     with part as (
         select c.oid, c.reltype, t.typarray
@@ -277,7 +279,7 @@ _RESTING = sa.text(
         where c.oid = to_regclass(:name)
             or c.oid in (select relid from pg_partition_tree(to_regclass(:name)))
     ),
-    resting as (
+    dependents as (
         select d.classid, d.objid, d.refobjid, d.refobjsubid, false as is_key
         from pg_depend as d
         join part as p on d.refclassid = 'pg_class'::regclass and d.refobjid = p.oid
@@ -299,11 +301,11 @@ _RESTING = sa.text(
         coalesce(pg_get_userbyid(coalesce(c.relowner, f.proowner)), '') as owner,
         coalesce(a.attname, '') as column,
         r.is_key,
-        coalesce(k.contype = 'f' and k.conrelid not in (select oid from part), false) as is_row,
+        coalesce(k.contype = 'f' and k.conrelid not in (select oid from part), false) as is_foreign_key,
         coalesce(
             c.relkind = 'v' and n.nspname = any(:built) and obj_description(c.oid, 'pg_class') like :mark, false
-        ) as is_own
-    from resting as r
+        ) as is_ours
+    from dependents as r
     left join pg_rewrite as w on r.classid = 'pg_rewrite'::regclass and w.oid = r.objid
     left join pg_constraint as k on r.classid = 'pg_constraint'::regclass and k.oid = r.objid
     left join pg_proc as f on r.classid = 'pg_proc'::regclass and f.oid = r.objid

@@ -22,7 +22,7 @@ from include.warehouse.engine import has_table
 # Day of entities that were never completely read. The calendar begins here.
 NEVER = date(1990, 1, 1)
 # All accounts, as the account of a change.
-EVERYONE = "*"
+ALL_ACCOUNTS = "*"
 _ALLOWED = timedelta(hours=24)
 
 
@@ -38,7 +38,7 @@ class Change:
     origin: str
     from_day: date | None
     reason: str
-    account_key: str = EVERYONE
+    account_key: str = ALL_ACCOUNTS
 
 
 def visible(query: str, entities: tuple[str, ...]) -> str:
@@ -73,7 +73,7 @@ def sync(connection: sa.Connection, newest: date) -> list[Change]:
             now[row.source, row.entity] = from_day
     before = {(row.source, row.entity): row.from_day for row in connection.execute(_UNREAD)}
     changes = [
-        Change(f"raw.{entity}", None, f"{source} {entity}: first load {'begun' if is_never else 'through'}")
+        Change(f"raw.{entity}", None, f"{source} {entity}: first load {'started' if is_never else 'finished'}")
         for source, entity in sorted(now.keys() | before.keys())
         if (is_never := now.get((source, entity)) == NEVER) != (before.get((source, entity)) == NEVER)
     ]
@@ -81,11 +81,11 @@ def sync(connection: sa.Connection, newest: date) -> list[Change]:
     return changes + _sync_metrics(connection, now)
 
 
-def note(connection: sa.Connection, build_id: str, changes: list[Change]) -> None:
+def record(connection: sa.Connection, build_id: str, changes: list[Change]) -> None:
     """Add changes to those that a build carries to downstream tables."""
     if changes:
         connection.execute(
-            _NOTE,
+            _RECORD,
             [
                 {"build_id": build_id, "origin": each.origin, "account": each.account_key, "day": each.from_day}
                 for each in changes
@@ -105,7 +105,7 @@ def behind(connection: sa.Connection) -> dict[str, frozenset[str]]:
     return found
 
 
-def why_not(connection: sa.Connection, needs: tuple[str, ...]) -> str:
+def why_incomplete(connection: sa.Connection, needs: tuple[str, ...]) -> str:
     """Return which of a metric's entities are not completely read, and since when; "" if all are."""
     entities = [need.partition(".")[0] for need in needs]
     rows = connection.execute(
@@ -118,9 +118,9 @@ def why_not(connection: sa.Connection, needs: tuple[str, ...]) -> str:
         {"entities": entities},
     )
     reasons = [
-        f"the first load of {row.entity} from {row.source} is not through"
+        f"the first load of {row.entity} from {row.source} is not finished"
         if row.from_day == NEVER
-        else f"{row.entity} of {row.source} is read only up to {row.from_day - timedelta(days=1)}"
+        else f"{row.entity} of {row.source} has been read only up to {row.from_day - timedelta(days=1)}"
         for row in rows
         if config.load().source(row.source)
     ]
@@ -201,7 +201,7 @@ def fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -
 _READ = sa.text("select source, entity, read_until from meta.cursor")
 _UNREAD = sa.text("select source, entity, from_day from meta.unread")
 _GAPS = sa.text("select metric_id, from_day from meta.metric_gap")
-_NOTE = sa.text(
+_RECORD = sa.text(
     "insert into meta.build_change (build_id, origin, account_key, from_day)"
     " values (:build_id, :origin, :account, :day)"
 )

@@ -47,13 +47,13 @@ class Part(Strict):
     @model_validator(mode="after")
     def _has_one_scale(self) -> Part:
         if bool(self.points) == bool(self.scores):
-            raise ValueError("needs either points or scores")
+            raise ValueError("set either points or scores, not both")
         if self.points:
             values, scores = zip(*self.points, strict=True)
             if len(values) < 2 or list(values) != sorted(set(values)):
-                raise ValueError("points must be at least two, and their values must rise")
+                raise ValueError("needs at least two points with ascending values")
             if list(scores) not in (sorted(scores), sorted(scores, reverse=True)):
-                raise ValueError("the scores of points must rise all the way, or fall all the way")
+                raise ValueError("the scores of points must be all ascending or all descending")
         return self
 
 
@@ -152,10 +152,10 @@ class Version(Strict):
     def _agrees(self) -> Version:
         for names in ([each.id for each in self.dimensions], [tier.name for tier in self.tiers]):
             if twice := next((name for name in names if names.count(name) > 1), ""):
-                raise ValueError(f"{twice} is there twice")
+                raise ValueError(f"{twice} is defined twice")
         edges = [tier.edge for tier in self.tiers]
         if edges != sorted(set(edges), reverse=True) or edges[-1]:
-            raise ValueError("the edges of tiers must fall, and the last one must be 0")
+            raise ValueError("the edges of tiers must be descending, and the last one must be 0")
         return self
 
     @property
@@ -188,8 +188,8 @@ class Definition:
     @property
     def hash(self) -> str:
         """A short hash of everything that determines a score."""
-        said = [version.model_dump(mode="json") for version in self.versions]
-        return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
+        parts = [version.model_dump(mode="json") for version in self.versions]
+        return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:16]
 
     def of(self, day: date) -> Version:
         """Return the version that scores a month's end."""
@@ -214,7 +214,7 @@ def load(found: dict[str, Path]) -> Definition:
         version = validate(document, Version)
         key = version.key
         if any(each.key == key or each.valid_from == version.valid_from for each in versions):
-            raise document.error(("version",), "another file has this version, or this valid_from, already")
+            raise document.error(("version",), "another file already has this version or valid_from")
         versions.append(version)
         conditions[key, "", "preliminary"] = _condition(document, ("preliminary",), version.preliminary, columns)
         for number, each in enumerate(version.dimensions):

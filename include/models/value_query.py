@@ -11,11 +11,11 @@ from include.models.value import Definition, Dimension, Version
 FOLDER = "marts/account_value_part"
 SOURCE = "sql/value"
 _HEAD = """\
--- Purpose: what each dimension of the customer value score gives an account at the end of a month.
--- Grain: customer account, month end and dimension. Inputs: what the score looks at, what no source brings.
+-- Purpose: the score of each dimension of the customer value score, per account and month end.
+-- Grain: customer account, month end and dimension. Inputs: the score's inputs, the columns that no source provides.
 -- Window: month ends on days [start, end).
--- Caveats: made of sql/value when it is built. A weight of 0: the dimension does not apply, or no source brings what it
--- needs. A score that is null: it is missing, and leaves its weight to the others.
+-- Caveats: generated from sql/value. Weight 0: the dimension does not apply, or no source provides its inputs. A null
+-- score is missing; its weight goes to the other dimensions.
 """
 _WINDOW = (
     "    where as_of >= :start and as_of < :end\n"
@@ -69,9 +69,9 @@ def _choice(known: Definition) -> str:
     return key
 
 
-def _case(known: Definition, say: Callable[[Version], str]) -> str:
+def _case(known: Definition, render: Callable[[Version], str]) -> str:
     """Return a ``case`` over the versions."""
-    arms = (f"when definition = '{each.key}' then {say(each)}" for each in known.versions)
+    arms = (f"when definition = '{each.key}' then {render(each)}" for each in known.versions)
     return f"case {' '.join(arms)} end"
 
 
@@ -85,9 +85,9 @@ def _dimension(known: Definition, name: str) -> tuple[str, str]:
     """Return the steps of a dimension: its figures, then its score and weight."""
     by_version = {version.key: each for version in known.versions for each in version.dimensions if each.id == name}
 
-    def case(say: Callable[[str, Dimension], str], otherwise: str = "null") -> str:
+    def case(render: Callable[[str, Dimension], str], otherwise: str = "null") -> str:
         return _case(
-            known, lambda version: say(version.key, found) if (found := by_version.get(version.key)) else otherwise
+            known, lambda version: render(version.key, found) if (found := by_version.get(version.key)) else otherwise
         )
 
     def figure(position: int, kind: str) -> Callable[[str, Dimension], str]:
@@ -140,9 +140,9 @@ def _score(each: Dimension) -> str:
     terms = []
     for position, part in enumerate(each.parts):
         if part.points:
-            said = piecewise(f"x{position}", part.points)
+            text = piecewise(f"x{position}", part.points)
         else:
             arms = " ".join(f"when '{word}' then {score!r}" for word, score in part.scores.items())
-            said = f"case x{position}_word {arms} end"
-        terms.append(f"{part.share!r} * {said}")
+            text = f"case x{position}_word {arms} end"
+        terms.append(f"{part.share!r} * {text}")
     return " + ".join(terms)

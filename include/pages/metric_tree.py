@@ -179,7 +179,7 @@ def _one(viewer: Viewer, metric_id: str, period: str) -> Tree:
         if one.known_to
     )
     return Tree(
-        found=found, value=shown(found.counts, unit), by_group=by_group if found.values else (), past=past,
+        found=found, value=shown(found.in_force_value, unit), by_group=by_group if found.values else (), past=past,
         has_rows=has_rows,
     )  # fmt: skip
 

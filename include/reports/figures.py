@@ -140,7 +140,7 @@ def _values(
     for row in rows:
         by_hand = overrides.of(corrected, metric.id, unit, row.as_of, grain, row.grain_key)
         value = by_hand.value if by_hand else row.value
-        note = f" (corrected by hand until {by_hand.expires_on})" if by_hand else ""
+        note = f" (manually corrected until {by_hand.expires_on})" if by_hand else ""
         found[row.as_of, row.grain_key] = _Value(value, row.n, note)
     return found
 

@@ -104,7 +104,7 @@ def measure(connection: sa.Connection, seed: int, custom: str, customers: int = 
     case = cases.Case(Path(__file__), "a world", ANCHOR, {}, {name: [] for name in EXPECTED}, parameters=given)
     with connection.begin() as transaction:
         # As a build of everyone does: planned for a handful of rows, the queries take a thousand times as long.
-        connection.exec_driver_sql(build.FOR_EVERYONE)
+        connection.exec_driver_sql(build.HASH_JOINS)
         _fill(connection, world)
         list(cases.run(connection, case))
         found = _compare(connection, world)

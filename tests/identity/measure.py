@@ -72,7 +72,7 @@ def measure(connection: sa.Connection, seed: int, customers: int = 240) -> Measu
     case = cases.Case(Path(__file__), "a world", ANCHOR, given, {"core.account_bridge": []})
     with connection.begin() as transaction:
         # As a build of everyone does: planned for a handful of rows, the query takes a thousand times as long.
-        connection.exec_driver_sql(build.FOR_EVERYONE)
+        connection.exec_driver_sql(build.HASH_JOINS)
         list(cases.run(connection, case))
         rows = connection.execute(
             sa.text("select entity, source_id, account_key, method from core.account_bridge where entity <> 'account'")

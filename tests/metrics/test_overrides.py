@@ -29,15 +29,15 @@ def _enter(**changes: Any) -> overrides.Override:
 def test_a_correction_counts_until_it_expires(built: pytest.MonkeyPatch) -> None:
     number = _enter().override_id
     found = explain("activity_rate", as_of=MAY)
-    assert (found.values[0].value, found.counts, found.is_off_target) == (1.0, 0.5, True)
-    assert "50.0%, corrected by hand until 2026-07-01: the invoice says so" in facts_of(found)["shown as"]
-    with pytest.raises(ConfigError, match="in force for it already"):
+    assert (found.values[0].value, found.in_force_value, found.is_off_target) == (1.0, 0.5, True)
+    assert "50.0%, manually corrected until 2026-07-01: the invoice says so" in facts_of(found)["shown as"]
+    with pytest.raises(ConfigError, match="already in force for this value"):
         _enter()
     overrides.withdraw(number, "the invoice was wrong")
-    assert explain("activity_rate", as_of=MAY).counts == 1.0
+    assert explain("activity_rate", as_of=MAY).in_force_value == 1.0
     _enter()
     built.setenv("PERENNIAL_NOW", "2026-07-01T12:00:00+00:00")
-    assert explain("activity_rate", as_of=MAY).counts == 1.0
+    assert explain("activity_rate", as_of=MAY).in_force_value == 1.0
     assert [row["withdrawal_reason"] for row in restatement_report.overridden()] == ["", "the invoice was wrong"]
 
 
@@ -47,7 +47,7 @@ def test_the_headline_shows_the_correction(built: pytest.MonkeyPatch) -> None:
     )
     found = summarize()
     assert found
-    assert found.figures[0].shown("USD") == "99 USD (corrected by hand)"
+    assert found.figures[0].shown("USD") == "99 USD (manually corrected)"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_headline_shows_the_correction(built: pytest.MonkeyPatch) -> None:
     [
         ({"reason": " "}, "needs a reason"),
         ({"approved_by": "Ann"}, "cannot approve"),
-        ({"expires_on": date(2026, 6, 10)}, "never counts"),
+        ({"expires_on": date(2026, 6, 10)}, "not in the future"),
         ({"grain": "tier", "grain_key": "huge"}, "there is no value"),
     ],
 )

@@ -42,7 +42,7 @@ def test_the_query_is_made_of_the_registry_and_no_file(own: Path) -> None:
     place = own.parents[1] / kpi_query.FOLDER / "query.sql"
     place.parent.mkdir(parents=True)
     place.write_text("select 1 as metric_id")
-    with pytest.raises(ConfigError, match=r"kpi_value/query\.sql: this query is made of sql/metrics"):
+    with pytest.raises(ConfigError, match=r"kpi_value/query\.sql: this query is generated from sql/metrics"):
         models.names()
 
 
@@ -91,17 +91,17 @@ def test_versions_stand_beside_each_other(own: Path) -> None:
     [
         ("numerator: n_lost", "numerator: n_losses", 6, "marts.retention_period has no column n_losses"),
         ("numerator: n_lost", "numerator: n_lost; drop table x", 11, "columns, numbers and"),
-        ("table: marts.retention_period", "table: marts.nowhere", 1, "no folder makes"),
-        ("level: core", "level: second", 6, "has a parent"),
+        ("table: marts.retention_period", "table: marts.nowhere", 1, "unknown table marts.nowhere"),
+        ("level: core", "level: second", 6, "need a parent"),
         ("level: core", "level: second\n    parent: nobody", 9, "unknown metric nobody"),
         ("level: core", "level: second\n    parent: mrr", 9, "not of a higher level"),
         ("    denominator: n_customers_start\n", "", 6, "needs a denominator"),
         ("owner: finance", "owner: nobody", 6, "not in sql/owners.yaml"),
         ("unit: share", "unit: parts", 10, "Input should be"),
-        ("columns: [account_key, arr]", "having: colour, columns: [arr]", 6, "has no column colour to show"),
+        ("columns: [account_key, arr]", "having: colour, columns: [arr]", 6, "has no column colour"),
         ("needs: [contract_line]", "needs: [contract]", 3, "unknown entity contract"),
         ("needs: [contract_line]", "needs: [contract_line.colour]", 3, "contract_line has no column colour"),
-        ("metrics:", "periods: [month]\nmetrics:", 15, "there is no week of mine"),
+        ("metrics:", "periods: [month]\nmetrics:", 15, "mine has no period week"),
         ("  mine:", "  arr:", 6, "is defined twice"),
         ("n: n_customers_start", "n: n_customers_start\n    colour: red", 14, "unknown key"),
     ],

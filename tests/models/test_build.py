@@ -33,7 +33,7 @@ def test_the_first_build_waits_for_sources_that_nobody_has_heard_of(
         )
     planned = build.plan("first")
     assert not planned
-    assert planned.reason == "the first build waits for product_db: neither read once nor failed"
+    assert planned.reason == "the first build waits for the first read of product_db"
     assert value("select count(*) from meta.build") == 0
 
 
@@ -139,7 +139,7 @@ def test_a_day_gathers_statistics_of_its_own_months_only(built: pytest.MonkeyPat
     """Of all months they would cost a day the more, the longer the history is."""
     said: list[str] = []
     sa.event.listen(engine("builder"), "before_cursor_execute", lambda *given: said.append(given[2]))
-    built.setattr(materialize, "STALE_AFTER", 0)
+    built.setattr(materialize, "ANALYZE_AFTER", 0)
     built.setenv("PERENNIAL_NOW", "2026-06-12T08:00:00+00:00")
     build.run("second")
     analysed = {statement for statement in said if statement.startswith("analyze")}
@@ -267,7 +267,7 @@ def test_a_killed_build_goes_on_where_it_was(built: pytest.MonkeyPatch) -> None:
     build.plan("second")
     half = registry.names()[: len(registry.names()) // 2]
     first = [build.build_model("second", name) for name in half]
-    assert build.plan("second").reason == "build second continues"
+    assert build.plan("second").reason == "build second resumed"
     assert [build.build_model("second", name).n_rows for name in half] == [one.n_rows for one in first]
     assert isinstance(build.run("second"), build.Finished)
     assert not build.plan("second")
@@ -329,17 +329,17 @@ def test_a_warning_is_recorded_and_nothing_more(built: pytest.MonkeyPatch) -> No
         (
             "select account_key, source_id as user_key\nfrom core.account_bridge\n"
             "where cast(source_id as date) is null",
-            r"cannot be built: invalid datetime format \(SQLSTATE 22007\) \| let the query cast",
+            r"cannot be built: invalid datetime format \(SQLSTATE 22007\) \| make the query cast",
         ),
         (
             "select account_key, source_id as user_key\nfrom core.account_bridge\n"
             "where cast(cast(source_id || '99999999999' as numeric) as integer) = 1 and source = 'crm'",
-            r"cannot be built: numeric value out of range \(SQLSTATE 22003\) \| let the query cast",
+            r"cannot be built: numeric value out of range \(SQLSTATE 22003\) \| make the query cast",
         ),
-        ("select 'x' as user_key, account_key\nfrom core.account_bridge", r"two rows of one key \(user_key\)"),
+        ("select 'x' as user_key, account_key\nfrom core.account_bridge", r"two rows with the same key \(user_key\)"),
         (
             "select null as user_key, 'x' as account_key",
-            r"a row without its key \(user_key\): user_key is null \|",
+            r"a row with a null key \(user_key\): user_key is null \|",
         ),
     ],
 )

@@ -20,7 +20,7 @@ def test_a_key_that_names_a_person_is_not_shown(built: pytest.MonkeyPatch, tmp_p
         "  account_key: {type: text, description: A column.}\n"
     )
     folder.joinpath("query.sql").write_text("select 'ada@x.example' as user_key, account_key\nfrom core.account_bridge")
-    with pytest.raises(ContractError, match=r"two rows of one key \(user_key\) \|") as caught:
+    with pytest.raises(ContractError, match=r"two rows with the same key \(user_key\) \|") as caught:
         build.run("second")
     assert "ada@" not in str(caught.value)
 

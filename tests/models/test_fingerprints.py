@@ -252,7 +252,7 @@ def test_a_setting_changed_in_a_rebuild_that_dies_is_carried_by_the_next_build(
 def test_what_was_forgotten_is_made_again(built: pytest.MonkeyPatch) -> None:
     with engine("owner").begin() as connection:
         connection.execute(sa.text("delete from meta.model_fingerprint where model = 'core.ticket'"))
-    assert build.plan("second").reason == "core.ticket: made by an unknown query"
+    assert build.plan("second").reason == "core.ticket: built from an unknown query"
 
 
 def test_an_account_that_counts_nowhere_costs_no_figure_of_all(built: pytest.MonkeyPatch, tmp_path: Path) -> None:

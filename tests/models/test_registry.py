@@ -70,7 +70,7 @@ def test_a_table_that_others_read_cannot_be_switched_off(overlay: Path) -> None:
     folder = overlay / "core" / "bot_user"
     folder.mkdir(parents=True)
     folder.joinpath("metadata.yaml").write_text("disabled: true\n")
-    with pytest.raises(ConfigError, match=r"core/usage_day/query\.sql:\d+: reads core\.bot_user.*switched off"):
+    with pytest.raises(ConfigError, match=r"core/usage_day/query\.sql:\d+: reads core\.bot_user.*disabled"):
         registry.names()
 
 
@@ -82,7 +82,7 @@ def test_a_table_that_nobody_reads_can_be_switched_off(overlay: Path) -> None:
 def test_tables_that_read_each_other_are_refused(overlay: Path) -> None:
     write(overlay / "marts" / "one", "select account_key\nfrom marts.two")
     write(overlay / "marts" / "two", "select account_key\nfrom marts.one")
-    with pytest.raises(ConfigError, match=r"query\.sql:2: tables read each other in a circle: "):
+    with pytest.raises(ConfigError, match=r"query\.sql:2: circular dependency between tables: "):
         registry.names()
 
 
@@ -91,8 +91,8 @@ def test_tables_that_read_each_other_are_refused(overlay: Path) -> None:
     [
         ("select account_key,\nfrom where core.account", r"query\.sql:\d: not valid SQL"),
         ("select account_key\nfrom core.nothing", r"query\.sql:2: reads core\.nothing"),
-        ("select account_key\nfrom nothing", r"query\.sql:2: reads nothing, which is no CTE"),
-        ("select account_key\nfrom public.outbox", r"query\.sql:2: reads public\.outbox, which no model may read"),
+        ("select account_key\nfrom nothing", r"query\.sql:2: reads nothing, which is not a CTE"),
+        ("select account_key\nfrom public.outbox", r"query\.sql:2: reads public\.outbox, which models may not read"),
         ("delete from core.account", r"query\.sql:1: must be exactly one SELECT"),
         ("select 1 as a; select 2 as b", r"query\.sql:1: must be exactly one SELECT"),
     ],
@@ -110,9 +110,9 @@ def test_a_wrong_query_is_named_with_its_line(overlay: Path, query: str, message
         (("tags: [kpi]", "tags: [colourful]"), r"metadata\.yaml:4: tags\.0"),
         (("tier: tier_3", "tire: tier_3"), r"metadata\.yaml:3: tire: unknown key"),
         (("One row per thing", "Things"), r"metadata\.yaml:1: description"),
-        (("unique_key: [account_key]", "unique_key: [id]"), r"id is named as key"),
+        (("unique_key: [account_key]", "unique_key: [id]"), r"id is used as key"),
         (("  account_key: {", "  account: {"), r"account_key"),
-        (("materialisation: account", "materialisation: account_day"), r"window_column goes with"),
+        (("materialisation: account", "materialisation: account_day"), r"window_column is required for"),
     ],
 )
 def test_wrong_metadata_is_named_with_its_line(overlay: Path, change: tuple[str, str], message: str) -> None:
@@ -149,9 +149,9 @@ def test_checks_have_a_severity_a_name_and_a_meaning(overlay: Path) -> None:
 @pytest.mark.parametrize(
     ("checks", "message"),
     [
-        ("select 1 as x\n", r"checks\.sql:1: is before the first check"),
+        ("select 1 as x\n", r"checks\.sql:1: SQL before the first check"),
         ("-- fail: one: It is wrong.\nselect from where\n", r"checks\.sql:\d: not valid SQL"),
-        ("-- fail: one: A.\nselect 1 as x\n-- warn: one: B.\nselect 1 as x\n", r"checks\.sql:3: one is there twice"),
+        ("-- fail: one: A.\nselect 1 as x\n-- warn: one: B.\nselect 1 as x\n", r"checks\.sql:3: one is defined twice"),
     ],
 )
 def test_a_wrong_check_is_named_with_its_line(overlay: Path, checks: str, message: str) -> None:
@@ -163,7 +163,7 @@ def test_a_wrong_check_is_named_with_its_line(overlay: Path, checks: str, messag
 def test_a_view_takes_no_parameters(overlay: Path) -> None:
     metadata = METADATA.replace("materialisation: account", "materialisation: view")
     write(overlay / "staging" / "mine", "select account_key from core.account where :newest > 1", metadata)
-    with pytest.raises(ConfigError, match="a view cannot take parameters"):
+    with pytest.raises(ConfigError, match="a view cannot have parameters"):
         registry.load()
 
 
@@ -221,5 +221,5 @@ def test_a_name_that_would_be_read_as_sql_is_refused(overlay: Path, folder: str,
         f"select tier as {column} from core.account",
         metadata.replace("account\n", "table\n"),
     )
-    with pytest.raises(ConfigError, match="small letters, digits and _"):
+    with pytest.raises(ConfigError, match="lower-case letters, digits and _"):
         registry.load()

@@ -55,7 +55,7 @@ def test_a_late_renewal_that_never_came_is_churn_of_its_due_date_once_its_grace_
     found = explain("churn_arr", as_of=MAY)
     assert found.values[0].value == 2400
     assert [(stage.value, stage.reason) for stage in found.past] == [
-        (0, "time passed: a grace, a deadline or a deletion was settled")
+        (0, "time passed: a grace period or a deadline ended, or a deletion was confirmed")
     ]
 
 
@@ -77,6 +77,6 @@ def test_a_second_build_on_unchanged_sources_restates_nothing(built: pytest.Monk
 def test_a_definition_may_not_change_under_its_version(built: pytest.MonkeyPatch) -> None:
     with engine("builder").begin() as connection:
         connection.execute(sa.text("update meta.metric_definition set definition_hash = 'x' where metric_id = 'grr'"))
-        with pytest.raises(ConfigError, match=r"retention.yaml:\d+: grr: version 1 is defined otherwise") as caught:
+        with pytest.raises(ConfigError, match=r"retention.yaml:\d+: grr: version 1 already has values") as caught:
             restatements.check_definitions(connection)
     assert "make it version 2" in caught.value.cure

@@ -46,14 +46,14 @@ def never_parsed(monkeypatch):
 
 def test_the_next_process_does_not_parse_it_again(never_parsed):
     before = sql_parser.of(QUERY)
-    sql_parser.keep()
+    sql_parser.save_cache()
     never_parsed()
     assert sql_parser.of(QUERY) == before
 
 
 def test_a_changed_query_is_parsed(never_parsed):
     sql_parser.of(QUERY)
-    sql_parser.keep()
+    sql_parser.save_cache()
     never_parsed()
     with pytest.raises(AssertionError, match="parsed again"):
         sql_parser.of(QUERY.replace("two", "three"))
@@ -66,7 +66,7 @@ def test_a_broken_file_is_as_good_as_none(home, text):
     file.write_text(text)
     sql_parser._known.cache_clear()
     assert sql_parser.of(QUERY).columns == ("one", "two")
-    sql_parser.keep()
+    sql_parser.save_cache()
     sql_parser._known.cache_clear()
     assert sql_parser.of(QUERY).columns == ("one", "two")
 
@@ -75,7 +75,7 @@ def test_where_nothing_can_be_written_it_works_all_the_same(home, monkeypatch):
     (home / "cache").write_text("a file where the folder should be")
     sql_parser._known.cache_clear()
     assert sql_parser.of(QUERY).columns == ("one", "two")
-    sql_parser.keep()
+    sql_parser.save_cache()
 
 
 def test_what_is_no_single_select_is_said():

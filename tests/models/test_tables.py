@@ -106,11 +106,11 @@ def test_a_table_that_changes_keeps_what_others_built_on_what_stays(analyst: psy
 @pytest.mark.parametrize(
     ("theirs", "what"),
     [
-        ("create view bi.v as select name from core.thing", "view bi.v of bi_analyst rests on its column name"),
+        ("create view bi.v as select name from core.thing", "view bi.v of bi_analyst depends on its column name"),
         ("create materialized view bi.v as select name from core.thing", "materialized view bi.v of bi_analyst"),
         (
             "create function bi.f() returns text begin atomic select name from core.thing; end",
-            r"function bi.f\(\) of bi_analyst rests on its column name",
+            r"function bi.f\(\) of bi_analyst depends on its column name",
         ),
         ("reset role; create index theirs on core.thing (name)", "index core.theirs"),
         ("reset role; create policy theirs on core.thing using (name = 'x')", "policy theirs on core.thing"),
@@ -154,7 +154,7 @@ def test_what_becomes_another_kind_of_table_is_made_again_with_its_grants_unless
         " from pg_class where oid = 'core.thing'::regclass"
     ).fetchall() == [(True, True)]
     analyst.execute("create view bi.v as select name from core.thing")
-    with pytest.raises(ConfigError, match=r"view bi\.v of .* rests on its column name"):
+    with pytest.raises(ConfigError, match=r"view bi\.v of .* depends on its column name"):
         prepare(model())
     assert analyst.execute("select * from bi.v").fetchall() == []
 
@@ -183,7 +183,7 @@ def test_a_view_that_others_read_keeps_their_columns(analyst: psycopg.Connection
     analyst.execute("set role bi_analyst; create view bi.v as select n, account_key from core.shown; reset role")
     assert prepare(view("n", "account_key", "account_key as more"))
     assert analyst.execute("select * from bi.v").fetchall() == [(None, "crm:1")]
-    with pytest.raises(ConfigError, match=r"view bi\.v of bi_analyst rests on its column n"):
+    with pytest.raises(ConfigError, match=r"view bi\.v of bi_analyst depends on its column n"):
         prepare(view("account_key", "name"))
     assert analyst.execute("select * from bi.v").fetchall() == [(None, "crm:1")]
 
@@ -193,7 +193,7 @@ def test_our_own_view_waits_for_its_turn_and_keeps_its_readers(analyst: psycopg.
     prepare(view("account_key", "name"))
     analyst.execute("set role bi_analyst; create view bi.v as select account_key from core.shown; reset role")
     prepare(model(columns={"account_key": "text"}))
-    with pytest.raises(psycopg.errors.InvalidTextRepresentation, match=r"core\.shown waits for the build"):
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation, match=r"core\.shown is suspended until the build"):
         analyst.execute("select * from bi.v")
     with engine("builder").begin() as connection:
         assert "core.shown" in pending_changes.open_work(connection, ("core.shown",))  # also a build of nothing else
@@ -204,7 +204,7 @@ def test_our_own_view_waits_for_its_turn_and_keeps_its_readers(analyst: psycopg.
 def test_a_table_of_another_hand_is_left_alone(analyst: psycopg.Connection) -> None:
     with engine("builder").begin() as connection:
         connection.exec_driver_sql("create table core.thing (theirs text)")
-    with pytest.raises(ConfigError, match=r"core\.thing is there already"):
+    with pytest.raises(ConfigError, match=r"core\.thing already exists"):
         prepare(model(), fill=False)
     assert analyst.execute("select count(*) from core.thing").fetchall() == [(0,)]
 

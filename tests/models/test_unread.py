@@ -56,7 +56,7 @@ def test_a_first_load_counts_once_it_is_through(second_product: pytest.MonkeyPat
     assert value("select count(*) from meta.dirty_range where source = 'product_2' and built_by is null") > 0
     assert not build.plan("still half way"), "what waits for the end of the load is no work"
     _page(world.usage("2", "u2", date(2026, 6, 9), 9), is_last=True, read_until=NOW)
-    assert "first load through" in build.plan("through").reason
+    assert "first load finished" in build.plan("through").reason
     assert build.run("through")
     assert value("select usage_28d from marts.account_day where account_key = 'crm:2' and day = '2026-06-10'") == 9
     world.assert_equals_scratch(second_product)
@@ -92,7 +92,10 @@ def test_a_source_that_fell_behind_has_figures_up_to_where_it_is_read(built: pyt
     assert value("select max(as_of) from marts.kpi_value where metric_id = 'activity_rate'") == date(2026, 6, 11)
     assert value("select max(as_of) from marts.kpi_value where metric_id = 'arr'") == date(2026, 6, 24)
     found = explain("activity_rate", period="day")
-    assert (found.as_of, found.reason) == (date(2026, 6, 11), "usage_day of product_db is read only up to 2026-06-11")
+    assert (found.as_of, found.reason) == (
+        date(2026, 6, 11),
+        "usage_day of product_db has been read only up to 2026-06-11",
+    )
     # Half of what was missed is merged, then all of it.
     _page(world.usage("1", "u1", date(2026, 6, 13), 5), is_last=False, source="product_db")
     assert build.run("still behind")

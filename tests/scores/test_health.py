@@ -123,7 +123,7 @@ def test_without_product_data_the_band_is_unknown(standard: health.Profile) -> N
     missing = dict.fromkeys(("use_vs_usual", "active_seats", "breadth", "depth"), Reading())
     found = score(standard, FIRST | missing | {"outcome": Reading(is_left_out=True)})
     assert (found.number, round(found.coverage, 4)) == (Decimal("89.17"), 0.6111)
-    assert found.unknown_reason == "too little is known of usage"
+    assert found.unknown_reason == "not enough data on usage"
 
 
 def test_an_old_answer_weighs_less(standard: health.Profile) -> None:
@@ -197,7 +197,7 @@ def test_a_group_never_weighs_more_than_its_limit(standard: health.Profile) -> N
     assert by_group["usage"] == pytest.approx(Decimal(50), abs=Decimal("0.05"))
     assert float(by_group["relationship"] / by_group["commercial"]) == pytest.approx(2, abs=0.01)
     only_use = {each.id: Reading() for each in standard.measures if each.group != "usage"}
-    assert score(replace_floor(standard), FIRST | only_use).unknown_reason == "one group would weigh too much"
+    assert score(replace_floor(standard), FIRST | only_use).unknown_reason == "one group exceeds its maximum weight"
 
 
 def replace_floor(profile: health.Profile) -> health.Profile:

@@ -218,7 +218,8 @@ def test_a_database_in_which_others_use_our_names_is_left_alone(empty_database: 
         connection.exec_driver_sql("create function core.f() returns int language sql as 'select 1'")
         connection.exec_driver_sql("create table meta.alembic_version (version_num text)")
     said = (
-        r"schema core of \w+ contains function core\.f\(\), table core\.t; schema meta of .* table meta\.alembic_version"
+        r"schema core of \w+ contains function core\.f\(\), table core\.t;"
+        r" schema meta of .* table meta\.alembic_version"
     )
     with pytest.raises(ConfigError, match=said) as caught:
         migrate(empty_database)

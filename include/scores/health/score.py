@@ -197,12 +197,12 @@ def _unknown_reason(
     profile: Profile, parts: Mapping[str, Part], coverage: float, number: Decimal | None, is_capped_out: bool
 ) -> str:
     if number is None:
-        return "nothing is known"
+        return "no data"
     for name, group in profile.groups.items():
         inside = [part for part in parts.values() if part.measure.group == name]
         there = sum(part.weight * part.freshness for part in inside)
         if there < group.needed * sum(part.weight for part in inside) - _EXACT:
-            return f"too little is known of {name}"
+            return f"not enough data on {name}"
     if coverage < profile.floor - _EXACT:
-        return "too little is known"
-    return "one group would weigh too much" if is_capped_out else ""
+        return "not enough data"
+    return "one group exceeds its maximum weight" if is_capped_out else ""
