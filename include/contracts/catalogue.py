@@ -51,7 +51,7 @@ def shipped() -> tuple[Rule, ...]:
     found = (*crm.rules(), *support.rules(), *product.rules())
     doubled = [rule_id for rule_id, n in Counter(rule.id for rule in found).items() if n > 1]
     if doubled:
-        raise ValueError(f"rules of the same id: {', '.join(doubled)}")
+        raise ValueError(f"rules with the same id: {', '.join(doubled)}")
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from include.contracts import freshness, whole
 from include.contracts.rule import (
     BATCH,
+    BatchFacts,
     Expect,
     Factory,
-    Known,
     Rule,
     between,
     is_null,
@@ -29,12 +29,12 @@ def rules(entity: Entity) -> tuple[Rule, ...]:
 def references(entity: str, column: str, other: str, *, why: str, cure: str) -> Rule:
     """Return a warning for a column whose record does not exist in the same source."""
 
-    def expect(known: Known) -> Expect | None:
-        tables = known.tables.get(other)
+    def expect(facts: BatchFacts) -> Expect | None:
+        tables = facts.tables.get(other)
         if not tables:
             return None
         missing = " ".join(
-            f"and not exists (select from {table} as target where target.id = batch.{column}{_of(table, known)})"
+            f"and not exists (select from {table} as target where target.id = batch.{column}{_of(table, facts)})"
             for table in tables
         )
         return none(
@@ -46,7 +46,7 @@ def references(entity: str, column: str, other: str, *, why: str, cure: str) -> 
         entity,
         f"{column.removesuffix('_id')}_exists",
         expect,
-        f"{column} names no {other} of this source",
+        f"{column} matches no {other} of this source",
         why=why,
         cure=cure,
         severity="warning",
@@ -56,19 +56,19 @@ def references(entity: str, column: str, other: str, *, why: str, cure: str) -> 
 def carries_crm_id(entity: str, column: str, name: str, *, why: str, cure: str) -> Rule:
     """Return a warning for a CRM account id, on a record of another source, that no CRM account has."""
 
-    def expect(known: Known) -> Expect | None:
-        if not known.crm_tables:
+    def expect(facts: BatchFacts) -> Expect | None:
+        if not facts.crm_tables:
             return None
         missing = " ".join(
             f"and not exists (select from {table} as target where target.id = batch.{column})"
-            for table in known.crm_tables
+            for table in facts.crm_tables
         )
         return none(
             f"select batch._row from {BATCH} where not batch._is_deleted and batch.{column} <> '' {missing}",  # noqa: S608
             column,
         )
 
-    says = f"{column} names no account of the CRM"
+    says = f"{column} matches no account of the CRM"
     return rule(entity, name, expect, says, why=why, cure=cure, severity="warning")
 
 
@@ -76,16 +76,16 @@ def not_in_future(column: str, *, days: int = 1) -> Factory:
     """Expect no timestamp or date more than ``days`` ahead, which allows for clock and time zone differences."""
     kinds = {each.name: each.type for entity in ENTITIES.values() for each in entity.columns}
 
-    def expect(known: Known) -> Expect | None:
-        latest = known.now + timedelta(days=days)
-        return between(column, None, latest.date() if kinds.get(column) == "date" else latest)(known)
+    def expect(facts: BatchFacts) -> Expect | None:
+        latest = facts.now + timedelta(days=days)
+        return between(column, None, latest.date() if kinds.get(column) == "date" else latest)(facts)
 
     return expect
 
 
-def _of(table: str, known: Known) -> str:
+def _of(table: str, facts: BatchFacts) -> str:
     # A batch table holds one source. A raw table holds all sources of one vendor.
-    return "" if table.startswith("raw.batch_") else f" and target.source = {literal(known.source)}"
+    return "" if table.startswith("raw.batch_") else f" and target.source = {literal(facts.source)}"
 
 
 def _rows(entity: Entity) -> list[Rule]:
@@ -95,35 +95,35 @@ def _rows(entity: Entity) -> list[Rule]:
             "id_present",
             matches("id", r"\S"),
             "the record has no id",
-            why="without an id it can neither be stored once nor be replaced by its next version",
-            cure="see which record of the source has no id; for a query of your own, select a unique column as id",
+            why="without an id, the record can neither be deduplicated nor updated",
+            cure="find the record without an id in the source; in your own query, select a unique column as id",
             on_deleted=True,
         ),
         rule(
             entity.name,
             "castable",
             is_null("_problems"),
-            "a value does not fit its column",
-            why="an empty amount or date in its place would count as none, and nobody would know",
-            cure="correct the value in the source, or map another field onto the column",
+            "a value cannot be cast to its column's type",
+            why="an empty amount or date would silently count as none",
+            cure="correct the value in the source, or map another field to the column",
         ),
         rule(
             entity.name,
             "updated_at_present",
             not_null("updated_at"),
-            "the record does not say when it was last changed, or its source is a database and names a time to come",
-            why="without the source's clock an older version can replace a newer one; of a database, such rows are read"
-            " in every run",
-            cure="map the field that says when the record was last changed onto updated_at; small tables may lack it",
+            "the record has no time of last change, or its source is a database and the time is in the future",
+            why="without it, an older version can replace a newer one; database rows with a future time are read in"
+            " every run",
+            cure="map the time of last change to updated_at; small tables can do without it",
             severity="warning",
         ),
         rule(
             entity.name,
             "updated_at_not_in_future",
             not_in_future("_source_at"),
-            "the record was changed in the future",
-            why="no later version of it would count as newer, so it would never change again",
-            cure="correct the clock or the time zone of the system that wrote it",
+            "the time of last change is in the future",
+            why="no later version would count as newer, so the record would never be updated again",
+            cure="correct the clock or time zone of the system that wrote it",
         ),
     ]
     if "created_at" in entity.column_names:
@@ -132,9 +132,9 @@ def _rows(entity: Entity) -> list[Rule]:
                 entity.name,
                 "created_at_not_in_future",
                 not_in_future("created_at"),
-                "the record was created in the future",
-                why="ages and durations that start there are negative",
-                cure="correct the date in the source, or the time zone of the field mapped onto created_at",
+                "the creation time is in the future",
+                why="ages and durations since then would be negative",
+                cure="correct the date in the source, or the time zone of the field mapped to created_at",
                 severity="warning",
             )
         )

@@ -8,10 +8,10 @@ from include.contracts.common import references
 from include.contracts.rule import (
     FIRST_DATE,
     LAST_DATE,
+    BatchFacts,
     Condition,
     Expect,
     Factory,
-    Known,
     Rule,
     between,
     in_order,
@@ -30,7 +30,7 @@ CURRENCY = r"^[A-Za-z]{3}$"
 COMPLETED: Condition = ("is_completed", "==", True)
 OF_NPS: Condition = ("kind", "==", "nps")
 _YEARS = f"is outside {FIRST_DATE.year} to {LAST_DATE.year}"
-_ELSEWHERE = "see whether the company was deleted or is outside what this login may read"
+_ELSEWHERE = "check whether the company was deleted or this login may not read it"
 
 
 def rules() -> tuple[Rule, ...]:
@@ -41,15 +41,15 @@ def rules() -> tuple[Rule, ...]:
 def by_now(column: str, *where: Condition) -> Factory:
     """Expect no timestamp more than a day ahead, which allows for clock and time zone differences."""
 
-    def expect(known: Known) -> Expect | None:
-        return between(column, None, known.now + timedelta(days=1), *where)(known)
+    def expect(facts: BatchFacts) -> Expect | None:
+        return between(column, None, facts.now + timedelta(days=1), *where)(facts)
 
     return expect
 
 
 def _account(entity: str, what: str, why: str, cure: str) -> list[Rule]:
     return [
-        warn(entity, "account_present", not_null("account_id"), f"{what} belongs to no account", why=why, cure=cure),
+        warn(entity, "account_present", not_null("account_id"), f"{what} has no account", why=why, cure=cure),
         references(entity, "account_id", "account", why=why, cure=_ELSEWHERE),
     ]
 
@@ -70,23 +70,23 @@ def _activity() -> list[Rule]:
         *_account(
             "activity",
             "the activity",
-            "it counts as contact with nobody",
+            "it does not count as contact with any account",
             "associate it with its company in the CRM",
         ),
         warn(
             "activity",
             "type_known",
             one_of("activity_type", ACTIVITY_TYPES),
-            f"the type is none of {', '.join(ACTIVITY_TYPES)}",
-            why="it counts as no contact with the customer",
+            f"the type is not one of {', '.join(ACTIVITY_TYPES)}",
+            why="it does not count as contact with the customer",
             cure="translate the CRM's value in the mapping, under `values` of the column activity_type",
         ),
         warn(
             "activity",
             "direction_known",
             one_of("direction", DIRECTIONS),
-            f"the direction is none of {', '.join(DIRECTIONS)}",
-            why="who turned to whom would be answered wrongly",
+            f"the direction is not one of {', '.join(DIRECTIONS)}",
+            why="it would be unknown who contacted whom",
             cure="translate the CRM's value in the mapping, under `values` of the column direction",
         ),
         rule(
@@ -94,16 +94,16 @@ def _activity() -> list[Rule]:
             "happened_at_present",
             not_null("happened_at"),
             "the activity has no time",
-            why="the last contact with the account could not be told",
-            cure="enter the time in the CRM, or map the field that holds it onto happened_at",
+            why="the last contact with the account would be unknown",
+            cure="enter the time in the CRM, or map its field to happened_at",
         ),
         warn(
             "activity",
             "completed_not_in_future",
             by_now("happened_at", COMPLETED),
             "a completed activity is in the future",
-            why="an account that nobody has spoken to would look cared for",
-            cure="correct time or state of the activity in the CRM",
+            why="an account that nobody has contacted would look well served",
+            cure="correct the time or state of the activity in the CRM",
         ),
         warn(
             "activity",
@@ -111,18 +111,18 @@ def _activity() -> list[Rule]:
             between("duration_minutes", 0),
             "the duration is negative",
             why="the time spent on the account would be too short",
-            cure="correct start or end of the activity in the CRM",
+            cure="correct the start or end of the activity in the CRM",
         ),
     ]
 
 
 def _invoice() -> list[Rule]:
-    why_date = "a mistyped year hides that an invoice is overdue, or makes it so"
+    why_date = "a mistyped year makes an invoice look overdue, or hides that it is"
     return [
         *_account(
             "invoice",
             "the invoice",
-            "what is overdue counts for nobody",
+            "overdue amounts do not count for any account",
             "associate it with its company in the CRM",
         ),
         rule(
@@ -130,31 +130,31 @@ def _invoice() -> list[Rule]:
             "amount_present",
             not_null("amount"),
             "the invoice has no amount",
-            why="the sum that is overdue would be too small without anybody having paid",
+            why="the overdue amount would be too low although nobody has paid",
             cure="enter the invoice's amount at the source",
         ),
         warn(
             "invoice",
             "open_within_amount",
             in_order("amount_open", "amount"),
-            "more is open than was invoiced",
-            why="the sum that is overdue would be too large",
-            cure="see which payments or credits the source has booked twice",
+            "the open amount is above the invoiced amount",
+            why="the overdue amount would be too high",
+            cure="check which payments or credits the source has booked twice",
         ),
         rule(
             "invoice",
             "currency_code",
             matches("currency", CURRENCY),
-            "the currency is not a code of three letters",
-            why="its amount cannot be added to others",
+            "the currency is not a three-letter code",
+            why="its amount cannot be added to other amounts",
             cure="correct the currency at the source, or translate it in the mapping",
         ),
         warn(
             "invoice",
             "status_known",
             one_of("status", INVOICE_STATES),
-            f"the status is none of {', '.join(INVOICE_STATES)}",
-            why="whether it is to be paid at all could not be told",
+            f"the status is not one of {', '.join(INVOICE_STATES)}",
+            why="it would be unknown whether it must be paid at all",
             cure="translate the source's value in the mapping, under `values` of the column status",
         ),
         warn(
@@ -184,14 +184,14 @@ def _survey_response() -> list[Rule]:
         *_account(
             "survey_response",
             "the answer",
-            "it counts for no account's scores",
+            "it does not count in any account's scores",
             "associate the survey's answers with companies in the CRM",
         ),
         rule(
             "survey_response",
             "kind_known",
             one_of("kind", SURVEY_KINDS),
-            f"the kind is none of {', '.join(SURVEY_KINDS)}",
+            f"the kind is not one of {', '.join(SURVEY_KINDS)}",
             why="scores of different scales would be mixed",
             cure="translate the source's value in the mapping, under `values` of the column kind",
         ),
@@ -201,23 +201,23 @@ def _survey_response() -> list[Rule]:
             not_null("score"),
             "the answer has no score",
             why="it can neither be counted nor averaged",
-            cure="map the field that holds the score, or leave answers without one out",
+            cure="map the field that holds the score, or leave out answers without one",
         ),
         rule(
             "survey_response",
             "nps_within_scale",
             between("score", 0, 10, OF_NPS),
-            "a score of the NPS is outside 0 to 10",
-            why="promoters and detractors would be distinguished on another scale",
-            cure="map the score of 0 to 10, not its group or a percentage",
+            "an NPS score is outside 0 to 10",
+            why="promoters and detractors would be told apart on the wrong scale",
+            cure="map the score from 0 to 10, not its group or a percentage",
         ),
         rule(
             "survey_response",
             "answered_at_present",
             not_null("answered_at"),
             "the answer has no time",
-            why="it belongs to no period",
-            cure="map the field that says when it was given onto answered_at",
+            why="it does not count in any period",
+            cure="map the time of the answer to answered_at",
         ),
         warn(
             "survey_response",
@@ -225,7 +225,7 @@ def _survey_response() -> list[Rule]:
             by_now("answered_at"),
             "the answer was given in the future",
             why="it would count in a period that has not started",
-            cure="map the time of the answer, not that of the survey's end",
+            cure="map the time of the answer, not of the survey's end",
         ),
     ]
 
@@ -240,7 +240,7 @@ def _dates(entity: str) -> list[Rule]:
             "name_present",
             not_null("name"),
             f"the {entity} has no name",
-            why="nobody who is notified that it is late would know what is late",
+            why="the person notified that it is late would not know what is late",
             cure="give it a name in the CRM, or map the property that holds it",
         ),
     ]
@@ -251,7 +251,7 @@ def _milestone() -> list[Rule]:
         *_account(
             "milestone",
             "the milestone",
-            "nobody's progress is measured by it",
+            "it does not count towards any account's progress",
             "associate it with its company in the CRM",
         ),
         *_dates("milestone"),
@@ -263,7 +263,7 @@ def _objective() -> list[Rule]:
         *_account(
             "objective",
             "the objective",
-            "nobody's success is measured by it",
+            "it does not count towards any account's success",
             "associate it with its company in the CRM",
         ),
         *_dates("objective"),

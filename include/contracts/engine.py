@@ -67,7 +67,7 @@ class Table:
             n_rows: Its number of rows.
         """
         self._n_rows = n_rows
-        self._engine, self._from = engine, f"raw.{table}" if table else f"({query}) as judged"
+        self._engine, self._from = engine, f"raw.{table}" if table else f"({query}) as checked"
         self._validator = _validator(engine, table, query)
 
     def check(self, checks: Iterable[Check]) -> list[Outcome]:
@@ -85,7 +85,7 @@ class Table:
     def bad_rows(self, outcome: Outcome) -> list[int]:
         """Return the numbers (``_row``) of all rows that break a rule on rows."""
         if outcome.check.expect.name == _QUERY:
-            return self._found_by_query(outcome)
+            return self._bad_rows_by_query(outcome)
         # The list is cut at partial_unexpected_count, even for COMPLETE. Without values it is a list of numbers.
         wanted = {
             "result_format": "COMPLETE",
@@ -98,13 +98,13 @@ class Table:
         found = [number for part in result["unexpected_index_list"] for number in part["_row"]]
         return _complete(outcome, found)
 
-    def _found_by_query(self, outcome: Outcome) -> list[int]:
+    def _bad_rows_by_query(self, outcome: Outcome) -> list[int]:
         # Great Expectations returns at most 200 of the rows that a query finds.
         query = outcome.check.expect.arguments["unexpected_rows_query"].format(batch=self._from)
         with self._engine.connect() as connection:
             return _complete(outcome, list(connection.execute(sa.text(query)).scalars()))
 
-    def found(self, check: Check) -> list[dict[str, Any]]:
+    def sample(self, check: Check) -> list[dict[str, Any]]:
         """Return up to 200 of the rows that a rule's query found."""
         if check.expect.name != _QUERY:
             return []
@@ -113,7 +113,7 @@ class Table:
     def _run(self, checks: list[Check], result_format: dict[str, Any]) -> list[dict[str, Any]]:
         is_counting = result_format["result_format"] == "SUMMARY"
         results = self._validator.graph_validate(
-            configurations=[_make(check, is_counting=is_counting) for check in checks],
+            configurations=[_expectation(check, is_counting=is_counting) for check in checks],
             runtime_configuration={"result_format": result_format, "catch_exceptions": True},
         )
         # The order of the results is not guaranteed.
@@ -230,7 +230,7 @@ def _counted_rows() -> Any:
     return UnexpectedRowsCountExpectation
 
 
-def _make(check: Check, *, is_counting: bool = False) -> Any:
+def _expectation(check: Check, *, is_counting: bool = False) -> Any:
     from great_expectations import expectations
 
     arguments = dict(check.expect.arguments)
@@ -271,5 +271,5 @@ def _exception(info: dict[str, Any]) -> str:
 def _unchecked(rule: Rule, problem: str) -> WarehouseError:
     return WarehouseError(
         f"the rule {rule.id} could not be checked: {problem}",
-        cure="run again; if it stays, correct the rule, or `batch drop ID --reason ...` to read the batch again",
+        cure="run again; if it persists, fix the rule, or `batch drop ID --reason ...` to read the batch again",
     )

@@ -12,30 +12,32 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from include.contracts.engine import Outcome
-from include.contracts.rule import Known
+from include.contracts.rule import BatchFacts
 
 
-def note(connection: Connection, known: Known, outcomes: Iterable[Outcome], found: dict[str, list[dict]]) -> None:
+def update(
+    connection: Connection, facts: BatchFacts, outcomes: Iterable[Outcome], found: dict[str, list[dict]]
+) -> None:
     """Put on hold the features without usage on a batch's newest complete day, and release those with usage again.
 
     Args:
         connection: In the batch's transaction.
-        known: The batch.
+        facts: The batch.
         outcomes: The results of its checks.
         found: Rule id -> the rows that its query found.
     """
-    judged = [outcome for outcome in outcomes if outcome.check.rule.scope == "feature"]
-    if not judged:
+    checked = [outcome for outcome in outcomes if outcome.check.rule.scope == "feature"]
+    if not checked:
         return
-    broken = [row for outcome in judged for row in found.get(outcome.check.rule.id, [])]
+    broken = [row for outcome in checked for row in found.get(outcome.check.rule.id, [])]
     values = {
-        "source": known.source,
-        "day": known.complete_day,
-        "now": known.now,
+        "source": facts.source,
+        "day": facts.complete_day,
+        "now": facts.now,
         "broken": orjson.dumps(broken, default=str).decode(),
     }
     connection.execute(_HOLD, values)
-    connection.execute(_LET_GO, values)
+    connection.execute(_RELEASE, values)
 
 
 _HOLD = sa.text(
@@ -48,7 +50,7 @@ _HOLD = sa.text(
     """
 )
 # Only the same day, read again, or a later day can end a hold.
-_LET_GO = sa.text(
+_RELEASE = sa.text(
     """
     delete from meta.feature_hold
     where source = :source and day <= :day

@@ -12,7 +12,7 @@ from pydantic import Field
 from include.config import files as configuration
 from include.config.documents import Document, Strict, read, validate
 from include.contracts.limits import Limits
-from include.contracts.rule import BATCH, OWNERS, Expect, Factory, Known, Rule, Severity, none
+from include.contracts.rule import BATCH, OWNERS, BatchFacts, Expect, Factory, Rule, Severity, none
 from include.entities.catalog import ENTITIES, Entity
 
 PATTERN = "contracts/*.yaml"
@@ -20,7 +20,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,60}$")]
 Words = Annotated[str, Field(min_length=3, max_length=300)]
 
 
-class OwnRule(Strict):
+class CustomRule(Strict):
     """A rule on rows.
 
     Args:
@@ -63,7 +63,7 @@ class Change(Strict):
 class ContractFile(Strict):
     """A contract file: additions to and changes of the contract of one entity."""
 
-    rules: tuple[OwnRule, ...] = ()
+    rules: tuple[CustomRule, ...] = ()
     changes: tuple[Change, ...] = ()
     limits: Limits = Limits()
 
@@ -126,12 +126,10 @@ def _change(known: dict[str, Rule], entity: Entity, document: Document, index: i
     )
 
 
-def _add(known: dict[str, Rule], entity: Entity, document: Document, index: int, own: OwnRule) -> None:
+def _add(known: dict[str, Rule], entity: Entity, document: Document, index: int, own: CustomRule) -> None:
     rule_id = f"{entity.kind}.{entity.name}.{own.name}"
     if rule_id in known:
-        raise document.error(
-            ("rules", index, "name"), f"there is a rule {rule_id} already", cure="give yours another name"
-        )
+        raise document.error(("rules", index, "name"), f"the rule {rule_id} already exists", cure="choose another name")
     # This imports sqlglot, 10 MB, so only do it if a file has rules of its own.
     from include.config import expression
 
@@ -150,12 +148,12 @@ def _add(known: dict[str, Rule], entity: Entity, document: Document, index: int,
         own.cure,
         own.owner or OWNERS[entity.kind],
         origin=document.at(("rules", index, "name")),
-        is_own=True,
+        is_custom=True,
     )
 
 
 def _always(expect: Expect) -> Factory:
-    def factory(known: Known) -> Expect | None:
+    def factory(facts: BatchFacts) -> Expect | None:
         return expect
 
     return factory

@@ -15,10 +15,10 @@ def rules(entity: Entity) -> tuple[Rule, ...]:
     read = rule(
         entity.name,
         COMPLETELY_READ,
-        lambda known: None,
-        "the source was not completely read for too long",
-        why="what happened since is not known: an alert would speak of yesterday's customer",
-        cure="see why the ingest runs have stopped or fail, then run `python -m include.cli ingest SOURCE`",
+        lambda facts: None,
+        "the source has not been completely read for too long",
+        why="changes since then are unknown: an alert would be based on outdated data",
+        cure="find out why ingest runs are missing or fail, then run `python -m include.cli ingest SOURCE`",
         scope="source",
     )
     if entity.name not in LAST_EVENT_HOURS:
@@ -26,10 +26,10 @@ def rules(entity: Entity) -> tuple[Rule, ...]:
     happened = warn(
         entity.name,
         LAST_EVENT_RECENT,
-        lambda known: None,
+        lambda facts: None,
         "the newest record is old, although the source was completely read",
-        why="perhaps the system behind the source has stopped writing; perhaps nothing has happened",
-        cure="open the source and compare its newest record",
+        why="the system behind the source may have stopped writing, or nothing has happened",
+        cure="compare with the newest record in the source",
         scope="source",
     )
     return read, happened

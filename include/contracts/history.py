@@ -13,9 +13,9 @@ from sqlalchemy.engine import Connection, RowMapping
 from include.common import clock
 from include.config import Settings
 from include.config import loader as settings
-from include.contracts import aside, files, levels
+from include.contracts import exempt, files, levels
 from include.contracts.limits import CATEGORIES, COMES_LATER
-from include.contracts.rule import Known
+from include.contracts.rule import BatchFacts
 from include.entities.catalog import DATABASES, ENTITIES, VENDORS, Entity, of_kind, raw_table
 from include.warehouse.engine import has_table
 
@@ -31,7 +31,7 @@ _MOST_VALUES = 50
 EMPTY, STRANGE = ("columns_filled", "nulls_usual"), "values_familiar"
 
 
-def known(connection: Connection, batch: RowMapping) -> Known:
+def facts(connection: Connection, batch: RowMapping) -> BatchFacts:
     """Return the facts that the rules may use.
 
     Args:
@@ -58,7 +58,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
     emptied = _columns(results, *EMPTY)
     since = {name: _sample(connection, raw, batch["source"], entity, after=number) for name, number in emptied.items()}
     complete_day = _complete_day(landed, in_force) if is_stored and landed and not batch["is_first_load"] else None
-    return Known(
+    return BatchFacts(
         batch_id=batch["batch_id"],
         source=batch["source"],
         entity=entity,
@@ -113,8 +113,8 @@ _HAS_BAD_ROWS = sa.text(
 
 
 def _owned(entity: Entity, row: str) -> str:
-    is_owned = aside.is_owned(entity, row)
-    return f" and {is_owned}" if is_owned else ""
+    condition = exempt.has_owner(entity, row)
+    return f" and {condition}" if condition else ""
 
 
 def _count_stored(connection: Connection, raw: str, source: str, entity: Entity) -> int:
@@ -204,7 +204,7 @@ def _sample(
     """Count the filled values of each column in a sample of the stored rows; None while too few rows are stored.
 
     Args:
-        connection: As for ``known``.
+        connection: As for ``facts``.
         raw: The table with the stored rows.
         source: Their connection.
         entity: Their entity.

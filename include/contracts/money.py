@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from include.contracts.rule import BATCH, Expect, Factory, Known, literal, matches, none
+from include.contracts.rule import BATCH, BatchFacts, Expect, Factory, literal, matches, none
 
 # Rounding differences of lines stay within this share of the deal.
 AMOUNT_SLACK = 0.01
 
 
-def amount_agrees_with_lines(known: Known) -> Expect | None:
+def amount_agrees_with_lines(facts: BatchFacts) -> Expect | None:
     """Expect the amount of a won opportunity to equal the sum of its lines, landed or stored, without overage.
 
     Deals with a line whose amount does not cover the whole term are skipped.
     """
-    tables = known.tables.get("contract_line")
+    tables = facts.tables.get("contract_line")
     if not tables:
         return None
     # A landed line that is not yet merged replaces the stored one.
     every = " union all ".join(
         f"select id, opportunity_id, amount, amount_per, is_overage, _is_deleted, {place} as place from {table}"  # noqa: S608
-        + ("" if table.startswith("raw.batch_") else f" where source = {literal(known.source)}")
+        + ("" if table.startswith("raw.batch_") else f" where source = {literal(facts.source)}")
         for place, table in enumerate(tables)
     )
     lines = f"select distinct on (id) * from ({every}) as every order by id, place desc"  # noqa: S608
@@ -36,7 +36,7 @@ def amount_agrees_with_lines(known: Known) -> Expect | None:
     )
 
 
-def in_reporting_currency(known: Known) -> Expect | None:
+def in_reporting_currency(facts: BatchFacts) -> Expect | None:
     """Expect amounts in the reporting currency."""
-    factory: Factory = matches("currency", f"(?i)^{known.currency}$")
-    return factory(known)
+    factory: Factory = matches("currency", f"(?i)^{facts.currency}$")
+    return factory(facts)

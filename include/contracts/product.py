@@ -24,37 +24,37 @@ def _product_account() -> list[Rule]:
             "name_present",
             not_null("name"),
             "the account has no name",
-            why="nobody can say which customer it is",
+            why="the customer cannot be identified",
             cure="select the workspace's or tenant's name as name",
         ),
         warn(
             "product_account",
             "crm_account_present",
             not_null("crm_account_id"),
-            "the account does not carry the CRM's account id",
-            why="its usage counts for no customer",
-            cure="store the CRM's company id next to the tenant and select it as crm_account_id",
+            "the account has no CRM account id",
+            why="its usage does not count for any customer",
+            cure="store the CRM's company id with the tenant and select it as crm_account_id",
         ),
         carries_crm_id(
             "product_account",
             "crm_account_id",
             "crm_account_exists",
-            why="its usage counts for no customer",
-            cure="correct the CRM's company id next to the tenant; see whether the company was deleted in the CRM",
+            why="its usage does not count for any customer",
+            cure="correct the CRM's company id of the tenant; check whether the company was deleted in the CRM",
         ),
     ]
 
 
 def _product_user() -> list[Rule]:
     return [
-        _account_present("product_user", "the person's use counts for no account"),
-        _account_exists("product_user", "the person's use counts for no account"),
+        _account_present("product_user", "the person's usage does not count for any account"),
+        _account_exists("product_user", "the person's usage does not count for any account"),
         warn(
             "product_user",
             "email_plausible",
             matches("email", EMAIL),
-            "the e-mail address is none",
-            why="the person cannot be recognised in CRM and desk",
+            "the e-mail address is not valid",
+            why="the person cannot be matched in CRM and desk",
             cure="select the address, not the login, as email",
         ),
         warn(
@@ -70,22 +70,22 @@ def _product_user() -> list[Rule]:
 
 def _usage_day() -> list[Rule]:
     return [
-        _account_present("usage_day", "the use counts for no account"),
-        _account_exists("usage_day", "the use counts for no account"),
+        _account_present("usage_day", "the usage does not count for any account"),
+        _account_exists("usage_day", "the usage does not count for any account"),
         warn(
             "usage_day",
             "user_present",
             not_null("user_id"),
-            "the use belongs to no user",
-            why="active users would be too few",
-            cure="select the acting user's id as user_id; leave machines out",
+            "the usage has no user",
+            why="the number of active users would be too low",
+            cure="select the acting user's id as user_id; leave out machine users",
         ),
         rule(
             "usage_day",
             "feature_present",
             not_null("feature"),
-            "the use names no feature",
-            why="whether it is valuable use cannot be said",
+            "the usage has no feature",
+            why="it is unknown whether it is a value event",
             cure="select the name of the feature or event as feature",
         ),
         *_day("usage_day"),
@@ -94,7 +94,7 @@ def _usage_day() -> list[Rule]:
             "n_events_present",
             not_null("n_events"),
             "the number of events is missing",
-            why="an unknown number would count as none",
+            why="an unknown number would count as 0",
             cure="select count(*) of the day's events as n_events",
         ),
         rule(
@@ -102,7 +102,7 @@ def _usage_day() -> list[Rule]:
             "n_events_non_negative",
             between("n_events", 0),
             "the number of events is negative",
-            why="it would take use away that took place",
+            why="it would subtract usage that took place",
             cure="correct the query, or the job that fills the table behind it",
         ),
         rule(
@@ -110,15 +110,15 @@ def _usage_day() -> list[Rule]:
             "minutes_non_negative",
             between("minutes", 0),
             "the minutes are negative",
-            why="it would take use away that took place",
+            why="it would subtract usage that took place",
             cure="correct how the query computes the length of a session",
         ),
         warn(
             "usage_day",
             "minutes_within_day",
             between("minutes", None, MINUTES_PER_DAY),
-            "the minutes are more than a day has",
-            why="sessions that were never closed make time online meaningless",
+            "the minutes exceed the length of a day",
+            why="sessions that were never closed make the time online meaningless",
             cure="close sessions after 30 idle minutes in the query",
         ),
     ]
@@ -126,8 +126,8 @@ def _usage_day() -> list[Rule]:
 
 def _seat_day() -> list[Rule]:
     return [
-        _account_present("seat_day", "the seats count for no account"),
-        _account_exists("seat_day", "the seats count for no account"),
+        _account_present("seat_day", "the seats do not count for any account"),
+        _account_exists("seat_day", "the seats do not count for any account"),
         *_day("seat_day"),
         rule(
             "seat_day",
@@ -150,7 +150,7 @@ def _seat_day() -> list[Rule]:
             "activated_within_paid",
             in_order("n_activated_seats", "n_paid_seats"),
             "more seats are activated than paid for",
-            why="either the contract or the count is wrong; it may also be an expansion to talk about",
+            why="either the contract or the count is wrong; it may also be an expansion opportunity",
             cure="compare the contract with the product's list of seats",
         ),
     ]
@@ -161,7 +161,7 @@ def _account_present(entity: str, why: str) -> Rule:
         entity,
         "account_present",
         not_null("account_id"),
-        "the row belongs to no account",
+        "the row has no account",
         why=why,
         cure="select the tenant's id as account_id",
     )
@@ -173,7 +173,7 @@ def _account_exists(entity: str, why: str) -> Rule:
         "account_id",
         "product_account",
         why=why,
-        cure="see whether the query for accounts leaves some out that the query for this entity has",
+        cure="check whether the query for accounts omits some that the query for this entity returns",
     )
 
 
@@ -183,8 +183,8 @@ def _day(entity: str) -> list[Rule]:
             entity,
             "day_present",
             not_null("day"),
-            "the row belongs to no day",
-            why="it would be stored and never counted",
+            "the row has no day",
+            why="it would be stored but never counted",
             cure="select the day in the reporting zone as day",
         ),
         rule(
@@ -192,7 +192,7 @@ def _day(entity: str) -> list[Rule]:
             "day_not_in_future",
             not_in_future("day"),
             "the day is in the future",
-            why="a clock or zone error puts use where nobody looks, and takes it from where it belongs",
+            why="a clock or time zone error moves usage to a day on which it did not happen",
             cure="correct the time zone in the query, or the clock of the machine that wrote it",
         ),
         rule(
@@ -200,7 +200,7 @@ def _day(entity: str) -> list[Rule]:
             "day_plausible",
             between("day", FIRST_DATE),
             f"the day is before {FIRST_DATE.year}",
-            why="an empty time that became 1970 puts use where nobody looks",
+            why="an empty time that became 1970 moves usage to a day that no figure covers",
             cure="correct how the query derives the day",
         ),
     ]

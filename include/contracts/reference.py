@@ -10,12 +10,12 @@ from include.contracts.rule import Rule
 
 _HEAD = """# Rules on data
 
-Made from the code by `python -m include.contracts.reference`; a test keeps the two equal. The rules in force, yours
-among them: `python -m include.cli contracts`. How to add, change and switch off rules:
+Generated from the code by `python -m include.contracts.reference`; a test keeps the two equal. The rules in force,
+yours included: `python -m include.cli contracts`. How to add, change and disable rules:
 [add a rule](../how-to/add-a-rule.md).
 
-*critical*: a row goes to quarantine, a batch is held, a feature's signals wait, a source counts as late. *warning*: it
-is counted and shown, and holds nothing.
+*critical*: a row goes to quarantine, a batch is held, a feature's signals go on hold, a source counts as late.
+*warning*: the rule is counted and shown, and holds nothing.
 """
 _COLUMNS = "| rule | severity | about | broken when | why | what to do |\n|---|---|---|---|---|---|\n"
 
@@ -26,7 +26,8 @@ def text() -> str:
         parts.append(f"\n## {entity}\n\n{_COLUMNS}")
         parts += [_line(rule) for rule in rules]
     parts.append(
-        "\n## Limits\n\nWhat `limits:` of a file may change, and the shipped values:\n\n| limit | value |\n|---|---|\n"
+        "\n## Limits\n\nThe limits that a file may change under `limits:`, and their shipped values:\n\n"
+        "| limit | value |\n|---|---|\n"
     )
     parts += [f"| `{name}` | {'by entity' if value is None else value} |\n" for name, value in Limits()]
     return "".join(parts)

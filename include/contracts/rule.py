@@ -61,7 +61,7 @@ class Expect:
 
 
 @dataclass(frozen=True)
-class Known:
+class BatchFacts:
     """The facts about a batch, and about the data before it, that rules may use.
 
     Args:
@@ -139,7 +139,7 @@ class Known:
 
 
 # Returns None if the rule does not apply to the batch.
-Factory = Callable[[Known], Expect | None]
+Factory = Callable[[BatchFacts], Expect | None]
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Rule:
         owner: The role that fixes it.
         on_deleted: Whether it also applies to deleted rows.
         origin: ``file:line`` of the file that adds or changes it; "" for an unchanged shipped rule.
-        is_own: Whether it comes from a file. Its condition then runs as the reader role.
+        is_custom: Whether it comes from a file. Its condition then runs as the reader role.
     """
 
     id: str
@@ -171,7 +171,7 @@ class Rule:
     owner: str
     on_deleted: bool = False
     origin: str = ""
-    is_own: bool = False
+    is_custom: bool = False
 
     @property
     def entity(self) -> str:
@@ -254,4 +254,4 @@ def literal(value: str) -> str:
 
 
 def _fixed(expect: Expect) -> Factory:
-    return lambda known: expect
+    return lambda facts: expect

@@ -16,7 +16,7 @@ from include.gate import verdicts as gate
 from include.warehouse.engine import engine
 
 
-def judge(source: str) -> None:
+def check(source: str) -> None:
     """Check each entity of a source: is it read up to now, and is it still active.
 
     Args:
@@ -40,7 +40,7 @@ def _found(each: Rule, verdict: gate.Verdict, newest: datetime | None, now: date
     else:
         hours = files.limits(each.entity).last_event_hours or LAST_EVENT_HOURS[each.entity]
         is_passed = newest is None or now - newest <= timedelta(hours=hours)
-        observed = f"the newest record is of {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
+        observed = f"newest record: {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
     return {"rule": each.id, "severity": each.severity, "is_passed": is_passed, "observed": observed}
 
 

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
-from include.contracts import aside
+from include.contracts import exempt
 from include.contracts.engine import Outcome
-from include.contracts.rule import Known, Rule
+from include.contracts.rule import BatchFacts, Rule
 from include.entities.catalog import Entity
 
 # Above these numbers per batch and rule, and in all, a bad row keeps only its number and the reason.
@@ -21,33 +21,35 @@ _SHOWN = 80
 _CONTROLS = r"[\u0001-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+"
 
 
-def clear(connection: Connection, known: Known, table: str) -> None:
+def clear(connection: Connection, facts: BatchFacts, table: str) -> None:
     """Remove the results of an earlier check of the same batch."""
     for statement in ("delete from meta.rule_result", "delete from quarantine.record"):
-        connection.execute(sa.text(f"{statement} where batch_id = :id"), {"id": known.batch_id})
-    if known.is_marked:
+        connection.execute(sa.text(f"{statement} where batch_id = :id"), {"id": facts.batch_id})
+    if facts.is_marked:
         connection.execute(sa.text(f"update raw.{table} set _failed = null where _failed is not null"))  # noqa: S608
 
 
-def write_results(connection: Connection, known: Known, outcomes: Iterable[Outcome], observed: dict[str, str]) -> None:
+def write_results(
+    connection: Connection, facts: BatchFacts, outcomes: Iterable[Outcome], observed: dict[str, str]
+) -> None:
     """Write one result per rule.
 
     Args:
         connection: In the batch's transaction.
-        known: The batch.
+        facts: The batch.
         outcomes: The results of its checks.
         observed: Rule id -> details for people, beyond the counts.
     """
     rows = [
         {
-            "batch_id": known.batch_id,
+            "batch_id": facts.batch_id,
             "rule_id": outcome.check.rule.id,
             "severity": outcome.check.rule.severity,
             "is_passed": outcome.is_passed,
             "n_rows": outcome.n_rows,
             "n_bad": outcome.n_bad,
             "observed": observed.get(outcome.check.rule.id, "")[:500],
-            "now": known.now,
+            "now": facts.now,
         }
         for outcome in outcomes
     ]
@@ -56,7 +58,7 @@ def write_results(connection: Connection, known: Known, outcomes: Iterable[Outco
 
 
 def quarantine(
-    connection: Connection, known: Known, table: str, bad: dict[Rule, tuple[Outcome, list[int]]]
+    connection: Connection, facts: BatchFacts, table: str, bad: dict[Rule, tuple[Outcome, list[int]]]
 ) -> tuple[int, int]:
     """Put bad rows in quarantine, and mark them in the batch so that the merge skips them.
 
@@ -64,7 +66,7 @@ def quarantine(
 
     Args:
         connection: In the batch's transaction.
-        known: The batch.
+        facts: The batch.
         table: Its table, without schema.
         bad: Rule -> its result and the numbers of the rows that break it.
 
@@ -73,32 +75,32 @@ def quarantine(
     """
     if not bad:
         return 0, 0
-    room = MOST_KEPT - connection.execute(_KEPT).scalar_one()
+    remaining = MOST_KEPT - connection.execute(_KEPT).scalar_one()
     for rule, (outcome, rows) in bad.items():
-        kept = min(ROWS_KEPT, max(0, room))
-        room -= min(kept, len(rows))
+        kept = min(ROWS_KEPT, max(0, remaining))
+        remaining -= min(kept, len(rows))
         shown = outcome.check.expect.columns
-        account = f"landed.{known.entity.account_column}" if known.entity.account_column else "null"
-        content = aside.content("numbered.landed")
-        query = _PUT.format(table=table, account=account, shown=_shown(known.entity, shown), content=content)
+        account = f"landed.{facts.entity.account_column}" if facts.entity.account_column else "null"
+        content = exempt.content("numbered.landed")
+        query = _INSERT.format(table=table, account=account, shown=_shown(facts.entity, shown), content=content)
         connection.execute(
             sa.text(query).bindparams(sa.bindparam("rows", type_=ARRAY(sa.BigInteger))),
             {
-                "batch_id": known.batch_id,
-                "source": known.source,
-                "entity": known.entity.name,
+                "batch_id": facts.batch_id,
+                "source": facts.source,
+                "entity": facts.entity.name,
                 "rule_id": rule.id,
                 "says": rule.says,
                 "rows": rows,
                 "kept": kept,
-                "now": known.now,
+                "now": facts.now,
             },
         )
-    values = {"batch_id": known.batch_id, "source": known.source, "entity": known.entity.name, "now": known.now}
-    connection.execute(_LET_IN, values)
-    connection.execute(_LEAVE_OUT, values)
+    values = {"batch_id": facts.batch_id, "source": facts.source, "entity": facts.entity.name, "now": facts.now}
+    connection.execute(_APPLY_WAIVERS, values)
+    connection.execute(_APPLY_DROPS, values)
     connection.execute(sa.text(_MARK.format(table=table)), values)
-    n_new = aside.count_new(connection, known)
+    n_new = exempt.count_new(connection, facts)
     connection.execute(_REPLACE, values)
     return connection.execute(_COUNT, values).scalar_one(), n_new
 
@@ -138,7 +140,7 @@ _RESULT = sa.text(
 )
 
 # Each bad row is recorded at least once. Above ROWS_KEPT, its further broken rules are not.
-_PUT = """
+_INSERT = """
 insert into quarantine.record
     (batch_id, row_no, source, entity, record_id, account_ref, source_at, rule_id, reason, record, content,
     quarantined_at)
@@ -175,7 +177,7 @@ from (
 where landed._row = broken.row_no
 """
 
-_LET_IN = sa.text(
+_APPLY_WAIVERS = sa.text(
     """
     update quarantine.record as bad
     set state = 'waived', waiver_id = waiver.waiver_id, waived_until = waiver.until
@@ -190,7 +192,7 @@ _LET_IN = sa.text(
 )
 
 # A person has dropped this version of the record before.
-_LEAVE_OUT = sa.text(
+_APPLY_DROPS = sa.text(
     """
     update quarantine.record as bad
     set state = 'dropped', decided_by = old.decided_by, decision_reason = old.decision_reason, resolved_at = :now

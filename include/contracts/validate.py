@@ -14,15 +14,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from include.contracts import aside, catalogue, feature_holds, history, store
+from include.contracts import catalogue, exempt, feature_holds, history, store
 from include.contracts.engine import Check, Outcome, Table
-from include.contracts.rule import Expect, Known, Rule, Scope
+from include.contracts.rule import BatchFacts, Expect, Rule, Scope
 from include.contracts.whole import SHARE_OF_BAD_ROWS
 from include.warehouse.engine import Role, engine
 
 # Rules from files run as reader, which cannot write and has a statement timeout of a minute.
 _ROLES: tuple[Role, ...] = ("loader", "reader")
-# Rules on a whole batch check other rows than rules on rows and features; see ``aside``.
+# Rules on a whole batch check other rows than rules on rows and features; see ``exempt``.
 _SCOPES: tuple[tuple[Scope, ...], ...] = (("row", "feature", "source"), ("batch",))
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class BatchVerdict:
     hold_reason: str
     broken: tuple[Broken, ...]
 
-    def said(self) -> str:
+    def log_line(self) -> str:
         """Return the verdict as a log line."""
         rules = ", ".join(f"{each.rule_id} {each.n_bad:,} ({each.severity})" for each in self.broken)
         return (
@@ -84,7 +84,7 @@ def validate(source_id: str, *, run_id: str = "") -> list[BatchVerdict]:
         waiting = connection.execute(_WAITING, {"source": source_id}).scalars().all()
     verdicts = [verdict for batch_id in waiting if (verdict := _validate_batch(batch_id))]
     for verdict in verdicts:
-        log.info("run %s: %s", run_id or "by hand", verdict.said())
+        log.info("run %s: %s", run_id or "by hand", verdict.log_line())
     return verdicts
 
 
@@ -95,71 +95,71 @@ def _validate_batch(batch_id: int) -> BatchVerdict | None:
         batch = connection.execute(_LOCKED, {"id": batch_id}).mappings().one_or_none()
         if batch is None:
             return None
-        return _judge(connection, batch)
+        return _check_batch(connection, batch)
 
 
-def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
-    known = history.known(connection, batch)
+def _check_batch(connection: Connection, batch: RowMapping) -> BatchVerdict:
+    facts = history.facts(connection, batch)
     table_name = batch["table_name"]
-    store.clear(connection, known, table_name)
+    store.clear(connection, facts, table_name)
     outcomes: list[Outcome] = []
     bad: dict[Rule, tuple[Outcome, list[int]]] = {}
     shown: dict[str, list[dict[str, Any]]] = {}
     for role in _ROLES:
         for scopes in _SCOPES:
-            checks = _checks(known, role, scopes, has_rows=bool(table_name))
+            checks = _checks(facts, role, scopes, has_rows=bool(table_name))
             if not checks:
                 continue
-            table = _open(known, table_name, role, scopes)
+            table = _table(facts, table_name, role, scopes)
             found = table.check(checks)
             outcomes += found
             bad |= {o.check.rule: (o, table.bad_rows(o)) for o in found if _sends_to_quarantine(o)}
             shown |= {
-                o.check.rule.id: table.found(o.check) for o in found if not o.is_passed and o.check.rule.scope != "row"
+                o.check.rule.id: table.sample(o.check) for o in found if not o.is_passed and o.check.rule.scope != "row"
             }
-    n_bad, n_new = store.quarantine(connection, known, table_name, bad) if table_name else (0, 0)
+    n_bad, n_new = store.quarantine(connection, facts, table_name, bad) if table_name else (0, 0)
     observed = {rule_id: _observed(rows) for rule_id, rows in shown.items()}
-    n_own = known.n_rows - aside.count(connection, known)
-    share = _share_of_bad_rows(known, n_new, n_own) if table_name and not known.is_replay else None
+    n_own = facts.n_rows - exempt.count_ownerless(connection, facts)
+    share = _share_of_bad_rows(facts, n_new, n_own) if table_name and not facts.is_replay else None
     if share:
         outcomes.append(share)
         observed[share.check.rule.id] = _worst(bad)
-    feature_holds.note(connection, known, outcomes, shown)
-    store.write_results(connection, known, outcomes, observed)
+    feature_holds.update(connection, facts, outcomes, shown)
+    store.write_results(connection, facts, outcomes, observed)
     hold_reason = _hold_reason(outcomes, observed)
-    values = {"id": known.batch_id, "n": n_bad, "reason": hold_reason, "now": known.now}
-    connection.execute(_JUDGED, values | {"newest": known.newest_at, "state": "held" if hold_reason else "closed"})
+    values = {"id": facts.batch_id, "n": n_bad, "reason": hold_reason, "now": facts.now}
+    connection.execute(_CHECKED, values | {"newest": facts.newest_at, "state": "held" if hold_reason else "closed"})
     return BatchVerdict(
-        batch_id=known.batch_id,
-        source=known.source,
-        entity=known.entity.name,
+        batch_id=facts.batch_id,
+        source=facts.source,
+        entity=facts.entity.name,
         state="held" if hold_reason else "passed",
-        n_rows=known.n_rows,
+        n_rows=facts.n_rows,
         n_quarantined=n_bad,
         hold_reason=hold_reason,
         broken=tuple(Broken(o.check.rule.id, o.check.rule.severity, o.n_bad) for o in outcomes if not o.is_passed),
     )
 
 
-def _checks(known: Known, role: Role, scopes: Collection[Scope], *, has_rows: bool) -> list[Check]:
-    if not has_rows and not (known.is_full_end and known.n_stored):
+def _checks(facts: BatchFacts, role: Role, scopes: Collection[Scope], *, has_rows: bool) -> list[Check]:
+    if not has_rows and not (facts.is_full_end and facts.n_stored):
         return []
-    of_entity = catalogue.of_entity(known.entity.name)
-    of_role = [rule for rule in of_entity if rule.is_own == (role == "reader") and rule.scope in scopes]
-    if known.is_replay:  # rows from quarantine say nothing about the whole source
+    of_entity = catalogue.of_entity(facts.entity.name)
+    of_role = [rule for rule in of_entity if rule.is_custom == (role == "reader") and rule.scope in scopes]
+    if facts.is_replay:  # rows from quarantine say nothing about the whole source
         of_role = [rule for rule in of_role if rule.scope == "row"]
-    made = ((rule, rule.expect(known)) for rule in of_role)
+    made = ((rule, rule.expect(facts)) for rule in of_role)
     # Without rows, only batch rules apply: records that a full read did not find are gone.
     return [Check(rule, expect) for rule, expect in made if expect and (has_rows or rule.scope == "batch")]
 
 
-def _open(known: Known, table_name: str, role: Role, scopes: Collection[Scope]) -> Table:
-    query = aside.judged(known, "batch" if "batch" in scopes else "row") if table_name else ""
+def _table(facts: BatchFacts, table_name: str, role: Role, scopes: Collection[Scope]) -> Table:
+    query = exempt.checked_rows(facts, "batch" if "batch" in scopes else "row") if table_name else ""
     if query:
-        return Table(engine(role), query=query, n_rows=known.n_rows)
+        return Table(engine(role), query=query, n_rows=facts.n_rows)
     if table_name:
-        return Table(engine(role), table=table_name, n_rows=known.n_rows)
-    return Table(engine(role), query=f"select * from {known.raw} where false")  # noqa: S608
+        return Table(engine(role), table=table_name, n_rows=facts.n_rows)
+    return Table(engine(role), query=f"select * from {facts.raw} where false")  # noqa: S608
 
 
 def _sends_to_quarantine(outcome: Outcome) -> bool:
@@ -167,12 +167,12 @@ def _sends_to_quarantine(outcome: Outcome) -> bool:
     return not outcome.is_passed and rule.scope == "row" and rule.severity == "critical"
 
 
-def _share_of_bad_rows(known: Known, n_bad: int, n_rows: int) -> Outcome | None:
-    rules = catalogue.of_entity(known.entity.name)
+def _share_of_bad_rows(facts: BatchFacts, n_bad: int, n_rows: int) -> Outcome | None:
+    rules = catalogue.of_entity(facts.entity.name)
     rule = next((each for each in rules if each.id.endswith(f".{SHARE_OF_BAD_ROWS}")), None)
     if rule is None:  # a file has switched it off
         return None
-    limits = known.limits
+    limits = facts.limits
     is_passed = n_bad <= max(limits.bad_rows, limits.bad_share * n_rows)
     return Outcome(Check(rule, Expect("", {})), is_passed, n_rows, n_bad)
 
@@ -210,7 +210,7 @@ _WAITING = sa.text(
 _LOCKED = sa.text(
     "select * from meta.batch where batch_id = :id and state = 'closed' and validated_at is null for update"
 )
-_JUDGED = sa.text(
+_CHECKED = sa.text(
     "update meta.batch set state = :state, hold_reason = :reason, n_quarantined = :n, validated_at = :now,"
     " newest_at = :newest where batch_id = :id"
 )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from include.contracts import aside, levels
+from include.contracts import exempt, levels
 from include.contracts.limits import CATEGORIES, STABLE
-from include.contracts.rule import BATCH, SILENT, Expect, Known, Rule, literal, none, rule, warn
+from include.contracts.rule import BATCH, SILENT, BatchFacts, Expect, Rule, literal, none, rule, warn
 from include.entities.catalog import Entity
 
 SHARE_OF_BAD_ROWS = "share_of_bad_rows"
 # Fewer rows than this say nothing about the share of empty values.
 _FEWEST_ROWS = 50
-_DECIDE = "`batch accept ID --reason ...`"
+_ACCEPT = "`batch accept ID --reason ...`"
 _DROP = "`batch drop ID --reason ...` and read again"
 
 
@@ -25,10 +25,10 @@ def _counted(entity: Entity) -> Iterable[Rule]:
     yield rule(
         entity.name,
         SHARE_OF_BAD_ROWS,
-        lambda known: None,  # validate.py counts these from the results of the row rules
+        lambda facts: None,  # validate.py counts these from the results of the row rules
         "too many rows break critical rules",
-        why="so many bad rows come from one cause, and the rows that pass may have it too",
-        cure=f"fix the source or the mapping and {_DROP}; {_DECIDE} merges the good rows and leaves the bad ones in "
+        why="so many bad rows usually have one cause, which may affect the passing rows too",
+        cure=f"fix the source or the mapping and {_DROP}; {_ACCEPT} merges the good rows and leaves the bad ones in "
         "quarantine",
         scope="batch",
     )
@@ -36,9 +36,9 @@ def _counted(entity: Entity) -> Iterable[Rule]:
         entity.name,
         "deletions_few",
         _deletions_few,
-        "an unusual share of all records is gone",
-        why="a filter, a lost permission or half an export looks like a mass deletion, and so like churn",
-        cure=f"compare the source's own count; {_DECIDE} if they were deleted on purpose, else fix the "
+        "an unusually large share of all records was deleted",
+        why="a filter, a lost permission or a partial export looks like a mass deletion, and thus like churn",
+        cure=f"compare with the source's own count; {_ACCEPT} if they were deleted on purpose, else fix the "
         f"access and {_DROP}",
         scope="batch",
     )
@@ -46,9 +46,9 @@ def _counted(entity: Entity) -> Iterable[Rule]:
         entity.name,
         "id_once",
         _id_once,
-        "the query gives several rows of the same id",
-        why="the one that changed last is kept and the others are not, so that sums and counts are too low",
-        cure="correct the query: a join that finds several rows repeats the id; group them, or select a unique id",
+        "the query returns several rows with the same id",
+        why="only the row that changed last is kept, so sums and counts are too low",
+        cure="fix the query: a join may repeat the id; group its rows, or select a unique id",
         scope="batch",
     )
     yield rule(
@@ -56,7 +56,7 @@ def _counted(entity: Entity) -> Iterable[Rule]:
         "clocks_agree",
         _clocks_agree,
         "the source's clock is ahead of ours in many rows",
-        why="a time zone error: what happens now seems to happen later, and ages and reply times are wrong by hours",
+        why="a time zone error: events seem to happen later than they did, and ages and reply times are off by hours",
         cure=f"correct the time zone of the export, then {_DROP}",
         scope="batch",
     )
@@ -68,18 +68,18 @@ def _filled(entity: Entity) -> Iterable[Rule]:
         "columns_filled",
         _columns_filled,
         "columns that used to be filled are empty in every row",
-        why="a field was renamed, or may no longer be read: merged, it would wipe the values that are stored",
-        cure=f"see whether the source still has the field and shows it to this login, correct the mapping, "
-        f"then {_DROP}; {_DECIDE} if the field is not kept any more",
+        why="a field was renamed or is no longer readable: merging would overwrite the stored values with nulls",
+        cure=f"check that the source still has the field and this login may read it, fix the mapping, "
+        f"then {_DROP}; {_ACCEPT} if the field is no longer used",
         scope="batch",
     )
     yield rule(
         entity.name,
         "nulls_usual",
         _nulls_usual,
-        "columns that nearly every record fills are empty in most rows",
-        why="half an export, or a field that moved: merged, it would wipe values that are stored",
-        cure=f"see what has emptied them; {_DECIDE} if it was meant, else fix it and {_DROP}",
+        "columns that almost every record fills are empty in most rows",
+        why="a partial export or a moved field: merging would overwrite stored values with nulls",
+        cure=f"find out why they are empty; {_ACCEPT} if it is intended, else fix it and {_DROP}",
         scope="batch",
     )
     if entity.name in CATEGORIES:
@@ -87,9 +87,9 @@ def _filled(entity: Entity) -> Iterable[Rule]:
             entity.name,
             "values_familiar",
             _values_familiar,
-            "most values of a column that knows few were never seen before",
-            why="two columns were swapped, a list of values renamed, or another currency is sent: sums break",
-            cure=f"translate new names in the mapping under `values` and {_DROP}; {_DECIDE} if they shall stand so",
+            "most values of a column with few distinct values are new",
+            why="two columns were swapped, picklist values renamed, or another currency is sent: sums would be wrong",
+            cure=f"translate the new values in the mapping under `values` and {_DROP}; {_ACCEPT} if they are correct",
             scope="batch",
         )
     if entity.name in STABLE:
@@ -97,9 +97,9 @@ def _filled(entity: Entity) -> Iterable[Rule]:
             entity.name,
             "facts_stable",
             _facts_stable,
-            "a fact that hardly ever changes differs in most of the known records",
-            why="a swapped column, another currency, a shifted date or zone changes all records at once; people do not",
-            cure=f"compare a few records in the source; {_DECIDE} if it was meant, else fix it and {_DROP}",
+            "a fact that rarely changes differs in most of the known records",
+            why="swapped columns, another currency, a shifted date or zone change all records at once; people do not",
+            cure=f"compare a few records with the source; {_ACCEPT} if the change is intended, else fix it and {_DROP}",
             scope="batch",
         )
 
@@ -110,19 +110,19 @@ def _volume(entity: Entity) -> Iterable[Rule]:
             entity.name,
             "growth_plausible",
             _growth_plausible,
-            "an unusual share of the records is new",
-            why="a source that was imported or connected twice doubles every count and amount",
-            cure=f"see where the new records come from; {_DECIDE} if they are real, else let the connection "
-            f"read the right system only and {_DROP}",
+            "an unusually large share of the records is new",
+            why="a source that was imported or connected twice doubles all counts and amounts",
+            cure=f"find out where the new records come from; {_ACCEPT} if they are real, else restrict the connection "
+            f"to the right system and {_DROP}",
             scope="batch",
         )
     yield warn(
         entity.name,
         "volume_usual",
         _volume_usual,
-        "far more rows than on any such weekday, or in any read, of the trailing weeks",
-        why="a bulk change or a broken incremental read: harmless to the numbers, but worth a look",
-        cure="see who changed so many records at once",
+        "far more rows than on the same weekday, or in any read, of the last weeks",
+        why="a bulk change or a broken incremental read: harmless for the figures, but worth a look",
+        cure="find out who changed so many records at once",
         scope="batch",
     )
 
@@ -132,9 +132,9 @@ def _days(entity: Entity) -> Iterable[Rule]:
         entity.name,
         "day_complete",
         _day_complete,
-        "the newest complete day has far fewer or far more rows than the same weekdays before",
-        why="half a delivery looks like customers who stopped working, a doubled one like growth",
-        cure=f"see whether the job that fills the table has ended, then {_DROP}; {_DECIDE} if the day really was so",
+        "the newest complete day has far fewer or far more rows than the same weekday in the weeks before",
+        why="a partial delivery looks like customers who stopped working, a duplicate one like growth",
+        cure=f"check that the job that fills the table has finished, then {_DROP}; {_ACCEPT} if the day is right",
         scope="batch",
     )
     if "feature" in entity.column_names:
@@ -142,9 +142,9 @@ def _days(entity: Entity) -> Iterable[Rule]:
             entity.name,
             "feature_measured",
             _feature_measured,
-            "at least half of the accounts that use a feature on this weekday fell silent in it at once",
-            why="customers do not stop together: the event was renamed or is no longer sent",
-            cure="compare the tracking plan with what the product sends; its signals are held until it is used again",
+            "at least half of the accounts that use a feature on this weekday stopped using it on the same day",
+            why="customers do not all stop at once: the event was renamed or is no longer sent",
+            cure="compare the tracking plan with the events sent; its signals stay on hold until it is used again",
             scope="feature",
         )
 
@@ -154,14 +154,14 @@ def _is_daily(entity: Entity) -> bool:
     return "day" in entity.column_names
 
 
-def _columns_filled(known: Known) -> Expect | None:
-    return _too_empty(known.filled, known.limits.vanished_rows, "empty.n = counted.n_")
+def _columns_filled(facts: BatchFacts) -> Expect | None:
+    return _too_empty(facts.filled, facts.limits.vanished_rows, "empty.n = counted.n_")
 
 
-def _nulls_usual(known: Known) -> Expect | None:
+def _nulls_usual(facts: BatchFacts) -> Expect | None:
     # The rule above covers columns that are entirely empty.
-    share = known.limits.emptied_share
-    return _too_empty(known.well_filled, _FEWEST_ROWS, f"empty.n < counted.n_ and empty.n > {share} * counted.n_")
+    share = facts.limits.emptied_share
+    return _too_empty(facts.well_filled, _FEWEST_ROWS, f"empty.n < counted.n_ and empty.n > {share} * counted.n_")
 
 
 def _too_empty(columns: tuple[str, ...], fewest: int, condition: str) -> Expect | None:
@@ -176,9 +176,9 @@ def _too_empty(columns: tuple[str, ...], fewest: int, condition: str) -> Expect 
     )
 
 
-def _values_familiar(known: Known) -> Expect | None:
-    limits, parts = known.limits, []
-    for column, values in known.values.items():
+def _values_familiar(facts: BatchFacts) -> Expect | None:
+    limits, parts = facts.limits, []
+    for column, values in facts.values.items():
         listed = ", ".join(literal(value) for value in values)
         parts.append(
             f"select '{column}' as column_name from {BATCH} where not _is_deleted and {column} <> ''"  # noqa: S608
@@ -188,14 +188,14 @@ def _values_familiar(known: Known) -> Expect | None:
     return none(" union all ".join(parts)) if parts else None
 
 
-def _facts_stable(known: Known) -> Expect | None:
-    if known.is_first_load or not known.n_stored:
+def _facts_stable(facts: BatchFacts) -> Expect | None:
+    if facts.is_first_load or not facts.n_stored:
         return None
-    limits, columns = known.limits, STABLE[known.entity.name]
+    limits, columns = facts.limits, STABLE[facts.entity.name]
     changed = ", ".join(f"count(*) filter (where batch.{each} <> stored.{each}) as {each}" for each in columns)
     pairs = (
-        f"select count(*) as n_, {changed} from {BATCH}, {known.raw} as stored"  # noqa: S608
-        f" where stored.source = {literal(known.source)} and stored.id = batch.id"
+        f"select count(*) as n_, {changed} from {BATCH}, {facts.raw} as stored"  # noqa: S608
+        f" where stored.source = {literal(facts.source)} and stored.id = batch.id"
         " and not batch._is_deleted and not stored._is_deleted"
     )
     return none(
@@ -205,106 +205,106 @@ def _facts_stable(known: Known) -> Expect | None:
     )
 
 
-def _id_once(known: Known) -> Expect | None:
+def _id_once(facts: BatchFacts) -> Expect | None:
     # A vendor's API may return a record twice if it changed during the read.
-    if not known.is_queried:
+    if not facts.is_queried:
         return None
     return none(
         f"select id, count(*) as n_rows from {BATCH} where not _is_deleted and id <> '' group by id having count(*) > 1"  # noqa: S608
     )
 
 
-def _clocks_agree(known: Known) -> Expect | None:
-    if known.until is None:
+def _clocks_agree(facts: BatchFacts) -> Expect | None:
+    if facts.until is None:
         return None
-    latest = known.until + timedelta(minutes=known.limits.ahead_minutes)
+    latest = facts.until + timedelta(minutes=facts.limits.ahead_minutes)
     ahead = f"count(*) filter (where _source_at > cast({literal(latest.isoformat())} as timestamptz))"
-    limits = known.limits
+    limits = facts.limits
     return none(
         f"select {ahead} as n_ahead from {BATCH}"  # noqa: S608
         f" having {ahead} > greatest({limits.strange_rows}, 0.2 * count(*))"
     )
 
 
-def _deletions_few(known: Known) -> Expect | None:
-    if known.is_first_load or not known.n_stored:
+def _deletions_few(facts: BatchFacts) -> Expect | None:
+    if facts.is_first_load or not facts.n_stored:
         return None
-    limit = max(known.limits.deleted_rows, int(known.n_stored * known.limits.deleted_share))
-    stored = f"stored.source = {literal(known.source)} and not stored._is_deleted"
-    owned = aside.is_owned(known.entity, "stored")
+    limit = max(facts.limits.deleted_rows, int(facts.n_stored * facts.limits.deleted_share))
+    stored = f"stored.source = {literal(facts.source)} and not stored._is_deleted"
+    owned = exempt.has_owner(facts.entity, "stored")
     stored += f" and {owned}" if owned else ""
     gone = (
-        f"select stored.id from {known.raw} as stored where {stored}"  # noqa: S608
+        f"select stored.id from {facts.raw} as stored where {stored}"  # noqa: S608
         f" and exists (select from {BATCH} where batch.id = stored.id and batch._is_deleted)"
     )
-    if known.is_full_end:
-        met = f"{known.seen} as batch" if known.seen else _all(known)
+    if facts.is_full_end:
+        met = f"{facts.seen} as batch" if facts.seen else _all(facts)
         gone += (
-            f" union select stored.id from {known.raw} as stored where {stored}"  # noqa: S608
+            f" union select stored.id from {facts.raw} as stored where {stored}"  # noqa: S608
             f" and not exists (select from {met} where batch.id = stored.id)"
         )
     return none(f"with gone as ({gone}) select id from gone where (select count(*) from gone) > {limit}")  # noqa: S608
 
 
-def _growth_plausible(known: Known) -> Expect | None:
-    if known.is_first_load or not known.n_stored:
+def _growth_plausible(facts: BatchFacts) -> Expect | None:
+    if facts.is_first_load or not facts.n_stored:
         return None
-    limit = max(known.limits.new_rows, int(known.n_stored * known.limits.new_share))
+    limit = max(facts.limits.new_rows, int(facts.n_stored * facts.limits.new_share))
     new = (
         f"select batch.id from {BATCH} where not batch._is_deleted"  # noqa: S608
-        f" and not exists (select from {known.raw} as stored"
-        f" where stored.source = {literal(known.source)} and stored.id = batch.id)"
+        f" and not exists (select from {facts.raw} as stored"
+        f" where stored.source = {literal(facts.source)} and stored.id = batch.id)"
     )
     return none(f"with new as ({new}) select id from new where (select count(distinct id) from new) > {limit}")  # noqa: S608
 
 
-def _volume_usual(known: Known) -> Expect | None:
-    if known.is_first_load or known.is_full:
+def _volume_usual(facts: BatchFacts) -> Expect | None:
+    if facts.is_first_load or facts.is_full:
         return None
-    limits, most = known.limits, []
-    if known.largest_read is not None:
-        most.append(limits.unusual_times * known.largest_read)
-    if known.largest_weekday is not None:
-        before = known.n_today - known.n_rows
-        most.append(limits.unusual_times * known.largest_weekday - before)
+    limits, most = facts.limits, []
+    if facts.largest_read is not None:
+        most.append(limits.unusual_times * facts.largest_read)
+    if facts.largest_weekday is not None:
+        before = facts.n_today - facts.n_rows
+        most.append(limits.unusual_times * facts.largest_weekday - before)
     if not most:
         return None
     return Expect("ExpectTableRowCountToBeBetween", {"max_value": int(max(limits.unusual_rows, min(most)))})
 
 
-def _all(known: Known) -> str:
+def _all(facts: BatchFacts) -> str:
     """Return the whole batch. A row that a person decided on is still present in the source."""
-    return f"{known.table} as batch {SILENT}" if known.table else BATCH
+    return f"{facts.table} as batch {SILENT}" if facts.table else BATCH
 
 
-def _weekdays(known: Known, newest: date, columns: str) -> str:
+def _weekdays(facts: BatchFacts, newest: date, columns: str) -> str:
     """Return the rows of a day and of the same weekdays before it, landed or stored."""
     days = ", ".join(f"'{newest - timedelta(weeks=week)}'" for week in range(levels.WEEKS + 1))
     return (
-        f"select {columns} from {_all(known)} where not _is_deleted and day in ({days})"  # noqa: S608
-        f" union select {columns} from {known.raw} as stored"
-        f" where source = {literal(known.source)} and not _is_deleted and day in ({days})"
+        f"select {columns} from {_all(facts)} where not _is_deleted and day in ({days})"  # noqa: S608
+        f" union select {columns} from {facts.raw} as stored"
+        f" where source = {literal(facts.source)} and not _is_deleted and day in ({days})"
     )
 
 
-def _day_complete(known: Known) -> Expect | None:
-    day = known.complete_day
-    if day is None or known.is_first_load:
+def _day_complete(facts: BatchFacts) -> Expect | None:
+    day = facts.complete_day
+    if day is None or facts.is_first_load:
         return None
-    usual = levels.unusual(known.days, day, known.accepted_days, known.limits)
+    usual = levels.unusual(facts.days, day, facts.accepted_days, facts.limits)
     return none(
-        f"select cast('{day}' as date) as day, {known.days.get(day, 0)} as n, {usual or 0:.1f} as usual"
+        f"select cast('{day}' as date) as day, {facts.days.get(day, 0)} as n, {usual or 0:.1f} as usual"
         f" where {usual is not None} {SILENT}"
     )
 
 
-def _feature_measured(known: Known) -> Expect | None:
-    if known.complete_day is None or known.is_first_load:
+def _feature_measured(facts: BatchFacts) -> Expect | None:
+    if facts.complete_day is None or facts.is_first_load:
         return None
-    limits, day = known.limits, f"cast('{known.complete_day}' as date)"
+    limits, day = facts.limits, f"cast('{facts.complete_day}' as date)"
     # More than one of the weekdays may have been a holiday, so three of four are enough.
     return none(
-        f"with used as ({_weekdays(known, known.complete_day, 'feature, account_id, day')}),"  # noqa: S608
+        f"with used as ({_weekdays(facts, facts.complete_day, 'feature, account_id, day')}),"  # noqa: S608
         f" usual as (select feature, account_id from used where day < {day} and feature <> ''"
         f" group by feature, account_id having count(*) >= {levels.WEEKS - 1})"
         " select feature, count(*) as n_usual, count(*) filter (where not exists (select from used as now"

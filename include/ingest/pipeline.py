@@ -194,7 +194,7 @@ def publish(source_id: str) -> Verdict:
     verdict = verdicts.publish(source_id, [name for name in _entities(source_id) if name not in absent])
     from include.contracts import source_checks
 
-    source_checks.judge(source_id)
+    source_checks.check(source_id)
     return verdict
 
 

@@ -92,7 +92,7 @@ def test_a_limit_of_a_file_moves_the_bound(warehouse: str, contracts: Path) -> N
         (
             "opportunity",
             OWN.replace("amount_believable", "stage_present"),
-            r"opportunity\.yaml:3.*is a rule .* already",
+            r"opportunity\.yaml:3.*the rule .* already exists",
         ),
         ("opportunity", OWN.replace("is_won is not true", "price > 3"), r"opportunity\.yaml:4: .*column `price`"),
         (

@@ -85,7 +85,7 @@ def test_values_that_identify_a_person_are_in_no_reason(warehouse: str) -> None:
     (verdict,) = validate("crm")
     (record,) = _records(batch_id)
     assert record["reason"] == (
-        "a value does not fit its column (email: (not shown), last_contacted_at: the 31st of June)"
+        "a value cannot be cast to its column's type (email: (not shown), last_contacted_at: the 31st of June)"
     )
     assert "anna" not in repr(verdict) and "anna" not in repr(fetch("select * from meta.rule_result"))
 

@@ -40,7 +40,7 @@ def good_world(warehouse: str) -> None:
 def _broken(kind: str) -> set[str]:
     source = SOURCES[kind]
     verdicts.publish(source, [entity.name for entity in of_kind(kind)])  # type: ignore[arg-type]
-    source_checks.judge(source)
+    source_checks.check(source)
     found = fetch("select rule_id, is_passed from meta.source_check where source = :s", s=source)
     assert {row["rule_id"] for row in found} == {rule for rule in RULES if rule.startswith(f"{kind}.")}
     return {row["rule_id"] for row in found if not row["is_passed"]}

@@ -94,7 +94,7 @@ def test_an_empty_batch_passes_unless_it_says_that_everything_is_gone(warehouse:
     verdicts = {verdict.batch_id: verdict.state for verdict in validate("crm")}
     # Ten of ten are gone too, but so few may really be.
     assert verdicts == {plain: "passed", empty: "held", small: "passed"}
-    assert "an unusual share of all records is gone" in batch(empty)["hold_reason"]
+    assert "an unusually large share of all records was deleted" in batch(empty)["hold_reason"]
 
 
 def test_a_full_read_is_judged_by_all_that_its_batches_met(warehouse: str) -> None:

@@ -127,7 +127,7 @@ def test_a_source_that_lists_nothing_is_read_in_full(crm: FakeSource, contracts,
 def test_the_gate_holds_too_many_at_once_and_nothing_is_marked(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     listing.records["account"] = listing.records["account"][:1]
-    contracts.hold = lambda entity: "an unusual share of all records is gone" if entity == "account" else ""
+    contracts.hold = lambda entity: "an unusually large share of all records was deleted" if entity == "account" else ""
     at(monkeypatch, 2)
     listing.before_page = lambda entity, n: None
     found = account(reconcile.run("crm"))

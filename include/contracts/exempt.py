@@ -15,7 +15,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include.contracts.rule import SILENT, Expect, Known, Scope, literal, none
+from include.contracts.rule import SILENT, BatchFacts, Expect, Scope, literal, none
 from include.entities.catalog import Entity
 
 # Entity -> the column that names a record's owner, and the owner's entity.
@@ -35,18 +35,18 @@ def content(row: str) -> str:
     return f"md5(cast(to_jsonb({row}) - array[{names}] as text))"
 
 
-def is_owned(entity: Entity, row: str) -> str:
+def has_owner(entity: Entity, row: str) -> str:
     """Return the SQL condition for stored records that have an owner; "" if the entity's records need none."""
     return f"trim(coalesce({row}.{OWNED_BY[entity.name][0]}, '')) <> ''" if entity.name in OWNED_BY else ""
 
 
-def nobodys(known: Known, row: str) -> str:
+def is_ownerless(facts: BatchFacts, row: str) -> str:
     """Return the SQL condition for landed rows without an owner; "" if the entity's records need none."""
-    owned = is_owned(known.entity, row)
+    owned = has_owner(facts.entity, row)
     if not owned:
         return ""
-    column, owner = OWNED_BY[known.entity.name]
-    latest = literal((known.now + _AHEAD).isoformat())
+    column, owner = OWNED_BY[facts.entity.name]
+    latest = literal((facts.now + _AHEAD).isoformat())
     # Rules that keep a row from being stored at all apply to every row.
     parts = [
         f"not {row}._is_deleted",
@@ -54,69 +54,69 @@ def nobodys(known: Known, row: str) -> str:
         rf"{row}.id ~ '\S'",
         f"({row}._source_at is null or {row}._source_at <= cast({latest} as timestamptz))",
     ]
-    owners = known.tables.get(owner, ())
+    owners = facts.tables.get(owner, ())
     stored = next((table for table in owners if not _is_landed(table)), "")
-    if known.is_stored and stored:
+    if facts.is_stored and stored:
         gone = "".join(
             f" and not exists (select from {table} as gone where gone.id = owner.id and gone._is_deleted)"
             for table in owners
             if _is_landed(table)
         )
-        source = literal(known.source)
+        source = literal(facts.source)
         parts.append(
-            f"not exists (select from {known.raw} as before, {stored} as owner"
+            f"not exists (select from {facts.raw} as before, {stored} as owner"
             f" where before.source = {source} and before.id = {row}.id and not before._is_deleted"
             f" and owner.source = {source} and owner.id = before.{column} and not owner._is_deleted{gone})"
         )
     return f"({' and '.join(parts)})"
 
 
-def any_owned(known: Known) -> Expect | None:
+def any_has_owner(facts: BatchFacts) -> Expect | None:
     """Expect a first load to contain a record with an owner. If none has one, the login cannot read owners."""
-    if not known.is_first_load or not known.table:
+    if not facts.is_first_load or not facts.table:
         return None
-    column = OWNED_BY[known.entity.name][0]
+    column = OWNED_BY[facts.entity.name][0]
     return none(
-        f"select count(*) as n_lines from {known.table} as landed {SILENT} where not _is_deleted"  # noqa: S608
-        f" having count(*) >= {known.limits.vanished_rows} and count(nullif(trim({column}), '')) = 0"
+        f"select count(*) as n_lines from {facts.table} as landed {SILENT} where not _is_deleted"  # noqa: S608
+        f" having count(*) >= {facts.limits.vanished_rows} and count(nullif(trim({column}), '')) = 0"
     )
 
 
-def decided(known: Known, row: str) -> str:
+def is_decided(facts: BatchFacts, row: str) -> str:
     """Return the SQL condition for landed rows that a person has decided on; "" if there are none."""
     parts = []
-    if known.has_bad_rows:
+    if facts.has_bad_rows:
         parts += [
-            f"exists (select from quarantine.record as bad where {_same(known, row)} and {state})" for state in _DECIDED
+            f"exists (select from quarantine.record as bad where {_same(facts, row)} and {state})" for state in _DECIDED
         ]
-    if known.accepted:
-        columns = [name for name in known.entity.column_names if name not in _NO_CONTENT]
+    if facts.accepted:
+        columns = [name for name in facts.entity.column_names if name not in _NO_CONTENT]
         landed, stored = (", ".join(f"{each}.{name}" for name in columns) for each in (row, "kept"))
-        numbers = ", ".join(map(str, known.accepted))
+        numbers = ", ".join(map(str, facts.accepted))
         parts.append(
-            f"({row}._problems is null and exists (select from {known.raw} as kept"  # noqa: S608
-            f" where kept.source = {literal(known.source)} and kept.id = {row}.id and kept._batch_id in ({numbers})"
+            f"({row}._problems is null and exists (select from {facts.raw} as kept"  # noqa: S608
+            f" where kept.source = {literal(facts.source)} and kept.id = {row}.id and kept._batch_id in ({numbers})"
             f" and kept._is_deleted = {row}._is_deleted and row({stored}) is not distinct from row({landed})))"
         )
     return f"({' or '.join(parts)})" if parts else ""
 
 
-def judged(known: Known, scope: Scope) -> str:
+def checked_rows(facts: BatchFacts, scope: Scope) -> str:
     """Return the query for the rows that rules of a scope apply to; "" if it is all rows."""
-    left_out = [nobodys(known, "landed"), decided(known, "landed") if scope == "batch" else ""]
-    conditions = [f"not {each}" for each in left_out if each]
-    return f"select * from {known.table} as landed where {' and '.join(conditions)}" if conditions else ""  # noqa: S608
+    exempt = [is_ownerless(facts, "landed"), is_decided(facts, "landed") if scope == "batch" else ""]
+    conditions = [f"not {each}" for each in exempt if each]
+    return f"select * from {facts.table} as landed where {' and '.join(conditions)}" if conditions else ""  # noqa: S608
 
 
-def count(connection: Connection, known: Known) -> int:
+def count_ownerless(connection: Connection, facts: BatchFacts) -> int:
     """Return the number of a batch's rows without an owner."""
-    is_nobodys = nobodys(known, "landed")
-    if not is_nobodys or not known.table:
+    ownerless = is_ownerless(facts, "landed")
+    if not ownerless or not facts.table:
         return 0
-    return connection.execute(sa.text(f"select count(*) from {known.table} as landed where {is_nobodys}")).scalar_one()  # noqa: S608
+    return connection.execute(sa.text(f"select count(*) from {facts.table} as landed where {ownerless}")).scalar_one()  # noqa: S608
 
 
-def count_new(connection: Connection, known: Known) -> int:
+def count_new(connection: Connection, facts: BatchFacts) -> int:
     """Return the number of newly quarantined rows of a batch. Rows that were in quarantine before do not count."""
     seen = " or ".join(f"({state})" for state in _DECIDED)
     query = (
@@ -125,13 +125,13 @@ def count_new(connection: Connection, known: Known) -> int:
         " and bad.entity = now.entity and bad.batch_id < now.batch_id and bad.record_id = now.record_id"
         f" and bad.rule_id = now.rule_id and bad.content = now.content and ({seen}))"
     )
-    return connection.execute(sa.text(query), {"id": known.batch_id}).scalar_one()
+    return connection.execute(sa.text(query), {"id": facts.batch_id}).scalar_one()
 
 
-def _same(known: Known, row: str) -> str:
+def _same(facts: BatchFacts, row: str) -> str:
     return (
-        f"bad.source = {literal(known.source)} and bad.entity = '{known.entity.name}'"
-        f" and bad.batch_id < {known.batch_id} and bad.record_id = {row}.id and bad.content = {content(row)}"
+        f"bad.source = {literal(facts.source)} and bad.entity = '{facts.entity.name}'"
+        f" and bad.batch_id < {facts.batch_id} and bad.record_id = {row}.id and bad.content = {content(row)}"
     )
 
 
