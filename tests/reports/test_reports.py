@@ -135,7 +135,7 @@ def test_what_is_not_there_is_named_and_what_is_red_is_said(filled: Path) -> Non
     said = Message.model_validate_json(body)
     for text in (email.text(said), unescape(email.html(said))):
         assert f"https://airflow.example/perennial/reports/?id={one.report_id}" in text and "ARR" in text
-    (load,) = section(editions("cs_operations_monthly")[0], "Load by team")["rows"][:1]
+    (load,) = section(editions("cs_operations_monthly")[0], "Workload by team")["rows"][:1]
     assert load[-2:] == ["-", "-"]  # no task was ever read back
     # What was red is not another edition once it is green; what was not there is.
     execute("update meta.verdict set state = 'green'")
@@ -162,7 +162,7 @@ def test_nobody_reads_what_is_not_for_them(filled: Path) -> None:
     assert "Customer 01" in texts["germany"] and not re.search(r"Customer 1[2-6]", texts["germany"])
     assert not re.search(r"Customer (0\d|1[016])", texts["china"])
     # Of the two accounts of team Tiny nothing is shown, nor what would give it away: the one other team.
-    load = section(editions("cs_operations_monthly")[0], "Load by team")
+    load = section(editions("cs_operations_monthly")[0], "Workload by team")
     assert [row[:7] for row in load["rows"]] == [
         ["East", "Lea Lead", "9", "1,845,999", "-", "9", "450,000"],  # of two CSMs
         ["West", "-", "5", "1,070,555", "-", "5", "250,000"],

@@ -65,7 +65,7 @@ AT_RISK = renewal(
 
 OPEN = Risk(
     (
-        OpenRisk("urgent_ticket_ageing", "Urgent ticket gets old", "high", TODAY - timedelta(days=5)),
+        OpenRisk("urgent_ticket_ageing", "Urgent ticket is ageing", "high", TODAY - timedelta(days=5)),
         OpenRisk("usage_down", "Usage is down", "normal", TODAY - timedelta(days=9)),
         OpenRisk("detractor", "Detractor", "normal", TODAY - timedelta(days=2)),
     )
@@ -96,7 +96,7 @@ Brückner & Söhne, USD 120,000, high risk: notice deadline 15 Dec 2026 (29 days
 
 ! You get this because the account's owner in the CRM, Ada Lovelace, is no longer active.
 
-USD 120,000 a year, decision by Tue 15 Dec 2026. High risk: Urgent ticket gets old; Usage is down; Detractor.
+USD 120,000 a year, decision by Tue 15 Dec 2026. High risk: Urgent ticket is ageing; Usage is down; Detractor.
 
 Customer:          Brückner & Söhne (key account, Retail, Germany)
 At stake:          USD 120,000 a year (ARR)
