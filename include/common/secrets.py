@@ -14,9 +14,9 @@ from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 # Shorter ones would match ordinary words.
-_SHORTEST = 8
-_MOST_KNOWN = 200
-_MOST = 20_000
+_MIN_LENGTH = 8
+_MAX_KNOWN = 200
+_MAX_LENGTH = 20_000
 _known: dict[str, None] = {}
 _NAMES = (
     r"(?:[\w-]{0,30}(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)"
@@ -68,8 +68,8 @@ _FORMS = tuple(
 def remember(secrets: Iterable[str]) -> None:
     """Redact these secrets from now on. Skip those under 8 characters, which would match ordinary words."""
     for secret in secrets:
-        if len(secret) >= _SHORTEST and secret not in _known:
-            if len(_known) >= _MOST_KNOWN:
+        if len(secret) >= _MIN_LENGTH and secret not in _known:
+            if len(_known) >= _MAX_KNOWN:
                 del _known[next(iter(_known))]
             _known[secret] = None
 
@@ -81,9 +81,9 @@ def hidden(text: str, *secrets: str) -> str:
         text: The text about to be shown.
         secrets: Further secrets to redact, however short. Empty ones are ignored.
     """
-    if len(text) > _MOST:
+    if len(text) > _MAX_LENGTH:
         # Cut between words: half a secret would not be recognized.
-        text = f"{text[:_MOST].rpartition(' ')[0]}…"
+        text = f"{text[:_MAX_LENGTH].rpartition(' ')[0]}…"
     for secret in sorted({*_known, *(one for one in secrets if one)}, key=len, reverse=True):
         for form in _forms(secret):
             if form in text:
@@ -97,7 +97,7 @@ def hidden(text: str, *secrets: str) -> str:
 def _forms(secret: str) -> tuple[str, ...]:
     """Return the encodings in which a secret may be sent or echoed, longest first."""
     found = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]}
-    if len(secret) >= _SHORTEST:
+    if len(secret) >= _MIN_LENGTH:
         # Inside a longer text, such as `login:secret`, its base64 starts at one of three offsets.
         for before in range(3):
             coded = base64.b64encode(b"\0" * before + secret.encode()).decode().rstrip("=")

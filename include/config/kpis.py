@@ -13,7 +13,7 @@ Minutes = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
 
 
-class Promise(Strict):
+class SlaTarget(Strict):
     """The SLA for tickets of one priority.
 
     Args:
@@ -64,5 +64,5 @@ class Kpis(Strict):
     fiscal_year_start_month: Annotated[int, Field(ge=1, le=12)]
     plan_rates: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], dict[int, Rate]]
     urgent_limit_hours: dict[str, Annotated[int, Field(ge=1)]]
-    sla: dict[str, Promise]
+    sla: dict[str, SlaTarget]
     forecast: Forecast

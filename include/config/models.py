@@ -67,7 +67,7 @@ class SourceSettings(Strict):
     is_billing: bool = False
 
     @model_validator(mode="after")
-    def _bills_as_a_crm(self) -> SourceSettings:
+    def _check_billing(self) -> SourceSettings:
         if self.is_billing and self.kind != "crm":
             raise ValueError("is_billing requires kind: crm: a billing system provides entities of that kind")
         return self
@@ -125,7 +125,7 @@ class General(Strict):
     competitors: tuple[Annotated[str, Field(min_length=3, max_length=80)], ...]
 
     @model_validator(mode="after")
-    def _has_ids_of_their_own(self) -> General:
+    def _check_source_ids(self) -> General:
         ids = [source.id for source in self.sources]
         for source_id in ids:
             if ids.count(source_id) > 1:
@@ -180,7 +180,7 @@ class SendingHours(Strict):
     last: Annotated[int, Field(ge=1, le=23)]
 
     @model_validator(mode="after")
-    def _is_a_stretch(self) -> SendingHours:
+    def _check_hours(self) -> SendingHours:
         if self.last <= self.first:
             raise ValueError("last must be later than first")
         return self
@@ -193,7 +193,7 @@ class Escalation(Strict):
     head_after_hours: Annotated[int, Field(ge=1, le=1000)]
 
     @model_validator(mode="after")
-    def _goes_up(self) -> Escalation:
+    def _check_order(self) -> Escalation:
         if self.head_after_hours <= self.lead_after_hours:
             raise ValueError("head_after_hours must be more than lead_after_hours")
         return self
@@ -289,7 +289,7 @@ class Answer(Strict):
     by: Annotated[str, Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> Answer:
+    def _check_one_answer(self) -> Answer:
         if bool(self.match) == bool(self.no_match):
             raise ValueError("set either match or no_match, not both")
         return self
@@ -307,7 +307,7 @@ class Identity(Strict):
     answers: tuple[Answer, ...]
 
     @model_validator(mode="after")
-    def _answers_once(self) -> Identity:
+    def _check_duplicates(self) -> Identity:
         matched: set[tuple[str, str]] = set()
         for answer in self.answers:
             key = (answer.source, answer.id)
@@ -318,21 +318,21 @@ class Identity(Strict):
         return self
 
 
-Kept = Annotated[int, Field(ge=7, le=3660)]
+KeptDays = Annotated[int, Field(ge=7, le=3660)]
 
 
 class Retention(Strict):
     """``retention.yaml``: how many days transient data is kept."""
 
     batches: Annotated[int, Field(ge=90, le=3660)]  # the contracts compare batches with earlier weeks
-    results: Kept
-    quarantine: Kept
-    quarantine_values: Kept
-    outbox_bodies: Kept
-    explanations: Kept
+    results: KeptDays
+    quarantine: KeptDays
+    quarantine_values: KeptDays
+    outbox_bodies: KeptDays
+    explanations: KeptDays
     builds: Annotated[int, Field(ge=30, le=3660)]
-    notices: Kept
-    logs: Kept
+    notices: KeptDays
+    logs: KeptDays
 
 
 class Settings(General):

@@ -56,7 +56,7 @@ class RenewalAnswer(Strict):
     by: Annotated[str, Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> RenewalAnswer:
+    def _check_one_answer(self) -> RenewalAnswer:
         if bool(self.deal) == bool(self.not_deal):
             raise ValueError("set either deal or not_deal, not both")
         return self
@@ -92,14 +92,14 @@ class Renewals(Strict):
     answers: tuple[RenewalAnswer, ...]
 
     @model_validator(mode="after")
-    def _names_each_way(self) -> Renewals:
+    def _check_contract_ways(self) -> Renewals:
         ways = self.contract_ways
         if not set(CONTRACT_WAYS) <= set(ways) or len(set(ways)) < len(ways):
             raise ValueError(f"contract_ways must list {', '.join(CONTRACT_WAYS)} once each; sources are optional")
         return self
 
     @model_validator(mode="after")
-    def _is_a_ladder(self) -> Renewals:
+    def _check_ladder(self) -> Renewals:
         self.ladder()
         return self
 

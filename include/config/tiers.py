@@ -70,7 +70,7 @@ class Tiers(Strict):
         return self.crm_names.get(tier, tier)
 
     @model_validator(mode="after")
-    def _has_a_default(self) -> Tiers:
+    def _check_default(self) -> Tiers:
         if "default" not in self.policies:
             raise ValueError("policies needs `default`, for accounts of all other tiers")
         return self

@@ -25,7 +25,7 @@ class Viewer(Strict):
     regions: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _has_what_its_role_needs(self) -> Viewer:
+    def _check_role(self) -> Viewer:
         for role, name in (("csm", "owner"), ("lead", "teams"), ("region", "regions")):
             if (self.role == role) != bool(getattr(self, name)):
                 raise ValueError(f"{name} is required for role {role}, and only for it")

@@ -53,7 +53,7 @@ def references(entity: str, column: str, other: str, *, why: str, cure: str) -> 
     )
 
 
-def carries_crm_id(entity: str, column: str, name: str, *, why: str, cure: str) -> Rule:
+def has_crm_id(entity: str, column: str, name: str, *, why: str, cure: str) -> Rule:
     """Return a warning for a CRM account id, on a record of another source, that no CRM account has."""
 
     def expect(facts: BatchFacts) -> Expect | None:

@@ -147,7 +147,7 @@ def _complete(outcome: Outcome, found: list[int]) -> list[int]:
 @cache
 def context() -> EphemeralDataContext:
     """Return this process's Great Expectations context. The first call imports Great Expectations."""
-    _import_on_use("scipy.stats")
+    _import_lazily("scipy.stats")
     import great_expectations
 
     # The second logger sets its own level on import.
@@ -156,11 +156,11 @@ def context() -> EphemeralDataContext:
     context = great_expectations.get_context(mode="ephemeral")
     variables: Any = context.variables  # the lookup uses a plain dictionary, whatever the annotation says
     variables.progress_bars = {"globally": False}
-    _configure_once()
+    _cache_configuration()
     return context
 
 
-def _configure_once() -> None:
+def _cache_configuration() -> None:
     """Cache the configuration of an expectation. Great Expectations asks each expectation for it forty times in a row.
 
     Perennial never changes an expectation after creating it. Copying the configuration each time takes a third of a
@@ -181,7 +181,7 @@ def _configure_once() -> None:
     Expectation.configuration = property(configuration)  # type: ignore[method-assign,assignment]
 
 
-def _import_on_use(name: str) -> None:
+def _import_lazily(name: str) -> None:
     """Import a module lazily, on first use.
 
     Great Expectations imports SciPy's for expectations about distributions, which Perennial does not use. That import

@@ -22,11 +22,11 @@ from include.warehouse.engine import has_table
 TRAILING = timedelta(days=28)
 FEWEST_READS = 5
 _SAMPLE = 5000
-_ENOUGH = 50
+_MIN_SAMPLE = 50
 _WEEKS = 4
 _FEWEST_WEEKDAYS = 3
-_LATELY = timedelta(days=3)
-_MOST_VALUES = 50
+_RECENT = timedelta(days=3)
+_MAX_VALUES = 50
 # Rules whose finding can be accepted per column: empty columns, and unfamiliar values.
 EMPTY, STRANGE = ("columns_filled", "nulls_usual"), "values_familiar"
 
@@ -171,7 +171,7 @@ def _landed(connection: Connection, table: str, entity: Entity, today: date) -> 
         "select max(_source_at) filter (where not _is_deleted) as newest_at, bool_or(_failed is not null) as is_marked,"  # noqa: S608
         f" {newest_day} as newest_day from raw.{table}"
     )
-    values = {"today": today, "first": today - _LATELY} if "day" in entity.column_names else {}
+    values = {"today": today, "first": today - _RECENT} if "day" in entity.column_names else {}
     return connection.execute(sa.text(query), values).mappings().one()
 
 
@@ -218,7 +218,7 @@ def _sample(
         f" limit {_SAMPLE}) as sample"
     )
     found = connection.execute(sa.text(query), {"source": source}).mappings().one()
-    return found if found["n_"] >= _ENOUGH else None
+    return found if found["n_"] >= _MIN_SAMPLE else None
 
 
 def _filled(
@@ -242,10 +242,10 @@ def _values(
         limit = "" if column in accepted else f" limit {_SAMPLE}"
         query = (
             f"select distinct {column} from (select {column} from {raw} where source = :source and not _is_deleted"  # noqa: S608
-            f" and {column} <> ''{limit}) as sample limit {_MOST_VALUES + 1}"
+            f" and {column} <> ''{limit}) as sample limit {_MAX_VALUES + 1}"
         )
         values = connection.execute(sa.text(query), {"source": source}).scalars().all()
-        if 0 < len(values) <= _MOST_VALUES:
+        if 0 < len(values) <= _MAX_VALUES:
             found[column] = tuple(sorted(values))
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from include.contracts import common
-from include.contracts.common import carries_crm_id, not_in_future, references
+from include.contracts.common import has_crm_id, not_in_future, references
 from include.contracts.rule import EMAIL, FIRST_DATE, Rule, between, in_order, matches, not_null, rule, warn
 from include.entities.catalog import ENTITIES
 
@@ -35,7 +35,7 @@ def _product_account() -> list[Rule]:
             why="its usage does not count for any customer",
             cure="store the CRM's company id with the tenant and select it as crm_account_id",
         ),
-        carries_crm_id(
+        has_crm_id(
             "product_account",
             "crm_account_id",
             "crm_account_exists",

@@ -15,7 +15,7 @@ from include.entities.catalog import Entity
 
 # Above these numbers per batch and rule, and in all, a bad row keeps only its number and the reason.
 ROWS_KEPT = 1_000
-MOST_KEPT = 100_000
+MAX_KEPT = 100_000
 _SHOWN = 80
 # Line ends and direction marks could forge messages and logs.
 _CONTROLS = r"[\u0001-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+"
@@ -75,7 +75,7 @@ def quarantine(
     """
     if not bad:
         return 0, 0
-    remaining = MOST_KEPT - connection.execute(_KEPT).scalar_one()
+    remaining = MAX_KEPT - connection.execute(_KEPT).scalar_one()
     for rule, (outcome, rows) in bad.items():
         kept = min(ROWS_KEPT, max(0, remaining))
         remaining -= min(kept, len(rows))

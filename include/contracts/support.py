@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from include.contracts import common
-from include.contracts.common import carries_crm_id, not_in_future, references
+from include.contracts.common import has_crm_id, not_in_future, references
 from include.contracts.rule import EMAIL, Rule, between, in_order, matches, not_null, one_of, rule, warn
 from include.entities.catalog import ENTITIES
 
@@ -50,7 +50,7 @@ def _organization() -> list[Rule]:
             why="its tickets do not count for any account",
             cure="enter the CRM's company id as the organisation's external id",
         ),
-        carries_crm_id(
+        has_crm_id(
             "organization",
             "external_id",
             "external_id_exists",

@@ -19,7 +19,7 @@ from include.common.errors import Unavailable
 from include.entities.catalog import ENTITIES, Entity
 from include.ingest import batches, row_values, suppression
 from include.ingest.batches import Batch
-from include.warehouse.raw_tables import _MOMENT, _entity_columns
+from include.warehouse.raw_tables import _TIMESTAMP, _entity_columns
 
 if TYPE_CHECKING:
     from include.connectors.base import Page
@@ -128,7 +128,7 @@ def create_batch_table(connection: Connection, batch: Batch, entity: Entity) -> 
         sa.Column("id", sa.Text, nullable=False),
         *_entity_columns(entity),
         sa.Column("payload", JSONB),
-        sa.Column("_source_at", _MOMENT),
+        sa.Column("_source_at", _TIMESTAMP),
         sa.Column("_is_deleted", sa.Boolean, nullable=False),
         sa.Column("_problems", sa.ARRAY(sa.Text)),  # "amount=1,0O0": values that do not fit their column
         sa.Column("_failed", sa.ARRAY(sa.Text)),  # critical rules that the row fails; such a row is not merged

@@ -59,7 +59,7 @@ class Bands(Strict):
     hold_days: Annotated[int, Field(ge=1, le=14)]
 
     @model_validator(mode="after")
-    def _rises(self) -> Bands:
+    def _check_edges(self) -> Bands:
         if not 0 < self.edges[0] < self.edges[1] < 100:
             raise ValueError("edges must be ascending and between 0 and 100")
         return self
@@ -98,7 +98,7 @@ class Measure(Strict):
     evidence: str
 
     @model_validator(mode="after")
-    def _is_monotone(self) -> Measure:
+    def _check_points(self) -> Measure:
         values, scores = zip(*self.points, strict=True)
         if list(values) != sorted(set(values)):
             raise ValueError("the values of points must be ascending")
@@ -151,7 +151,7 @@ class Profile(Strict):
     ceilings: tuple[Ceiling, ...] = ()
 
     @model_validator(mode="after")
-    def _agrees(self) -> Profile:
+    def _check_ids(self) -> Profile:
         ids = [measure.id for measure in self.measures] + [ceiling.id for ceiling in self.ceilings]
         if twice := next((name for name in ids if ids.count(name) > 1), ""):
             raise ValueError(f"{twice} is defined twice")

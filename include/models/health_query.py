@@ -68,10 +68,10 @@ class _Query:
             _step("parts", ["*", *self._parts()], "readings"),
             _step("sums", [*_KEYS, *self._sums()], "parts"),
             *self._limits(),
-            _step("judged", ["*", *self._judged()], "weighed"),
+            _step("scored", ["*", *self._scored()], "weighed"),
         ]
         made, columns = ",\n\n".join(steps), ",\n    ".join(self._selected())
-        return f"{_HEAD}with {made}\n\nselect\n    {columns}\nfrom judged\n"
+        return f"{_HEAD}with {made}\n\nselect\n    {columns}\nfrom scored\n"
 
     def _case(self, render: Callable[[Profile], str | None], otherwise: str = "null") -> str:
         """Return a ``case`` over the profiles. Profiles with the same SQL share an arm."""
@@ -252,7 +252,7 @@ class _Query:
         ]
         return [*steps, _step("weighed", ["*", *weighed], f"round_{n_rounds}")]
 
-    def _judged(self) -> list[str]:
+    def _scored(self) -> list[str]:
         rounded = "round(cast(mean as numeric), 2)"
         arms = ["when mean is null then 'no data'", "when is_paused then 'paused'"]
         for group in self.groups:

@@ -115,7 +115,7 @@ class Metadata(Strict):
         return self.materialisation in WINDOWED
 
     @model_validator(mode="after")
-    def _agrees(self) -> Metadata:
+    def _check_consistency(self) -> Metadata:
         if self.is_windowed != bool(self.window_column):
             raise ValueError(
                 f"window_column is required for the materialisations {' and '.join(WINDOWED)}, and only for them"

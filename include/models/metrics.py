@@ -88,7 +88,7 @@ class Target(Strict):
     at_most: float | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Target:
+    def _check_bounds(self) -> Target:
         if self.at_least is None and self.at_most is None:
             raise ValueError("a target needs at_least or at_most")
         return self
@@ -121,7 +121,7 @@ class Definition(Strict):
     coverage: Expression = "1"
 
     @model_validator(mode="after")
-    def _fits_its_kind(self) -> Definition:
+    def _check_kind(self) -> Definition:
         if self.kind in ("share", "ratio", "median") and not self.denominator:
             raise ValueError(f"a {self.kind} needs a denominator")
         if (self.kind == "median") != bool(self.value):
@@ -151,7 +151,7 @@ class _Entry(Definition):
     frozen: bool = False
 
     @model_validator(mode="after")
-    def _stands_in_the_tree(self) -> _Entry:
+    def _check_parent(self) -> _Entry:
         if (self.level == "core") != (not self.parent):
             raise ValueError("all metrics except those of level core need a parent")
         if any(number >= self.version for number in self.earlier):

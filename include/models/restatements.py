@@ -71,7 +71,7 @@ def check_definitions(connection: sa.Connection) -> None:
                     cure=f"make it version {max(metric.definitions) + 1} and move the previous definition to `earlier`",
                 )
     if new:
-        connection.execute(_USE, new)
+        connection.execute(_RECORD_DEFINITION, new)
 
 
 def record(connection: sa.Connection, build_id: str) -> int:
@@ -210,7 +210,7 @@ _EXPLAIN = sa.text(
     "update meta.kpi_restatement set reason = :reason"
     " where build_id = :build_id and metric_id = :metric and reason = ''"
 )
-_USE = sa.text(
+_RECORD_DEFINITION = sa.text(
     "insert into meta.metric_definition (metric_id, metric_version, definition_hash, definition)"
     " values (:metric_id, :version, :hash, cast(:definition as jsonb)) on conflict do nothing"
 )

@@ -109,7 +109,7 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
             {"tier": tier.lower(), "hours": hours} for tier, hours in sorted(settings.kpis.urgent_limit_hours.items())
         ],
         "sla_target": [
-            {"priority": priority.lower(), **dict(promise)} for priority, promise in sorted(settings.kpis.sla.items())
+            {"priority": priority.lower(), **dict(target)} for priority, target in sorted(settings.kpis.sla.items())
         ],
         "forecast_category": _forecast(settings),
         "tier_policy": [

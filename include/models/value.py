@@ -45,7 +45,7 @@ class Part(Strict):
     share: Annotated[float, Field(gt=0, le=1)] = 1
 
     @model_validator(mode="after")
-    def _has_one_scale(self) -> Part:
+    def _check_scale(self) -> Part:
         if bool(self.points) == bool(self.scores):
             raise ValueError("set either points or scores, not both")
         if self.points:
@@ -90,7 +90,7 @@ class Dimension(Strict):
     evidence: str
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Dimension:
+    def _check_shares(self) -> Dimension:
         if abs(sum(part.share for part in self.parts) - 1) > 1e-9:
             raise ValueError("the shares of parts must add up to 1")
         return self
@@ -149,7 +149,7 @@ class Version(Strict):
     dimensions: Annotated[tuple[Dimension, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _agrees(self) -> Version:
+    def _check_tiers(self) -> Version:
         for names in ([each.id for each in self.dimensions], [tier.name for tier in self.tiers]):
             if twice := next((name for name in names if names.count(name) > 1), ""):
                 raise ValueError(f"{twice} is defined twice")

@@ -38,7 +38,7 @@ _TYPES: dict[ColumnType, sa.types.TypeEngine] = {
     "boolean": sa.Boolean(),
     "jsonb": JSONB(),
 }
-_MOMENT = _TYPES["timestamptz"]
+_TIMESTAMP = _TYPES["timestamptz"]
 
 
 def ensure_raw_tables() -> None:
@@ -118,7 +118,7 @@ def _raw_tables(vendors: tuple[tuple[str, Kind], ...]) -> list[sa.Table]:
             tables.append(_current(metadata, name, entity))
             if entity.history:
                 tables.append(_versions(metadata, f"{name}__version", entity))
-                tables.append(_past(metadata, f"{name}__history", entity))
+                tables.append(_history(metadata, f"{name}__history", entity))
     return tables
 
 
@@ -131,7 +131,7 @@ def _current(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
         *_entity_columns(entity),
         sa.Column("payload", JSONB),
         *_own_columns(),
-        sa.Column("_first_loaded_at", _MOMENT, nullable=False),
+        sa.Column("_first_loaded_at", _TIMESTAMP, nullable=False),
     )
     for column in filter(None, (entity.account_ref, entity.part_of, entity.made_by)):
         # The expression that staging uses: no model would use an index on the bare column.
@@ -153,15 +153,15 @@ def _versions(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
     )
 
 
-def _past(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
+def _history(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
     return sa.Table(
         name,
         metadata,
         sa.Column("source", sa.Text, primary_key=True),
         sa.Column("id", sa.Text, primary_key=True),
         *_entity_columns(entity),
-        sa.Column("_source_at", _MOMENT, primary_key=True),
-        sa.Column("_loaded_at", _MOMENT, nullable=False),
+        sa.Column("_source_at", _TIMESTAMP, primary_key=True),
+        sa.Column("_loaded_at", _TIMESTAMP, nullable=False),
     )
 
 
@@ -171,10 +171,10 @@ def _entity_columns(entity: Entity) -> list[sa.Column]:
 
 def _own_columns(is_versioned: bool = False) -> list[sa.Column]:
     return [
-        sa.Column("_source_at", _MOMENT),
+        sa.Column("_source_at", _TIMESTAMP),
         sa.Column("_is_deleted", sa.Boolean, nullable=False, server_default=sa.false()),
-        sa.Column("_deleted_at", _MOMENT),
+        sa.Column("_deleted_at", _TIMESTAMP),
         sa.Column("_hash", sa.Text, nullable=False),
         sa.Column("_batch_id", sa.BigInteger, primary_key=is_versioned, nullable=False, autoincrement=False),
-        sa.Column("_loaded_at", _MOMENT, nullable=False),
+        sa.Column("_loaded_at", _TIMESTAMP, nullable=False),
     ]

@@ -21,7 +21,7 @@ _WRITING = (
     exp.Command, exp.Into, exp.Lock, exp.Set,
 )  # fmt: skip
 # Computed names in function position, session variables and custom operators.
-_REACHING = (
+_FORBIDDEN = (
     exp.Hint, exp.Operator, exp.Parameter, exp.SessionParameter, exp.PropertyEQ, exp.ObjectIdentifier, exp.ByteString,
 )  # fmt: skip
 FUNCTIONS = Path(__file__).with_name("sql_functions.txt")
@@ -40,11 +40,11 @@ _VALUES = frozenset(
 )  # fmt: skip
 _SYSTEM_NAMES = ("pg_", "sqlite_", "pragma_", "dba_", "v$", "gv$", "x$")
 # Errors that sqlglot's parser and generator raise on unexpected input.
-_CONFUSED = (AttributeError, TypeError, ValueError, LookupError, AssertionError)
+_PARSER_ERRORS = (AttributeError, TypeError, ValueError, LookupError, AssertionError)
 _LOOSE_HINTS = frozenset({"nolock", "readuncommitted", "readpast"})
 # One string may take a gigabyte of the server's memory, whatever `work_mem` says. Padding needs no more characters than
 # this.
-_LONGEST = 10_000
+_MAX_LENGTH = 10_000
 _PARTS_OF_A_TABLE = 3  # a fourth part is another server
 
 
@@ -103,7 +103,7 @@ def parse(text: str, dialect: str | None) -> list[exp.Expr]:
         raise NotValid("nested too deeply") from None
     except NotAllowed:
         raise
-    except _CONFUSED:
+    except _PARSER_ERRORS:
         raise NotValid("the parser cannot read it") from None
     return [one for one in found if one is not None and not isinstance(one, exp.Semicolon)]
 
@@ -114,11 +114,11 @@ def check(statement: exp.Expr) -> None:
     Raises:
         NotAllowed: It does more. The message says what.
     """
-    sources, made = _sources(statement), _made_by_functions(statement)
+    sources, made = _sources(statement), _function_columns(statement)
     for node in statement.walk():
         if isinstance(node, _WRITING):
             raise NotAllowed(f"does more than read: {_shown(node)}")
-        if isinstance(node, _REACHING):
+        if isinstance(node, _FORBIDDEN):
             raise NotAllowed(f"uses `{_shown(node)}`, which is not allowed")
         if isinstance(node, exp.Func):
             _check_call(node)
@@ -146,7 +146,7 @@ def render(statement: exp.Expr, dialect: str | None) -> str:
     """
     try:
         text = statement.sql(dialect=dialect, comments=False, normalize_functions=False)
-    except (RecursionError, sqlglot.errors.SqlglotError, *_CONFUSED):
+    except (RecursionError, sqlglot.errors.SqlglotError, *_PARSER_ERRORS):
         raise NotAllowed("cannot be rendered") from None
     try:
         again = parse(text, dialect)
@@ -181,11 +181,11 @@ def _check_length(node: exp.Func) -> None:
     length = node.args.get("times") or node.args.get("expression") or node.this
     for number in length.find_all(exp.Literal):
         try:
-            is_long = float(number.name) > _LONGEST
+            is_long = float(number.name) > _MAX_LENGTH
         except ValueError:
             continue
         if is_long:
-            raise NotAllowed(f"creates a text of {number.name} characters, more than {_LONGEST}: `{_shown(node)}`")
+            raise NotAllowed(f"creates a text of {number.name} characters, more than {_MAX_LENGTH}: `{_shown(node)}`")
 
 
 def _sources(statement: exp.Expr) -> frozenset[str]:
@@ -202,7 +202,7 @@ def _sources(statement: exp.Expr) -> frozenset[str]:
     return frozenset(name.lower() for name in found if name)
 
 
-def _made_by_functions(statement: exp.Expr) -> dict[str, set[str]]:
+def _function_columns(statement: exp.Expr) -> dict[str, set[str]]:
     """Return the column names of each function in the from clause, by its qualifiers."""
     found: dict[str, set[str]] = {}
     for node in statement.find_all(exp.Table, exp.Unnest, exp.Lateral):

@@ -115,7 +115,7 @@ def test_beyond_a_number_only_the_place_of_a_row_is_kept(warehouse: str, monkeyp
 def test_in_all_no_more_rows_are_kept_than_a_number_and_every_place(
     warehouse: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MOST_KEPT", 4)
+    monkeypatch.setattr(store, "MAX_KEPT", 4)
     bad = [row | {"n_events": -1} for row in good("usage_day", 6)]
     first = land("usage_day", bad[:3])
     validate("product_db")

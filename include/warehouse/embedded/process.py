@@ -15,22 +15,22 @@ from include.warehouse.embedded.files import Note
 def postmaster(note: Note) -> tuple[int, str]:
     """Return the process id of this data folder's server and its status, or 0 if it is not running."""
     lines = _pid_file(note)
-    number = _living(lines)
-    if not number or not _works_in(number, note, lines):
+    number = _live_pid(lines)
+    if not number or not _is_server_of(number, note, lines):
         return 0, ""
     return number, lines[7].strip() if len(lines) > 7 else "starting"
 
 
 def number_in_use(note: Note) -> bool:
     """Return whether any process has the number in the pid file."""
-    return _living(_pid_file(note)) > 0
+    return _live_pid(_pid_file(note)) > 0
 
 
 def _pid_file(note: Note) -> list[str]:
     return files.read_plain(note.data / "postmaster.pid").splitlines()
 
 
-def _living(lines: list[str]) -> int:
+def _live_pid(lines: list[str]) -> int:
     try:
         number = int(lines[0])
         os.kill(number, 0)
@@ -41,7 +41,7 @@ def _living(lines: list[str]) -> int:
     return max(number, 0)
 
 
-def _works_in(number: int, note: Note, lines: list[str]) -> bool:
+def _is_server_of(number: int, note: Note, lines: list[str]) -> bool:
     """Return whether a live process is the server of this folder."""
     # A copied folder has the original's pid file. A server's working directory is its own data folder, and a dead
     # server has none.
