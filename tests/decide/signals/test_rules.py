@@ -226,7 +226,7 @@ def test_a_tier_may_have_thresholds_of_its_own() -> None:
         ("{one: 1, several: 2, many: 3}", "{one: 1, many: 3, arr: 2}", "thresholds.arr: is also the name of a column"),
         ("cool_down_days: 14", "cool_down: 14", "cool_down: unknown key | did you mean cool_down_days?"),
         ("{{ account_name }}:", "{{ acount_name }}:", "subject: names `acount_name`"),
-        ("were rated bad", "{{ n_bad_ratings_30d + '1' }}", "evidence.0: cannot be filled"),
+        ("were rated bad", "{{ n_bad_ratings_30d + '1' }}", "evidence.0: cannot be rendered"),
         ("name: bad_rating", "name: bad_ratings", "name: is 'bad_ratings', but the file is called bad_rating.yaml"),
         ("worse: n_bad_ratings_30d >= many", "worse: pg_sleep(60) is null", "worse: uses"),
         ("kind: risk", "kind: danger", "kind: Input should be 'risk', 'opportunity' or 'data'"),
