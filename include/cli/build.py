@@ -26,7 +26,7 @@ def run(since: str, until: str, build_id: str) -> Iterator[str]:
         raise ConfigError(f"build {build_id} has ended; nothing was built", cure="omit --id, or give a new id")
     build_id = build_id or f"cli/{clock.now():%Y-%m-%dT%H:%M:%S}-{secrets.token_hex(4)}"
     if since or until:
-        first, last = clock.day(since or until, "--from"), clock.day(until or since, "--to")
+        first, last = clock.parse_day(since or until, "--from"), clock.parse_day(until or since, "--to")
         if last < first:
             raise ConfigError(f"--to {last} comes before --from {first}", cure="swap them")
         planned = build.plan(build_id, "rebuild", first, last + DAY)

@@ -58,7 +58,7 @@ def explain(
     """Show why each signal, reminder and playbook did or did not open for an account."""
     from include.decide.explain import read
 
-    found = read.explain(account, signal, clock.moment(day, "--day").date() if day else None)
+    found = read.explain(account, signal, clock.parse_time(day, "--day").date() if day else None)
     rows = explained(found)
     if as_json:
         typer.echo(console.to_json({**asdict(found), "lines": rows}), nl=False)

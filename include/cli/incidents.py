@@ -46,7 +46,7 @@ def silence(
     """Silence notifications of incidents until a day. Data on hold stays on hold."""
     from include.warehouse.engine import engine
 
-    moment = clock.moment(until, "--until")
+    moment = clock.parse_time(until, "--until")
     if not reason.strip() or moment <= clock.now():
         raise ConfigError("a silence needs a reason and a future date", cure="give --reason and --until")
     values = {"pattern": pattern, "until": moment, "reason": reason.strip(), "by": by or user.user()}

@@ -8,7 +8,7 @@ import typer
 
 from include.cli import output
 from include.common import clock, user
-from include.common.formatting import shown
+from include.common.formatting import kpi_value
 from include.metrics.explain import Explained, Value
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ def metrics_show(
     """Explain one value down to its rows."""
     from include.metrics.explain import explain, groups
 
-    day = clock.day(as_of, "--as-of") if as_of else None
+    day = clock.parse_day(as_of, "--as-of") if as_of else None
     # For a grain without a group, show all groups side by side, if there are any.
     side_by_side = groups(metric_id, period=period, as_of=day, grain=grain) if grain != "all" and not key else []
     if side_by_side:
@@ -54,7 +54,7 @@ def metrics_show(
         grain=grain,
         key=key,
         limit=limit,
-        known_at=clock.moment(known_at, "--known-at") if known_at else None,
+        known_at=clock.parse_time(known_at, "--known-at") if known_at else None,
     )
     if as_json:
         typer.echo(output.to_json(as_dict(found)), nl=False)
@@ -106,7 +106,7 @@ def metrics_override(
     """Override one value until a day. The computed value is kept and shown."""
     from include.metrics import overrides
 
-    day, until = clock.day(as_of, "--as-of"), clock.day(expires, "--expires")
+    day, until = clock.parse_day(as_of, "--as-of"), clock.parse_day(expires, "--expires")
     done = overrides.enter(
         metric_id,
         period,
@@ -225,25 +225,25 @@ def _history(found: Explained) -> dict[str, str]:
     """Return the history of a value: first reported, restated, overridden."""
     unit, lines = found.metric.entry.unit, {}
     if found.override:
-        lines["shown as"] = f"{shown(found.override.value, unit)}, {found.override}"
+        lines["shown as"] = f"{kpi_value(found.override.value, unit)}, {found.override}"
     if found.past:
         first = found.past[0]
-        lines["first reported"] = shown(first.value, unit) if first.was_reported else "not reported"
+        lines["first reported"] = kpi_value(first.value, unit) if first.was_reported else "not reported"
         for number, stage in enumerate(found.past, start=1):
             after = found.past[number].value if number < len(found.past) else found.values[0].value
-            lines[f"restated {stage.known_to:%Y-%m-%d %H:%M}"] = f"{shown(after, unit)}: {stage.reason}"
+            lines[f"restated {stage.known_to:%Y-%m-%d %H:%M}"] = f"{kpi_value(after, unit)}: {stage.reason}"
     else:
         lines["first reported"] = "unchanged"
     if found.as_known:
         lines["as known then"] = (
-            shown(found.as_known.value, unit) if found.as_known.was_reported else "not reported yet"
+            kpi_value(found.as_known.value, unit) if found.as_known.was_reported else "not reported yet"
         )
     return lines
 
 
 def _value_text(one: Value, unit: str) -> str:
     interval = f" (95%: {one.low:.1%} to {one.high:.1%})" if one.low is not None and one.high is not None else ""
-    return shown(one.value, unit) + interval
+    return kpi_value(one.value, unit) + interval
 
 
 def _calculation(one: Value, found: Explained) -> str:

@@ -71,7 +71,7 @@ def waive(
     from include.pages import quarantine_review
 
     row_filter = RowFilter(rule, source, record)
-    waiver_id, found = fix.waive(row_filter, reason=reason, by=by, until=clock.moment(until, "--until"))
+    waiver_id, found = fix.waive(row_filter, reason=reason, by=by, until=clock.parse_time(until, "--until"))
     typer.echo(f"waiver {waiver_id} is in force until {until}; {quarantine_review.said(found)}")
 
 

@@ -16,7 +16,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def moment(text: str, option: str) -> datetime:
+def parse_time(text: str, option: str) -> datetime:
     """Parse a date or time from the command line. Without a UTC offset it is UTC.
 
     Raises:
@@ -31,7 +31,7 @@ def moment(text: str, option: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def day(text: str, option: str) -> date:
+def parse_day(text: str, option: str) -> date:
     """Parse a date from the command line.
 
     Raises:

@@ -19,7 +19,7 @@ def weekday(value: date) -> str:
     return f"{value:%a} {day(value)}"
 
 
-def moment(value: datetime, zone: ZoneInfo) -> str:
+def timestamp(value: datetime, zone: ZoneInfo) -> str:
     """Format a time in the reader's time zone, such as "16 Nov 2026 09:30 CET"."""
     local = value.astimezone(zone)
     return f"{day(local)} {local:%H:%M %Z}"
@@ -59,7 +59,7 @@ def age(then: datetime, now: datetime) -> str:
     return count(hours, "hour") if hours < 48 else count(hours // 24, "day")
 
 
-def shown(value: float | None, unit: str) -> str:
+def kpi_value(value: float | None, unit: str) -> str:
     """Format the value of a KPI in its unit."""
     if value is None:
         return "undefined (denominator is 0)"

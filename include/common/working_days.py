@@ -94,7 +94,7 @@ def worked(
     return total
 
 
-def next_moment(now: datetime, zone: ZoneInfo, days: WorkingCalendar, first: time, last: time) -> datetime:
+def next_working_time(now: datetime, zone: ZoneInfo, days: WorkingCalendar, first: time, last: time) -> datetime:
     """Return the next time within working hours: now, if it is one.
 
     Args:

@@ -140,7 +140,7 @@ class Readiness:
         """Return a kind of source by name, and the time up to which it was read. Only the account's own CRM counts."""
         states = self.of_kind(kind) if kind != "crm" else (self.of_source(crm_source),)
         marks = [state.watermark for state in states if state.watermark]
-        return SPOKEN[kind] + (f", complete up to {formatting.moment(min(marks), zone)}" if marks else "")
+        return SPOKEN[kind] + (f", complete up to {formatting.timestamp(min(marks), zone)}" if marks else "")
 
     def as_json(self) -> dict[str, object]:
         """Return the summary that is stored with a decision."""

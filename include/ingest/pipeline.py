@@ -316,5 +316,5 @@ def _moment(value: datetime | str | None, option: str) -> datetime | None:
     if not value:
         return None
     if isinstance(value, str):
-        return clock.moment(value, option)
+        return clock.parse_time(value, option)
     return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.common.errors import ConfigError
-from include.common.formatting import shown
+from include.common.formatting import kpi_value
 from include.entities.catalog import VENDORS, of_kind, raw_table
 from include.metrics import overrides
 from include.metrics.overrides import Override
@@ -234,7 +234,7 @@ def groups(metric_id: str, *, period: str, as_of: date | None, grain: str) -> li
         {
             "as_of": row.as_of,
             grain: row.grain_key,
-            "value": shown(override.value if override else row.value, metric.entry.unit),
+            "value": kpi_value(override.value if override else row.value, metric.entry.unit),
             "numerator": row.numerator,
             "denominator": row.denominator,
             "n": row.n,

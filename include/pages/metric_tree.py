@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from include import config
 from include.common import clock
 from include.common.errors import ConfigError
-from include.common.formatting import shown
+from include.common.formatting import kpi_value
 from include.config.viewers import Viewer
 from include.metrics import explain, overrides
 from include.metrics.explain import Explained
@@ -86,7 +86,7 @@ def read(viewer: Viewer, metric_id: str = "", period: str = "", known: str = "")
     """
     if metric_id:
         return _one(viewer, metric_id, period)
-    moment = _end_of(clock.day(known, "known")) if known else None
+    moment = _end_of(clock.parse_day(known, "known")) if known else None
     with engine("reader").connect() as connection:
         nodes = _nodes(connection, viewer, moment) if has_table(connection, "marts.kpi_value") else ()
     return Tree(nodes, known)
@@ -133,7 +133,7 @@ def _node(
         trend = "better" if (value > before.value) == (one.entry.direction == "up") else "worse"
 
     def text(number: float | None) -> str:
-        return shown(number, one.entry.unit) if is_shown else "–"
+        return kpi_value(number, one.entry.unit) if is_shown else "–"
 
     return Node(
         one,
@@ -174,12 +174,12 @@ def _one(viewer: Viewer, metric_id: str, period: str) -> Tree:
         if (groups := explain.groups(metric_id, period=chosen, as_of=found.as_of, grain=grain))
     )
     past = tuple(
-        (shown(one.value, unit) if one.was_reported else "not reported", one.known_to, one.reason)
+        (kpi_value(one.value, unit) if one.was_reported else "not reported", one.known_to, one.reason)
         for one in found.past
         if one.known_to
     )
     return Tree(
-        found=found, value=shown(found.in_force_value, unit), by_group=by_group if found.values else (), past=past,
+        found=found, value=kpi_value(found.in_force_value, unit), by_group=by_group if found.values else (), past=past,
         has_rows=has_rows,
     )  # fmt: skip
 

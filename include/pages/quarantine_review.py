@@ -48,7 +48,7 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
         )
     if not asked.get("until"):
         raise ConfigError("a waiver needs the day on which it is over", cure="fill in Until")
-    until = clock.moment(str(asked["until"]), "Until")
+    until = clock.parse_time(str(asked["until"]), "Until")
     waiver_id, found = waive(row_filter, reason=reason, by=by, until=until, run_id=run_id)
     return f"waiver {waiver_id} is in force until {until:%Y-%m-%d}; {said(found)}"
 

@@ -89,7 +89,7 @@ def restated(found: Figures, shown: Mapping[str, tuple[float, str]]) -> dict[int
         (then, where), row = shown[key], found.places[key]
         metric_id, _, as_of = key.split(" ")[:3]
         unit = metrics.get(metric_id).entry.unit
-        was, now = formatting.shown(then, unit), formatting.shown(found.values[key], unit)
+        was, now = formatting.kpi_value(then, unit), formatting.kpi_value(found.values[key], unit)
         if was != now:
             which = "" if as_of == found.rows[row][-1] else f"{as_of}: "
             marks.setdefault(row, []).append(f"{which}{was} in {where}, {_difference(found.values[key] - then, unit)}")
@@ -171,7 +171,7 @@ def _add(
 
 
 def _shown(one: _Value | None, unit: str) -> str:
-    return formatting.shown(one.value, unit) + one.note if one else NOT_AVAILABLE
+    return formatting.kpi_value(one.value, unit) + one.note if one else NOT_AVAILABLE
 
 
 def _difference(change: float, unit: str) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from include.common.formatting import moment
+from include.common.formatting import timestamp
 from tests.decide.test_decide import message
 from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
@@ -47,7 +47,7 @@ def test_data_that_is_read_but_not_built_makes_no_figure_newer(book: Book) -> No
     result = book.decide()
     evidence = message(book, channel="email").evidence
     (tickets,) = [item for item in evidence if "ticket" in item.text]
-    assert tickets.source == f"support desk, complete up to {moment(NOW - timedelta(hours=8), ZONE)}"
+    assert tickets.source == f"support desk, complete up to {timestamp(NOW - timedelta(hours=8), ZONE)}"
     (usage,) = [item.text for item in evidence if "Usage" in item.text]
     assert "Usage not shown" in usage and "product_db has only been built up to" in usage
     assert result.gate["product_db"]["watermark"] == NOW - timedelta(hours=40)

@@ -62,7 +62,7 @@ def working_moment(day: Day, region: str | None) -> datetime | None:
     """Return the start of a region's next working hours; None during working hours."""
     where = calendar_of(region, day.settings)
     hours = day.settings.attention.sending_hours
-    moment = working_days.next_moment(
+    moment = working_days.next_working_time(
         day.now,
         ZoneInfo(where.zone),
         working_days.calendar(where.country),

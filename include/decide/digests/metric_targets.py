@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.common.formatting import shown
+from include.common.formatting import kpi_value
 from include.decide.context import Day, Outcome
 from include.entities.catalog import ENTITIES
 from include.metrics import overrides
@@ -98,7 +98,7 @@ def message(miss: Miss) -> Message:
     """Return the report to the metric's owner."""
     entry, unit = miss.metric.entry, miss.metric.entry.unit
     now = next(row for row in miss.rows if row.metric_id == miss.metric.id and row.grain == "all" and not row.is_before)
-    worth, target = shown(miss.value, unit), entry.target[miss.period]  # type: ignore[index]
+    worth, target = kpi_value(miss.value, unit), entry.target[miss.period]  # type: ignore[index]
     return Message(
         subject=f"{entry.title} missed its target: {worth} in the {miss.period} to {miss.as_of}",
         summary=f"{entry.title} is {worth}, the target is {bounds(target, unit)}. The breakdown is below.",
@@ -137,10 +137,10 @@ def _below(miss: Miss) -> list[Evidence]:
         if now is None or now.value is None:
             continue
         entry = known[name].entry
-        text = f"{entry.title}: {shown(now.value, entry.unit)}"
+        text = f"{entry.title}: {kpi_value(now.value, entry.unit)}"
         worse = False
         if before is not None and before.value is not None:
-            text += f", {shown(before.value, entry.unit)} in the {miss.period} before"
+            text += f", {kpi_value(before.value, entry.unit)} in the {miss.period} before"
             worse = (now.value < before.value) if entry.direction == "up" else (now.value > before.value)
         lines.append(
             Evidence(
@@ -167,7 +167,9 @@ def _groups(miss: Miss) -> list[Evidence]:
     ]
     groups.sort(key=lambda row: -row.n * abs(row.value - (target.at_least or target.at_most or 0)))
     return [
-        Evidence(text=f"{row.grain} {row.grain_key}: {shown(row.value, entry.unit)}", source=f"n {row.n}", level="risk")
+        Evidence(
+            text=f"{row.grain} {row.grain_key}: {kpi_value(row.value, entry.unit)}", source=f"n {row.n}", level="risk"
+        )
         for row in groups[:_N_GROUPS]
     ]
 
@@ -199,7 +201,7 @@ def _sources(metric: Metric, day: Day) -> tuple[str, ...]:
 def bounds(target: metrics.Target, unit: str) -> str:
     """Return a target in words."""
     parts = [
-        f"{word} {shown(bound, unit)}"
+        f"{word} {kpi_value(bound, unit)}"
         for word, bound in (("at least", target.at_least), ("at most", target.at_most))
         if bound is not None
     ]

@@ -120,7 +120,7 @@ def _tickets(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime)
         text = f"{formatting.count(urgent, 'urgent ticket')} open"
         if checkpoint.oldest_open_urgent_at:
             age = days_since(checkpoint.oldest_open_urgent_at, now.astimezone(zone).date(), zone)
-            since = formatting.moment(checkpoint.oldest_open_urgent_at, zone)
+            since = formatting.timestamp(checkpoint.oldest_open_urgent_at, zone)
             text += f", the oldest since {since} ({formatting.count(age, 'day')})"
         text += f"; {formatting.count(checkpoint.n_open_tickets, 'ticket')} open in total."
         yield _Found(Evidence(text=text, source=source), "urgent_tickets")
