@@ -31,8 +31,8 @@ def line(amount: float, p: float, configured: float = 0.5, **changes: Any) -> Li
         "as_of": day, "renewal_id": "r", "account_key": "crm:1", "account": "One", "quarter_start": date(2026, 10, 1),
         "decision_date": day, "csm": "Ada", "team": "", "region": "", "tier": "small", "line_class": "open",
         "category": "commit", "band": "green", "n": 0, "configured": configured, "p": p, "reason": "",
-        "target": Decimal(str(amount)), "amount": Decimal(str(amount)), "renewed_share": 1.0, "score": None, "score_28d_ago": None, "pulse": None,
-        "currency": "USD",
+        "target": Decimal(str(amount)), "amount": Decimal(str(amount)), "renewed_share": 1.0,
+        "score": None, "score_28d_ago": None, "pulse": None, "currency": "USD",
     }  # fmt: skip
     return Line(**{**fields, **changes})
 
