@@ -120,7 +120,7 @@ def show_verdict(source: str) -> None:
     if verdict.state == "red":
         notify_incidents()
         raise ContractError(
-            f"{source} is red since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}", cure=verdict.cure
+            f"{source} has been red since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}", cure=verdict.cure
         )
 
 

@@ -33,7 +33,7 @@ def test_a_score_and_its_parts(built: pytest.MonkeyPatch) -> None:
     text = _say("show", "crm:1")
     assert "The points add up to" in text
     # Nobody has connected surveys, invoices, ratings or milestones here: they are left out, not missing.
-    assert {part["evidence"] for part in found["parts"] if part["measure"] == "Would recommend us"} == {"left out"}
+    assert {part["evidence"] for part in found["parts"] if part["measure"] == "NPS"} == {"left out"}
 
 
 def test_a_pulse_counts_from_the_next_build_on(built: pytest.MonkeyPatch) -> None:
