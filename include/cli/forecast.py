@@ -53,14 +53,14 @@ def show(
     if with_lines:
         _emit([_shown(line) for line in one.lines], _LINES, _title(known[0], one.label), as_json)
         return
-    groups = totals.by_group(one.lines, group, one.wider) if group else []
+    groups = totals.by_group(one.lines, group, one.scale) if group else []
     whole = one.total
     if as_json:
         found = {
             "quarter": one.label,
             "as_of": known[0].as_of,
             "currency": known[0].currency,
-            "interval": one.wider.label,
+            "interval": one.scale.label,
             "total": asdict(whole),
             "groups": [asdict(each) for each in groups],
         }
@@ -69,7 +69,7 @@ def show(
     shares = ("-" if each.share is None else f"{each.share:.2%}" for each in [*groups, whole])
     rows = [{**asdict(each), "share": share} for each, share in zip([*groups, whole], shares, strict=True)]
     _emit(rows, _TOTAL, _title(known[0], one.label), False)
-    typer.echo(f"interval {one.wider.label}")
+    typer.echo(f"interval {one.scale.label}")
     late = [line for line in known if line.quarter_start < this]
     if late:
         amount = _money(sum((line.target for line in late), Decimal()))

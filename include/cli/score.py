@@ -259,14 +259,14 @@ def list_tiers(as_json: AsJson = False) -> None:
         listed = proposals.read(connection, settings, clock.now().date())
     rows = [
         {
-            "account": each.standing.account_key,
-            "name": each.standing.name,
+            "account": each.candidate.account_key,
+            "name": each.candidate.name,
             "kind": each.kind,
-            "from_tier": each.standing.tier or "none",
+            "from_tier": each.candidate.tier or "none",
             "to_tier": each.to_tier,
             "score": each.score,
             "reason": each.reason,
-            "changes": proposals.changes(settings, each.standing.tier, each.to_tier),
+            "changes": proposals.changes(settings, each.candidate.tier, each.to_tier),
         }
         for each in listed.found
     ]

@@ -60,12 +60,12 @@ def _properties(day: Day) -> dict[str, str]:
 
 
 def _is_writable(day: Day, proposal: Proposal, properties: Mapping[str, str]) -> bool:
-    one = proposal.standing
+    one = proposal.candidate
     return one.crm_source in properties and not day.readiness.why_on_hold(one.crm_source, one.account_key)
 
 
 def _action(day: Day, proposal: Proposal, end: date, step: str, properties: Mapping[str, str]) -> Action:
-    one = proposal.standing
+    one = proposal.candidate
     state, reason = day.planned_state(CHANNEL)
     changes = proposals.changes(day.settings, one.tier, proposal.to_tier)
     return Action(

@@ -140,7 +140,7 @@ def _forecast(asked: Asked) -> Found | str:
         total = one.total
         rows.append((one.label, total.n, total.target, one.won, total.expected, total.p10, total.p90))
     sizes = [len({line.account_key for line in one.lines}) for one in found]
-    said = f"{found[0].label} is expected between P10 and P90 eight times of ten, {found[0].wider.label}."
+    said = f"{found[0].label} is expected between P10 and P90 eight times of ten, {found[0].scale.label}."
     return Found(rows, sum(row[1] for row in rows), said, None if chosen is None else sizes)
 
 

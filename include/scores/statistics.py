@@ -30,7 +30,7 @@ def wilson(k: int, n: int, z: float = 1.959963984540054) -> Interval:
         ValueError: n is not positive, or k is not between 0 and n.
     """
     if n <= 0 or not 0 <= k <= n:
-        raise ValueError(f"{k} of {n} is no share")
+        raise ValueError(f"{k} of {n} is not a share")
     share = k / n
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)

@@ -68,7 +68,7 @@ def test_a_list_is_put_once_and_written_when_a_lead_approves(listed: SignalBook,
     }
     assert change.body == {"record": "1", "fields": {"customer_tier": "Key Account"}}
     assert "standard -> key_account (82 and 82 at two quarter ends" in change.subject
-    assert "contact every days 30 -> 15" in change.subject
+    assert "days between contacts 30 -> 15" in change.subject
     assert first.body == {"record": "2", "fields": {"customer_tier": "standard"}}
     # It waits for ten working days, not for two, and is put once.
     lapses = {(found.expires_at - found.asked_at).days for found in asked.values()}

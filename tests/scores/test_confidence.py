@@ -17,12 +17,12 @@ DAY = date(2026, 6, 10)
 
 def test_the_sentence_gives_the_record_with_its_interval() -> None:
     said = " ".join(Confidence("high", 80, 90, 112, 96, 31, 60, "Would recommend us").sentences)
-    assert "Of 112 renewals that looked like this (score 80 to 90, 60 to 120 days before) 96 renewed" in said
+    assert "Of 112 comparable renewals (score 80 to 90, 60 to 120 days before the decision), 96 renewed" in said
     assert "85.7% (78.0 to 91.0)" in said
     assert "60 days old: Would recommend us" in said
-    assert "Uncalibrated" not in said
+    assert "Not calibrated" not in said
     few = " ".join(Confidence("low", 80, 90, 0, 0, 14, None, "").sentences)
-    assert "No settled renewal looked like this" in few
+    assert "No comparable renewal is settled" in few
     assert "14 losses of 30" in few
 
 

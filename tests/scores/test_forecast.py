@@ -19,9 +19,9 @@ from include.scores.forecast import by_quarter, calls, distribution, lists, tota
 from include.scores.forecast.calls import Call
 from include.scores.forecast.lines import Line
 from include.scores.forecast.past import Frozen
-from include.scores.forecast.totals import Past, Widening
+from include.scores.forecast.totals import IntervalScale, Past
 
-AS_IT_IS = Widening(1.0, 0, False)
+AS_IT_IS = IntervalScale(1.0, 0, False)
 OPEN = st.tuples(st.integers(1, 50), st.floats(0, 1))
 
 
@@ -173,27 +173,27 @@ def test_intervals_hold_eight_times_of_ten_where_losses_are_independent() -> Non
 def test_past_quarters_widen_the_interval() -> None:
     past = [Past(80, 100, 120, actual) for actual in (90, 95, 100, 105, 140, 70)]
     # 0.5, 0.25, 0, 0.25, 2, 1.5: of seven with the coming one, 80 % is the sixth.
-    assert totals.widening(past) == Widening(2.0, 6, True)
-    assert "widened 2.00 times" in totals.widening(past).label
-    few = totals.widening(past[:5])
+    assert totals.interval_scale(past) == IntervalScale(2.0, 6, True)
+    assert "widened by a factor of 2.00" in totals.interval_scale(past).label
+    few = totals.interval_scale(past[:5])
     assert (few.factor, few.is_known) == (1.0, False)
-    assert few.label == "without common shocks: 5 of 6 past quarters are known"
+    assert few.label == "without common shocks: 5 of the 6 past quarters needed"
     nine = [*past, *([Past(80, 100, 120, 100)] * 3)]
     # Ten with the coming one: the eighth of nine.
-    assert totals.widening(nine).factor == 1.5
+    assert totals.interval_scale(nine).factor == 1.5
     # Never narrower than what independence alone gives.
-    assert totals.widening([Past(80, 100, 120, 101)] * 6).factor == 1.0
+    assert totals.interval_scale([Past(80, 100, 120, 101)] * 6).factor == 1.0
     # A quarter that was certain and came out otherwise has no factor.
-    assert not totals.widening([Past(100, 100, 100, 90)] * 6).is_known
+    assert not totals.interval_scale([Past(100, 100, 100, 90)] * 6).is_known
 
 
 def test_a_widened_interval_stays_within_what_can_come() -> None:
-    found = totals.total(GOLDEN, Widening(1.2, 8, True))
+    found = totals.total(GOLDEN, IntervalScale(1.2, 8, True))
     assert (found.p10, found.p50, found.p90) == (Decimal(125_000), Decimal(205_000), Decimal(245_000))
-    wide = totals.total([line(100, 0.5), line(10, 1.0), line(100, 0.5), line(1, 0.5)], Widening(3.0, 8, True))
+    wide = totals.total([line(100, 0.5), line(10, 1.0), line(100, 0.5), line(1, 0.5)], IntervalScale(3.0, 8, True))
     assert (wide.p10, wide.p90) == (Decimal(10), Decimal(211))
     many = [line(10, 0.5) for _ in range(40)]
-    plain, wider = totals.total(many, AS_IT_IS), totals.total(many, Widening(1.5, 8, True))
+    plain, wider = totals.total(many, AS_IT_IS), totals.total(many, IntervalScale(1.5, 8, True))
     assert wider.p90 - wider.p50 == (plain.p90 - plain.p10) * Decimal("0.75")
 
 
@@ -210,7 +210,7 @@ def test_a_quarter_without_renewals_moves_no_interval_to_another() -> None:
     ]
     lines = [line(100, 0.5), line(100, 0.5, quarter_start=date(2027, 4, 1)), line(1, 1, quarter_start=date(2026, 7, 1))]
     found = by_quarter.ahead(lines, frozen)
-    assert [(one.label, one.total.n, one.wider.n) for one in found] == [("2026Q4", 1, 0), ("2027Q2", 1, 6)]
+    assert [(one.label, one.total.n, one.scale.n) for one in found] == [("2026Q4", 1, 0), ("2027Q2", 1, 6)]
     assert by_quarter.ahead([], frozen) == []
 
 

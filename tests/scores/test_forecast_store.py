@@ -60,11 +60,11 @@ def test_the_worked_example_from_records_to_total(connection: sa.Connection) -> 
     by_account = {line.account: line for line in found}
     assert [round(by_account[name].p, 4) for name in sorted(by_account)] == [0.8636, 0.6875, 0.6136, 1, 0]
     assert by_account["A"].reason == "96 of 112 renewed: commit and green, 0-30 days before"
-    total = totals.total(found, totals.widening([]))
+    total = totals.total(found, totals.interval_scale([]))
     assert (total.target, total.expected) == (Decimal(260_000), Decimal("194431.82"))
     assert total.by_category == Decimal(211_000)
     assert (total.p10, total.p50, total.p90) == (Decimal(125_000), Decimal(205_000), Decimal(245_000))
-    assert {one.group for one in totals.by_group(found, "csm", totals.widening([]))} == {"Ada Lovelace", "nobody"}
+    assert {one.group for one in totals.by_group(found, "csm", totals.interval_scale([]))} == {"Ada Lovelace", "nobody"}
 
 
 def test_who_disagrees_with_the_figures(connection: sa.Connection) -> None:
@@ -116,7 +116,7 @@ def test_the_commands(built: pytest.MonkeyPatch) -> None:
     assert sum(Decimal(one["expected"]) for one in found["groups"]) == Decimal(found["total"]["expected"])
     assert say("forecast").startswith("2026Q2, USD, as of 2026-06-10")
     assert say("forecast", "--quarter", "2027Q1").startswith("2027Q1, USD, as of 2026-06-10")
-    assert "without common shocks: 0 of 6 past quarters are known" in say("forecast", "--group", "csm")
+    assert "without common shocks: 0 of the 6 past quarters needed" in say("forecast", "--group", "csm")
     assert "days before" in say("forecast", "--lines") or "configured probability" in say("forecast", "--lines")
     assert say("disagreements").splitlines()[1].startswith("account")
     assert say("calendar").splitlines()[1].startswith("week")

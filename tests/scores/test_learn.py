@@ -79,7 +79,7 @@ def test_a_fit_reaches_what_the_world_allows_and_no_more() -> None:
 def test_too_few_losses_are_refused() -> None:
     rows = _rows(60)
     assert rows.n_losses < 30
-    with pytest.raises(ConfigError, match="losses are settled, and 30 are needed"):
+    with pytest.raises(ConfigError, match="losses are settled; learning weights needs 30"):
         learn.choose(rows, CONFIGURED, MONTHS)
 
 

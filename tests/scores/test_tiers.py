@@ -12,24 +12,24 @@ from include.common import quarters
 from include.config import load
 from include.models import value
 from include.scores.value.proposals import changes
-from include.scores.value.tiers import Judged, Proposal, Standing, judge
+from include.scores.value.tiers import Candidate, Judged, Proposal, judge
 
 QUARTER, TODAY = date(2026, 9, 30), date(2026, 10, 5)
 
 
-def _standing(key: str, tier: str | None, before: float | None, now: float | None, **more: object) -> Standing:
+def _candidate(key: str, tier: str | None, before: float | None, now: float | None, **more: object) -> Candidate:
     def judged(score: float | None) -> Judged:
         return Judged(None if score is None else Decimal(str(score)))
 
-    return Standing(key, key, tier, judged(now), judged(before), judged(now), **more)  # type: ignore[arg-type]
+    return Candidate(key, key, tier, judged(now), judged(before), judged(now), **more)  # type: ignore[arg-type]
 
 
-def _judge(*standings: Standing, places: int | None = None) -> list[Proposal]:
-    return judge(value.load().versions[0], standings, QUARTER, TODAY, places)
+def _judge(*candidates: Candidate, places: int | None = None) -> list[Proposal]:
+    return judge(value.load().versions[0], candidates, QUARTER, TODAY, places)
 
 
 def _said(found: list[Proposal]) -> list[tuple[str, str, str]]:
-    return [(each.standing.account_key, each.kind, each.to_tier) for each in found]
+    return [(each.candidate.account_key, each.kind, each.to_tier) for each in found]
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def _said(found: list[Proposal]) -> list[tuple[str, str, str]]:
     ],
 )
 def test_movement(tier: str | None, before: float | None, now: float | None, expected: tuple[str, str] | None) -> None:
-    found = _said(_judge(_standing("a", tier, before, now)))
+    found = _said(_judge(_candidate("a", tier, before, now)))
     assert found == ([("a", *expected)] if expected else [])
 
 
 def test_a_signed_contract_lifts_at_once() -> None:
-    lifted = _standing("a", "standard", 60, 80, signed_on=date(2026, 7, 1))
+    lifted = _candidate("a", "standard", 60, 80, signed_on=date(2026, 7, 1))
     lifted = replace(
         lifted, now=replace(lifted.now, kept_arr=Decimal(2)), before=replace(lifted.before, kept_arr=Decimal(1))
     )
@@ -70,7 +70,7 @@ def test_a_signed_contract_lifts_at_once() -> None:
 
 
 def test_nobody_goes_down_before_a_decision_or_under_a_playbook_of_the_tier() -> None:
-    low = _standing("a", "key_account", 50, 50)
+    low = _candidate("a", "key_account", 50, 50)
     for protected in (
         replace(low, next_decision_date=date(2026, 10, 5)),
         replace(low, next_decision_date=date(2027, 2, 2)),  # 120 days
@@ -82,8 +82,8 @@ def test_nobody_goes_down_before_a_decision_or_under_a_playbook_of_the_tier() ->
 
 
 def test_a_new_account_has_a_preliminary_tier_and_does_not_move() -> None:
-    def new(tier: str | None) -> Standing:
-        one = _standing("a", tier, 80, 80)
+    def new(tier: str | None) -> Candidate:
+        one = _candidate("a", tier, 80, 80)
         return replace(one, now=replace(one.now, is_preliminary=True), newest=replace(one.newest, is_preliminary=True))
 
     (found,) = _judge(new(None))
@@ -94,11 +94,11 @@ def test_a_new_account_has_a_preliminary_tier_and_does_not_move() -> None:
 
 def test_the_highest_scores_get_the_places_and_the_others_wait_by_name() -> None:
     people = (
-        _standing("held", "key_account", 66, 66),
-        _standing("leaves", "key_account", 60, 60),
-        _standing("second", "standard", 80, 80),
-        _standing("first", "small", 90, 90),
-        _standing("third", "small", 75, 75),
+        _candidate("held", "key_account", 66, 66),
+        _candidate("leaves", "key_account", 60, 60),
+        _candidate("second", "standard", 80, 80),
+        _candidate("first", "small", 90, 90),
+        _candidate("third", "small", 75, 75),
     )
     assert _said(_judge(*people, places=2)) == [
         ("first", "up", "key_account"),
@@ -131,6 +131,6 @@ def test_the_last_end_of_a_quarter(day: date, end: date) -> None:
 def test_what_changes_with_the_tier() -> None:
     said = changes(load(), "standard", "key_account")
     assert "owner CSM -> senior CSM" in said
-    assert "contact every days 30 -> 15" in said
+    assert "days between contacts 30 -> 15" in said
     assert "grace" not in said  # the same for all by default
     assert changes(load(), "small", "small") == "nothing"

@@ -27,7 +27,7 @@ def test_a_value_and_its_parts(built: pytest.MonkeyPatch) -> None:
     text = _say("value", "crm:1")
     assert "The points add up to" in text
     # Nobody has connected activities and invoices here, and no account says its size, brand or referrals.
-    left_out = {part["dimension"] for part in found["parts"] if "no source brings it" in part["evidence"]}
+    left_out = {part["dimension"] for part in found["parts"] if "no source provides it" in part["evidence"]}
     assert left_out == {"Company size", "Gross margin", "Influence", "Brand", "Payment record"}
 
 
@@ -50,7 +50,7 @@ def test_tiers_and_completeness(built: pytest.MonkeyPatch) -> None:
     found = json.loads(_say("completeness", "--json"))
     assert 0 < found["share"] < 1
     assert all(gap["n_accounts"] <= gap["n_needed"] for gap in found["gaps"])
-    assert "Accounts without a tier are judged by 2026-05-31" in _say("tiers")
+    assert "Accounts without a tier are judged as of 2026-05-31" in _say("tiers")
     assert json.loads(_say("tiers", "--json")) == []
 
 

@@ -10,7 +10,7 @@ from include.common import quarters
 from include.scores.forecast import past, totals
 from include.scores.forecast.lines import Line
 from include.scores.forecast.past import Frozen
-from include.scores.forecast.totals import Total, Widening
+from include.scores.forecast.totals import IntervalScale, Total
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Quarter:
     Args:
         start: Its first day.
         lines: Its renewals.
-        wider: How much the interval is widened, learned from past quarters forecast equally far ahead.
+        scale: How much the interval is widened, learned from past quarters forecast equally far ahead.
     """
 
     start: date
     lines: Sequence[Line]
-    wider: Widening
+    scale: IntervalScale
 
     @property
     def label(self) -> str:
@@ -34,7 +34,7 @@ class Quarter:
 
     @property
     def total(self) -> Total:
-        return totals.total(self.lines, self.wider)
+        return totals.total(self.lines, self.scale)
 
     @property
     def won(self) -> float:
@@ -51,8 +51,8 @@ def of(start: date, lines: Sequence[Line], frozen: Sequence[Frozen]) -> Quarter:
         frozen: Frozen forecasts of earlier quarters.
     """
     n_ahead = quarters.between(quarters.start(lines[0].as_of), start)
-    wider = totals.widening(past.quarters(frozen, n_ahead))
-    return Quarter(start, [line for line in lines if line.quarter_start == start], wider)
+    scale = totals.interval_scale(past.quarters(frozen, n_ahead))
+    return Quarter(start, [line for line in lines if line.quarter_start == start], scale)
 
 
 def ahead(lines: Sequence[Line], frozen: Sequence[Frozen]) -> list[Quarter]:

@@ -36,8 +36,8 @@ class Past(NamedTuple):
     actual: float
 
 
-class Widening(NamedTuple):
-    """How much intervals are widened.
+class IntervalScale(NamedTuple):
+    """The factor by which intervals are widened.
 
     Args:
         factor: Multiplies half the interval's width; 1 leaves it unchanged.
@@ -53,8 +53,8 @@ class Widening(NamedTuple):
     def label(self) -> str:
         """The label of an interval, such as "without common shocks"."""
         if not self.is_known:
-            return f"{WITHOUT_SHOCKS}: {self.n} of {FEWEST_QUARTERS} past quarters are known"
-        return f"widened {self.factor:.2f} times, by {self.n} past quarters"
+            return f"{WITHOUT_SHOCKS}: {self.n} of the {FEWEST_QUARTERS} past quarters needed"
+        return f"widened by a factor of {self.factor:.2f}, based on {self.n} past quarters"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Total:
         return float(self.expected / self.target) if self.target else None
 
 
-def widening(past: Sequence[Past]) -> Widening:
+def interval_scale(past: Sequence[Past]) -> IntervalScale:
     """Return the factor that would have made intervals cover 80% of past quarters; never less than 1.
 
     Args:
@@ -96,29 +96,29 @@ def widening(past: Sequence[Past]) -> Widening:
     """
     scores = sorted(_score(one) for one in past)
     if len(scores) < FEWEST_QUARTERS:
-        return Widening(1.0, len(scores), False)
+        return IntervalScale(1.0, len(scores), False)
     # Conformal rank: the next quarter counts as one more of the same kind, hence n + 1.
     rank = min(len(scores), math.ceil((len(scores) + 1) * _HELD - 1e-9))
     factor = scores[rank - 1]
     if math.isinf(factor):
-        return Widening(1.0, len(scores), False)
-    return Widening(max(1.0, factor), len(scores), True)
+        return IntervalScale(1.0, len(scores), False)
+    return IntervalScale(max(1.0, factor), len(scores), True)
 
 
-def total(lines: Iterable[Line], wider: Widening, group: str = "all") -> Total:
+def total(lines: Iterable[Line], scale: IntervalScale, group: str = "all") -> Total:
     """Return the expected ARR of some renewals.
 
     Args:
         lines: The renewals.
-        wider: How much the interval is widened.
+        scale: How much the interval is widened.
         group: The name of the group.
     """
     chosen = list(lines)
     amounts = [float(line.amount) for line in chosen]
     sums = distribution.of(amounts, [line.p for line in chosen])
     low, middle, high = (sums.quantile(share) for share in (0.1, 0.5, 0.9))
-    if wider.factor > 1:
-        half = wider.factor * (high - low) / 2
+    if scale.factor > 1:
+        half = scale.factor * (high - low) / 2
         # The total cannot exceed the sum of all amounts, or fall below the ARR already won.
         low = max(float(sums.sums[0]), min(low, middle - half))
         high = min(float(sums.sums[-1]), max(high, middle + half))
@@ -133,20 +133,20 @@ def total(lines: Iterable[Line], wider: Widening, group: str = "all") -> Total:
     )
 
 
-def by_group(lines: Sequence[Line], name: str, wider: Widening) -> list[Total]:
+def by_group(lines: Sequence[Line], name: str, scale: IntervalScale) -> list[Total]:
     """Return the total of each group, largest target first. Their expected ARR adds up to the overall one.
 
     Args:
         lines: The renewals.
         name: ``csm``, ``tier`` or ``category``.
-        wider: How much intervals are widened.
+        scale: How much intervals are widened.
     """
     members: dict[str, list[Line]] = {}
     for line in lines:
         members.setdefault(GROUPS[name](line), []).append(line)
     exact = {key: sum(float(line.amount) * line.p for line in chosen) for key, chosen in members.items()}
     rounded = rounding.to_sum(exact, rounding.cents(sum(exact.values())))
-    made = [total(chosen, wider, key) for key, chosen in members.items()]
+    made = [total(chosen, scale, key) for key, chosen in members.items()]
     summed = [replace(one, expected=rounded[one.group]) for one in made]
     return sorted(summed, key=lambda one: (-one.target, one.group))
 

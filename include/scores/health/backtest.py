@@ -243,11 +243,11 @@ def _warnings(
 ) -> Iterator[str]:
     multiple, below, green, _ = bands
     if multiple is not None and multiple < RED_MULTIPLE:
-        yield f"red accounts were lost {multiple:.1f} times as often as all, less than {RED_MULTIPLE:.0f} times"
+        yield f"red accounts were lost {multiple:.1f} times as often as average; the target is {RED_MULTIPLE:.0f} times"
     if below is not None and below < BELOW_GREEN:
-        yield f"{below:.0%} of the lost were below green 60 to 90 days before, less than two thirds"
+        yield f"{below:.0%} of lost renewals were below green 60 to 90 days before; the target is two thirds"
     if green is not None and green > GREEN:
-        yield f"{green:.0%} of the accounts were green, more than {GREEN:.0%}"
+        yield f"{green:.0%} of accounts were green; the limit is {GREEN:.0%}"
     at_90 = {
         one.method: one.auc
         for one in judged
@@ -258,4 +258,4 @@ def _warnings(
         best = max(simple, key=lambda name: simple[name] or 0)
         if (simple[best] or 0) > (at_90[SCORE] or 0):
             both = f"AUC {simple[best]:.2f} against {at_90[SCORE]:.2f}"
-            yield f"{best} alone predicted losses better than the score at T-90 ({both})"
+            yield f"{best} alone predicted losses better at T-90 than the score ({both})"

@@ -58,13 +58,13 @@ def explain(before: Score, after: Score, steps: Sequence[tuple[Kind, Score]] = (
     start = before
     for kind, score in steps:
         if start.number is None or score.number is None:
-            raise ValueError("nothing is known of one of the two days")
+            raise ValueError("one of the two days has no score")
         lines.append(Line(kind, kind, score.number - start.number))
         start = score
     if start.profile != after.profile:
-        raise ValueError("the definitions differ: the earlier score by the later definition is needed")
+        raise ValueError("the definitions differ: steps must hold the earlier score under the later definition")
     if start.number is None or after.number is None:
-        raise ValueError("nothing is known of one of the two days")
+        raise ValueError("one of the two days has no score")
     lines += _of_measures(start, after)
     lines.append(Line("ceiling", "ceiling", _limited(after) - _limited(before)))
     lines.append(Line("override", "override", _overridden(after) - _overridden(before)))

@@ -48,20 +48,20 @@ class Confidence:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        said = [f"Confidence: {self.grade}."]
+        sentences = [f"Confidence: {self.grade}."]
         if self.oldest_days:
-            said.append(f"Its oldest figure is {self.oldest_days} days old: {self.oldest}.")
+            sentences.append(f"Its oldest figure is {self.oldest_days} days old: {self.oldest}.")
         if self.share is None:
-            said.append("No settled renewal looked like this yet.")
+            sentences.append("No comparable renewal is settled yet.")
         else:
             share = self.share
-            said.append(
-                f"Of {self.n} renewals that looked like this (score {self.low} to {self.high}, 60 to 120 days before)"
-                f" {self.n_renewed} renewed: {share.share:.1%} ({share.low * 100:.1f} to {share.high * 100:.1f})."
+            sentences.append(
+                f"Of {self.n} comparable renewals (score {self.low} to {self.high}, 60 to 120 days before the"
+                f" decision), {self.n_renewed} renewed: {share.share:.1%} ({share.low * 100:.1f} to {share.high * 100:.1f})."
             )
         if self.n_losses < FEWEST_LOSSES:
-            said.append(f"Uncalibrated: {self.n_losses} losses of {FEWEST_LOSSES} are settled.")
-        return tuple(said)
+            sentences.append(f"Not calibrated yet: {self.n_losses} of the {FEWEST_LOSSES} losses needed are settled.")
+        return tuple(sentences)
 
 
 def grade(coverage: float, n: int) -> str:

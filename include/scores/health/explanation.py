@@ -179,11 +179,11 @@ def between(connection: sa.Connection, account_key: str, since: date, day: date)
     one, two = before.score, after.score
     if one.shown is None or two.shown is None:
         unknown = since if one.shown is None else day
-        raise ConfigError(f"nothing is known of {account_key} on {unknown}", cure="choose another day")
+        raise ConfigError(f"{account_key} has no score on {unknown}", cure="choose another day")
     titles = {measure.id: measure for measure in after.profile.measures}
     lines = []
     if one.number is None or two.number is None or any(score.number is None for _, score in steps):
-        raise ConfigError(f"nothing is known of {account_key} on one of the days", cure="choose another day")
+        raise ConfigError(f"{account_key} has no computed score on one of the days", cure="choose another day")
     for line in explain(one, two, steps):
         measure, cause = titles.get(line.id), line.id
         texts = ("", "")
@@ -206,7 +206,7 @@ def _newest(connection: sa.Connection, account_key: str, *, with_children: bool 
         children = family.read(connection, account_key, newest) if newest else None
         raise ConfigError(
             f"{account_key} has no health score" + (f" of its own. {children.sentence}" if children else ""),
-            cure="a customer has one from the 14th day on; trials, excluded and former customers have none",
+            cure="customers are scored from their 14th day; trials, excluded and former customers are not",
         )
     return found
 
@@ -215,15 +215,15 @@ def _evidence(found: Day, measure: Measure) -> str:
     reading = found.readings.get(measure.id)
     if reading is None or reading.value is None:
         return "not known"
-    said = templates.line(measure.evidence, found.values)
+    evidence = templates.line(measure.evidence, found.values)
     if found.peers_of is None or (found.profile.key, measure.id) not in health.load().peers:
-        return said
-    return f"{said}; {reading.value:.0f} of 100 among its peers of {found.peers_of:%B %Y}"
+        return evidence
+    return f"{evidence}; {reading.value:.0f} of 100 among its peers of {found.peers_of:%B %Y}"
 
 
 def _ceilings(found: Day) -> str:
-    said = [each for each in found.profile.ceilings if each.id in found.ceilings]
-    return "; ".join(templates.line(each.evidence, found.values) for each in said)
+    active = [each for each in found.profile.ceilings if each.id in found.ceilings]
+    return "; ".join(templates.line(each.evidence, found.values) for each in active)
 
 
 def _sentences(found: Day, band: str, since: date | None, last: str | None, unknown_reason: str) -> list[str]:
@@ -234,22 +234,23 @@ def _sentences(found: Day, band: str, since: date | None, last: str | None, unkn
         + "."
     ]
     if made.override is not None:
-        lines.append(f"A lead set {made.override} in the place of {made.computed}.")
+        lines.append(f"A lead set the score to {made.override}; the computed score is {made.computed}.")
     if found.override_band:
-        lines.append(f"A lead set the band; computed is {'unknown' if unknown_reason else last or 'unknown'}.")
+        lines.append(f"A lead set the band; the computed band is {'unknown' if unknown_reason else last or 'unknown'}.")
     if unknown_reason:
-        lines.append(f"The band is unknown: {unknown_reason}. Before, it was {last or 'never known'}.")
+        lines.append(f"The band is unknown: {unknown_reason}." + (f" The last known band is {last}." if last else ""))
     if made.number is not None:
         ceiling = (
             f" A ceiling limits it to {made.computed}: {_ceilings(found)}." if made.computed != made.number else ""
         )
-        lines.append(f"The points add up to {made.number}; with what is lost, to 100.{ceiling}")
+        lines.append(f"The points add up to {made.number}; points and lost points together are 100.{ceiling}")
     unknown = [part.measure.title for part in made.parts.values() if part.weight and not part.freshness]
     left_out = found.profile.total_weight - sum(part.weight for part in made.parts.values())
-    said = f"{made.coverage:.0%} of the weight is known"
-    lines.append(said + (f"; missing: {', '.join(unknown)}." if unknown else "."))
+    coverage = f"Data covers {made.coverage:.0%} of the weight"
+    lines.append(coverage + (f"; missing: {', '.join(unknown)}." if unknown else "."))
     if left_out:
-        lines.append(f"{left_out:g} of {found.profile.total_weight:g} do not apply here, or no source brings them.")
+        weight = f"{left_out:g} of {found.profile.total_weight:g}"
+        lines.append(f"Measures with a weight of {weight} do not apply to this account or have no source.")
     return lines
 
 

@@ -46,7 +46,7 @@ class Children:
         children = f"{self.n} {'child' if self.n == 1 else 'children'}"
         unknown = f" Unknown: {self.n_unknown} of {children}." if self.n_unknown else ""
         if self.score is None or self.worst is None:
-            return f"Nothing is known of its {children}."
+            return f"Its {children} {'has' if self.n == 1 else 'have'} no score."
         return (
             f"Its {children}: {self.score}, weighted by ARR, from {self.coverage:.0%} of their ARR;"
             f" the lowest is {self.worst.account_key} with {self.worst.score}.{unknown}"

@@ -60,7 +60,7 @@ def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None
         ConfigError: There is no such account, the score is not from 1 to 5, or the reason is missing.
     """
     if not 1 <= score <= 5:
-        raise ConfigError(f"a pulse of {score} is not from 1 to 5", cure="give 1 for bad up to 5 for good")
+        raise ConfigError(f"pulse {score} is not between 1 and 5", cure="give 1 (bad) to 5 (good)")
     _must_be_known(account_key, why)
     with engine("editor").begin() as connection:
         named = {"account_key": account_key, "day": day, "score": score, "why": why, "by": by}
@@ -90,18 +90,16 @@ def override(
             the band is unknown, or the period is longer than 60 days.
     """
     if (score is None) == (not band):
-        raise ConfigError(
-            "an override sets a score or a band: exactly one of the two", cure="give a number, or --band yellow"
-        )
+        raise ConfigError("an override needs exactly one of score and band", cure="give a number, or --band yellow")
     if score is not None and not (score.is_finite() and 0 <= score <= 100):
-        raise ConfigError(f"a score of {score} is not from 0 to 100")
+        raise ConfigError(f"score {score} is not between 0 and 100")
     set_band = next((each for each in NAMES if each == band), None)
     if band and set_band is None:
         raise ConfigError(f"{band} is not a band", cure=f"give one of {', '.join(NAMES)}")
     if not day < until <= day + LONGEST_OVERRIDE:
         raise ConfigError(
-            f"an override from {day} until {until} is not of 1 to {LONGEST_OVERRIDE.days} days",
-            cure=f"end it on {day + LONGEST_OVERRIDE} at the latest, and set it again if it is still needed",
+            f"an override from {day} until {until} does not last 1 to {LONGEST_OVERRIDE.days} days",
+            cure=f"end it on {day + LONGEST_OVERRIDE} at the latest, and set it again then if it is still needed",
         )
     given = Override(account_key, score, set_band or "", reason, by, day, until)
     _must_be_known(account_key, reason)
@@ -136,11 +134,11 @@ def _end(connection: Connection, named: dict[str, Any]) -> bool:
 
 def _must_be_known(account_key: str, reason: str) -> None:
     if not reason.strip():
-        raise ConfigError("the reason is missing", cure="say why: it is kept with it")
+        raise ConfigError("the reason is missing", cure="give a reason; it is stored")
     with engine("reader").connect() as connection:
         is_known = connection.execute(_HAS_ACCOUNT, {"account_key": account_key}).scalar()
     if not is_known:
-        raise ConfigError(f"unknown account {account_key}", cure="give its source and id there, such as crm:1001")
+        raise ConfigError(f"unknown account {account_key}", cure="write source:id, such as crm:1001")
 
 
 _HAS_ACCOUNT = sa.text("select exists (select from core.account where account_key = :account_key)")

@@ -162,8 +162,8 @@ def choose(rows: Rows, configured: Mapping[str, float], months: Sequence[date]) 
     """
     if (n := rows.n_losses) < FEWEST_LOSSES:
         raise ConfigError(
-            f"{n} losses are settled, and {FEWEST_LOSSES} are needed to learn from",
-            cure="keep the weights of the file; `score backtest` says how they do",
+            f"{n} losses are settled; learning weights needs {FEWEST_LOSSES}",
+            cure="keep the configured weights; `score backtest` shows how well they predict",
         )
     best, lowest = LAMBDAS[0], float("inf")
     for ridge in LAMBDAS:
@@ -221,5 +221,5 @@ def interval(
             draws.append(one)
     middle = difference(np.arange(len(rows.is_lost)))
     if middle is None or not draws:
-        raise ConfigError("an AUC needs renewals of both outcomes", cure="wait until some are lost and some are kept")
+        raise ConfigError("an AUC needs lost and kept renewals", cure="wait until there is at least one of each")
     return middle, float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))

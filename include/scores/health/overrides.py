@@ -76,9 +76,11 @@ def summary(found: Sequence[JudgedOverride]) -> str:
     counts = Counter(one.right for one in found)
     n_judged = counts["person"] + counts["score"]
     if not n_judged:
-        return f"No override is judged yet; {counts['open']} wait for their renewal."
-    said = f"Of {n_judged} judged overrides the person was right in {counts['person']}, the score in {counts['score']}."
-    return f"{said} {counts['same band']} changed no band, {counts['open']} wait for their renewal."
+        return f"No override is judged yet; {counts['open']} await their renewal."
+    lead = (
+        f"Of {n_judged} judged overrides, the person was right in {counts['person']}, the score in {counts['score']}."
+    )
+    return f"{lead} {counts['same band']} did not change the band; {counts['open']} await their renewal."
 
 
 _OVERRIDES = sa.text(

@@ -137,4 +137,4 @@ def _file(profile: Profile) -> Path:
         data = read(path).data
         if (data.get("name"), data.get("version")) == (profile.name, profile.version):
             return path
-    raise ConfigError(f"no file of sql/health/ holds {profile.key}", cure="restore it")
+    raise ConfigError(f"no file in sql/health/ defines {profile.key}", cure="restore it")

@@ -81,7 +81,7 @@ def read(
     if made is None:
         raise ConfigError(
             f"{account_key} has no health score on {day}",
-            cure="a customer has one from the 14th day on, each day for 400 days and at month ends before that",
+            cure="customers are scored from their 14th day: daily for the last 400 days, at month ends before that",
         )
     known = health.load()
     profile = profile or known.profile(f"{made.profile}@{made.version}")

@@ -71,7 +71,7 @@ def of_account(account_key: str, as_of: date | None = None) -> Explanation:
         each = line.dimension
         is_there = line.points is not None
         if each.id in month.not_connected:
-            missing = "left out: no source brings it"
+            missing = "left out: no source provides it"
         else:
             missing = "not known" if line.weight else "left out: it does not apply"
         known_on = month.values[each.dated] if each.dated else end
@@ -103,24 +103,24 @@ def of_account(account_key: str, as_of: date | None = None) -> Explanation:
 def _sentences(month: Month, group: Decimal | None) -> list[str]:
     made, tier = month.score, month.values["tier"]
     if made.number is None:
-        return ["Nothing is known of what the score rests on."]
+        return ["No data for any of its dimensions."]
     fitting = next(each.name for each in made.version.tiers if made.number >= each.edge)
-    lines = [f"Customer value {made.number}: alone it fits the tier {fitting}; the CRM says {tier or 'none'}."]
+    lines = [f"Customer value {made.number}: tier {fitting} by this score alone; the CRM has {tier or 'none'}."]
     if group is not None:
-        lines.append(f"With the order amount of its whole group: {group}.")
+        lines.append(f"With the order amount of its whole group, the score is {group}.")
     lines.append(f"The points add up to {made.number}.")
     unknown = [line.dimension.title for line in made.lines.values() if line.weight and line.points is None]
-    said = f"{made.coverage:.0%} of the weight is known"
-    lines.append(said + (f"; missing: {', '.join(unknown)}." if unknown else "."))
+    coverage = f"Data covers {made.coverage:.0%} of the weight"
+    lines.append(coverage + (f"; missing: {', '.join(unknown)}." if unknown else "."))
     if not made.is_covered:
-        lines.append(f"Below {made.version.floor:.0%} no change of tier is proposed.")
+        lines.append(f"Below {made.version.floor:.0%}, no tier change is proposed.")
     left_out = [each.title for each in made.version.dimensions if each.id in month.not_connected]
     if left_out:
         lines.append(f"No source provides {', '.join(left_out)}: left out of all scores.")
     if month.is_preliminary:
-        lines.append("It is preliminary: of a new customer only the order amount counts, and the tier does not move.")
+        lines.append("Preliminary: for a new customer only the order amount counts, and the tier does not change.")
     lines.append(
-        f"It is served as {load().tiers.policy(tier).owner_level}, contacted every"
-        f" {load().tiers.policy(tier).cadence_days} days."
+        f"Owner level {load().tiers.policy(tier).owner_level},"
+        f" contacted every {load().tiers.policy(tier).cadence_days} days."
     )
     return lines

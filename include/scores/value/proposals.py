@@ -16,7 +16,7 @@ from include.models import value
 from include.scores import rounding
 from include.scores.value import tiers
 from include.scores.value.score import of_figure
-from include.scores.value.tiers import Judged, Proposal, Standing
+from include.scores.value.tiers import Candidate, Judged, Proposal
 from include.warehouse.engine import has_table
 
 # Changes at a quarter end older than this are no longer judged: the next quarter end is closer.
@@ -40,11 +40,13 @@ class Proposals:
     def sentences(self) -> list[str]:
         """The dates that were used, in words."""
         if self.month is None:
-            return ["No month is over yet for which a customer value was computed."]
-        first = f"Accounts without a tier are judged by {self.month}"
+            return ["No month with a customer value has ended yet."]
+        first = f"Accounts without a tier are judged as of {self.month}"
         if self.quarter is None:
-            return [f"{first}; changes wait for the next quarter's end."]
-        return [f"{first}, changes by {self.quarter}. A lead approves them: python -m include.cli approvals list."]
+            return [f"{first}; tier changes wait for the next quarter end."]
+        return [
+            f"{first}, tier changes as of {self.quarter}. A lead approves them: python -m include.cli approvals list."
+        ]
 
 
 def read(connection: sa.Connection, settings: Settings, today: date) -> Proposals:
@@ -64,8 +66,8 @@ def read(connection: sa.Connection, settings: Settings, today: date) -> Proposal
     scores = _scores(connection, settings, (before, quarter, month))
     is_late = today > quarter + timedelta(days=JUDGED_DAYS)
     running = _running(connection, settings)
-    standings = [
-        Standing(
+    candidates = [
+        Candidate(
             row.account_key,
             row.account_name,
             (row.tier or "").lower() or None,
@@ -80,8 +82,8 @@ def read(connection: sa.Connection, settings: Settings, today: date) -> Proposal
         )
         for row in connection.execute(_ACCOUNTS, {"quarter": quarter})
     ]
-    places = tiers.n_places(list(settings.people.places.values()))
-    found = tiers.judge(value.load().of(quarter), standings, quarter, today, places)
+    places = tiers.total_places(list(settings.people.places.values()))
+    found = tiers.judge(value.load().of(quarter), candidates, quarter, today, places)
     return Proposals(None if is_late else quarter, month, tuple(found))
 
 
@@ -92,7 +94,7 @@ def changes(settings: Settings, from_tier: str | None, to_tier: str) -> str:
     old_grace, new_grace = (settings.grace_days.get(tier or "", default) for tier in (from_tier, to_tier))
     pairs: list[tuple[str, Any, Any]] = [
         ("owner", old.owner_level, new.owner_level),
-        ("contact every days", old.cadence_days, new.cadence_days),
+        ("days between contacts", old.cadence_days, new.cadence_days),
         ("channel", old.channel, new.channel),
         ("reports", old.reports, new.reports),
         ("discount ceiling", f"{old.discount_ceiling:.0%}", f"{new.discount_ceiling:.0%}"),

@@ -48,7 +48,7 @@ def newest(connection: sa.Connection, account_key: str) -> date:
     if found is None:
         raise ConfigError(
             f"{account_key} has no customer value score",
-            cure="a customer has one from the first month on that is over; trials, excluded and former ones have none",
+            cure="customers are scored from their first month end; trials, excluded and former customers are not",
         )
     return found
 
@@ -83,7 +83,7 @@ def read(connection: sa.Connection, account_key: str, as_of: date) -> Month:
     )
     if row is None:
         raise ConfigError(
-            f"{account_key} has no customer value score on {as_of}", cure="choose the last day of a month that is over"
+            f"{account_key} has no customer value score on {as_of}", cure="choose the last day of a past month"
         )
     gaps = not_connected(connection)
     readings = {

@@ -35,7 +35,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Candidate:
     """The inputs of one account's tier decision.
 
     Args:
@@ -71,7 +71,7 @@ class Proposal:
         reason: Why, in words.
     """
 
-    standing: Standing
+    candidate: Candidate
     kind: Kind
     to_tier: str
     score: Decimal
@@ -84,43 +84,44 @@ class Proposal:
 
 
 def judge(
-    version: Version, standings: Iterable[Standing], quarter: date, today: date, places: int | None
+    version: Version, candidates: Iterable[Candidate], quarter: date, today: date, places: int | None
 ) -> list[Proposal]:
     """Return proposed, waiting and protected changes, highest score first.
 
     Args:
         version: The definition in force at the quarter end.
-        standings: All customers.
+        candidates: All customers.
         quarter: The quarter end that is judged.
         today: Decision dates are counted from this day.
         places: Capacity of the tiers with limited places, in accounts; None for no limit.
     """
     judge_one = _Judge(version, quarter, today)
     found: list[Proposal] = []
-    wishes: list[tuple[Standing, Decimal, list[tuple[Tier, str]]]] = []
-    n_held = 0
-    for standing in standings:
-        at = judge_one.index_of(standing.tier)
-        down = judge_one.down(standing, at) if at is not None else None
+    promotions: list[tuple[Candidate, Decimal, list[tuple[Tier, str]]]] = []
+    n_taken = 0
+    for candidate in candidates:
+        at = judge_one.index_of(candidate.tier)
+        down = judge_one.down(candidate, at) if at is not None else None
         if down:
             found.append(down)
         if at is not None and version.tiers[at].has_places and not (down and down.kind == "down"):
-            n_held += 1
-        if wish := judge_one.wish(standing, at):
-            wishes.append(wish)
-    free = None if places is None else places - n_held
-    wishes.sort(key=lambda wish: (-wish[1], -wish[0].newest.kept_arr, wish[0].account_key))
-    for standing, score, tiers in wishes:
+            n_taken += 1
+        if promotion := judge_one.promotion(candidate, at):
+            promotions.append(promotion)
+    free = None if places is None else places - n_taken
+    promotions.sort(key=lambda promotion: (-promotion[1], -promotion[0].newest.kept_arr, promotion[0].account_key))
+    for candidate, score, tiers in promotions:
         for tier, reason in tiers:
             if tier.has_places and free is not None and free <= 0:
-                said = f"{reason}; all {places} places are taken"
-                found.append(Proposal(standing, "waiting", tier.name, score, said))
+                found.append(
+                    Proposal(candidate, "waiting", tier.name, score, f"{reason}; all {places} places are taken")
+                )
                 continue
             if tier.has_places and free is not None:
                 free -= 1
-            found.append(Proposal(standing, "up" if standing.tier else "first", tier.name, score, reason))
+            found.append(Proposal(candidate, "up" if candidate.tier else "first", tier.name, score, reason))
             break
-    return sorted(found, key=lambda each: (-each.score, each.standing.account_key, each.kind))
+    return sorted(found, key=lambda each: (-each.score, each.candidate.account_key, each.kind))
 
 
 class _Judge:
@@ -131,9 +132,9 @@ class _Judge:
     def index_of(self, name: str | None) -> int | None:
         return next((at for at, tier in enumerate(self._tiers) if tier.name == name), None)
 
-    def down(self, standing: Standing, at: int) -> Proposal | None:
+    def down(self, candidate: Candidate, at: int) -> Proposal | None:
         """Return an account's demotion, protected if it must not happen now; None if it keeps its tier."""
-        now, before = _counting(standing)
+        now, before = _final_scores(candidate)
         if now is None or before is None:
             return None
         to = at
@@ -143,46 +144,50 @@ class _Judge:
             return None
         edge = self._tiers[at].edge
         reason = f"{before} and {now} at two quarter ends, more than {self._moves.fall_by:g} below {edge:g}"
-        decides = standing.next_decision_date
+        decides = candidate.next_decision_date
         if decides and self._today <= decides <= self._today + timedelta(days=self._moves.protect_days):
-            return Proposal(standing, "protected", self._tiers[to].name, now, f"{reason}; it decides on {decides}")
-        if standing.playbooks:
-            runs = ", ".join(standing.playbooks)
-            return Proposal(standing, "protected", self._tiers[to].name, now, f"{reason}; {runs} runs")
-        return Proposal(standing, "down", self._tiers[to].name, now, reason)
+            return Proposal(
+                candidate, "protected", self._tiers[to].name, now, f"{reason}; its renewal decision is on {decides}"
+            )
+        if candidate.playbooks:
+            runs = ", ".join(candidate.playbooks)
+            return Proposal(candidate, "protected", self._tiers[to].name, now, f"{reason}; running playbooks: {runs}")
+        return Proposal(candidate, "down", self._tiers[to].name, now, reason)
 
-    def wish(self, standing: Standing, at: int | None) -> tuple[Standing, Decimal, list[tuple[Tier, str]]] | None:
+    def promotion(
+        self, candidate: Candidate, at: int | None
+    ) -> tuple[Candidate, Decimal, list[tuple[Tier, str]]] | None:
         """Return the higher tiers that an account qualifies for, highest first."""
         if at is None:
-            score = standing.newest.score
-            if standing.tier or score is None:  # leave a tier that the definition does not know alone
+            score = candidate.newest.score
+            if candidate.tier or score is None:  # leave a tier that the definition does not know alone
                 return None
-            mark = ", preliminary: by its order amount alone" if standing.newest.is_preliminary else ""
+            mark = ", preliminary: based on its order amount only" if candidate.newest.is_preliminary else ""
             fitting = [(tier, f"{score}{mark}") for tier in self._tiers if score >= tier.edge]
-            return standing, score, fitting
-        now, before = _counting(standing)
+            return candidate, score, fitting
+        now, before = _final_scores(candidate)
         if now is None:
             return None
-        tiers = [(tier, said) for tier in self._tiers[:at] if (said := self._up(standing, tier.edge, now, before))]
-        return (standing, now, tiers) if tiers else None
+        tiers = [(tier, reason) for tier in self._tiers[:at] if (reason := self._up(candidate, tier.edge, now, before))]
+        return (candidate, now, tiers) if tiers else None
 
-    def _up(self, standing: Standing, edge: float, now: Decimal, before: Decimal | None) -> str:
+    def _up(self, candidate: Candidate, edge: float, now: Decimal, before: Decimal | None) -> str:
         if before is not None and min(now, before) >= edge + self._moves.rise_by:
             return f"{before} and {now} at two quarter ends, at least {self._moves.rise_by:g} above {edge:g}"
         at_once = edge + self._moves.at_once_by
-        signed = standing.signed_on
+        signed = candidate.signed_on
         has_signed = signed is not None and quarters.last_over(self._quarter - DAY) < signed <= self._quarter
-        is_lifted = standing.now.kept_arr > standing.before.kept_arr and (before is None or before < at_once)
+        is_lifted = candidate.now.kept_arr > candidate.before.kept_arr and (before is None or before < at_once)
         if now >= at_once and has_signed and is_lifted:
             return f"{now} by the contract signed on {signed}, at least {self._moves.at_once_by:g} above {edge:g}"
         return ""
 
 
-def _counting(standing: Standing) -> tuple[Decimal | None, Decimal | None]:
+def _final_scores(candidate: Candidate) -> tuple[Decimal | None, Decimal | None]:
     """Return the scores at the two quarter ends. A preliminary score is ignored."""
-    return tuple(None if each.is_preliminary else each.score for each in (standing.now, standing.before))  # type: ignore[return-value]
+    return tuple(None if each.is_preliminary else each.score for each in (candidate.now, candidate.before))  # type: ignore[return-value]
 
 
-def n_places(places: Sequence[int]) -> int | None:
+def total_places(places: Sequence[int]) -> int | None:
     """Return the total number of places; None if none are configured."""
     return sum(places) if places else None
