@@ -37,9 +37,9 @@ class Drawn:
 CHARTS: Mapping[str, tuple[str, str]] = {
     "bands": ("Accounts by health band", "Share of accounts that are green, yellow, red and unknown, by week"),
     "arr_bridge": ("ARR won and lost", "New, expanded and regained ARR, and contraction and churn, by month"),
-    "forecast": ("Renewals by quarter", "ARR due, what is expected of it, and the span that holds eight times of ten"),
-    "backtest": ("How well scores told who would leave", "AUC of the score with its interval, and of simpler methods"),
-    "calibration": ("Renewed by score", "Share renewed by score, with interval and number of renewals"),
+    "forecast": ("Renewals by quarter", "ARR due, expected ARR, and its 80% interval"),
+    "backtest": ("How well scores predicted losses", "AUC of the score with its interval, and AUC of simpler methods"),
+    "calibration": ("Renewal rate by score", "Share renewed by score, with its interval and the number of renewals"),
 }
 # Charts that show amounts.
 AMOUNTS = frozenset({"arr_bridge", "forecast"})

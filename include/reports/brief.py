@@ -23,7 +23,7 @@ from include.scores.health import explanation
 from include.scores.precision import HORIZON_DAYS
 
 _CAUSES = 6
-_ROLES = {"user": "user", "champion": "champion", "decision": "decision maker", "veto": "somebody with a veto"}
+_ROLES = {"user": "user", "champion": "champion", "decision": "decision maker", "veto": "veto holder"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def read(account_key: str, renewal_id: str = "") -> Brief:
     with brief_queries.opened(account_key) as rows:
         account = rows.one(brief_queries.ACCOUNT)
         if account is None:
-            raise ConfigError(f"unknown account {account_key}", cure="give its source and id there: crm:1001")
+            raise ConfigError(f"unknown account {account_key}", cure="write source:id, such as crm:1001")
         known = {row["renewal_id"]: row for row in rows.all(brief_queries.RENEWALS)}
         renewal = known.get(renewal_id) if renewal_id else next(iter(known.values()), None)
         if renewal is None:
@@ -117,7 +117,7 @@ def of_account(account_key: str) -> Account:
     with brief_queries.opened(account_key) as rows:
         account = rows.one(brief_queries.ACCOUNT)
         if account is None:
-            raise ConfigError(f"unknown account {account_key}", cure="give its source and id there: crm:1001")
+            raise ConfigError(f"unknown account {account_key}", cure="write source:id, such as crm:1001")
         today = rows.one(brief_queries.TODAY) or {}
         renewals = tuple(rows.all(brief_queries.RENEWALS))
         since = renewals[0]["term_start"] if renewals else rows.as_of - timedelta(days=365)
@@ -140,13 +140,13 @@ def _sections(rows: brief_queries.Rows, today: Mapping[str, Any], since: date) -
     return (
         _risks(rows, today),
         _causes(rows, since),
-        _used(rows, today),
-        _asked(rows),
+        _usage(rows, today),
+        _tickets(rows),
         _people(rows),
-        _bought(rows),
+        _products(rows),
         _prices(rows),
-        _paid(rows),
-        _promised(rows),
+        _invoices(rows),
+        _tasks(rows),
         _competitors(rows),
     )
 
@@ -155,7 +155,9 @@ def _timeline(rows: brief_queries.Rows) -> Section:
     known = titles()
     events = rows.all(brief_queries.TIMELINE, live=live_signals())
     found = [(row["day"], row["what"], known.get(row["about"], row["about"])) for row in events]
-    return Section("Timeline of 180 days", ("day", "what", "about"), found, (), "" if found else "Nothing happened.")
+    return Section(
+        "Timeline of the last 180 days", ("day", "what", "about"), found, (), "" if found else "Nothing happened."
+    )
 
 
 def _head(
@@ -166,8 +168,8 @@ def _head(
     value = rows.one(brief_queries.VALUE)
     health = "not scored"
     if today.get("computed") is not None:
-        health = f"{today['shown']}, {today['band']}; {formatting.percent(today['coverage'])} of the weight is known"
-    forecast = "not forecast"
+        health = f"{today['shown']}, {today['band']}; {formatting.percent(today['coverage'])} of its weight has data"
+    forecast = "no forecast"
     if renewal["probability"] is not None:
         forecast = f"{formatting.percent(renewal['probability'])}: {renewal['reason']}"
     return (
@@ -190,7 +192,7 @@ def _distance(days: int) -> str:
     return f"in {count}" if days > 0 else "today" if not days else f"{count} ago"
 
 
-def _bought(rows: brief_queries.Rows) -> Section:
+def _products(rows: brief_queries.Rows) -> Section:
     found = [
         (
             line["product"] or "-",
@@ -204,7 +206,7 @@ def _bought(rows: brief_queries.Rows) -> Section:
         for line in rows.all(brief_queries.LINES)
     ]
     columns = ("product", "quantity", "ARR", "discount", "currency", "from", "to")
-    return Section("Bought", columns, found, (1, 2, 3), "" if found else "Nothing is under contract today.")
+    return Section("Products", columns, found, (1, 2, 3), "" if found else "Nothing is under contract today.")
 
 
 def _discount(arr: Any, list_arr: Any) -> str:
@@ -218,33 +220,33 @@ def _prices(rows: brief_queries.Rows) -> Section:
         for row in rows.all(brief_queries.MOVEMENTS)
     ]  # fmt: skip
     columns = ("day", "what", "ARR change", "by seats", "by price", "by discount", "ARR after")
-    return Section("Price history", columns, found, (2, 3, 4, 5, 6), f"In {rows.currency}, the newest first.")
+    return Section("Price history", columns, found, (2, 3, 4, 5, 6), f"In {rows.currency}, newest first.")
 
 
 def _signed(value: Any) -> str:
     return f"{value:+,.0f}" if value else "-"
 
 
-def _used(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
+def _usage(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
     features = rows.all(brief_queries.FEATURES)
     if not any(row["n_events"] for row in features):
-        return Section("Used", text="No use in the last 28 days is on record.")
-    said = []
+        return Section("Usage", text="No usage recorded in the last 28 days.")
+    sentences = []
     if today.get("active_users_28d") is not None:
         seats = f" of {today['paid_seats']} paid seats" if today.get("paid_seats") else ""
-        said.append(f"{formatting.count(today['active_users_28d'], 'active user')}{seats} in 28 days.")
+        sentences.append(f"{formatting.count(today['active_users_28d'], 'active user')}{seats} in 28 days.")
     if today.get("use_ratio") is not None:
-        said.append(f"Use is at {formatting.percent(today['use_ratio'])} of what is usual.")
+        sentences.append(f"Usage is at {formatting.percent(today['use_ratio'])} of its usual level.")
     unused = [row["feature"] for row in features if row["is_key_feature"] and not row["n_events"]]
     if unused:
-        said.append(f"Key features not used: {', '.join(unused)}.")
+        sentences.append(f"Key features not used: {', '.join(unused)}.")
     table_rows = [
         (row["feature"], row["n_events"], row["n_users"], row["teams"] or "-") for row in features if row["n_events"]
     ]
-    return Section("Used", ("feature", "events, 28 days", "people", "teams"), table_rows, (1, 2), " ".join(said))
+    return Section("Usage", ("feature", "events, 28 days", "people", "teams"), table_rows, (1, 2), " ".join(sentences))
 
 
-def _asked(rows: brief_queries.Rows) -> Section:
+def _tickets(rows: brief_queries.Rows) -> Section:
     found = [
         (
             row["ticket_id"],
@@ -261,54 +263,62 @@ def _asked(rows: brief_queries.Rows) -> Section:
     if count is None or not count["n"]:
         is_read = bool(availability.available("support"))
         return Section(
-            "Asked", text=f"No tickets {'of the last year are linked to this account' if is_read else 'are read'}."
+            "Support tickets",
+            text="No tickets linked to this account in the last year." if is_read else "Tickets are not connected.",
         )
-    text = f"{formatting.count(count['n'], 'ticket')} in a year; those that hurt, the newest first."
-    columns = ("ticket", "created", "priority", "status", "reopened", "rating", "why it hurt")
-    return Section("Asked", columns, found, (4,), text if found else f"{text.split(';')[0]}; none of them hurt.")
+    total = f"{formatting.count(count['n'], 'ticket')} in the last year"
+    columns = ("ticket", "created", "priority", "status", "reopened", "rating", "problem")
+    return Section(
+        "Support tickets",
+        columns,
+        found,
+        (4,),
+        f"{total}; {'those with problems, newest first' if found else 'none with problems'}.",
+    )
 
 
-def _promised(rows: brief_queries.Rows) -> Section:
+def _tasks(rows: brief_queries.Rows) -> Section:
     found = [
         (row["rule"], row["step"], row["owner"] or "-", row["due_on"] or "-", row["state"])
         for row in rows.all(brief_queries.TASKS)
     ]
     columns = ("for", "step", "CSM", "due", "state")
-    return Section("Promised: tasks of a year", columns, found, (), "" if found else "No tasks were written.")
+    return Section("Tasks of the last year", columns, found, (), "" if found else "No tasks were created.")
 
 
-def _paid(rows: brief_queries.Rows) -> Section:
+def _invoices(rows: brief_queries.Rows) -> Section:
     row = rows.one(brief_queries.INVOICES)
     if row is None or not row["n"]:
-        return Section("Paid", text="No invoices are read for this account.")
-    said = f"{formatting.count(row['n'], 'invoice')} due in two years, {row['n_late']} paid more than 5 days late."
+        return Section("Invoices", text="No invoices found for this account.")
+    total = f"{formatting.count(row['n'], 'invoice')} due in the last two years"
+    text = f"{total}, {row['n_late']} paid more than 5 days late."
     if row["overdue_since"]:
-        said += f" Overdue: {row['n_overdue']}, the oldest since {row['overdue_since']}."
-    return Section("Paid", text=said)
+        text += f" Overdue: {row['n_overdue']}, the oldest since {row['overdue_since']}."
+    return Section("Invoices", text=text)
 
 
 def _risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
     live = live_risks(load_signals())
     risks = [row for row in rows.all(brief_queries.RISKS) if row["signal"] in live]
-    reason = evidence(rows.connection, [(row["signal"], rows.account_key) for row in risks], 2)
+    reasons = evidence(rows.connection, [(row["signal"], rows.account_key) for row in risks], 2)
     found = [
-        (live[row["signal"]].file.title, row["severity"], row["opened_on"], said or "-", row["done"] or "nothing yet")
-        for row, said in zip(risks, reason, strict=True)
+        (live[row["signal"]].file.title, row["severity"], row["opened_on"], reason or "-", row["done"] or "none yet")
+        for row, reason in zip(risks, reasons, strict=True)
     ]
-    columns = ("risk", "severity", "since", "reason", "done about it")
+    columns = ("risk", "severity", "since", "reason", "action taken")
     unknown = [
         word for word, name in (("usage", "usage_28d"), ("tickets", "n_open_tickets")) if today.get(name) is None
     ]
-    said = [] if found else ["No risk signal is open."]
-    said += [f"Not known: {' and '.join(unknown)}."] if unknown else []
-    return Section("Risks", columns, found, (), " ".join(said))
+    sentences = [] if found else ["No risk signal is open."]
+    sentences += [f"Not known: {' and '.join(unknown)}."] if unknown else []
+    return Section("Risks", columns, found, (), " ".join(sentences))
 
 
 def _causes(rows: brief_queries.Rows, since: date) -> Section:
     title = "Why health changed since the last renewal"
     first = rows.one(brief_queries.FIRST_SCORE, since=since)
     if first is None or first["first"] is None or first["first"] >= first["last"]:
-        return Section(title, text="There are no two scores to compare.")
+        return Section(title, text="Not enough scores to compare.")
     try:
         change = explanation.between(rows.connection, rows.account_key, first["first"], first["last"])
     except ConfigError as error:
@@ -333,47 +343,47 @@ def _people(rows: brief_queries.Rows) -> Section:
         )
         for row in people
     ]
-    held = {
+    filled = {
         "user": any(row["is_user"] for row in people),
         "champion": any(row["is_champion"] for row in people),
         "decision": any(row["is_decision_maker"] for row in people),
         "veto": any(row["is_veto"] for row in people),
     }
-    missing = [_ROLES[name] for name, is_held in held.items() if not is_held]
-    said = f"Not known: {', '.join(missing)}." if missing else "Every role is filled."
+    missing = [_ROLES[name] for name, is_filled in filled.items() if not is_filled]
+    text = f"Not known: {', '.join(missing)}." if missing else "Every role is filled."
     gone = rows.one(brief_queries.GONE)
     if gone and gone["gone_on"]:
-        said += f" A key contact left on {gone['gone_on']}."
-    return Section("People and roles", ("name", "title", "role", "last contact"), found, (), said)
+        text += f" A key contact left on {gone['gone_on']}."
+    return Section("People and roles", ("name", "title", "role", "last contact"), found, (), text)
 
 
 def _competitors(rows: brief_queries.Rows) -> Section:
     mentions = rows.all(brief_queries.MENTIONS)
     record = rows.one(brief_queries.COMPETITOR_RECORD, horizon=HORIZON_DAYS)
     if mentions:
-        said = [f"Named on {', '.join(str(row['day']) for row in mentions)}."]
+        sentences = [f"Mentioned on {', '.join(str(row['day']) for row in mentions)}."]
     elif config.load().competitors:
-        said = ["No competitor of the settings was named in a year."]
+        sentences = ["None of the configured competitors was mentioned in the last year."]
     else:
-        said = ["Not known: the settings name no competitors."]
+        sentences = ["Not known: no competitors are configured."]
     if record and record["n"]:
-        said.append(
-            f"Of {record['n']} settled renewals with a competitor named in the {HORIZON_DAYS} days before,"
-            f" {record['n_lost']} were lost."
+        sentences.append(
+            f"Of {record['n']} settled renewals with a competitor mentioned in the {HORIZON_DAYS} days before the"
+            f" decision, {record['n_lost']} were lost."
         )
-    return Section("Competitor", text=" ".join(said))
+    return Section("Competitors", text=" ".join(sentences))
 
 
 def _comparable(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
     found = rows.one(brief_queries.COMPARABLE, tier=today.get("tier"), band=today.get("last_band"))
     title = "Comparable renewals"
     if not found or not found["n"]:
-        return Section(title, text="No settled renewal of this tier and band is on record.")
+        return Section(title, text="No renewal of this tier and band is settled yet.")
     kept = f", with {formatting.percent(found['kept'])} of their ARR" if found["kept"] is not None else ""
     return Section(
         title,
         text=f"Of {found['n']} settled renewals of tier {today.get('tier') or 'none'} that were {today['last_band']}"
-        f" 60 to 120 days before, {found['n'] - found['n_lost']} renewed{kept}.",
+        f" 60 to 120 days before the decision, {found['n'] - found['n_lost']} renewed{kept}.",
     )
 
 

@@ -17,7 +17,7 @@ from include.reports import figures, mask
 from include.reports.page import Section, render
 from include.reports.periods import Period
 from include.reports.spec import Report, SectionSpec
-from include.reports.tables import TABLES, Asked
+from include.reports.tables import TABLES, Scope
 
 Document = dict[str, Any]
 # The parts of a section that readers see. If one of them changes, a new edition is made.
@@ -26,7 +26,7 @@ _FACTS, _LINES = 12, 5
 NO_CHART = "Not available: the chart has no figures yet."
 
 
-def make(report: Report, period: Period, asked: Asked, earlier: Document | None, before: Document | None) -> Document:
+def make(report: Report, period: Period, scope: Scope, earlier: Document | None, before: Document | None) -> Document:
     """Return the content of a report.
 
     Args:
@@ -34,25 +34,25 @@ def make(report: Report, period: Period, asked: Asked, earlier: Document | None,
             read again.
         before: The last edition of the previous period.
     """
-    taken = earlier["sections"] if earlier and earlier["spec"] == report.hash else []
+    copied = earlier["sections"] if earlier and earlier["spec"] == report.hash else []
     states = {one.source: one for one in gate.verdicts() if not one.entity and one.state != "green"}
     made: Document = {
         "report": report.name, "title": report.title, "audience": report.audience, "period": period.name,
-        "label": period.label, "newest": asked.newest.isoformat(), "spec": report.hash,
+        "label": period.label, "newest": scope.newest.isoformat(), "spec": report.hash,
         "edition": earlier["edition"] + 1 if earlier else 1,
-        "currency": asked.settings.currency if mask.VIEWERS[report.audience].sees_amounts else "",
+        "currency": scope.settings.currency if mask.VIEWERS[report.audience].sees_amounts else "",
         "sections": [], "values": {}, "marks": {}, "held": {}, "missed": {},
     }  # fmt: skip
     shown = {**_values_of(before, f"the report of {period.before.name}"), **_values_of(earlier, "")}
     for number, spec in enumerate(report.sections):
-        section, found = _section(report, spec, asked, taken[number] if taken else None)
+        section, found = _section(report, spec, scope, copied[number] if copied else None)
         made["sections"].append(section)
         place = str(number)
         if found:
             made["values"] |= found.values
             made["missed"][place] = found.missed
             marks = figures.restated(found, shown)
-            made["marks"][place] = {str(row): said for row, said in marks.items()}
+            made["marks"][place] = {str(row): mark for row, mark in marks.items()}
         if held := [_held(one) for one in states.values() if one.kind in _kinds(spec)]:
             made["held"][place] = " ".join(held)
     return made
@@ -74,9 +74,9 @@ def sections(content: Document) -> list[Section]:
         if marks:
             columns.append("restated")
             rows = [[*row, marks.get(str(at), "")] for at, row in enumerate(rows)]
-        said = (section["text"], content["held"].get(place, ""), section["note"], section["lacks"])
+        parts = (section["text"], content["held"].get(place, ""), section["note"], section["lacks"])
         charts = "".join(Drawn(**chart).figure for chart in section["charts"])
-        text = " ".join(part for part in said if part)
+        text = " ".join(part for part in parts if part)
         found.append(Section(section["title"], columns, rows, section["numbers"], text, charts))
     return found
 
@@ -89,8 +89,8 @@ def title(content: Document) -> str:
 
 def html(content: Document) -> str:
     """Return the report as one self-contained page."""
-    said = f"Edition {content['edition']}, with figures to {content['newest']}. {_amounts(content)}".strip()
-    return render(title(content), said, sections(content))
+    subtitle = f"Edition {content['edition']}, with figures up to {content['newest']}. {_amounts(content)}".strip()
+    return render(title(content), subtitle, sections(content))
 
 
 def message(content: Document, report_id: int, sha256: str, settings: Settings) -> Message:
@@ -108,7 +108,7 @@ def message(content: Document, report_id: int, sha256: str, settings: Settings) 
             ]
             restated = content["marks"].get(place) or {}
             evidence += [
-                Evidence(text=f"Restated: {section['rows'][int(at)][0]}", source=said) for at, said in restated.items()
+                Evidence(text=f"Restated: {section['rows'][int(at)][0]}", source=mark) for at, mark in restated.items()
             ]
         elif section["rows"]:
             for row in section["rows"][:_LINES]:
@@ -116,13 +116,13 @@ def message(content: Document, report_id: int, sha256: str, settings: Settings) 
                 evidence.append(Evidence(text=f"{name}: {cells}"))
         missing = "" if section["is_available"] else section["note"]
         unknown = (missing, section["lacks"], content["held"].get(place))
-        evidence += [Evidence(text=f"{name}: {said}", level="unknown") for said in unknown if said]
+        evidence += [Evidence(text=f"{name}: {text}", level="unknown") for text in unknown if text]
     n_missed = sum(len(rows) for rows in content["missed"].values())
     template = settings.channels.links.report
     links = (Link(label="Open the report", url=template.replace("{id}", str(report_id))),) if template else ()
     return Message(
         subject=title(content),
-        summary=f"{_count(n_missed)} their target in {content['label']}. Figures to {content['newest']}."
+        summary=f"{_count(n_missed)} their target in {content['label']}. Figures up to {content['newest']}."
         f" {_amounts(content)}".rstrip(),
         facts=tuple(dict.fromkeys(facts))[:_FACTS],
         evidence=tuple(dict.fromkeys(evidence)),
@@ -132,51 +132,51 @@ def message(content: Document, report_id: int, sha256: str, settings: Settings) 
 
 
 def _section(
-    report: Report, spec: SectionSpec, asked: Asked, taken: Mapping[str, Any] | None
+    report: Report, spec: SectionSpec, scope: Scope, copied: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], figures.Figures | None]:
     viewer = mask.VIEWERS[report.audience]
     made: dict[str, Any] = {
         "title": spec.title, "text": spec.text, "columns": [], "rows": [], "numbers": [], "note": "",
-        "charts": _charts(asked.connection, spec, taken), "is_available": True,
+        "charts": _charts(scope.connection, spec, copied), "is_available": True,
         "lacks": "",
     }  # fmt: skip
     if spec.charts and not made["charts"]:
         made["lacks"] = NO_CHART
     found = None
     if spec.metrics:
-        found = figures.read(asked, spec.metrics, report.cadence, report.regions, viewer.sees_people)
+        found = figures.read(scope, spec.metrics, report.cadence, report.regions, viewer.sees_people)
         note = mask.WHY_WITHHELD if found.is_withheld else ""
         made |= {"columns": list(figures.COLUMNS), "rows": found.rows, "numbers": list(figures.NUMBERS), "note": note}
-    elif spec.table and taken and taken["is_available"]:
-        made |= {name: taken[name] for name in ("columns", "rows", "numbers", "note")}
+    elif spec.table and copied and copied["is_available"]:
+        made |= {name: copied[name] for name in ("columns", "rows", "numbers", "note")}
     elif spec.table:
-        made |= _table(spec.table, asked, viewer)
+        made |= _table(spec.table, scope, viewer)
     return made, found
 
 
-def _table(name: str, asked: Asked, viewer: mask.Viewer) -> dict[str, Any]:
+def _table(name: str, scope: Scope, viewer: mask.Viewer) -> dict[str, Any]:
     table = TABLES[name]
-    found = table.make(asked)
+    found = table.make(scope)
     if isinstance(found, str):
         return {"note": f"Not available: {found}.", "is_available": False}
     rows, is_withheld = mask.rows(table.columns, found.rows, viewer, found.sizes)
     shown = mask.visible(table.columns, viewer)
     # A total number of accounts would reveal the withheld ones.
-    said = (
+    parts = (
         found.text,
-        f"As of {found.as_of or asked.newest}" + (f". {mask.WHY_WITHHELD}" if is_withheld else f", n {found.n}."),
+        f"As of {found.as_of or scope.newest}" + (f". {mask.WHY_WITHHELD}" if is_withheld else f", n {found.n}."),
     )
     return {
         "columns": [table.columns[place].name for place in shown],
         "rows": rows,
         "numbers": [at for at, place in enumerate(shown) if table.columns[place].kind in ("amount", "number", "share")],
-        "note": " ".join(part for part in said if part),
+        "note": " ".join(part for part in parts if part),
     }
 
 
-def _charts(connection: sa.Connection, spec: SectionSpec, taken: Mapping[str, Any] | None) -> list[dict[str, str]]:
-    if taken and taken["charts"]:
-        return list(taken["charts"])
+def _charts(connection: sa.Connection, spec: SectionSpec, copied: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    if copied and copied["charts"]:
+        return list(copied["charts"])
     return [asdict(chart) for chart in draw.drawn(connection, *spec.charts)] if spec.charts else []
 
 

@@ -17,7 +17,7 @@ from include.models import metrics
 from include.models.metrics import Metric
 from include.reports import mask
 from include.reports.periods import UNIT, Cadence
-from include.reports.tables import Asked
+from include.reports.tables import Scope
 from include.warehouse.engine import has_table
 
 COLUMNS = ("metric", "value", "target", "period before", "n", "as of")
@@ -51,7 +51,7 @@ class _Value:
     note: str
 
 
-def read(asked: Asked, ids: Sequence[str], cadence: Cadence, regions: Sequence[str], is_open: bool) -> Figures:
+def read(scope: Scope, ids: Sequence[str], cadence: Cadence, regions: Sequence[str], is_open: bool) -> Figures:
     """Return the rows of some metrics.
 
     Args:
@@ -59,13 +59,13 @@ def read(asked: Asked, ids: Sequence[str], cadence: Cadence, regions: Sequence[s
         is_open: Whether figures of small groups are shown.
     """
     found = Figures()
-    corrected = overrides.in_force(asked.connection)
-    sizes = _sizes(asked, regions)
+    corrected = overrides.in_force(scope.connection)
+    sizes = _sizes(scope, regions)
     for metric in (metrics.get(name) for name in ids):
         unit = _unit(metric, cadence)
-        last = asked.period.last if unit != "quarter" else quarters.last_over(asked.period.last)
+        last = scope.period.last if unit != "quarter" else quarters.last_over(scope.period.last)
         first = _first(last, unit)
-        known = _values(asked, metric, unit, (last, first - timedelta(days=1)), corrected)
+        known = _values(scope, metric, unit, (last, first - timedelta(days=1)), corrected)
         groups = list(regions) or ["all"]
         now = [known.get((last, group)) for group in groups]
         counted = [min(size, one.n) if one else size for size, one in zip(sizes, now, strict=True)]
@@ -93,7 +93,7 @@ def restated(found: Figures, shown: Mapping[str, tuple[float, str]]) -> dict[int
         if was != now:
             which = "" if as_of == found.rows[row][-1] else f"{as_of}: "
             marks.setdefault(row, []).append(f"{which}{was} in {where}, {_difference(found.values[key] - then, unit)}")
-    return {row: "; ".join(sorted(said)) for row, said in marks.items()}
+    return {row: "; ".join(sorted(texts)) for row, texts in marks.items()}
 
 
 def kinds(ids: Sequence[str]) -> set[str]:
@@ -114,25 +114,25 @@ def _first(last: date, unit: str) -> date:
     return quarters.start(last) if unit == "quarter" else last.replace(day=1)
 
 
-def _sizes(asked: Asked, regions: Sequence[str]) -> list[int]:
+def _sizes(scope: Scope, regions: Sequence[str]) -> list[int]:
     """Return the number of customers in each region at the period's end."""
     if not regions:
         return [0]
-    if not has_table(asked.connection, "marts.account_day"):
+    if not has_table(scope.connection, "marts.account_day"):
         return [0 for _ in regions]
-    rows = asked.all(_SIZES, regions=list(regions), last=min(asked.period.last, asked.newest))
+    rows = scope.all(_SIZES, regions=list(regions), last=min(scope.period.last, scope.newest))
     counted = {row["region"]: row["n"] for row in rows}
     # A region without known customers counts as one customer, so that its figures are withheld.
     return [counted.get(region) or 1 for region in regions]
 
 
 def _values(
-    asked: Asked, metric: Metric, unit: str, days: tuple[date, date], corrected: list[overrides.Override]
+    scope: Scope, metric: Metric, unit: str, days: tuple[date, date], corrected: list[overrides.Override]
 ) -> dict[tuple[date, str], _Value]:
-    if not has_table(asked.connection, "marts.kpi_value"):
+    if not has_table(scope.connection, "marts.kpi_value"):
         return {}
-    grain = "all" if asked.accounts is None else "region"
-    rows = asked.connection.execute(
+    grain = "all" if scope.accounts is None else "region"
+    rows = scope.connection.execute(
         _VALUES,
         {"metric": metric.id, "version": metric.entry.version, "period": unit, "days": list(days), "grain": grain},
     )
@@ -152,21 +152,28 @@ def _add(
     entry, row = metric.entry, len(found.rows)
     title = entry.title if group == "all" else f"{entry.title}, {group}"
     target = entry.target.get(unit)  # type: ignore[call-overload]
-    said = bounds(target, entry.unit) if target else "-"
+    target_text = bounds(target, entry.unit) if target else "-"
     if is_hidden:
         found.is_withheld = True
-        found.rows.append([title, mask.WITHHELD, said, mask.WITHHELD, mask.WITHHELD, last.isoformat()])
+        found.rows.append([title, mask.WITHHELD, target_text, mask.WITHHELD, mask.WITHHELD, last.isoformat()])
         return
     if now and now.value is not None and target:
         is_met = target.is_met(now.value)
-        said += "" if is_met else ": missed"
+        target_text += "" if is_met else ": missed"
         found.missed += [] if is_met else [row]
     for day, one in ((last, now), (first - timedelta(days=1), before)):
         if one and one.value is not None:
             key = f"{metric.id} {entry.version} {day} {unit} {group}"
             found.values[key], found.places[key] = round(float(one.value), 9), row
     found.rows.append(
-        [title, _shown(now, entry.unit), said, _shown(before, entry.unit), str(now.n) if now else "-", last.isoformat()]
+        [
+            title,
+            _shown(now, entry.unit),
+            target_text,
+            _shown(before, entry.unit),
+            str(now.n) if now else "-",
+            last.isoformat(),
+        ]
     )
 
 

@@ -21,7 +21,7 @@ VIEWERS: dict[Audience, Viewer] = {
 FEWEST = 5  # least number of accounts in a group whose figures are shown
 WITHHELD = "withheld"
 WHY_WITHHELD = (
-    f"Withheld: groups of fewer than {FEWEST} accounts, and the next smallest group where they would follow from it."
+    f"Withheld: groups of fewer than {FEWEST} accounts, and the next smallest group if they could be derived from it."
 )
 Kind = Literal["text", "account", "person", "amount", "number", "share"]
 

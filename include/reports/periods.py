@@ -66,4 +66,4 @@ def named(cadence: Cadence, name: str) -> Period:
     except ValueError:
         pass
     example = "2026-11" if cadence == "monthly" else "2026-W48"
-    raise ConfigError(f"{name!r} is no period of a {cadence} report", cure=f"write it like {example}")
+    raise ConfigError(f"{name!r} is not a period of a {cadence} report", cure=f"write it like {example}")

@@ -20,7 +20,7 @@ from include.reports import archive, document, figures, periods, spec
 from include.reports.archive import Edition
 from include.reports.periods import Period
 from include.reports.spec import Report
-from include.reports.tables import Asked
+from include.reports.tables import Scope
 from include.warehouse import locks
 from include.warehouse.engine import engine, has_table
 
@@ -30,7 +30,7 @@ USEFUL_DAYS = {"weekly": 7, "monthly": 21}
 
 
 @dataclass(frozen=True)
-class Made:
+class Publication:
     """The result of making one report.
 
     Args:
@@ -48,7 +48,7 @@ class Made:
     reason: str = ""
 
 
-def publish(name: str = "", period: str = "") -> list[Made]:
+def publish(name: str = "", period: str = "") -> list[Publication]:
     """Make reports. If one fails, the others are still made.
 
     Args:
@@ -62,8 +62,8 @@ def publish(name: str = "", period: str = "") -> list[Made]:
         raise ConfigError("a period needs a report", cure="name the report before --period")
     settings = config.load()
     if loading := _loading(settings):
-        reason = f"the first load of {' and '.join(loading)} is under way; the build that follows it is reported"
-        return [Made(one, period, reason=reason) for one in ([name] if name else spec.load())]
+        reason = f"the first load of {' and '.join(loading)} is under way; reports start with the build that follows it"
+        return [Publication(one, period, reason=reason) for one in ([name] if name else spec.load())]
     made, errors = [], []
     with files.checked_once():
         for report in [spec.get(name)] if name else list(spec.load().values()):
@@ -85,32 +85,32 @@ def _loading(settings: Settings) -> list[str]:
         return readiness.first_loads(connection, settings, newest.watermarks if newest else {})
 
 
-def _publish(report: Report, asked_for: str, settings: Settings) -> Made:
+def _publish(report: Report, requested: str, settings: Settings) -> Publication:
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as reading:
         newest = _newest(reading)
         if newest is None:
-            return Made(report.name, asked_for, reason="there are no figures yet")
-        period = periods.named(report.cadence, asked_for) if asked_for else None
+            return Publication(report.name, requested, reason="there are no figures yet")
+        period = periods.named(report.cadence, requested) if requested else None
         period = period or periods.due(report.cadence, newest, report.wait_days)
         if period.last >= newest:
-            raise ConfigError(f"{period.name} is not over", cure=f"the figures are of {newest}")
+            raise ConfigError(f"{period.name} is not over", cure=f"wait until it is over; figures go up to {newest}")
         with engine("builder").begin() as connection:
             # Two runs that make the same report would both write its next edition.
             connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.REPORTS_LOCK})
             last = archive.last(connection, report.name, period.name)
-            if last and last.data["spec"] != report.hash and not asked_for:
-                reason = f"its file has changed; it holds from the period after {period.name}"
-                return Made(report.name, period.name, last.edition, last.report_id, reason=reason)
+            if last and last.data["spec"] != report.hash and not requested:
+                reason = f"its definition has changed; the new one applies from the period after {period.name}"
+                return Publication(report.name, period.name, last.edition, last.report_id, reason=reason)
             before = archive.last(connection, report.name, period.before.name)
             accounts = figures.accounts_of(report.regions, reading)
-            asked = Asked(reading, settings, period, newest, accounts)
-            content = document.make(report, period, asked, last.data if last else None, before.data if before else None)
+            scope = Scope(reading, settings, period, newest, accounts)
+            content = document.make(report, period, scope, last.data if last else None, before.data if before else None)
             if last and document.is_same(content, last.data):
-                return Made(report.name, period.name, last.edition, last.report_id)
+                return Publication(report.name, period.name, last.edition, last.report_id)
             kept = archive.keep(connection, content, document.html(content), report.regions, clock.now())
             actions = _mails(report, period, kept, settings)
             planned = store.plan(connection, actions, f"report {report.name} {period.name} {kept.edition}", clock.now())
-        return Made(report.name, period.name, kept.edition, kept.report_id, True, planned.planned)
+        return Publication(report.name, period.name, kept.edition, kept.report_id, True, planned.planned)
 
 
 def _newest(connection: sa.Connection) -> date | None:
@@ -121,7 +121,7 @@ def _newest(connection: sa.Connection) -> date | None:
 
 
 def _mails(report: Report, period: Period, kept: Edition, settings: Settings) -> list[Action]:
-    said = document.message(kept.data, kept.report_id, kept.sha256, settings)
+    message = document.message(kept.data, kept.report_id, kept.sha256, settings)
     state, reason = planned_state(settings, CHANNEL)
     return [
         Action(
@@ -133,8 +133,8 @@ def _mails(report: Report, period: Period, kept: Edition, settings: Settings) ->
             step=address.lower(),
             account_key="",
             recipient=address,
-            subject=said.subject,
-            body=said.model_dump(mode="json"),
+            subject=message.subject,
+            body=message.model_dump(mode="json"),
             reads=(),  # The report is sent even if data is on hold: its section says so.
             not_after=kept.made_at + timedelta(days=USEFUL_DAYS[report.cadence]),
             version=f"{report.name} {report.hash}",

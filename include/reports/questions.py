@@ -10,9 +10,9 @@ from include.common import formatting
 
 LOW_USE, IDLE_SEATS = 0.8, 0.6
 _ALWAYS = (
-    "Which result of the last year would you show to your management?",
+    "Which result of the last year would you show your management?",
     "What should be different for you a year from now?",
-    "Who else should take part before you decide?",
+    "Who else should be involved before you decide?",
 )
 
 
@@ -33,19 +33,19 @@ def _pressing(
     today: Mapping[str, Any], features: Sequence[Mapping[str, Any]], tickets: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
     if today.get("n_decision_makers") == 0:
-        yield "Who decides about the renewal, and what does that person need to see?"
+        yield "Who decides on the renewal, and what do they need to see?"
     if today.get("n_competitor_mentions_90d"):
-        yield "Which alternatives do you look at, and what would decide between us?"
+        yield "Which alternatives are you considering, and what will the choice depend on?"
     if (ratio := today.get("use_ratio")) is not None and ratio < LOW_USE:
-        yield f"What has changed in your work, since use is at {formatting.percent(ratio)} of what was usual?"
+        yield f"Usage is at {formatting.percent(ratio)} of its usual level: what has changed in your work?"
     if any(ticket["status"] not in ("solved", "closed") for ticket in tickets):
         ticket = next(ticket for ticket in tickets if ticket["status"] not in ("solved", "closed"))
-        yield f"What does ticket {ticket['ticket_id']} of {ticket['created_day']} keep you from doing?"
+        yield f"What is ticket {ticket['ticket_id']} of {ticket['created_day']} stopping you from doing?"
     if today.get("overdue_days"):
-        yield "What holds back the payment of the invoice that is overdue?"
+        yield "What is holding up payment of the overdue invoice?"
     seats, users = today.get("paid_seats"), today.get("active_users_28d")
     if seats and users is not None and users < IDLE_SEATS * seats:
         yield f"Which team were the {seats - users} unused seats bought for?"
     unused = [feature["feature"] for feature in features if feature["is_key_feature"] and not feature["n_events"]]
     if unused:
-        yield f"How do you do today what {unused[0]} would do for you?"
+        yield f"How do you handle today what {unused[0]} could do for you?"

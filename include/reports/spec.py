@@ -42,7 +42,7 @@ class SectionSpec(Strict):
         if not (self.text or self.metrics or self.charts or self.table):
             raise ValueError("a section needs text, metrics, charts or a table")
         if self.metrics and self.table:
-            raise ValueError("metrics and a table are two sections")
+            raise ValueError("a section has metrics or a table, not both")
         return self
 
 
@@ -67,8 +67,8 @@ class Report(Strict):
     @property
     def hash(self) -> str:
         """A short hash of the definition, without recipients and ``wait_days``."""
-        said = self.model_dump(mode="json", exclude={"recipients", "wait_days"})
-        return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+        content = self.model_dump(mode="json", exclude={"recipients", "wait_days"})
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def load() -> dict[str, Report]:
@@ -91,7 +91,7 @@ def get(name: str) -> Report:
     """
     known = load()
     if name not in known:
-        raise ConfigError(f"unknown report {name}", cure=f"in force: {', '.join(known)}")
+        raise ConfigError(f"unknown report {name}", cure=f"reports: {', '.join(known)}")
     return known[name]
 
 
@@ -124,7 +124,7 @@ def _check(document: Document, people: People) -> Report:
         if _addresses(named, people) is None:
             known = ", ".join(("queue", "head", "leads", *people.team_leads))
             raise document.error(
-                ("recipients", number), f"nobody is called {named}", cure=f"an e-mail address, or: {known}"
+                ("recipients", number), f"unknown recipient {named}", cure=f"write an e-mail address or one of {known}"
             )
     for number, section in enumerate(report.sections):
         _check_section(document, ("sections", number), report, section)
@@ -149,7 +149,7 @@ def _check_section(document: Document, place: tuple[str | int, ...], report: Rep
         if chart not in CHARTS:
             raise document.error(here, f"unknown chart {chart}", cure=f"known: {', '.join(CHARTS)}")
         if report.regions:
-            raise document.error(here, "charts are of all accounts, and this report is of some regions")
+            raise document.error(here, "charts cover all accounts, but this report is limited to regions")
         if chart in AMOUNTS and not viewer.sees_amounts:
             raise document.error(here, f"{chart} shows amounts, which {report.audience} may not see")
     if section.table:
@@ -157,4 +157,4 @@ def _check_section(document: Document, place: tuple[str | int, ...], report: Rep
         if section.table not in TABLES:
             raise document.error(here, f"unknown table {section.table}", cure=f"known: {', '.join(TABLES)}")
         if report.regions and not TABLES[section.table].by_region:
-            raise document.error(here, f"{section.table} is of all accounts, and this report is of some regions")
+            raise document.error(here, f"{section.table} covers all accounts, but this report is limited to regions")

@@ -23,11 +23,11 @@ from include.scores.health import overrides
 from include.warehouse.engine import has_table
 
 MOST_ROWS = 10
-NO_BUILD, NO_CONTRACTS = "there are no figures yet", "contracts are not completely read"
+NO_BUILD, NO_CONTRACTS = "there are no figures yet", "contracts have not been fully read yet"
 
 
 @dataclass(frozen=True)
-class Asked:
+class Scope:
     """The scope of a table.
 
     Args:
@@ -46,7 +46,7 @@ class Asked:
         given = {"newest": self.newest, "accounts": self.accounts, "most": MOST_ROWS, **named}
         return [dict(row) for row in self.connection.execute(sa.text(statement), given).mappings()]
 
-    def misses(self, *names: str) -> bool:
+    def lacks(self, *names: str) -> bool:
         """Return whether any of the tables is not built yet."""
         return not all(has_table(self.connection, name) for name in names)
 
@@ -85,20 +85,20 @@ class Table:
     """
 
     columns: Sequence[Column]
-    make: Callable[[Asked], Found | str]
+    make: Callable[[Scope], Found | str]
     kinds: frozenset[str] = frozenset({"crm"})
     by_region: bool = True
 
 
-def _top_risks(asked: Asked) -> Found | str:
-    if asked.misses("marts.account_day", "marts.forecast_line"):
+def _top_risks(scope: Scope) -> Found | str:
+    if scope.lacks("marts.account_day", "marts.forecast_line"):
         return NO_BUILD
-    if not asked.has_contracts:
+    if not scope.has_contracts:
         return NO_CONTRACTS
-    if not asked.all("select 1 from ops.decision limit 1"):
+    if not scope.all("select 1 from ops.decision limit 1"):
         return "the DAG decide has not run yet"
     live = live_risks(load_signals())
-    found = asked.all(_RISKS, signals=list(live))
+    found = scope.all(_RISKS, signals=list(live))
     shown = [
         (
             (row["account_key"], row["name"]),
@@ -112,27 +112,27 @@ def _top_risks(asked: Asked) -> Found | str:
     return Found(shown, len(found), "" if found else "No risk signal is open.")
 
 
-def _tier_moves(asked: Asked) -> Found | str:
-    if asked.misses("marts.account_day"):
+def _tier_moves(scope: Scope) -> Found | str:
+    if scope.lacks("marts.account_day"):
         return NO_BUILD
-    if not asked.has_contracts:
+    if not scope.has_contracts:
         return NO_CONTRACTS
-    days = {"before": asked.period.first - timedelta(days=1), "last": asked.period.last}
-    if len(asked.all("select distinct day from marts.account_day where day in (:before, :last)", **days)) < 2:
-        return "the history does not begin before the period"
-    found = asked.all(_MOVES, **days)
+    days = {"before": scope.period.first - timedelta(days=1), "last": scope.period.last}
+    if len(scope.all("select distinct day from marts.account_day where day in (:before, :last)", **days)) < 2:
+        return "the history does not reach back before the period"
+    found = scope.all(_MOVES, **days)
     shown = [((row["account_key"], row["name"]), row["was"], row["is_now"], row["arr"]) for row in found]
-    return Found(shown, len(found), "" if found else "No customer changed its tier.", as_of=asked.period.last)
+    return Found(shown, len(found), "" if found else "No customer changed its tier.", as_of=scope.period.last)
 
 
-def _forecast(asked: Asked) -> Found | str:
-    if asked.misses(lines.TABLE):
+def _forecast(scope: Scope) -> Found | str:
+    if scope.lacks(lines.TABLE):
         return NO_BUILD
-    if not asked.has_contracts:
+    if not scope.has_contracts:
         return NO_CONTRACTS
-    chosen = None if asked.accounts is None else set(asked.accounts)
-    known = [line for line in lines.read(asked.connection) if chosen is None or line.account_key in chosen]
-    found = by_quarter.ahead(known, past.read(asked.connection))
+    chosen = None if scope.accounts is None else set(scope.accounts)
+    known = [line for line in lines.read(scope.connection) if chosen is None or line.account_key in chosen]
+    found = by_quarter.ahead(known, past.read(scope.connection))
     if not found:
         return "no renewal is due in this quarter or the next three"
     rows = []
@@ -140,17 +140,17 @@ def _forecast(asked: Asked) -> Found | str:
         total = one.total
         rows.append((one.label, total.n, total.target, one.won, total.expected, total.p10, total.p90))
     sizes = [len({line.account_key for line in one.lines}) for one in found]
-    said = f"{found[0].label} is expected between P10 and P90 eight times of ten, {found[0].scale.label}."
-    return Found(rows, sum(row[1] for row in rows), said, None if chosen is None else sizes)
+    text = f"ARR of {found[0].label} is expected between P10 and P90 in 8 of 10 cases, {found[0].scale.label}."
+    return Found(rows, sum(row[1] for row in rows), text, None if chosen is None else sizes)
 
 
-def _forecast_accuracy(asked: Asked) -> Found | str:
-    frozen = past.read(asked.connection)
-    start = quarters.plus(quarters.start(asked.newest), -1)
+def _forecast_accuracy(scope: Scope) -> Found | str:
+    frozen = past.read(scope.connection)
+    start = quarters.plus(quarters.start(scope.newest), -1)
     label = quarters.label(start)
     chosen = [row for row in frozen if row.quarter_start == start and row.checkpoint == "quarter"]
     if not chosen:
-        return f"no forecast was frozen at the beginning of {label}"
+        return f"no forecast was frozen at the start of {label}"
     made = past.quarters(chosen)
     if not made:
         return f"not every renewal of {label} is settled"
@@ -160,15 +160,15 @@ def _forecast_accuracy(asked: Asked) -> Found | str:
     return Found([(label, one.p50, one.p10, one.p90, one.actual, off, is_inside)], len(chosen))
 
 
-def _team_load(asked: Asked) -> Found | str:
-    if asked.misses(*team_load.TABLES):
+def _team_load(scope: Scope) -> Found | str:
+    if scope.lacks(*team_load.TABLES):
         return NO_BUILD
-    if not asked.has_contracts:
+    if not scope.has_contracts:
         return NO_CONTRACTS
-    found = team_load.by_team(asked.connection, asked.newest, asked.accounts)
-    leads = asked.settings.people.team_leads
+    found = team_load.by_team(scope.connection, scope.newest, scope.accounts)
+    leads = scope.settings.people.team_leads
     sizes = [row["n_accounts"] for row in found]
-    has_tasks = bool(asked.all("select 1 from core.task limit 1"))
+    has_tasks = bool(scope.all("select 1 from core.task limit 1"))
     rows = [
         (
             row["team"] or "no team",
@@ -183,51 +183,51 @@ def _team_load(asked: Asked) -> Found | str:
         )
         for row in found
     ]
-    said = "" if has_tasks else "Tasks are not available: none was written into the CRM and read back."
-    return Found(rows, sum(sizes), said, sizes)
+    text = "" if has_tasks else "Tasks are not available: no CRM task has been created and read back yet."
+    return Found(rows, sum(sizes), text, sizes)
 
 
-def _backtest(asked: Asked) -> Found | str:
-    judged = next(iter(asked.all("select * from meta.health_backtest order by month desc limit 1")), None)
+def _backtest(scope: Scope) -> Found | str:
+    judged = next(iter(scope.all("select * from meta.health_backtest order by month desc limit 1")), None)
     if judged is None:
         return "the DAG judge_scores has not run yet"
-    found = asked.all(_METHODS, month=judged["month"])
+    found = scope.all(_METHODS, month=judged["month"])
     rows = [(row["method"], row["t90"], row["t60"], row["t30"], row["n"], row["n_lost"]) for row in found]
-    said = f"{judged['month']:%B %Y}, {judged['n_losses']} lost renewals. {' '.join(judged['warnings'])}"
-    return Found(rows, max((row["n"] for row in found), default=0), said.strip())
+    text = f"{judged['month']:%B %Y}, {judged['n_losses']} lost renewals. {' '.join(judged['warnings'])}"
+    return Found(rows, max((row["n"] for row in found), default=0), text.strip())
 
 
-def _alert_precision(asked: Asked) -> Found | str:
-    if asked.misses("core.renewal"):
+def _alert_precision(scope: Scope) -> Found | str:
+    if scope.lacks("core.renewal"):
         return NO_BUILD
-    found = precision.of_history(asked.connection, asked.newest)
+    found = precision.of_history(scope.connection, scope.newest)
     rows = [
         (one.name, one.precision, one.base, one.recall, one.lead, one.n_touched, one.n_lost)
         for one in found
         if one.n_decisions
     ]
     if not rows:
-        return "no signal is old enough to be judged by the renewals that followed"
-    said = "Precision: share lost of the renewals with an alert before their decision; all: of all renewals."
-    return Found(rows, max(one.n_decisions for one in found), said)
+        return "no signal has been live long enough to be judged by later renewals"
+    text = "Precision: share of renewals with an alert before the decision that were lost. All: share of all renewals."
+    return Found(rows, max(one.n_decisions for one in found), text)
 
 
-def _data_health(asked: Asked) -> Found | str:
+def _data_health(scope: Scope) -> Found | str:
     found = [one for one in gate.verdicts() if not one.entity]
     if not found:
         return "no source was read yet"
     return Found([(one.source, one.kind, one.state, one.watermark, one.since) for one in found], len(found))
 
 
-def _overrides(asked: Asked) -> Found | str:
-    if asked.misses("marts.renewal_due", "marts.health_score", "marts.account_health"):
+def _overrides(scope: Scope) -> Found | str:
+    if scope.lacks("marts.renewal_due", "marts.health_score", "marts.account_health"):
         return NO_BUILD
-    found = overrides.read(asked.connection)
+    found = overrides.read(scope.connection)
     if not found:
-        return Found((), 0, "No score was set by hand.")
+        return Found((), 0, "No score was overridden.")
     names = {
         row["account_key"]: row["name"]
-        for row in asked.all(
+        for row in scope.all(
             "select account_key, name from core.account where account_key = any(:keys)",
             keys=[one.account_key for one in found],
         )
@@ -272,7 +272,7 @@ TABLES: Mapping[str, Table] = {
     ),
     "forecast_accuracy": Table(
         _columns(
-            ("quarter", "text"), ("forecast", "amount"), ("P10", "amount"), ("P90", "amount"), ("came", "amount"),
+            ("quarter", "text"), ("forecast", "amount"), ("P10", "amount"), ("P90", "amount"), ("actual", "amount"),
             ("off by", "share"), ("inside the interval", "text"),
         ),
         _forecast_accuracy,
@@ -297,7 +297,7 @@ TABLES: Mapping[str, Table] = {
     "alert_precision": Table(
         _columns(
             ("rule", "text"), ("precision", "share"), ("all", "share"), ("recall", "share"), ("lead, days", "number"),
-            ("with an alert", "number"), ("of them lost", "number"),
+            ("with an alert", "number"), ("lost", "number"),
         ),
         _alert_precision,
         by_region=False,

@@ -34,10 +34,10 @@ def test_a_brief_says_what_is_known_and_what_is_not(built: pytest.MonkeyPatch, t
     found = brief.read("crm:1")
     by_title = {section.title: section for section in found.sections}
     assert dict(found.head)["Decide by"].endswith("ago") or "in " in dict(found.head)["Decide by"]
-    bought = by_title["Bought"]
-    assert bought.rows or "Nothing is under contract" in bought.text
-    assert by_title["Paid"].text == "No invoices are read for this account."
-    assert "2026-05-01" in by_title["Competitor"].text
+    products = by_title["Products"]
+    assert products.rows or "Nothing is under contract" in products.text
+    assert by_title["Invoices"].text == "No invoices found for this account."
+    assert "2026-05-01" in by_title["Competitors"].text
     ((title, _, since, _, done),) = by_title["Risks"].rows
     assert (title, since, done) == ("Usage is down", date(2026, 6, 1), "adoption_recovery")
     assert len(by_title["Three questions to ask"].rows) == 3
@@ -71,7 +71,7 @@ def test_what_has_no_brief_says_why(built: pytest.MonkeyPatch) -> None:
         ({}, [], [SOLVED, OPEN], "ticket 2 of 2026-05-02"),
         ({}, [], [SOLVED], "Which result"),
         ({"paid_seats": 10, "active_users_28d": 5}, [], [], "5 unused seats"),
-        ({"paid_seats": 10, "active_users_28d": 6}, [UNUSED], [], "what export would do"),
+        ({"paid_seats": 10, "active_users_28d": 6}, [UNUSED], [], "what export could do"),
         ({"overdue_days": 0, "n_competitor_mentions_90d": 0}, [], [], "Which result"),
     ],
 )

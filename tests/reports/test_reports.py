@@ -201,10 +201,10 @@ def test_small_groups_cannot_be_worked_out(sizes: list[int], withheld: set[int])
     [
         ("cadence: daily", 4, "cadence"),
         ("name: other", 1, "is called bad.yaml"),
-        ("recipients: [nobody]", 6, "nobody is called nobody"),
+        ("recipients: [nobody]", 6, "unknown recipient nobody"),
         ("sections: [{title: A, metrics: [arrr]}]", 7, "unknown metric arrr"),
-        ("sections: [{title: A, charts: [bands]}]", 7, "charts are of all accounts"),
-        ("sections: [{title: A, table: overrides}]", 7, "overrides is of all accounts"),
+        ("sections: [{title: A, charts: [bands]}]", 7, "charts cover all accounts"),
+        ("sections: [{title: A, table: overrides}]", 7, "overrides covers all accounts"),
         ("sections: [{title: A, table: nothing}]", 7, "unknown table"),
         ("sections: [{title: A}]", 7, "needs text, metrics, charts or a table"),
         ("audience: product", 7, "arr is an amount"),

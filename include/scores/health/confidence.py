@@ -56,8 +56,9 @@ class Confidence:
         else:
             share = self.share
             sentences.append(
-                f"Of {self.n} comparable renewals (score {self.low} to {self.high}, 60 to 120 days before the"
-                f" decision), {self.n_renewed} renewed: {share.share:.1%} ({share.low * 100:.1f} to {share.high * 100:.1f})."
+                f"Of {self.n} comparable renewals (score {self.low} to {self.high},"
+                f" 60 to 120 days before the decision), {self.n_renewed} renewed:"
+                f" {share.share:.1%} ({share.low * 100:.1f} to {share.high * 100:.1f})."
             )
         if self.n_losses < FEWEST_LOSSES:
             sentences.append(f"Not calibrated yet: {self.n_losses} of the {FEWEST_LOSSES} losses needed are settled.")
