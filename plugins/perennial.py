@@ -149,7 +149,7 @@ def _must_be_own_form(request: Request, login: str, token: str) -> None:
     except BadSignature:
         is_own = False
     if not is_own:
-        raise HTTPException(403, "This form is too old, or was made for another login. Load the page again.")
+        raise HTTPException(403, "This form has expired or belongs to another login. Reload the page.")
 
 
 @app.get("/brief/", response_class=HTMLResponse)
@@ -170,7 +170,7 @@ def renewals_page(user: GetUserDep, quarter: str = "", band: str = "", csm: str 
         "renewals.html",
         user,
         lambda viewer: renewals.read(viewer, quarter, band, csm),
-        asked={"band": band, "csm": csm},
+        filters={"band": band, "csm": csm},
         token=_forms.dumps(user.get_name()),
         done=done,
     )
@@ -232,7 +232,7 @@ def ledger_page(user: GetUserDep, person: str = "") -> HTMLResponse:
     """Show what people decided and approved."""
     from include.pages import ledger
 
-    return _answer("/ledger/", "ledger.html", user, lambda viewer: ledger.read(viewer, person), asked=person)
+    return _answer("/ledger/", "ledger.html", user, lambda viewer: ledger.read(viewer, person), person=person)
 
 
 def _answer(path: str, template: str, user: Any, read: Callable[[Viewer], Any], **more: Any) -> HTMLResponse:

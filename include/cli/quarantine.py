@@ -54,7 +54,7 @@ def replay(rule: Rule = "", source: Source = "", entity: Entity = "", record: Re
     from include.ingest import replay as fix
     from include.pages import quarantine_review
 
-    typer.echo(quarantine_review.said(fix.replay(RowFilter(rule, source, record, entity))))
+    typer.echo(quarantine_review.replay_summary(fix.replay(RowFilter(rule, source, record, entity))))
 
 
 @app.command("waive")
@@ -72,7 +72,7 @@ def waive(
 
     row_filter = RowFilter(rule, source, record)
     waiver_id, found = fix.waive(row_filter, reason=reason, by=by, until=clock.parse_time(until, "--until"))
-    typer.echo(f"waiver {waiver_id} is in force until {until}; {quarantine_review.said(found)}")
+    typer.echo(f"waiver {waiver_id} is in force until {until}; {quarantine_review.replay_summary(found)}")
 
 
 @app.command("drop")

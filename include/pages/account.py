@@ -16,43 +16,43 @@ from include.warehouse.engine import engine
 
 
 @dataclass(frozen=True)
-class Asked:
+class AccountPage:
     """The requested account, and the content of the page.
 
     Args:
         score: Its health score explained; None without a score.
-        may: What the viewer may enter: pulse, override, lift.
+        actions: What the viewer may enter: pulse, override, lift.
         line: Its scores of the last 90 days, as the points of an SVG polyline.
     """
 
     account: str = ""
     found: Account | None = None
     score: Explanation | None = None
-    may: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
     line: str = ""
     first: date | None = None
     message: str = ""
 
 
-def read(viewer: Viewer, account: str = "") -> Asked:
+def read(viewer: Viewer, account: str = "") -> AccountPage:
     account = account.strip()
     if not account:
-        return Asked()
+        return AccountPage()
     if not viewer.sees_people:
-        return Asked(account, message="Your role does not show single accounts. viewers.yaml gives roles.")
+        return AccountPage(account, message="Your role cannot see single accounts. Roles are set in viewers.yaml.")
     with engine("reader").connect() as connection:
         if not scope.may_see(connection, viewer, account):
-            return Asked(account, message=f"{account} is none of your accounts.")
+            return AccountPage(account, message=f"{account} is not one of your accounts.")
     try:
         found = brief.of_account(account)
     except ConfigError as error:
-        return Asked(account, message=f"{error.message} ({error.cure})" if error.cure else error.message)
+        return AccountPage(account, message=f"{error.message} ({error.cure})" if error.cure else error.message)
     try:
         score = explanation.of_day(account, found.as_of)
     except ConfigError:
-        return Asked(account, found)
+        return AccountPage(account, found)
     line, first = health.line(account, found.as_of)
-    return Asked(account, found, score, judge.MAY.get(viewer.role, ()), line, first)
+    return AccountPage(account, found, score, judge.ACTIONS.get(viewer.role, ()), line, first)
 
 
 def read_brief(viewer: Viewer, account: str, renewal: str) -> Brief:
@@ -63,5 +63,7 @@ def read_brief(viewer: Viewer, account: str, renewal: str) -> Brief:
     """
     with engine("reader").connect() as connection:
         if not viewer.sees_people or not scope.may_see(connection, viewer, account):
-            raise ConfigError(f"{account} is none of your accounts", cure="viewers.yaml gives roles")
+            raise ConfigError(
+                f"{account} is not one of your accounts", cure="accounts and roles are set in viewers.yaml"
+            )
     return brief.read(account.strip(), renewal.strip())

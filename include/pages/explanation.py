@@ -14,7 +14,7 @@ from include.warehouse.engine import engine
 
 
 @dataclass(frozen=True)
-class Asked:
+class WhyPage:
     """The form and its answer.
 
     Args:
@@ -32,18 +32,18 @@ class Asked:
     message: str = ""
 
 
-def read(viewer: Viewer, account: str = "", day: str = "", signal: str = "") -> Asked:
+def read(viewer: Viewer, account: str = "", day: str = "", signal: str = "") -> WhyPage:
     account, signal = account.strip(), signal.strip()
     if not account:
-        return Asked(account, day, signal)
+        return WhyPage(account, day, signal)
     with engine("reader").connect() as connection:
         if not scope.may_see(connection, viewer, account):
-            return Asked(account, "", signal, message=f"{account} is none of your accounts.")
+            return WhyPage(account, "", signal, message=f"{account} is not one of your accounts.")
     try:
         on = date.fromisoformat(day) if day else None
     except ValueError:
-        return Asked(account, "", signal, message=f"{day!r} is not a day; write 2026-11-23.")
+        return WhyPage(account, "", signal, message=f"{day!r} is not a date. Write it as 2026-11-23.")
     try:
-        return Asked(account, day, signal, decisions.explain(account, signal, on))
+        return WhyPage(account, day, signal, decisions.explain(account, signal, on))
     except ConfigError as error:
-        return Asked(account, day, signal, message=f"{error.message} ({error.cure})" if error.cure else error.message)
+        return WhyPage(account, day, signal, message=f"{error.message} ({error.cure})" if error.cure else error.message)

@@ -54,7 +54,7 @@ class Board:
 
 
 @dataclass(frozen=True)
-class Asked:
+class HealthPage:
     """The requested account, and the content of the page.
 
     Args:
@@ -74,25 +74,27 @@ class Asked:
     message: str = ""
 
 
-def read(viewer: Viewer, account: str = "", day: str = "", since: str = "") -> Asked:
+def read(viewer: Viewer, account: str = "", day: str = "", since: str = "") -> HealthPage:
     """Return the board, or one account if it is requested."""
     account = account.strip()
     if not account:
-        return Asked(board=_board(viewer))
+        return HealthPage(board=_board(viewer))
     try:
         on, then = (date.fromisoformat(text) if text else None for text in (day, since))
     except ValueError:
-        return Asked(account, message="That is not a day; write 2026-11-23.")
+        return HealthPage(account, message="That is not a date. Write it as 2026-11-23.")
     with engine("reader").connect() as connection:
         if not scope.may_see(connection, viewer, account):
-            return Asked(account, message=f"{account} is none of your accounts.")
+            return HealthPage(account, message=f"{account} is not one of your accounts.")
     try:
         found = explanation.of_day(account, on)
         change = explanation.of_change(account, then, on) if then else None
     except ConfigError as error:
-        return Asked(account, day, since, message=f"{error.message} ({error.cure})" if error.cure else error.message)
+        return HealthPage(
+            account, day, since, message=f"{error.message} ({error.cure})" if error.cure else error.message
+        )
     points, first = line(account, found.day)
-    return Asked(account, day, since, None, found, change, points, first)
+    return HealthPage(account, day, since, None, found, change, points, first)
 
 
 def _board(viewer: Viewer) -> Board:

@@ -15,7 +15,7 @@ from include.warehouse.engine import engine
 
 PULSE, OVERRIDE, LIFT = "pulse", "override", "lift"
 CALLERS = ("csm", "lead", "head")
-MAY = {"csm": (PULSE,), "lead": (PULSE, OVERRIDE, LIFT), "head": (PULSE, OVERRIDE, LIFT)}
+ACTIONS = {"csm": (PULSE,), "lead": (PULSE, OVERRIDE, LIFT), "head": (PULSE, OVERRIDE, LIFT)}
 
 
 def act(
@@ -34,13 +34,13 @@ def act(
     """
     with engine("reader").connect() as connection:
         if not scope.may_see(connection, viewer, account):
-            raise ConfigError(f"{account} is not one of your accounts", cure="viewers.yaml assigns accounts")
-    if action not in MAY.get(viewer.role, ()):
-        raise ConfigError(f"the role {viewer.role} may not do this: {action}", cure="viewers.yaml assigns roles")
+            raise ConfigError(f"{account} is not one of your accounts", cure="accounts are assigned in viewers.yaml")
+    if action not in ACTIONS.get(viewer.role, ()):
+        raise ConfigError(f"the role {viewer.role} does not allow {action}", cure="roles are assigned in viewers.yaml")
     today = judgements.today()
     if action == LIFT:
         if not judgements.lift(account, today, by=login):
-            raise ConfigError(f"{account} has no override")
+            raise ConfigError(f"{account} has no override to end")
     elif action == PULSE:
         judgements.pulse(account, _whole(score), why=reason, by=login, day=today)
     else:
@@ -84,7 +84,7 @@ def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str, 
 
 def _whole(text: str) -> int:
     if not text.strip().isdecimal():
-        raise ConfigError(f"a pulse of {text or 'nothing'} is not from 1 to 5", cure="enter 1 for bad up to 5 for good")
+        raise ConfigError(f"pulse {text!r} is not between 1 and 5", cure="enter 1 (bad) to 5 (good)")
     return int(text)
 
 

@@ -34,9 +34,9 @@ def read(viewer: Viewer, person: str = "") -> Ledger:
     """
     if viewer.role not in ("head", "operator"):
         return Ledger(False)
-    asked = {"person": person.strip(), "all": viewer.role == "head", "most": _MOST}
+    parameters = {"person": person.strip(), "all": viewer.role == "head", "most": _MOST}
     with engine("reader").connect() as connection:
-        return Ledger(True, [dict(row) for row in connection.execute(_ACTIONS, asked).mappings()])
+        return Ledger(True, [dict(row) for row in connection.execute(_ACTIONS, parameters).mappings()])
 
 
 _ACTIONS = sa.text(

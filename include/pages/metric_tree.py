@@ -98,14 +98,14 @@ def _end_of(day: date) -> datetime:
 
 def _nodes(connection: sa.Connection, viewer: Viewer, moment: datetime | None) -> list[Node]:
     chosen = {one.id: (one, main_period(one)) for one in metrics.load().values()}
-    asked = {
+    parameters = {
         "metrics": list(chosen),
         "versions": [one.entry.version for one, _ in chosen.values()],
         "periods": [period for _, period in chosen.values()],
         "known": moment,
     }
     values: dict[str, list[Any]] = {}
-    for row in connection.execute(_NEWEST, asked):
+    for row in connection.execute(_NEWEST, parameters):
         values.setdefault(row.metric_id, []).append(row)
     corrected = overrides.in_force(connection) if moment is None else []
     depths: dict[str, int] = {}
@@ -114,7 +114,7 @@ def _nodes(connection: sa.Connection, viewer: Viewer, moment: datetime | None) -
         depths[one.id] = depths[one.entry.parent] + 1 if one.entry.parent else 0
         found = values.get(one.id, [])
         if not found:
-            reason = explain.unavailable(connection, one) or f"no {period} has it yet"
+            reason = explain.unavailable(connection, one) or f"no value for a closed {period} yet"
             nodes.append(Node(one, depths[one.id], period, note=reason))
             continue
         nodes.append(_node(one, depths[one.id], period, found, corrected, may_see(viewer, one)))
@@ -162,7 +162,9 @@ def _in_tree_order(chosen: dict[str, tuple[Metric, str]], parent: str = "") -> l
 def _one(viewer: Viewer, metric_id: str, period: str) -> Tree:
     metric = metrics.get(metric_id)
     if not may_see(viewer, metric):
-        raise ConfigError(f"{metric_id} is an amount, which your role does not show", cure="viewers.yaml gives roles")
+        raise ConfigError(
+            f"{metric_id} is an amount, which your role may not see", cure="roles are set in viewers.yaml"
+        )
     chosen = period or main_period(metric)
     has_rows = viewer.role == "head"
     found = explain.explain(metric_id, period=chosen, limit=50 if has_rows else 0)

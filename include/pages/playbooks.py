@@ -48,7 +48,7 @@ class Run:
     def effect(self) -> str:
         """The effect measured by the hold-out, in words."""
         if not self.listed["hold_out"]:
-            return "Not measured: the playbook holds no account out (hold_out in its file)."
+            return "Not measured: the playbook has no hold-out (hold_out in its file)."
         found = holdout.difference(self.acted, self.held_out)
         if found is None:
             return f"Not known yet: {self.held_out.settled} held-out renewals are settled."
@@ -56,8 +56,8 @@ class Run:
         base = self.held_out.renewed / self.held_out.settled
         least = holdout.detectable(base, self.acted.settled, self.held_out.settled)
         if least is None:
-            return f"{text} Too few renewals to show any effect."
-        return f"{text} With this many renewals an effect of {least * 100:.1f} points or more shows."
+            return f"{text} Too few renewals to detect any effect."
+        return f"{text} With this many renewals, an effect of {least * 100:.1f} points or more is detectable."
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def read(viewer: Viewer) -> Playbooks:
         if not all(has_table(connection, name) for name in ("core.task", "core.renewal", "marts.account_day")):
             return Playbooks(None, [Run(one) for one in listed])
         day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
-        asked = {"accounts": scope.accounts(connection, viewer), "day": day, "horizon": HORIZON_DAYS}
-        counted = connection.execute(_COUNTS, asked).all()
+        parameters = {"accounts": scope.accounts(connection, viewer), "day": day, "horizon": HORIZON_DAYS}
+        counted = connection.execute(_COUNTS, parameters).all()
     return Playbooks(day, [_run(one, [row for row in counted if row.name == one["name"]]) for one in listed])
 
 

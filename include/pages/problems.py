@@ -22,7 +22,7 @@ class Problem:
 
     Args:
         state: red if it blocks alerts or figures are missing, else yellow.
-        holds: What it blocks.
+        effect: What it blocks.
         cure: What to do, with commands in backquotes.
         dag: A DAG that helps; "" if there is none.
     """
@@ -30,7 +30,7 @@ class Problem:
     state: Literal["red", "yellow"]
     what: str
     since: datetime | None
-    holds: str
+    effect: str
     cure: str
     dag: str = ""
 
@@ -58,36 +58,40 @@ def _sources(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
         if row["state"] == "green":
             continue
         state: Literal["red", "yellow"] = "red" if row["state"] == "red" else "yellow"
-        what = f"{row['source']} is {row['state']}: {row['reason'] or 'it was not read yet'}"
+        what = f"{row['source']} is {row['state']}: {row['reason'] or 'it has not been read yet'}"
         cure = row["cure"] or f"see the log of the last failed task of ingest_{row['kind']}"
         yield Problem(state, what, row["since"], _held_by(row["kind"]), cure, f"ingest_{row['kind']}")
 
 
 def _held_by(kind: str) -> str:
     if kind == "crm":
-        return "all alerts, tasks and CRM fields of its accounts"
+        return "on hold: all alerts, tasks and CRM fields of its accounts"
     names = [rule.file.title for rule in load_signals().values() if kind in rule.kinds and rule.file.status == "live"]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{formatting.count(len(names), 'signal')}: {', '.join(names[:3])}{more}" if names else "nothing"
+    if not names:
+        return "nothing is on hold"
+    return f"{formatting.count(len(names), 'signal')} on hold: {', '.join(names[:3])}{more}"
 
 
 def _builds(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     if rows and rows[0]["state"] == "failed":
         last = next((row for row in rows if row["state"] == "done"), None)
-        holds = f"figures are those of {last['window_last']}" if last else "there are no figures yet"
-        cure = "the log of its red task names the table and the cause; clear the task, or `python -m include.cli build`"
-        yield Problem("red", "the last build failed", rows[0]["started_at"], holds, cure, "build_kpis")
+        effect = f"figures stay as of {last['window_last']}" if last else "there are no figures yet"
+        cure = (
+            "the failed task's log names the table and the cause; clear the task, or run `python -m include.cli build`"
+        )
+        yield Problem("red", "the last build failed", rows[0]["started_at"], effect, cure, "build_kpis")
 
 
 def _quarantine(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     for row in rows:
-        said = row["says"] or row["rule_id"]
+        reason = row["says"] or row["rule_id"]
         yield Problem(
             "yellow",
-            f"{formatting.count(row['n_rows'], 'row')} of {row['source']} {row['entity']}: {said}",
+            f"{formatting.count(row['n_rows'], 'row')} of {row['source']} {row['entity']}: {reason}",
             row["since"],
-            "alerts about the accounts of these rows",
-            f"correct them at the source, or look: `python -m include.cli quarantine show {row['rule_id']}`",
+            "on hold: alerts about the accounts of these rows",
+            f"correct them at the source; `python -m include.cli quarantine show {row['rule_id']}` lists them",
             "review_quarantine",
         )
 
@@ -97,26 +101,24 @@ def _outbox(seen: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> I
     for row in seen["channels"]:
         # A channel without planned messages is not set up and blocks nothing.
         if row["is_on_hold"] and row["channel"] in planned:
-            holds = formatting.count(planned[row["channel"]], "message")
-            cure = (
-                f'`python -m include.cli channel release {row["channel"]} --reason "..."`, once you have looked at it'
-            )
-            yield Problem("red", f"{row['channel']} is on hold: {row['reason']}", row["changed_at"], holds, cure)
+            effect = f"{formatting.count(planned[row['channel']], 'message')} on hold"
+            cure = f'`python -m include.cli channel release {row["channel"]} --reason "..."`, once the cause is fixed'
+            yield Problem("red", f"{row['channel']} is on hold: {row['reason']}", row["changed_at"], effect, cure)
     if uncertain := seen["uncertain"]:
         count = formatting.count(len(uncertain), "message")
         yield Problem(
             "yellow",
             f"{count} may or may not have arrived",
             min((row["sending_at"] for row in uncertain if row["sending_at"]), default=None),
-            "they are looked up, and not sent again",
-            "ask their readers; see below which",
+            "they are looked up, not sent again",
+            "ask the recipients of the messages listed below",
             "deliver",
         )
     for row in seen["approvals"]:
         left = int((row["expires_at"] - now).total_seconds() // 3600)
         yield Problem(
             "yellow",
-            f"{formatting.count(row['n_actions'], 'action')} wait for approval: {row['reason']}",
+            f"{formatting.count(row['n_actions'], 'action')} await approval: {row['reason']}",
             row["asked_at"],
             f"they expire in {formatting.count(left, 'hour')}" if left > 0 else "they expire now",
             f"answer under Required Actions, or `python -m include.cli approvals show {row['approval_id']}`",
@@ -130,6 +132,6 @@ def _contracts(rows: Sequence[Mapping[str, Any]], viewer: Viewer) -> Iterator[Pr
         if float(str(row["share_of_arr"]).rstrip("%")) / 100 >= _SHOWN_SHARE:
             what = f"{formatting.count(row['n'], 'contract')}: {row['kind'].replace('_', ' ')}"
             amount = f"{currency} {float(row['arr']):,.0f} of ARR ({row['share_of_arr']})"
-            holds = f"{amount if viewer.sees_amounts else row['share_of_arr'] + ' of ARR'} may be wrong"
+            effect = f"{amount if viewer.sees_amounts else row['share_of_arr'] + ' of ARR'} may be wrong"
             cure = f"{row['cure']}; `python -m include.cli renewals review --kind {row['kind']}`"
-            yield Problem("yellow", what, None, holds, cure)
+            yield Problem("yellow", what, None, effect, cure)

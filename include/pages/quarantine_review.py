@@ -13,11 +13,11 @@ from include.ingest.replay import Replayed, drop, replay, waive
 from include.pages import status
 
 
-def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
+def decide(form: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
     """Carry out the requested action, and return its outcome in words.
 
     Args:
-        asked: ``action`` (show, replay, waive, drop, accept batch, drop batch), and the fields it needs of ``rule``,
+        form: ``action`` (show, replay, waive, drop, accept batch, drop batch), and the fields it needs of ``rule``,
             ``source``, ``record``, ``batch``, ``until`` and ``reason``.
         by: The person who decides.
         run_id: The DAG run, kept for the record.
@@ -25,32 +25,32 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
     Raises:
         ConfigError: A field is missing, or there is no such rule, record or batch.
     """
-    action, reason = str(asked.get("action") or ""), str(asked.get("reason") or "")
-    row_filter = RowFilter(*(str(asked.get(name) or "").strip() for name in ("rule", "source", "record")))
-    batch = asked.get("batch")
+    action, reason = str(form.get("action") or ""), str(form.get("reason") or "")
+    row_filter = RowFilter(*(str(form.get(name) or "").strip() for name in ("rule", "source", "record")))
+    batch = form.get("batch")
     if action == "show":
         return shown_batch(int(batch)) if batch else shown(row_filter)
     if action.endswith(" batch"):
         if not batch:
-            raise ConfigError(f"{action}: which one?", cure="give its number; `batch list --state held` shows them")
+            raise ConfigError(f"{action} needs the number of a batch", cure="`batch list --state held` lists them")
         if action == "accept batch":
             verdict = pipeline.accept(int(batch), reason=reason, by=by)
             return f"batch {batch} is merged; {verdict.source} is {verdict.state}"
         dropped = pipeline.drop(int(batch), reason=reason, by=by)
         return f"dropped {', '.join(str(each.batch_id) for each in dropped)}; the next ingest run reads them again"
     if action == "replay":
-        return said(replay(row_filter, run_id=run_id))
+        return replay_summary(replay(row_filter, run_id=run_id))
     if action == "drop":
         return f"{drop(row_filter, reason=reason, by=by)} rows dropped"
     if action != "waive":
         raise ConfigError(
-            f"nothing can be done that is called {action!r}", cure="show, replay, waive, drop, accept batch ..."
+            f"unknown action {action!r}", cure="choose show, replay, waive, drop, accept batch or drop batch"
         )
-    if not asked.get("until"):
-        raise ConfigError("a waiver needs the day on which it is over", cure="fill in Until")
-    until = clock.parse_time(str(asked["until"]), "Until")
+    if not form.get("until"):
+        raise ConfigError("a waiver needs an end date", cure="fill in Until")
+    until = clock.parse_time(str(form["until"]), "Until")
     waiver_id, found = waive(row_filter, reason=reason, by=by, until=until, run_id=run_id)
-    return f"waiver {waiver_id} is in force until {until:%Y-%m-%d}; {said(found)}"
+    return f"waiver {waiver_id} is in force until {until:%Y-%m-%d}; {replay_summary(found)}"
 
 
 def shown(row_filter: RowFilter) -> str:
@@ -61,11 +61,11 @@ def shown(row_filter: RowFilter) -> str:
     """
     if row_filter != RowFilter():
         found = quarantine.rows(row_filter)
-        return _lines([f"{len(found)} rows, the newest first"], map(_bad_row, found))
+        return _lines([f"{len(found)} rows, newest first"], map(_bad_row, found))
     held = status.batch_list(state="held", limit=50)
     counts = quarantine.listing(row_filter)
     return _lines(
-        [f"{len(held)} batches are held; in quarantine, by rule and state: {len(counts)}"],
+        [f"{len(held)} batches on hold; {len(counts)} groups of quarantined rows, by rule and state"],
         (
             f"batch {row['batch_id']} of {row['source']}.{row['entity']}, {row['rows']} rows: {row['note']}"
             for row in held
@@ -94,9 +94,9 @@ def _lines(*parts: Iterable[str]) -> str:
     return "\n".join(line for part in parts for line in part)
 
 
-def said(found: Replayed) -> str:
+def replay_summary(found: Replayed) -> str:
     """Describe the result of a replay in words."""
-    parts = [f"{found.n_rows} rows judged again: {found.n_merged} merged, {found.n_bad} still bad"]
+    parts = [f"{found.n_rows} rows validated again: {found.n_merged} merged, {found.n_bad} still bad"]
     if found.n_waiting:
         parts.append(f"{found.n_waiting} wait behind a held batch")
     if found.n_without_row:

@@ -68,7 +68,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     """
     with engine("reader").connect() as connection:
         if not has_table(connection, lines.TABLE):
-            return Renewals(message="There is no forecast yet: it comes with the first build.")
+            return Renewals(message="There is no forecast yet. The first build creates it.")
         chosen = scope.accounts(connection, viewer)
         known = [line for line in lines.read(connection) if chosen is None or line.account_key in chosen]
         frozen, given = past.read(connection), calls.read(connection)
@@ -83,7 +83,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     starts = [quarters.plus(this, number) for number in range(4)]
     names = [quarters.label(start) for start in starts]
     if quarter and quarter not in names:
-        return Renewals(quarters=names, as_of=as_of, message=f"{quarter!r} is none of {', '.join(names)}.")
+        return Renewals(quarters=names, as_of=as_of, message=f"{quarter!r} is not one of {', '.join(names)}.")
     one = by_quarter.of(starts[names.index(quarter)] if quarter else this, known, frozen)
     csm = csm if viewer.sees_csms else ""
     shown = [line for line in one.lines if band in ("", line.band) and csm in ("", line.csm)]

@@ -14,7 +14,7 @@ from include.warehouse.engine import engine
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReportsPage:
     """The list, or one report.
 
     Args:
@@ -27,7 +27,7 @@ class Asked:
     sections: Sequence[Section] = ()
 
 
-def read(viewer: Viewer, report_id: int = 0) -> Asked:
+def read(viewer: Viewer, report_id: int = 0) -> ReportsPage:
     """Return the list, or one report.
 
     Raises:
@@ -36,11 +36,11 @@ def read(viewer: Viewer, report_id: int = 0) -> Asked:
     with engine("reader").connect() as connection:
         if not report_id:
             listed = [(one, may_open(viewer, one)) for one in archive.listing(connection)]
-            return Asked([(one, opens) for one, opens in listed if opens or viewer.role == "operator"])
+            return ReportsPage([(one, opens) for one, opens in listed if opens or viewer.role == "operator"])
         found = archive.get(connection, report_id)
     if not may_open(viewer, found):
-        raise ConfigError(f"report {report_id} is not for your role", cure="viewers.yaml gives roles")
-    return Asked(found=found, title=document.title(found.data), sections=document.sections(found.data))
+        raise ConfigError(f"your role may not open report {report_id}", cure="roles are set in viewers.yaml")
+    return ReportsPage(found=found, title=document.title(found.data), sections=document.sections(found.data))
 
 
 def may_open(viewer: Viewer, one: Edition) -> bool:

@@ -60,14 +60,14 @@ def status() -> dict[str, Rows]:
 # Section of ``status`` -> its columns, and the text for an empty section.
 SECTIONS = {
     "sources": (("source", "entity", "state", "watermark", "since", "merged", "reason"), "no source was read yet"),
-    "not available": (("source", "entity", "reason", "cure"), "every entity is there"),
-    "batches": (BATCH_COLUMNS, "no batch brought anything yet"),
+    "not available": (("source", "entity", "reason", "cure"), "every entity is available"),
+    "batches": (BATCH_COLUMNS, "no batch has landed rows yet"),
     "held": (BATCH_COLUMNS, "no batch is held"),
     "quarantine": (("source", "entity", "rule_id", "n_rows", "since"), "nothing is in quarantine"),
     "set aside": (("source", "entity", "n_rows", "reason"), "every line item belongs to a deal"),
-    "contracts": (("kind", "n", "arr", "share_of_arr", "cure"), "nothing is open about contracts and renewals"),
+    "contracts": (("kind", "n", "arr", "share_of_arr", "cure"), "no open questions about contracts and renewals"),
     "build": (("build_id", "kind", "state", "window_start", "window_end", "started_at", "finished_at"), "no build yet"),
-    "outbox": (("channel", "state", "n", "newest"), "no message was planned yet"),
+    "outbox": (("channel", "state", "n", "newest"), "no message has been planned yet"),
     "pdf": (("reason", "cure"), "reports can be written as PDF"),
     "fields": (
         ("noticed_at", "source", "entity", "kind", "field", "was", "is_now", "fills"),
@@ -83,7 +83,7 @@ def _set_aside(connection: Connection) -> Rows:
     # There are no raw tables before the first read.
     if not has_table(connection, _LINES):
         return []
-    reason = "they belong to no deal, such as those that quotes and invoices clone: they are in no figure"
+    reason = "line items without a deal, such as those that quotes and invoices clone, count in no figure"
     found = connection.execute(_OF_NO_DEAL).mappings()
     return [{**row, "entity": "contract_line", "reason": reason} for row in found]
 

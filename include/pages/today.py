@@ -76,14 +76,14 @@ def read(viewer: Viewer) -> Today:
 
         tasks, alerts, falls, pulses = (ask(query) for query in (_TASKS, _ALERTS, _FALLS, _PULSES))
         decisions = [line for line in lines.read(connection) if _is_due(line, chosen)]
-        said = evidence(connection, [(row["rule"], row["account_key"]) for row in alerts])
+        reasons = evidence(connection, [(row["rule"], row["account_key"]) for row in alerts])
         lists = {"tasks": tasks, "alerts": alerts, "falls": falls, "pulses": pulses}
         counts = {name: rows[0]["n"] if rows else 0 for name, rows in lists.items()}
         return Today(
             day,
             {**counts, "decisions": len(decisions), "overdue": tasks[0]["n_overdue"] if tasks else 0},
             _titled(tasks),
-            [row | {"reason": reason} for row, reason in zip(_titled(alerts), said, strict=True)],
+            [row | {"reason": reason} for row, reason in zip(_titled(alerts), reasons, strict=True)],
             decisions[:_SHOWN],
             _falls(connection, falls, day),
             pulses,

@@ -255,18 +255,18 @@ WAIVED = {"action": "waive", "rule": RULE, "source": "crm", "until": "2026-12-01
 @pytest.mark.parametrize(
     ("asked", "lacking"),
     [
-        ({"action": "accept batch", "reason": "right"}, "accept batch: which one"),
-        ({"action": "drop batch", "batch": None}, "drop batch: which one"),
+        ({"action": "accept batch", "reason": "right"}, "accept batch needs the number"),
+        ({"action": "drop batch", "batch": None}, "drop batch needs the number"),
         ({"action": "drop batch", "batch": 4711, "reason": "half"}, "unknown batch 4711"),
         ({"action": "drop", "rule": RULE, "reason": " "}, "a reason is required"),
         ({"action": "drop", "reason": "all of it"}, "no rule or record given"),
-        (WAIVED | {"until": None}, "needs the day"),
+        (WAIVED | {"until": None}, "needs an end date"),
         (WAIVED | {"until": "soon"}, "Until 'soon' is not a date"),
         (WAIVED | {"until": "2026-11-20"}, "would already have ended"),
         (WAIVED | {"source": ""}, "one rule of one source"),
         (WAIVED | {"rule": RULE + "s"}, "unknown rule"),
         ({"action": "replay", "rule": "crm.opportunity.nosuch"}, "no quarantined row matches"),
-        ({"action": "forget"}, "nothing can be done that is called 'forget'"),
+        ({"action": "forget"}, "unknown action 'forget'"),
     ],
 )
 def test_what_is_filled_in_wrongly_is_named_and_changes_nothing(asked: dict, lacking: str) -> None:
@@ -292,7 +292,7 @@ def test_a_form_shows_what_waits_and_changes_nothing() -> None:
 
 def test_a_form_waives_in_the_name_of_who_filled_it_in() -> None:
     said = quarantine_review.decide(WAIVED, by="ada")
-    assert said.endswith("in force until 2026-12-01; 1 rows judged again: 1 merged, 0 still bad")
+    assert said.endswith("in force until 2026-12-01; 1 rows validated again: 1 merged, 0 still bad")
     (waiver,) = quarantine.waivers()
     assert (waiver["approved_by"], waiver["reason"], f"{waiver['until']:%Y-%m-%d}") == (
         "ada",
@@ -305,7 +305,7 @@ def test_a_form_waives_in_the_name_of_who_filled_it_in() -> None:
 def test_a_form_replays_and_gives_up() -> None:
     assert (
         quarantine_review.decide({"action": "replay", "rule": RULE}, by="ada")
-        == "1 rows judged again: 0 merged, 1 still bad"
+        == "1 rows validated again: 0 merged, 1 still bad"
     )
     said = quarantine_review.decide({"action": "drop", "record": "1", "reason": "a test"}, by="ada")
     assert said == "1 rows dropped"

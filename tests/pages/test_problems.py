@@ -34,23 +34,23 @@ def test_the_red_comes_first_and_then_the_oldest() -> None:
         ("yellow", "1 row of crm account"),
         ("yellow", "crm is stale"),
     ]
-    assert found[0].holds.split(":")[0].endswith("signals")
-    assert "all alerts" in found[2].holds
+    assert found[0].effect.split(":")[0].endswith("signals on hold")
+    assert "all alerts" in found[2].effect
 
 
 @pytest.mark.parametrize(
-    ("seen", "holds"),
+    ("seen", "effect"),
     [
         ({"builds": [BUILD]}, "there are no figures yet"),
-        ({"builds": [BUILD, {**BUILD, "state": "done"}]}, "figures are those of 2026-06-09"),
-        ({"channels": [HELD], "outbox": [{"channel": "slack", "state": "planned", "n": 2}]}, "2 messages"),
+        ({"builds": [BUILD, {**BUILD, "state": "done"}]}, "figures stay as of 2026-06-09"),
+        ({"channels": [HELD], "outbox": [{"channel": "slack", "state": "planned", "n": 2}]}, "2 messages on hold"),
         ({"approvals": [{**QUESTION, "expires_at": NOW + timedelta(hours=5)}]}, "they expire in 5 hours"),
         ({"approvals": [{**QUESTION, "expires_at": NOW}]}, "they expire now"),
     ],
 )
-def test_each_says_what_it_holds_back(seen, holds) -> None:
+def test_each_names_its_effect(seen, effect) -> None:
     (one,) = problems.found({**NOTHING, **seen}, NOW, HEAD)
-    assert one.holds == holds
+    assert one.effect == effect
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,6 @@ def test_what_holds_nothing_back_is_no_problem(seen) -> None:
 
 def test_amounts_are_for_those_who_may_see_them() -> None:
     seen = {"contracts": [{"kind": "no_rate", "n": 2, "arr": 48300, "share_of_arr": "4.0%", "cure": "say the rate"}]}
-    for viewer, holds in ((HEAD, "USD 48,300 of ARR (4.0%) may be wrong"), (OPERATOR, "4.0% of ARR may be wrong")):
+    for viewer, effect in ((HEAD, "USD 48,300 of ARR (4.0%) may be wrong"), (OPERATOR, "4.0% of ARR may be wrong")):
         (one,) = problems.found({**NOTHING, **seen}, NOW, viewer)
-        assert one.holds == holds
+        assert one.effect == effect

@@ -208,7 +208,7 @@ def test_the_why_page_asks_for_an_account_and_says_what_it_does_not_know(client,
     answer = client.get("/why/", params={"account": evil}, headers={"Authorization": "Bearer viewer"})
     assert answer.status_code == 200 and "no decision yet is on record" in answer.text
     assert evil not in answer.text and "&lt;script&gt;" in answer.text
-    assert "is not a day" in _get(client, "viewer", "/why/?account=crm:1&day=x").text
+    assert "is not a date" in _get(client, "viewer", "/why/?account=crm:1&day=x").text
 
 
 def test_the_why_page_shows_each_rule_with_its_reasons_and_no_person(client, book):
@@ -234,7 +234,7 @@ def test_the_health_page_says_what_it_does_not_know(client, warehouse):
     evil = "<script>alert(1)</script>"
     answer = client.get("/health/", params={"account": evil, "day": "x"}, headers={"Authorization": "Bearer viewer"})
     assert "<script>alert" not in answer.text
-    assert "is not a day" in answer.text
+    assert "is not a date" in answer.text
 
 
 def test_the_health_page_shows_the_board_and_an_account_in_lines(client, built):

@@ -89,7 +89,7 @@ def test_every_page_shows_a_role_only_what_is_its(client, world, role):  # noqa:
         if path == "/renewals/" and role in (*WHOLE, "executive"):
             assert {NAME, f"{TARGET:,}"} <= seen, text
         if role in ("other", "region") and "account=" in path:
-            assert "none of your accounts" in text or "does not show" in text
+            assert "not one of your accounts" in text or "cannot see" in text
 
 
 @pytest.mark.parametrize("role", [*ROLES, "viewer"])
@@ -204,8 +204,10 @@ def test_an_override_is_seen_with_its_account_only(client, world):  # noqa: F811
 
 def test_renewals_are_filtered_by_the_address(client, world):  # noqa: F811
     assert "none of" in _as(client, "head", "/renewals/?quarter=1999Q1")
-    assert "None fits" in _as(client, "head", "/renewals/?csm=nobody+at+all")
-    assert "None fits" not in _as(client, "viewer", "/renewals/?csm=nobody+at+all")  # whose it is cannot be probed
+    assert "No renewal matches" in _as(client, "head", "/renewals/?csm=nobody+at+all")
+    assert "No renewal matches" not in _as(
+        client, "viewer", "/renewals/?csm=nobody+at+all"
+    )  # whose it is cannot be probed
     evil = "<script>alert(1)</script>"
     assert evil not in _as(client, "head", f"/renewals/?quarter={evil}&band={evil}&csm={evil}")
     assert evil not in _as(client, "head", f"/account/?account={evil}")
