@@ -14,7 +14,7 @@ from include.continuation import review
 from include.contracts import catalogue
 from include.ingest import quarantine
 from include.operations.incidents import message
-from include.operations.incidents.detect import Failing
+from include.operations.incidents.detect import Incident
 from include.warehouse.engine import engine
 
 Rows = list[dict[str, Any]]
@@ -102,7 +102,7 @@ def read() -> Quality:
 
 def _titled(incident: dict[str, Any]) -> dict[str, Any]:
     names = ("key", "kind", "source", "entity", "rule_id", "reason")
-    what = Failing(**{name: incident[name] for name in names})
+    what = Incident(**{name: incident[name] for name in names})
     rule = catalogue.get(what.rule_id)
     return incident | {"title": message.title(what), "says": what.reason or (rule.says if rule else "")}
 

@@ -183,7 +183,7 @@ def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
     answer = _get(client, "viewer", "/")
     assert answer.status_code == 200
     assert "crm.contact.castable" in answer.text and "rows:crm:crm.contact.castable" in answer.text
-    assert "rows of crm.contact are in quarantine by crm.contact.castable" in answer.text
+    assert "rows of crm.contact are quarantined by crm.contact.castable" in answer.text
     # A rule on the whole batch that holds is none that was broken, however many rows it has counted.
     assert "share_of_bad_rows" not in answer.text
     assert "1 of 60" in answer.text and answer.text.count("<svg") >= 3 and "1.67%" in answer.text

@@ -10,7 +10,7 @@ from include.deliver.channels import slack
 from include.deliver.channels.email import EmailChannel
 from include.deliver.channels.slack import SCOPES, SlackChannel
 from include.deliver.channels.slack_webhook import SlackWebhook
-from include.operations.connection_check.finding import Line, Patience, failed
+from include.operations.connection_check.finding import LimitedSleep, Line, failed
 from include.operations.connection_check.network import reach
 
 _WAITING = 10.0
@@ -36,20 +36,20 @@ def check(name: str, settings: Settings) -> Iterator[Line]:
             options.connection, "credentials", "warning", f"{error.message}; the channel is in dry run", error.cure
         )
         return
-    fix = "" if is_on else f"set {name}.dry_run to false in config/channels.yaml when messages shall leave"
+    fix = "" if is_on else f"set {name}.dry_run to false in config/channels.yaml to send messages"
     yield Line(options.connection, "channel", "ok" if is_on else "warning", "on" if is_on else "in dry run", fix)
 
 
 def _slack(settings: Settings) -> Iterator[Line]:
     connection = settings.channels.slack.connection
-    way = slack.connect(settings)
-    if isinstance(way, SlackWebhook):
-        way.close()
-        yield Line(connection, "credentials", "unknown", "a webhook: whether it works shows with the first message")
+    opened = slack.connect(settings)
+    if isinstance(opened, SlackWebhook):
+        opened.close()
+        yield Line(connection, "credentials", "unknown", "a webhook: only a message can test it")
         return
     channel = SlackChannel.connect(settings)
     client = channel.client
-    client.sleep = client.limiter.sleep = Patience(_WAITING)
+    client.sleep = client.limiter.sleep = LimitedSleep(_WAITING)
     try:
         yield from reach(connection, client.base_url)
         who = channel.identity()
@@ -57,9 +57,9 @@ def _slack(settings: Settings) -> Iterator[Line]:
         granted = {scope.strip() for scope in client.headers.get("X-OAuth-Scopes", "").split(",") if scope.strip()}
         missing = [scope for scope in SCOPES if scope not in granted]
         if not granted:
-            yield Line(connection, "scopes", "unknown", "Slack does not say which the token has")
+            yield Line(connection, "scopes", "unknown", "Slack does not list the token's scopes")
         elif missing:
-            fix = "grant them under OAuth & Permissions of the Slack app, and install it again"
+            fix = "grant them under OAuth & Permissions of the Slack app, and reinstall it"
             yield Line(connection, "scopes", "failed", f"missing: {', '.join(missing)}", fix, exit_status=3)
         else:
             yield Line(connection, "scopes", "ok", ", ".join(SCOPES))

@@ -10,7 +10,7 @@ from include.common import connections
 from include.config import Settings
 from include.connectors.mapping import MappingFile, file_of, load_mapping
 from include.entities.catalog import of_kind
-from include.operations.connection_check.finding import Line, State, noting
+from include.operations.connection_check.finding import Line, State, errors_as_lines
 from include.operations.mapping_proposal import reading, sample
 from include.operations.mapping_proposal.amounts import agree, read_amounts, yearly
 from include.operations.mapping_proposal.choose import candidates
@@ -27,7 +27,7 @@ _TOLERATED = 0.05
 
 
 @dataclass(frozen=True)
-class Held:
+class ContractSample:
     """The sample as read through a mapping.
 
     Args:
@@ -56,14 +56,14 @@ def check(source_id: str, settings: Settings) -> Iterator[Line]:
     if connection.vendor not in reading.vendors():
         return
     lines: list[Line] = []
-    with noting(lines, source_id, "contracts"):
+    with errors_as_lines(lines, source_id, "contracts"):
         mapping = load_mapping(file_of(source, connection.vendor), [entity.name for entity in of_kind("crm")])
         portal = reading.read(connection, settings, mapping=mapping, most_deals=MOST_DEALS, entities=_ENTITIES)
-        lines += findings(source_id, held(portal, mapping))
+        lines += findings(source_id, read_sample(portal, mapping))
     yield from lines
 
 
-def held(portal: Portal, mapping: MappingFile) -> Held:
+def read_sample(portal: Portal, mapping: MappingFile) -> ContractSample:
     """Read a sample through a mapping."""
     rules = {
         entity: mapping.entities[entity].columns
@@ -74,7 +74,7 @@ def held(portal: Portal, mapping: MappingFile) -> Held:
     deals = sample.read("opportunity", portal.won_deals(), rules["opportunity"])
     lines = sample.read("contract_line", portal.relevant("contract_line"), rules["contract_line"])
     companies = sample.read("account", portal.customers(), rules["account"])
-    return Held(
+    return ContractSample(
         portal,
         sample.line_terms(portal, lines, deals) if rules["contract_line"] else [],
         sample.deal_terms(portal, deals),
@@ -84,12 +84,14 @@ def held(portal: Portal, mapping: MappingFile) -> Held:
     )
 
 
-def findings(source_id: str, found: Held) -> Iterator[Line]:
+def findings(source_id: str, found: ContractSample) -> Iterator[Line]:
     """Yield the findings on contracts."""
     if not (found.lines or found.deals or found.companies):
         n = len(found.portal.won_deals())
-        cure = f"let `connect propose {source_id}` find how your CRM holds them"
-        yield Line(source_id, "contracts", "warning", f"none in {n} won deals and their companies, as mapped", cure)
+        cure = f"run `connect propose {source_id}` to find where your CRM keeps them"
+        yield Line(
+            source_id, "contracts", "warning", f"none in {n} won deals and their companies with this mapping", cure
+        )
         return
     yield _arr(source_id, found)
     for entity, terms in (("contract_line", found.lines), ("opportunity", found.deals), ("account", found.companies)):
@@ -113,43 +115,43 @@ def _own_figures(portal: Portal, entity: str) -> dict[str, str]:
     return names
 
 
-def _arr(source_id: str, found: Held) -> Line:
+def _arr(source_id: str, found: ContractSample) -> Line:
     """Compare today's ARR with the CRM's own."""
-    ours, ways = _of_today(found)
-    by_way = ", ".join(f"{n:,} {way}" for way, n in ways.items()) or "nothing runs today"
-    total = f"ARR of {len(ours):,} companies in the sample, {_money(sum(ours.values()))} ({by_way})"
-    own, name = _own_arr(found, ways)
+    ours, counts = _of_today(found)
+    by_origin = ", ".join(f"{n:,} {origin}" for origin, n in counts.items()) or "no running term"
+    total = f"ARR of {len(ours):,} companies in the sample, {_money(sum(ours.values()))} ({by_origin})"
+    own, name = _own_arr(found, counts)
     both = [company for company in ours if company in own]
     if not both:
-        return Line(source_id, "contracts: ARR", "ok", f"{total}; the CRM says nothing of its own to compare it with")
+        return Line(source_id, "contracts: ARR", "ok", f"{total}; the CRM has no ARR of its own to compare with")
     off = [company for company in both if not agree(ours[company], own[company])]
-    said = (
-        f"{total}; of {len(both):,} of them the CRM's own {name} says {_money(sum(own[one] for one in both))}"
-        f" where we say {_money(sum(ours[one] for one in both))}; {len(off):,} differ by more than 1%"
+    compared = (
+        f"{total}; for {len(both):,} of them the CRM's own {name} is {_money(sum(own[one] for one in both))}"
+        f" and ours {_money(sum(ours[one] for one in both))}; {len(off):,} differ by more than 1%"
     )
     state: State = "warning" if len(off) > _TOLERATED * len(both) else "ok"
     cure = _why([ours[one] / own[one] for one in off if own[one]]) if state == "warning" else ""
-    return Line(source_id, "contracts: ARR", state, said, cure)
+    return Line(source_id, "contracts: ARR", state, compared, cure)
 
 
-def _of_today(found: Held) -> tuple[dict[str, float], dict[str, int]]:
-    """Return company -> today's ARR, and the number of terms per way.
+def _of_today(found: ContractSample) -> tuple[dict[str, float], dict[str, int]]:
+    """Return company -> today's ARR, and the number of terms per origin.
 
     A company's own fields count only if neither its lines nor its deals gave an ARR.
     """
     today, parents = found.portal.today, {deal.id: deal.parent for deal in found.portal.won_deals()}
     totals: dict[str, float] = {}
-    ways: dict[str, int] = {}
-    for way, terms in (("lines", found.lines), ("deals", found.deals), ("companies", found.companies)):
-        before = set(totals) if way == "companies" else set()
+    counts: dict[str, int] = {}
+    for origin, terms in (("lines", found.lines), ("deals", found.deals), ("companies", found.companies)):
+        before = set(totals) if origin == "companies" else set()
         for term in terms:
-            company = parents.get(term.deal or term.id, "") if way != "companies" else term.id
+            company = parents.get(term.deal or term.id, "") if origin != "companies" else term.id
             value = yearly(term, term.per)
             if not company or company in before or value is None or not _runs(term, today):
                 continue
             totals[company] = totals.get(company, 0.0) + value
-            ways[way] = ways.get(way, 0) + 1
-    return totals, ways
+            counts[origin] = counts.get(origin, 0) + 1
+    return totals, counts
 
 
 def _runs(term: Term, today: date) -> bool:
@@ -157,22 +159,22 @@ def _runs(term: Term, today: date) -> bool:
     return (term.start is None or term.start <= today) and until is not None and until > today
 
 
-def _own_arr(found: Held, ways: Mapping[str, int]) -> tuple[dict[str, float], str]:
+def _own_arr(found: ContractSample, counts: Mapping[str, int]) -> tuple[dict[str, float], str]:
     """Return company -> the CRM's own ARR, from the company's property or else from the lines that run today."""
     names, portal = found.names["account"], found.portal
-    if names and "companies" not in ways:
-        said = sample.said_yearly(portal.customers(), (), names)
-        if said:
-            return said, f"companies' {names.get('arr') or names.get('mrr')}"
+    if names and "companies" not in counts:
+        own = sample.crm_yearly(portal.customers(), (), names)
+        if own:
+            return own, f"companies' {names.get('arr') or names.get('mrr')}"
     totals: dict[str, float] = {}
     parents = {deal.id: deal.parent for deal in portal.won_deals()}
     used: list[str] = []
     for entity, terms in (("contract_line", found.lines), ("opportunity", found.deals)):
         running = [term for term in terms if _runs(term, portal.today)]
-        said = sample.said_yearly(portal.relevant(entity), running, found.names[entity])
+        own = sample.crm_yearly(portal.relevant(entity), running, found.names[entity])
         for term in running:
-            if term.id in said and (company := parents.get(term.deal or term.id)):
-                totals[company] = totals.get(company, 0.0) + said[term.id]
+            if term.id in own and (company := parents.get(term.deal or term.id)):
+                totals[company] = totals.get(company, 0.0) + own[term.id]
         used += found.names[entity].values() if running else ()
     return totals, ", ".join(dict.fromkeys(used))
 
@@ -180,20 +182,20 @@ def _own_arr(found: Held, ways: Mapping[str, int]) -> tuple[dict[str, float], st
 def _why(ratios: Sequence[float]) -> str:
     """Return the likely reason why our ARR differs from the CRM's."""
     for factor, reason in (
-        (12.0, "ours is twelve times as much: the amount of a year is taken for that of a month"),
-        (1 / 12, "ours is a twelfth: the amount of a month is taken for that of a year"),
+        (12.0, "ours is twelve times as much: yearly amounts are read as monthly"),
+        (1 / 12, "ours is a twelfth: monthly amounts are read as yearly"),
     ):
         if ratios and sum(abs(one / factor - 1) < 0.02 for one in ratios) > len(ratios) / 2:
             return f"{reason}; correct amount_per in the mapping"
     whole = sum(any(abs(one - n) < 0.02 or abs(one - 1 / n) < 0.02 for n in (2, 3, 4, 5)) for one in ratios)
     if ratios and whole > len(ratios) / 2:
-        return "they differ by whole years: the amount of a term is taken for that of a year, or the other way round"
+        return "they differ by whole years: amounts of a term are read as yearly, or the reverse"
     larger = sum(one > 1 for one in ratios)
     if larger > 0.8 * len(ratios):
         return (
-            "ours is more: one-time lines count as recurring, or an old and a new term run side by side; look at some"
+            "ours is higher: one-time lines may count as recurring, or old and new terms overlap; check some accounts"
         )
-    return "look at some: the CRM's own figure may be kept by hand, or deals beyond the sample's count there"
+    return "check some accounts: the CRM's own figure may be kept by hand, or include deals outside the sample"
 
 
 def _terms(source_id: str, entity: str, terms: Sequence[Term]) -> Line:
@@ -207,27 +209,27 @@ def _terms(source_id: str, entity: str, terms: Sequence[Term]) -> Line:
     wrong = sum(bool(term.start and term.end and term.end <= term.start) for term in terms)
     column = "renewal_date" if entity == "account" else "term_end"
     whole = sum(bool(term.start and term.end and whole_months(term.start, term.end)) for term in terms)
-    said = f"{whole / len(terms):.0%} of {len(terms):,} terms are a whole number of months"
-    said += f"; {ends.a_day_later} would be if they ended a day later" if ends.a_day_later else ""
-    said += f"; {early} if a day earlier" if early else ""
-    said += f"; {wrong} end before they start" if wrong else ""
+    text = f"{whole / len(terms):.0%} of {len(terms):,} terms are a whole number of months"
+    text += f"; {ends.a_day_later} would be if they ended a day later" if ends.a_day_later else ""
+    text += f"; {early} if a day earlier" if early else ""
+    text += f"; {wrong} end before they start" if wrong else ""
     cure = ""
     if ends.a_day_later > max(whole, early):
-        cure = f"{entity}.{column} seems to be the last day: write add_days: 1"
+        cure = f"{entity}.{column} seems to be the last day of the term: write add_days: 1"
     elif early > max(whole, ends.a_day_later):
-        cure = f"{entity}.{column} seems to be the day after already: take add_days away"
+        cure = f"{entity}.{column} already seems to be the day after: remove add_days"
     elif wrong > _TOLERATED * len(terms):
-        cure = f"see whether {entity}'s start and end are mapped from the right properties"
-    return Line(source_id, f"contracts: {entity} terms", "warning" if cure else "ok", said, cure)
+        cure = f"check whether {entity}'s start and end are mapped from the right properties"
+    return Line(source_id, f"contracts: {entity} terms", "warning" if cure else "ok", text, cure)
 
 
-def _amounts(source_id: str, entity: str, terms: Sequence[Term], found: Held) -> Line:
+def _amounts(source_id: str, entity: str, terms: Sequence[Term], found: ContractSample) -> Line:
     """Check whether amounts have the meaning that the mapping gives them."""
     rows = found.portal.relevant(entity)
-    said = sample.said_yearly(rows, terms, found.names[entity])
+    own = sample.crm_yearly(rows, terms, found.names[entity])
     pers = {term.per for term in terms}
     usual: Per = next(iter(pers))
-    meaning = read_amounts(terms, said, found.deal_amounts if entity == "contract_line" else {}, usual)
+    meaning = read_amounts(terms, own, found.deal_amounts if entity == "contract_line" else {}, usual)
     what = f"contracts: {entity} amounts"
     off = [
         term
@@ -235,10 +237,10 @@ def _amounts(source_id: str, entity: str, terms: Sequence[Term], found: Held) ->
         if (ours := yearly(term, term.per)) and (other := yearly(term, meaning.per)) and not agree(ours, other)
     ]
     if not meaning.is_sure or len(off) <= _TOLERATED * len(terms):
-        sure = "" if meaning.is_sure else "not shown by the sample: "
-        return Line(source_id, what, "ok", f"taken as of a {usual}; {sure}{meaning.evidence}")
+        sure = "" if meaning.is_sure else "not confirmed by the sample: "
+        return Line(source_id, what, "ok", f"read as per {usual}; {sure}{meaning.evidence}")
     cure = f"write `amount_per: {{always: {meaning.per}}}` in the mapping: {len(off):,} of {len(terms):,} would change"
-    return Line(source_id, what, "warning", f"taken as of a {usual}, but {meaning.evidence}", cure)
+    return Line(source_id, what, "warning", f"read as per {usual}, but {meaning.evidence}", cure)
 
 
 def _money(amount: float) -> str:

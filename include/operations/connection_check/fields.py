@@ -9,7 +9,7 @@ from include.config import Settings
 from include.decide.risk import Band
 from include.deliver.channels.crm_field import channel as crm_field
 from include.models import value
-from include.operations.connection_check.finding import Line, noting
+from include.operations.connection_check.finding import Line, errors_as_lines
 
 
 def check(connection_id: str, settings: Settings) -> Iterator[Line]:
@@ -20,7 +20,7 @@ def check(connection_id: str, settings: Settings) -> Iterator[Line]:
         fields = channel.fields.get(source.id)
         if not fields or channel.connections.get(source.id, source.id) != connection_id:
             continue
-        with noting(lines, connection_id, "fields"):
+        with errors_as_lines(lines, connection_id, "fields"):
             lines.append(_compared(connection_id, crm_field.connect(settings, source.id), fields, _words(settings)))
     yield from lines
 
@@ -37,7 +37,7 @@ def _compared(
     try:
         channel.check(sorted(fields))
         wrong = [
-            f"{name} takes no {' and no '.join(lacking)}"
+            f"{name} does not accept {' or '.join(lacking)}"
             for name, kept in fields.items()
             if (lacking := channel.unaccepted(name, words.get(kept, ())))
         ]
@@ -45,5 +45,5 @@ def _compared(
         channel.close()
     if not wrong:
         return Line(connection_id, "fields", "ok", ", ".join(fields))
-    fix = "add these options to the property in the CRM, each with just this internal name: it refuses others"
+    fix = "add these options to the property in the CRM, with exactly these internal names"
     return Line(connection_id, "fields", "failed", "; ".join(wrong), fix, exit_status=2)

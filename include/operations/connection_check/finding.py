@@ -39,7 +39,7 @@ def failed(connection: str, what: str, error: PerennialError) -> Line:
     return Line(connection, what, "failed", error.message, error.cure, exit_status=error.exit_status)
 
 
-class Patience:
+class LimitedSleep:
     """Replaces a client's sleep, with a limit on the total waiting time."""
 
     def __init__(self, seconds: float) -> None:
@@ -54,14 +54,14 @@ class Patience:
         self._left -= seconds
         if self._left < 0:
             raise Unavailable(
-                f"it asks to wait {seconds:.0f} seconds more, which a check does not do",
-                cure="try again later; `ingest` does wait",
+                f"the vendor asks to wait another {seconds:.0f} seconds, too long for a check",
+                cure="try again later; `ingest` waits",
             )
         time.sleep(seconds)
 
 
 @contextmanager
-def noting(lines: list[Line], connection: str, what: str) -> Iterator[None]:
+def errors_as_lines(lines: list[Line], connection: str, what: str) -> Iterator[None]:
     """Turn an error of the enclosed block into a failed line."""
     try:
         yield

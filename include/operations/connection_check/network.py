@@ -34,9 +34,9 @@ def reach(connection: str, url: str) -> list[Line]:
                 return [reached, Line(connection, "TLS", "warning" if fix else "ok", f"plain HTTP to {host}", fix)]
             return [reached, _tls(connection, plain, host)]
     except OSError as error:
-        said = error.strerror or str(error) or type(error).__name__
+        reason = error.strerror or str(error) or type(error).__name__
         fix = f"check the host of connection {connection}, name resolution and firewall"
-        return [Line(connection, "reachable", "failed", f"{host}:{port}: {said}", fix, exit_status=5)]
+        return [Line(connection, "reachable", "failed", f"{host}:{port}: {reason}", fix, exit_status=5)]
 
 
 def _tls(connection: str, plain: socket.socket, host: str) -> Line:
@@ -48,7 +48,7 @@ def _tls(connection: str, plain: socket.socket, host: str) -> Line:
         fix = "correct the host, or set REQUESTS_CA_BUNDLE to your own CA"
         return Line(connection, "TLS", "failed", f"the certificate is not trusted: {error.reason}", fix, exit_status=2)
     days = (datetime.fromtimestamp(until, UTC) - datetime.now(UTC)).days
-    found = f"{version}, its certificate ends in {days} days"
+    found = f"{version}, its certificate expires in {days} days"
     if days < _SOON_DAYS:
-        return Line(connection, "TLS", "warning", found, "ask who runs the host")
+        return Line(connection, "TLS", "warning", found, "ask the operator of the host to renew it")
     return Line(connection, "TLS", "ok", found)

@@ -41,9 +41,7 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
     wanted = list(dict.fromkeys(names)) or list(checks)
     for name in wanted:
         if name not in checks:
-            raise ConfigError(
-                f"unknown connection {name} in the settings", cure=f"the settings name {', '.join(checks)}"
-            )
+            raise ConfigError(f"unknown connection {name} in the settings", cure=f"choose from {', '.join(checks)}")
     for name in wanted:
         is_accepted = False
         for line in checks[name]():

@@ -14,7 +14,7 @@ from include.common.text import one_line
 from include.connectors import registry
 from include.connectors.base import Record, Rights, Source
 from include.entities.catalog import ENTITIES, of_kind
-from include.operations.connection_check.finding import Line, Patience, State, failed, noting
+from include.operations.connection_check.finding import LimitedSleep, Line, State, errors_as_lines, failed
 from include.operations.connection_check.network import reach
 
 # Limit for one connection: its calls must neither take long nor use up the quota that ingest needs.
@@ -49,8 +49,8 @@ def check(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
     yield Line(source_id, "settings", "ok", found)
     client = source.client
     if client is not None:
-        client.timeouts, client.sleep = _TIMEOUTS, Patience(_WAITING)
-        client.limiter.sleep = Patience(_WAITING)
+        client.timeouts, client.sleep = _TIMEOUTS, LimitedSleep(_WAITING)
+        client.limiter.sleep = LimitedSleep(_WAITING)
         reached = reach(source_id, client.base_url)
         yield from reached
         if any(line.state == "failed" for line in reached):
@@ -66,7 +66,7 @@ def check(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
         yield _clock(source_id, client.skew_seconds)
     else:
         lines: list[Line] = []
-        with noting(lines, source_id, "clock"):
+        with errors_as_lines(lines, source_id, "clock"):
             if (skew := source.skew()) is not None:
                 lines.append(_clock(source_id, skew))
         yield from lines
@@ -74,7 +74,7 @@ def check(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
         yield from _rights(source_id, source, reads=True, writes=writes)
     missing = [entity.name for entity in of_kind(source.kind) if entity.name not in entities]
     if missing:
-        yield Line(source_id, "not available", "warning", ", ".join(missing), "map them if you have them")
+        yield Line(source_id, "not available", "warning", ", ".join(missing), "map them if your system has them")
 
 
 def check_writer(connection_id: str, source_id: str, writes: Collection[str]) -> Iterator[Line]:
@@ -91,26 +91,26 @@ def _rights(connection_id: str, source: Source, *, reads: bool, writes: Collecti
     """Check the rights of the login. Read rights are not listed: the reads themselves have tested them."""
     lines: list[Line] = []
     granted: Rights | None = None
-    with noting(lines, connection_id, "scopes"):
+    with errors_as_lines(lines, connection_id, "scopes"):
         granted = source.rights(reads=reads, writes=writes)
         if granted is None:
-            lines.append(Line(connection_id, "scopes", "unknown", "the other side does not say what the login may do"))
+            lines.append(Line(connection_id, "scopes", "unknown", "the vendor does not list the login's rights"))
     yield from lines
     if granted is None:
         return
     if granted.forbidden:
         fix = "use a login that may only select what the queries read; docs/reference/scopes.md shows how to make one"
-        said = f"the login is {', '.join(granted.forbidden)}: its queries could reach files and programs of the server"
-        yield Line(connection_id, "scopes", "failed", said, fix, exit_status=3)
+        found = f"the login is {', '.join(granted.forbidden)}: its queries could reach the server's files and programs"
+        yield Line(connection_id, "scopes", "failed", found, fix, exit_status=3)
         return
     is_lacking = any(not name.endswith(".read") for name in granted.missing)
-    found = [f"missing: {', '.join(granted.missing)}"] if granted.missing else []
-    found += [f"more than is needed: {', '.join(granted.surplus)}"] if granted.surplus else []
-    if not found:
-        yield Line(connection_id, "scopes", "ok", "what is needed, and no more")
+    wrong = [f"missing: {', '.join(granted.missing)}"] if granted.missing else []
+    wrong += [f"more than needed: {', '.join(granted.surplus)}"] if granted.surplus else []
+    if not wrong:
+        yield Line(connection_id, "scopes", "ok", "exactly the rights needed")
         return
-    fix = "grant what is missing, take away what is not needed; docs/reference/scopes.md says what each is for"
-    yield Line(connection_id, "scopes", "failed" if is_lacking else "warning", "; ".join(found), fix, exit_status=3)
+    fix = "grant the missing rights and revoke the others; docs/reference/scopes.md says what each is for"
+    yield Line(connection_id, "scopes", "failed" if is_lacking else "warning", "; ".join(wrong), fix, exit_status=3)
 
 
 def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadline: float) -> Iterator[Line]:
@@ -118,7 +118,7 @@ def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadlin
     for entity in entities:
         if time.monotonic() > deadline:
             rest = ", ".join(entities[entities.index(entity) :])
-            yield Line(source_id, rest, "unknown", f"not checked: {SECONDS:.0f} seconds are over")
+            yield Line(source_id, rest, "unknown", f"not checked: the time limit of {SECONDS:.0f} seconds was reached")
             return
         try:
             records = source.sample(entity, SAMPLE)
@@ -145,11 +145,11 @@ def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadlin
 def _of_entity(source_id: str, source: Source, entity: str, records: list[Record]) -> Iterator[Line]:
     lines: list[Line] = []
     total: int | None = None
-    with noting(lines, source_id, f"{entity}: count"):
+    with errors_as_lines(lines, source_id, f"{entity}: count"):
         total = source.count(entity)
     yield from lines
     if not records:
-        yield Line(source_id, entity, "warning", "no rows", "is it the right account, and are there any?")
+        yield Line(source_id, entity, "warning", "no rows", "check that it is the right account and has such records")
         return
     counted = f"{total:,} rows" if total is not None else f"at least {len(records):,} rows"
     yield Line(source_id, entity, "ok", counted, rows=[_masked(entity, one) for one in records[:_SHOWN_ROWS]])
@@ -168,7 +168,7 @@ def _filled(source_id: str, source: Source, entity: str, records: list[Record]) 
     parts = [f"{column} {share:.0%}" for column, share in shares.items() if 0 < share < 1]
     empty = [column for column, share in shares.items() if share == 0]
     full = sum(share == 1 for share in shares.values())
-    found = [f"{full} of {len(shares)} columns in every one of {len(records)} rows", *parts[:8]]
+    found = [f"{full} of {len(shares)} columns are filled in all {len(records)} rows", *parts[:8]]
     if unmapped:
         found.append(f"not mapped: {', '.join(unmapped)}")
     if empty:
@@ -177,7 +177,7 @@ def _filled(source_id: str, source: Source, entity: str, records: list[Record]) 
     if bad:
         columns_of = sorted({column for record in bad for column in record.problems})
         found.append(
-            f"{len(bad)} {'row holds' if len(bad) == 1 else 'rows hold'} a value that does not fit"
+            f"{len(bad)} {'row has' if len(bad) == 1 else 'rows have'} an invalid value for"
             f" {' and '.join(columns_of)}, such as {_misfit(entity, bad[0])}"
         )
         fixes.append("correct such values in the source, or map another field; until then these rows go to quarantine")
@@ -192,7 +192,7 @@ def _changes(source_id: str, source: Source, entity: str, records: list[Record])
     n_rows, type_ = len(records), ""
     lines: list[Line] = []
     undated = None
-    with noting(lines, source_id, f"{entity}: changes"):
+    with errors_as_lines(lines, source_id, f"{entity}: changes"):
         undated = source.undated(entity)
         if undated is not None:
             n_rows, n_without, n_ahead = undated
@@ -201,18 +201,18 @@ def _changes(source_id: str, source: Source, entity: str, records: list[Record])
     found, fixes = [], []
     if n_ahead:
         found.append(
-            f"in {n_ahead:,} of {n_rows:,} rows updated_at is in the future: it does not say when they changed"
+            f"in {n_ahead:,} of {n_rows:,} rows updated_at is in the future: it is not the time of the last change"
         )
-        fixes.append("give the time of the last change as updated_at, or null where there is none")
+        fixes.append("return the time of the last change as updated_at, or null if there is none")
     if n_without:
         found.append(f"{n_without:,} of {n_rows:,} rows have no updated_at")
     if found and undated is not None:
-        found.append("such rows are read every time")
+        found.append("these rows are read on every run")
     if type_ == "date":
-        found.append("updated_at is a day: rows of a day are read again until it is over everywhere")
+        found.append("updated_at is a date: rows of a day are read again until it is over in every time zone")
     if type_ in _WITHOUT_ZONE:
         found.append("updated_at has no time zone and is read as UTC")
-        fixes.append("where it is local time, convert it: `updated_at at time zone 'Europe/Berlin' as updated_at`")
+        fixes.append("if it is local time, convert it: `updated_at at time zone 'Europe/Berlin' as updated_at`")
     if found:
         state: State = "warning" if fixes else "ok"
         yield Line(source_id, f"{entity}: changes", state, "; ".join(found), "; ".join(fixes))
@@ -222,7 +222,7 @@ def _misfit(entity: str, record: Record) -> str:
     """Return the first invalid value of a record, and the record's id."""
     column, value = next(iter(record.problems.items()))
     shown = _HIDDEN if column in ENTITIES[entity].sensitive else repr(one_line(str(value))[:_SHOWN_TEXT])
-    return f"{shown} of {one_line(record.id)[:_SHOWN_TEXT]}"
+    return f"{shown} in record {one_line(record.id)[:_SHOWN_TEXT]}"
 
 
 def _masked(entity: str, record: Record) -> dict[str, Any]:
@@ -238,15 +238,15 @@ def _masked(entity: str, record: Record) -> dict[str, Any]:
 def _clock(source_id: str, skew: float) -> Line:
     if abs(skew) <= _SKEW:
         return Line(source_id, "clock", "ok", f"within {max(1.0, abs(skew)):.0f} s of ours")
-    fix = "set this machine's clock by NTP; what is younger than our clock is read late"
+    fix = "set this machine's clock by NTP; records newer than our clock are read late"
     return Line(source_id, "clock", "warning", f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours", fix)
 
 
 def _left(headers: Mapping[str, str]) -> str:
     """Return the remaining quota from the vendor's headers. Their names vary; their meaning does not."""
-    said = [
+    quotas = [
         f"{name.lower().removeprefix('x-')}: {value}"
         for name, value in sorted(headers.items())
         if name.lower().endswith(("remaining", "limit-info", "incremental-exports"))
     ]
-    return "; ".join(dict.fromkeys(said))
+    return "; ".join(dict.fromkeys(quotas))

@@ -13,7 +13,7 @@ UNREADABLE = "unreadable:"
 
 
 @dataclass(frozen=True)
-class Failing:
+class Incident:
     """A current incident.
 
     Args:
@@ -43,17 +43,17 @@ class Failing:
         return self.key.startswith(UNREADABLE)
 
 
-def failing(connection: Connection) -> dict[str, Failing]:
+def current(connection: Connection) -> dict[str, Incident]:
     """Return current incidents by key.
 
     A red source is reported through the batch on hold or the failure at the source. All its entities are one incident.
     """
     found = [
-        Failing(f"rows:{row.source}:{row.rule_id}", "rows", row.source, row.entity, row.rule_id, row.n_bad, row.n_rows)
+        Incident(f"rows:{row.source}:{row.rule_id}", "rows", row.source, row.entity, row.rule_id, row.n_bad, row.n_rows)
         for row in connection.execute(_ROWS)
     ]
     found += [
-        Failing(
+        Incident(
             f"batch:{row.source}:{row.entity}",
             "batch",
             row.source,
@@ -67,7 +67,7 @@ def failing(connection: Connection) -> dict[str, Failing]:
         for row in connection.execute(_BATCHES)
     ]
     found += [
-        Failing(
+        Incident(
             f"feature:{row.source}:{row.feature}",
             "feature",
             row.source,
@@ -75,12 +75,12 @@ def failing(connection: Connection) -> dict[str, Failing]:
             "product.usage_day.feature_measured",
             row.n_silent,
             row.n_accounts,
-            f"{row.feature} is used by {row.n_silent} accounts fewer than on this weekday before, since {row.day}",
+            f"{row.n_silent} fewer accounts use {row.feature} than usual on this weekday, since {row.day}",
         )
         for row in connection.execute(_FEATURES)
     ]
     found += [
-        Failing(
+        Incident(
             f"{UNREADABLE}{row.source}",
             "source",
             row.source,
@@ -90,7 +90,7 @@ def failing(connection: Connection) -> dict[str, Failing]:
         for row in connection.execute(_UNREADABLE)
     ]
     found += [
-        Failing(f"source:{verdict.source}", "source", verdict.source, reason=verdict.reason)
+        Incident(f"source:{verdict.source}", "source", verdict.source, reason=verdict.reason)
         for verdict in verdicts.verdicts()
         if verdict.state == "stale" and not verdict.entity
     ]

@@ -12,7 +12,7 @@ from include.config import Settings
 from include.config.models import Person
 from include.contracts import catalogue
 from include.models import registry
-from include.operations.incidents.detect import Failing
+from include.operations.incidents.detect import Incident
 from include.outbox.message import Evidence, Fact, Message
 
 Event = Literal["start", "worse", "over"]
@@ -26,7 +26,7 @@ _ALERTS = {
 }
 
 
-def write(connection: Connection, event: Event, what: Failing, since: datetime, notified_n_bad: int) -> Message:
+def write(connection: Connection, event: Event, what: Incident, since: datetime, notified_n_bad: int) -> Message:
     """Return the message of one event of an incident.
 
     Args:
@@ -38,13 +38,13 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
     rule = catalogue.get(what.rule_id) if what.rule_id else None
     if event == "over":
         return Message(
-            subject=f"Over: {title(what)}",
-            summary=f"It was so since {since:%Y-%m-%d %H:%M} UTC. What waited for it resumes by itself.",
-            footer=f"You were notified when it began. {what.key}",
+            subject=f"Resolved: {title(what)}",
+            summary=f"Open since {since:%Y-%m-%d %H:%M} UTC, now resolved. What it put on hold resumes automatically.",
+            footer=f"You were notified when it started. {what.key}",
         )
     facts = [Fact(label="First seen", value=f"{since:%Y-%m-%d %H:%M} UTC")]
     if what.n_rows:
-        facts.insert(0, Fact(label="How much", value=_share(what)))
+        facts.insert(0, Fact(label="Affected", value=_share(what)))
     if rule:
         facts.insert(0, Fact(label="Rule", value=f"{rule.id} ({rule.severity}; {rule.owner})"))
     kpis, alerts = affected(what.entity)
@@ -54,20 +54,20 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
         summary=_summary(what, rule.says if rule else "", rule.why if rule else ""),
         facts=(
             *facts,
-            Fact(label="KPI tables that read it", value=_listed(kpis) or "none"),
-            Fact(label="Alerts that read it", value=_listed(alerts) or "none"),
+            Fact(label="Affected KPI tables", value=_listed(kpis) or "none"),
+            Fact(label="Affected alerts", value=_listed(alerts) or "none"),
         ),
-        why_now=f"{notified_n_bad:,} rows were reported before; now there are {what.n_bad:,}."
+        why_now=f"{notified_n_bad:,} rows were reported before; there are {what.n_bad:,} now."
         if event == "worse"
         else "",
         evidence=tuple(Evidence(text=text, level="unknown") for text in _examples(connection, what)),
         next_steps=(*((f"What to do: {cure}.",) if cure else ()), *_commands(what)),
-        footer=f"You are notified when it begins, when it grows worse and when it is over. To be silent about it: "
+        footer=f"You are notified when it starts, gets worse and is resolved. To silence it: "
         f"python -m include.cli incidents silence '{what.key}' --until DAY --reason \"...\"",
     )
 
 
-def owner(what: Failing, settings: Settings) -> Person:
+def owner(what: Incident, settings: Settings) -> Person:
     """Return whom to notify: the person in the settings for the rule's owner, else the source's owner."""
     if what.kind == "feature":
         return settings.usage.tracking_plan_owner
@@ -91,26 +91,27 @@ def affected(entity: str) -> tuple[list[str], list[str]]:
     return [name for name in marts if name not in _ALERTS], [_ALERTS[name] for name in marts if name in _ALERTS]
 
 
-def title(what: Failing) -> str:
+def title(what: Incident) -> str:
     """Return an incident in one line."""
     if what.kind == "batch":
         return f"a batch of {what.source}.{what.entity} is on hold"
     if what.kind == "source":
         return f"{what.source} cannot be read" if what.is_unreadable else f"{what.source} is late"
     if what.kind == "feature":
-        return f"the use of {what.key.rpartition(':')[2]} in {what.source} is not measured any more"
-    return f"rows of {what.source}.{what.entity} are in quarantine by {what.rule_id}"
+        return f"usage of {what.key.rpartition(':')[2]} in {what.source} is no longer measured"
+    return f"rows of {what.source}.{what.entity} are quarantined by {what.rule_id}"
 
 
-def _summary(what: Failing, says: str, why: str) -> str:
-    said = what.reason or says
-    return f"{said[:1].upper()}{said[1:]}.{f' Why it matters: {why}.' if why else ''}"
+def _summary(what: Incident, says: str, why: str) -> str:
+    text = what.reason or says
+    return f"{text[:1].upper()}{text[1:]}.{f' Why it matters: {why}.' if why else ''}"
 
 
-def _share(what: Failing) -> str:
+def _share(what: Incident) -> str:
     unit = "accounts" if what.kind == "feature" else "rows"
     if what.kind == "rows":
-        return f"{what.n_bad:,} {unit} wait; the batch had {what.n_rows:,} ({min(1, what.n_bad / what.n_rows):.1%})"
+        share = min(1, what.n_bad / what.n_rows)
+        return f"{what.n_bad:,} {unit} in quarantine; the batch had {what.n_rows:,} ({share:.1%})"
     return f"{what.n_bad:,} of {what.n_rows:,} {unit} ({what.n_bad / what.n_rows:.1%})"
 
 
@@ -119,7 +120,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _examples(connection: Connection, what: Failing) -> list[str]:
+def _examples(connection: Connection, what: Incident) -> list[str]:
     # The reason shows the columns that the rule reads, except those that identify a person.
     rows = connection.execute(
         _EXAMPLE_ROWS, {"source": what.source, "rule": what.rule_id, "batch": what.batch_id, "n": _EXAMPLES}
@@ -127,24 +128,24 @@ def _examples(connection: Connection, what: Failing) -> list[str]:
     return [f"{row.entity} {row.record_id or '(without id)'}: {row.reason}" for row in rows]
 
 
-def _commands(what: Failing) -> tuple[str, ...]:
+def _commands(what: Incident) -> tuple[str, ...]:
     cli = "python -m include.cli"
     if what.kind == "batch":
         return (
-            f"Look: {cli} batch show {what.batch_id}",
-            f'Resolved at the source: {cli} batch drop {what.batch_id} --reason "..." reads it again',
-            f'Right as it is: {cli} batch accept {what.batch_id} --reason "..."',
+            f"Inspect: {cli} batch show {what.batch_id}",
+            f'If fixed at the source, read it again: {cli} batch drop {what.batch_id} --reason "..."',
+            f'If it is correct, merge it: {cli} batch accept {what.batch_id} --reason "..."',
             f"Without a command line: trigger review_quarantine in Airflow, first with show and batch {what.batch_id}",
         )
     if what.kind == "rows":
         return (
-            f"Look: {cli} quarantine show {what.rule_id} --source {what.source}",
-            f"After the rule or mapping was fixed: {cli} quarantine replay {what.rule_id} --source {what.source}",
+            f"Inspect: {cli} quarantine show {what.rule_id} --source {what.source}",
+            f"After fixing the rule or mapping: {cli} quarantine replay {what.rule_id} --source {what.source}",
             "Without a command line: trigger review_quarantine in Airflow, first with show and this rule",
         )
     if what.kind == "feature":
-        return (f"Look: {cli} contracts show {what.rule_id}", f"Read it again: {cli} ingest {what.source} --since DAY")
-    return (f"Run it: {cli} ingest {what.source}", f"Look: {cli} status")
+        return (f"Inspect: {cli} contracts show {what.rule_id}", f"Reload it: {cli} ingest {what.source} --since DAY")
+    return (f"Run: {cli} ingest {what.source}", f"Inspect: {cli} status")
 
 
 _EXAMPLE_ROWS = sa.text(

@@ -22,7 +22,7 @@ from include.config import load
 from include.deliver import notices
 from include.deliver.channels.base import Undeliverable
 from include.operations.incidents import detect, message
-from include.operations.incidents.detect import Failing
+from include.operations.incidents.detect import Incident
 from include.operations.incidents.message import Event
 from include.outbox.message import Message
 from include.warehouse import locks
@@ -69,27 +69,27 @@ def run() -> Counts:
 
 
 def _follow(connection: Connection, now: datetime) -> Counts:
-    failing = detect.failing(connection)
+    current = detect.current(connection)
     known = {row["key"]: dict(row) for row in connection.execute(_OPEN).mappings()}
     silences = _silences(connection, now)
     n_started = n_worse = n_over = n_silenced = 0
-    for key, what in failing.items():
-        event, incident = _turn(connection, what, known.get(key), now)
+    for key, what in current.items():
+        event, incident = _record(connection, what, known.get(key), now)
         n_started += event == "start" and key not in known
         n_worse += event == "worse"
         if event:
             n_silenced += _plan(connection, event, what, incident, silences, now)
-    for key in known.keys() - failing.keys():
+    for key in known.keys() - current.keys():
         connection.execute(_CLOSE, {"id": known[key]["incident_id"], "now": now})
         n_over += 1
         if known[key]["n_notified"]:
-            _plan(connection, "over", _as_failing(known[key]), known[key], silences, now)
+            _plan(connection, "over", _as_incident(known[key]), known[key], silences, now)
         connection.execute(_DROP, {"id": known[key]["incident_id"], "now": now})
-    return Counts(len(failing), n_started, n_worse, n_over, n_silenced=n_silenced)
+    return Counts(len(current), n_started, n_worse, n_over, n_silenced=n_silenced)
 
 
-def _turn(
-    connection: Connection, what: Failing, incident: dict[str, Any] | None, now: datetime
+def _record(
+    connection: Connection, what: Incident, incident: dict[str, Any] | None, now: datetime
 ) -> tuple[Event | None, dict[str, Any]]:
     """Record the current state of an incident. Return the event to notify, and the incident as known before."""
     values = {name: getattr(what, name) for name in ("key", "kind", "source", "entity", "rule_id", "n_bad", "n_rows")}
@@ -111,7 +111,7 @@ def _turn(
 def _plan(
     connection: Connection,
     event: Event,
-    what: Failing,
+    what: Incident,
     incident: dict[str, Any],
     silences: list[tuple[str, str]],
     now: datetime,
@@ -161,11 +161,11 @@ def _send(row: Mapping[str, Any]) -> tuple[str, str]:
     text = Message.model_validate(row["body"])
     if row["channel"] == _IN_LOG:
         log.warning("%s %s %s", text.subject, text.summary, " ".join(text.next_steps))
-        return "sent", "no channel is turned on"
+        return "sent", "no channel is enabled"
     try:
         outcome = notices.send(row["channel"], row["recipient"], text, f"incident-{row['notification_id']}")
     except PerennialError as error:
-        log.warning("an owner could not be notified by %s: %s", row["channel"], error)
+        log.warning("owner could not be notified via %s: %s", row["channel"], error)
         return ("failed" if isinstance(error, Undeliverable) else "planned"), str(error)[:500]
     if outcome.state == "later":
         return "planned", outcome.reason
@@ -174,13 +174,13 @@ def _send(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def _silences(connection: Connection, now: datetime) -> list[tuple[str, str]]:
     """Return the silences in force, from files and from commands, as pattern and reason."""
-    said = [(row.pattern, row.reason) for row in connection.execute(_SILENCES, {"now": now})]
-    return said + [(each.pattern, each.reason) for each in load().silences if now.date() < each.until]
+    silences = [(row.pattern, row.reason) for row in connection.execute(_SILENCES, {"now": now})]
+    return silences + [(each.pattern, each.reason) for each in load().silences if now.date() < each.until]
 
 
-def _as_failing(row: dict[str, Any]) -> Failing:
+def _as_incident(row: dict[str, Any]) -> Incident:
     names = ("key", "kind", "source", "entity", "rule_id", "n_bad", "n_rows", "reason")
-    return Failing(**{name: row[name] for name in names})
+    return Incident(**{name: row[name] for name in names})
 
 
 _OPEN = sa.text(
@@ -222,7 +222,7 @@ _CLOSE = sa.text("update meta.incident set state = 'closed', closed_at = :now wh
 # An incident that ended before its owner was notified needs no notification at all.
 _DROP = sa.text(
     """
-    update meta.notification set state = 'silenced', reason = 'over before anybody was notified', resolved_at = :now
+    update meta.notification set state = 'silenced', reason = 'resolved before anybody was notified', resolved_at = :now
     where incident_id = :id and state = 'planned'
         and not exists (
             select from meta.notification as sent where sent.incident_id = :id and sent.state in ('sending', 'sent')
@@ -237,7 +237,7 @@ _PLAN = sa.text(
 )
 _LEFT = sa.text(
     "update meta.notification set state = 'sent', resolved_at = :now,"
-    " reason = 'the process died while it was sent: it may have arrived, and is not sent again'"
+    " reason = 'the process died while sending: it may have arrived and is not sent again'"
     " where state = 'sending'"
 )
 _WAITING = sa.text("select * from meta.notification where state = 'planned' order by notification_id")

@@ -48,13 +48,13 @@ def agree(one: float, other: float) -> bool:
 
 
 def read_amounts(
-    terms: Sequence[Term], said: Mapping[str, float], deals: Mapping[str, float], usual: Per = "term"
+    terms: Sequence[Term], crm_yearly: Mapping[str, float], deals: Mapping[str, float], usual: Per = "term"
 ) -> Meaning:
     """Return the period that the amounts cover.
 
     Args:
         terms: With their amounts.
-        said: Term's id -> the yearly amount by the CRM's own figures.
+        crm_yearly: Term's id -> the yearly amount by the CRM's own figures.
         deals: Deal -> its amount, to compare its lines with.
         usual: The vendor's documented meaning, used if nothing else decides.
     """
@@ -67,7 +67,7 @@ def read_amounts(
             return Meaning(same, False, f"only {len(priced)} amounts to test")
         return Meaning(same, True, _all_years(priced, readings))
     tests = (
-        _against_said(differing, said, readings),
+        _against_crm_figures(differing, crm_yearly, readings),
         _against_deals(priced, deals, readings),
         _by_price(priced, readings),
     )
@@ -83,26 +83,25 @@ class _Test:
 
 def _judged(tests: list[_Test], usual: Per) -> Meaning:
     left: list[Per] = list(_ORDER)
-    said: list[str] = []
+    texts: list[str] = []
     for test in tests:
         shares = {per: share for per, share in test.shares.items() if per in left}
         if not shares or max(shares.values()) < 0.6:
             continue
         most = max(shares.values())
         left = [per for per in left if shares.get(per, 0) >= most - 0.15]
-        said.append(
+        texts.append(
             f"{test.against} ({test.n}): " + ", ".join(f"{_in_words(per)} {share:.0%}" for per, share in shares.items())
         )
         if len(left) == 1:
             break
-    evidence = "; ".join(said) or "nothing in the sample tells what it is of"
+    evidence = "; ".join(texts) or "nothing in the sample shows which period the amount covers"
     best = usual if usual in left else left[0]
-    return Meaning(best, len(left) == 1 and bool(said), evidence)
+    return Meaning(best, len(left) == 1 and bool(texts), evidence)
 
 
 def _in_words(per: Per) -> str:
-    return {"term": "if of the term", "period": "if of a billing period", "year": "if of a year",
-            "month": "if of a month"}[per]  # fmt: skip
+    return "per billing period" if per == "period" else f"per {per}"
 
 
 def _differ(term: Term, readings: Sequence[Per]) -> bool:
@@ -114,14 +113,16 @@ def _differ(term: Term, readings: Sequence[Per]) -> bool:
 def _all_years(priced: Sequence[Term], readings: Sequence[Per]) -> str:
     months = sorted({round(length) for term in priced if (length := term.length())})
     if not months:
-        return f"none of {len(priced)} says how long it is: taken as given"
-    periods = " and billed once a year" if "period" in readings else ""
+        return f"none of {len(priced)} has a length: amounts are taken as given"
+    periods = " and are billed once a year" if "period" in readings else ""
     shown = ", ".join(map(str, months[:4]))
-    return f"all of {len(priced)} are of {shown} months{periods}, so that term and year are the same"
+    return f"all {len(priced)} terms last {shown} months{periods}: per term and per year are the same"
 
 
-def _against_said(differing: Sequence[Term], said: Mapping[str, float], readings: Sequence[Per]) -> _Test | None:
-    pairs = [(term, said[term.id]) for term in differing if said.get(term.id)]
+def _against_crm_figures(
+    differing: Sequence[Term], crm_yearly: Mapping[str, float], readings: Sequence[Per]
+) -> _Test | None:
+    pairs = [(term, crm_yearly[term.id]) for term in differing if crm_yearly.get(term.id)]
     if len(pairs) < _FEWEST:
         return None
     shares = {
@@ -189,4 +190,4 @@ def _by_price(priced: Sequence[Term], readings: Sequence[Per]) -> _Test | None:
     shares: dict[Per, float] = {per: 1.0 if value == least else 0.0 for per, value in means.items()}
     if "year" in shares:
         shares["month"] = shares["year"]
-    return _Test(shares, n, "prices of the same customer and product over different lengths are alike")
+    return _Test(shares, n, "equal prices of the same customer and product over different lengths")

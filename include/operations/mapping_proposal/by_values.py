@@ -25,7 +25,7 @@ _DATES = {
     "account": ("contract_start", "renewal_date"),
 }  # fmt: skip
 # Words in a name that rule a property out.
-_ELSE = (
+_OTHER_MEANINGS = (
     "trial",
     "project",
     "projekt",
@@ -61,12 +61,15 @@ def dates(portal: Portal, entity: str, known: dict[str, str]) -> list[Decision]:
         return []
     share, n, first, last = max(pairs)
     rivals = [pair for pair in pairs if pair[2:] != (first, last) and pair[0] > share - 0.1]
-    said = f"by its values: in {share:.0%} of {n} records {first} and {last} are whole months apart"
-    made = [Decision(entity, column, name, {}, "medium", said) for column, name in ((start, first), (end, last))
+    evidence = f"by its values: in {share:.0%} of {n} records {first} and {last} are whole months apart"
+    made = [Decision(entity, column, name, {}, "medium", evidence) for column, name in ((start, first), (end, last))
             if column not in known]  # fmt: skip
     if rivals:
         others = ", ".join(f"{pair[2]} and {pair[3]}" for pair in rivals[:3])
-        return [one.but(f"{said}, but so are {others}: which are start and end of the contract?") for one in made]
+        return [
+            one.as_question(f"{evidence}; so are {others}: which are the start and end of the contract?")
+            for one in made
+        ]
     return made
 
 
@@ -83,8 +86,8 @@ def length(portal: Portal, entity: str, known: dict[str, str]) -> list[Decision]
             if first and last and given is not None:
                 hits.append(given in (whole_months(first, last), whole_months(first, last + _DAY)))
         if len(hits) >= _FEWEST and sum(hits) >= 0.95 * len(hits) and len(set(one.numbers)) > 1:
-            said = f"by its values: in {sum(hits)} of {len(hits)} records it is the months from start to end"
-            return [Decision(entity, "term_months", one.about.name, {}, "medium", said)]
+            evidence = f"by its values: in {sum(hits)} of {len(hits)} records it equals the months from start to end"
+            return [Decision(entity, "term_months", one.about.name, {}, "medium", evidence)]
     return []
 
 
@@ -102,8 +105,8 @@ def yearly_and_monthly(portal: Portal, known: dict[str, str]) -> list[Decision]:
     if len(found) != 1:
         return []
     year, month, n = found[0]
-    said = f"by its values: in {n} records {year} is twelve times {month}"
-    return [Decision("account", "contract_arr", year, {}, "medium", said)]
+    evidence = f"by its values: in {n} records {year} is twelve times {month}"
+    return [Decision("account", "contract_arr", year, {}, "medium", evidence)]
 
 
 def _own(portal: Portal, entity: str, known: dict[str, str], is_meant: Callable[[Profile], bool]) -> Sequence[Profile]:
@@ -113,7 +116,7 @@ def _own(portal: Portal, entity: str, known: dict[str, str], is_meant: Callable[
         for one in portal.schema[entity].values()
         if one.is_own
         and one.name not in known.values()
-        and not has(f"{plain(one.label)} {plain(one.name)}", (*AVOID, *_ELSE))
+        and not has(f"{plain(one.label)} {plain(one.name)}", (*AVOID, *_OTHER_MEANINGS))
     ]
     filled = [one for one in found if one.share >= _FILLED and is_meant(one)]
     return sorted(filled, key=lambda one: -one.share)[:_MOST]

@@ -15,8 +15,8 @@ from include.operations.mapping_proposal.words import AVOID, KINDS, SOUGHT, Soug
 Confidence = Literal["high", "medium", "unsure"]
 _CLOSE = 0.1
 # Words that a choice's options must translate to, to be recognised by its options alone; and the likeness it then gets.
-_TOLD_BY_VALUES = {"kind": {"new", "renewal"}, "role": {"decision_maker", "user"}}
-_TOLD = 0.75
+_RECOGNISED_BY_OPTIONS = {"kind": {"new", "renewal"}, "role": {"decision_maker", "user"}}
+_OPTIONS_LIKENESS = 0.75
 _SAME = 0.95
 
 
@@ -39,7 +39,7 @@ class Decision:
     evidence: str = ""
     question: str = ""
 
-    def but(self, question: str) -> Decision:
+    def as_question(self, question: str) -> Decision:
         """Return the decision as unsure, with a question."""
         return replace(self, confidence="unsure", question=question)
 
@@ -69,13 +69,13 @@ class Candidate:
     def worth(self) -> float:
         """How good it is: its name, and its share of filled values."""
         worth = self.likeness * (0.6 + 0.4 * self.profile.share) * (0.93 if self.fit.is_weak else 1.0)
-        return worth * (1.5 if self.tells_renewals else 1.0)
+        return worth * (1.5 if self.marks_renewals else 1.0)
 
     @property
-    def tells_renewals(self) -> bool:
+    def marks_renewals(self) -> bool:
         """Whether it is a deal type that marks renewals, not just new customers."""
-        said = [plain(value) for value in self.profile.counts]
-        return self.sought.holds == "kind" and any(word in value for value in said for word in KINDS["renewal"])
+        values = [plain(value) for value in self.profile.counts]
+        return self.sought.holds == "kind" and any(word in value for value in values for word in KINDS["renewal"])
 
 
 def choose(portal: Portal) -> list[Decision]:
@@ -112,53 +112,61 @@ def candidates(portal: Portal, sought: Sought) -> list[Candidate]:
     found = []
     for property_ in portal.schema[sought.entity].values():
         likeness = score(property_, sought)
-        if likeness < LIKELY / 2 and sought.holds not in _TOLD_BY_VALUES:
+        if likeness < LIKELY / 2 and sought.holds not in _RECOGNISED_BY_OPTIONS:
             continue
         profile = Profile(property_, rows, portal.today)
         if (how := fit(sought, profile, ids)) is None:
             continue
-        if not likeness and _is_told(sought, property_, how):
-            likeness = _TOLD
+        if not likeness and _is_recognised(sought, property_, how):
+            likeness = _OPTIONS_LIKENESS
         if likeness >= LIKELY / 2:
             found.append(Candidate(sought, profile, how, likeness))
     return sorted(found, key=lambda one: -one.worth)
 
 
-def _is_told(sought: Sought, property_: Property, how: Fit) -> bool:
+def _is_recognised(sought: Sought, property_: Property, how: Fit) -> bool:
     """Return whether a choice's options identify it, whatever its name."""
-    enough = _TOLD_BY_VALUES.get(sought.holds)
+    enough = _RECOGNISED_BY_OPTIONS.get(sought.holds)
     text = f"{plain(property_.label)} {plain(property_.name)}"
     return enough is not None and how.known >= 0.9 and enough <= how.words and not has(text, (*AVOID, *sought.avoid))
 
 
 def _decided(one: Candidate, rivals: Sequence[Candidate]) -> Decision:
-    profile, said = one.profile, [one.profile.evidence()]
+    profile, evidence = one.profile, [one.profile.evidence()]
     confidence: Confidence = "high" if one.likeness >= SURE and not one.fit.is_weak else "medium"
     if one.likeness < SURE:
-        said.append(f"its label is {label(profile)}")
+        evidence.append(f"its label is {label(profile)}")
     if one.fit.note:
-        said.append(one.fit.note)
+        evidence.append(one.fit.note)
     question = ""
     for rival in rivals:
         name = rival.profile.about.name
         if rival.profile.is_dead or rival.profile.is_stale:
-            said.append(f"not {name}, {_why_dead(rival.profile)}")
+            evidence.append(f"not {name}, {_why_unusable(rival.profile)}")
         elif rival.fit.question:
-            said.append(f"not {name}: {rival.fit.question}")
-        elif one.tells_renewals and not rival.tells_renewals:
-            said.append(f"not {name}, which names no renewals")
+            evidence.append(f"not {name}: {rival.fit.question}")
+        elif one.marks_renewals and not rival.marks_renewals:
+            evidence.append(f"not {name}, which has no renewals")
         elif rival.likeness >= LIKELY and one.likeness - rival.likeness < _CLOSE:
             same = _same(profile, rival.profile)
             if same >= _SAME:
-                said.append(f"{name} says the same")
+                evidence.append(f"{name} has the same values")
             elif rival.profile.share >= 0.5 * profile.share:
                 confidence = "unsure"
-                question = f"{profile.about.name} or {name} ({rival.profile.evidence()})? They agree in {same:.0%}"
+                question = (
+                    f"{profile.about.name} or {name} ({rival.profile.evidence()})? They agree in {same:.0%} of records"
+                )
                 break
             else:
-                said.append(f"not {name}, {rival.profile.evidence()}")
+                evidence.append(f"not {name}, {rival.profile.evidence()}")
     return Decision(
-        one.sought.entity, one.sought.column, profile.about.name, one.fit.rule, confidence, "; ".join(said), question
+        one.sought.entity,
+        one.sought.column,
+        profile.about.name,
+        one.fit.rule,
+        confidence,
+        "; ".join(evidence),
+        question,
     )
 
 
@@ -176,9 +184,9 @@ def _left_out(ones: Sequence[Candidate]) -> list[Decision]:
     if one.fit.question:
         question = one.fit.question
     elif profile.is_dead or profile.is_stale:
-        question = f"{_why_dead(profile)}: is this kept elsewhere?"
+        question = f"{_why_unusable(profile)}: is this kept in another property?"
     else:
-        question = f"its label is {label(profile)}: does it hold this?"
+        question = f"its label is {label(profile)}: does it hold this value?"
     name = profile.about.name
     return [Decision(sought.entity, sought.column, name, one.fit.rule, "unsure", profile.evidence(), question)]
 
@@ -195,10 +203,10 @@ def label(profile: Profile) -> str:
     return f'"{" ".join(profile.about.label.split())[:60]}"'
 
 
-def _why_dead(profile: Profile) -> str:
+def _why_unusable(profile: Profile) -> str:
     if profile.is_stale:
         return f"whose newest date is {max(profile.days)}"
-    return "which is empty" if not profile.values else f"filled in {profile.share:.1%} only"
+    return "which is empty" if not profile.values else f"filled in only {profile.share:.1%}"
 
 
 def _same(one: Profile, other: Profile) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.operations.mapping_proposal.names import SAID_NOTHING, plain, stems
+from include.operations.mapping_proposal.names import FILLER_WORDS, plain, stems
 from include.operations.mapping_proposal.names import has as says
 from include.operations.mapping_proposal.values import Profile, months, number, shape
 from include.operations.mapping_proposal.words import (
@@ -73,11 +73,9 @@ def _date(profile: Profile) -> Fit | None:
     if kind != "text":
         return None
     if profile.part(profile.days) >= _ENOUGH and not profile.part(profile.numbers) >= _ENOUGH:
-        return Fit(
-            note="a text in which dates are typed: one that is typed otherwise will be quarantined", is_weak=True
-        )
+        return Fit(note="a text property with typed dates: rows with another date format are quarantined", is_weak=True)
     if profile.is_typed_date:
-        question = "a text in which dates are typed in a form that is not read: make it a property of type date"
+        question = "a text property with dates in an unsupported format: make it a property of type date"
         return Fit(question=question)
     return None
 
@@ -89,9 +87,9 @@ def _number(profile: Profile) -> Fit | None:
     if kind != "text":
         return None
     if profile.numbers and profile.part(profile.numbers) >= _ENOUGH:
-        return Fit(note="a text that holds plain numbers", is_weak=True)
+        return Fit(note="a text property with plain numbers", is_weak=True)
     if profile.is_typed_number:
-        return Fit(question="a text in which amounts are typed in a form that is not read: make it a number")
+        return Fit(question="a text property with amounts in an unsupported format: make it a number")
     return None
 
 
@@ -103,7 +101,9 @@ def _months(profile: Profile) -> Fit | None:
         return _plain_lengths(profile, label)
     if profile.part(profile.lengths) >= _ENOUGH:
         whole = profile.part(profile.lengths) == 1
-        return Fit({"is_duration": True}, note="" if whole else "some values are no length of time", is_weak=not whole)
+        return Fit(
+            {"is_duration": True}, note="" if whole else "some values are not lengths of time", is_weak=not whole
+        )
     labels = profile.about.options
     by_label = {value: str(months(text)) for value, text in labels.items() if months(text) is not None}
     known = sum(count for value, count in profile.counts.items() if value in by_label)
@@ -114,19 +114,19 @@ def _months(profile: Profile) -> Fit | None:
 
 def _plain_lengths(profile: Profile, label: str) -> Fit:
     distinct = sorted(set(profile.numbers))
-    said_days, said_years = says(label, IN_DAYS), says(label, IN_YEARS)
-    in_days = said_days or (not says(label, ("months", "monate", "月")) and min(distinct) >= 30)
+    label_days, label_years = says(label, IN_DAYS), says(label, IN_YEARS)
+    in_days = label_days or (not says(label, ("months", "monate", "月")) and min(distinct) >= 30)
     if any(one != int(one) for one in distinct):
-        return Fit(question="holds fractions: it should be whole months")
+        return Fit(question="contains fractions: should these be whole months?")
     if in_days and all(one % 30 == 0 for one in distinct) and len(distinct) <= 12:
         table = {value: str(int(number(value) or 0) // 30) for value in sorted(profile.counts, key=len)}
-        return Fit({"values": table}, note="it is in days; other numbers than these would be taken for months",
-                   is_weak=not said_days)  # fmt: skip
+        return Fit({"values": table}, note="in days; any other number would be read as months",
+                   is_weak=not label_days)  # fmt: skip
     if in_days:
-        return Fit(question="it seems to be in days: make a property in months")
-    if said_years and len(distinct) <= 12 and max(distinct) <= 10:
+        return Fit(question="it seems to be in days: add a property in months")
+    if label_years and len(distinct) <= 12 and max(distinct) <= 10:
         table = {value: str(int(number(value) or 0) * 12) for value in sorted(profile.counts)}
-        return Fit({"values": table}, note="it is in years")
+        return Fit({"values": table}, note="in years")
     return Fit()
 
 
@@ -170,9 +170,9 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
             if value not in ours]  # fmt: skip
     if profile.about.kind == "text":
         left = [shape(value) for value in left]
-    note = f"not translated, since nothing tells what it means: {', '.join(left[:6])}" if left else ""
+    note = f"not translated, meaning unknown: {', '.join(left[:6])}" if left else ""
     # A deal type not known as a renewal leaves its contract due. An unknown role only leaves the role empty.
-    question = f"what of ours is {' and '.join(left[:6])}? Options: {', '.join(words)}" if left else ""
+    question = f"what does {' and '.join(left[:6])} mean? Options: {', '.join(words)}" if left else ""
     used = frozenset(ours[part] for one in profile.counts for part in one.split(";") if part in ours)
     share = known / len(profile.values) if profile.values else 0.0
     if share >= 0.85 or not profile.values or (column == "role" and share >= 0.5):
@@ -183,7 +183,7 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
 def _is_only(value: str, words: Mapping[str, tuple[str, ...]]) -> bool:
     """Return whether a text contains only our words. Any other word might be a person's name."""
     parts = plain(value).split()
-    return all(any(stems(part, group) for group in words.values()) or part in SAID_NOTHING for part in parts)
+    return all(any(stems(part, group) for group in words.values()) or part in FILLER_WORDS for part in parts)
 
 
 def _word(label: str, value: str, words: Mapping[str, tuple[str, ...]]) -> str:
@@ -230,10 +230,10 @@ def _reference(profile: Profile, ids: Collection[str]) -> Fit | None:
         return None
     hits = sum(str(value) in ids for value in profile.values)
     if hits >= 0.5 * len(profile.values):
-        return Fit(note=f"{hits} of {len(profile.values)} values are ids of the sample")
+        return Fit(note=f"{hits} of {len(profile.values)} values are ids in the sample")
     lengths = {len(one) for one in ids}
     if all(str(value).isalnum() and len(str(value)) in lengths for value in profile.values):
-        return Fit(question=f"of its values {hits} of {len(profile.values)} are ids in the sample: does it hold ids?")
+        return Fit(question=f"{hits} of its {len(profile.values)} values are ids in the sample: does it hold ids?")
     return None
 
 

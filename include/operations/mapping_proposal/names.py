@@ -29,7 +29,7 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[\W_]+", " ", folded).split())
 
 
-SAID_NOTHING = frozenset(plain(word) for word in FILLERS)
+FILLER_WORDS = frozenset(plain(word) for word in FILLERS)
 
 
 def has(text: str, words: Iterable[str]) -> bool:
@@ -97,7 +97,7 @@ def _composed(text: str, parts: tuple[tuple[str, ...], ...]) -> float:
             rest = rest.replace(stem, "")
     if _CHINESE.search(text):
         return max(0.9 - 0.02 * len(_CHINESE.findall(rest)), LIKELY)
-    return max(0.87 - 0.05 * sum(word not in SAID_NOTHING and not word.isdigit() for word in left), 0.0)
+    return max(0.87 - 0.05 * sum(word not in FILLER_WORDS and not word.isdigit() for word in left), 0.0)
 
 
 def _is_part(word: str, stem: str) -> bool:
@@ -116,8 +116,8 @@ def _one(text: str, phrase: str) -> float:
         return max(0.95 - 0.03 * (len(text) - len(phrase)), LIKELY) if phrase in text else 0.0
     words, sought = text.split(), phrase.split()
     if f" {phrase} " in f" {text} ":
-        extra = sum(word not in SAID_NOTHING and not word.isdigit() for word in words) - sum(
-            word not in SAID_NOTHING for word in sought
+        extra = sum(word not in FILLER_WORDS and not word.isdigit() for word in words) - sum(
+            word not in FILLER_WORDS for word in sought
         )
         # A short word such as "term" or "type" may mean anything.
         weight = 0.04 if len(phrase) > 8 or len(sought) > 1 or phrase in ("arr", "mrr", "acv", "tcv") else 0.15

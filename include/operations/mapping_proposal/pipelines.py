@@ -39,18 +39,22 @@ def renewal_pipelines(portal: Portal) -> list[RenewalPipeline]:
         if stems(plain(one.label), RENEWAL_PIPELINE):
             is_odd = n >= _FEWEST and after < 0.3 * n
             confidence: Confidence = "medium" if is_odd else "high"
-            found.append(RenewalPipeline(one.id, one.label, confidence, f"by its name; {_said(n, after)}"))
+            found.append(RenewalPipeline(one.id, one.label, confidence, f"by its name; {_in_words(n, after)}"))
     if found or len(portal.pipelines) < 2:
         return found
     counted = [(one, *follow.get(one.id.lower(), (0, 0))) for one in portal.pipelines]
     busy = [(one, n, after) for one, n, after in counted if n >= _FEWEST]
     if not any(after <= 0.5 * n for _, n, after in busy):
         return []
-    return [RenewalPipeline(one.id, one.label, "medium", _said(n, after)) for one, n, after in busy if after >= 0.9 * n]
+    return [
+        RenewalPipeline(one.id, one.label, "medium", _in_words(n, after)) for one, n, after in busy if after >= 0.9 * n
+    ]
 
 
-def _said(n: int, after: int) -> str:
-    return f"{after} of its {n} won deals follow an earlier one of their company" if n else "no won deal in the sample"
+def _in_words(n: int, after: int) -> str:
+    return (
+        f"{after} of its {n} won deals follow an earlier deal of the same company" if n else "no won deal in the sample"
+    )
 
 
 def _following(portal: Portal) -> dict[str, tuple[int, int]]:

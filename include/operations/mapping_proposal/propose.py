@@ -1,4 +1,4 @@
-"""Build a proposal from a sample: ways, columns, the meaning of amounts, and whether ends are inclusive."""
+"""Build a proposal from a sample: contract storage, columns, what amounts cover, and whether ends are inclusive."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from include.connectors.mapping import ColumnRule
 from include.entities.catalog import ENTITIES
-from include.operations.mapping_proposal import by_values, sample, shipped, ways
+from include.operations.mapping_proposal import by_values, sample, shipped, storage
 from include.operations.mapping_proposal.amounts import Meaning, read_amounts
 from include.operations.mapping_proposal.choose import Decision, choose
 from include.operations.mapping_proposal.pipelines import RenewalPipeline, renewal_pipelines
 from include.operations.mapping_proposal.portal import Portal
 from include.operations.mapping_proposal.reading import ENTITIES_READ
+from include.operations.mapping_proposal.storage import Storage
 from include.operations.mapping_proposal.terms import Per, Term, later, read_ends, read_month_ends
 from include.operations.mapping_proposal.values import Profile, number, value_of
-from include.operations.mapping_proposal.ways import Way
 from include.operations.mapping_proposal.words import SOUGHT
 
 _SOUGHT = {(one.entity, one.column) for one in SOUGHT}
@@ -29,14 +29,14 @@ class Proposal:
     Args:
         portal: The sample.
         decisions: One per column, in force or unsure.
-        ways: How the CRM holds contracts.
+        storage: Where the CRM keeps contracts.
         pipelines: The renewal pipelines.
         missing: Column -> the cost of having no property for it.
     """
 
     portal: Portal
     decisions: list[Decision] = field(default_factory=list)
-    ways: list[Way] = field(default_factory=list)
+    storage: list[Storage] = field(default_factory=list)
     pipelines: list[RenewalPipeline] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -84,24 +84,24 @@ def rule_of(decision: Decision) -> ColumnRule:
 
 def propose(portal: Portal) -> Proposal:
     proposal = Proposal(portal, [*_standard(portal), *choose(portal)])
-    _take_cpq(proposal)
+    _use_cpq(proposal)
     _by_values(proposal)
     for entity in ("opportunity", "contract_line"):
         _check_length(proposal, entity)
     _recurring(proposal)
-    proposal.ways = ways.found(portal, *_terms(proposal))
+    proposal.storage = storage.detect(portal, *_terms(proposal))
     # An object that stands in for lines is treated as lines.
-    held = {"L" if way.letter == "K" else way.letter for way in proposal.ways if way.is_held}
-    if "L" not in held:
+    used = {"L" if one.letter == "K" else one.letter for one in proposal.storage if one.is_used}
+    if "L" not in used:
         proposal.decisions = [one for one in proposal.decisions if one.entity != "contract_line"]
-    if "C" not in held:
+    if "C" not in used:
         _drop_company(proposal)
-    _ends(proposal, held)
-    _amounts(proposal, held)
-    if "C" in held:
+    _ends(proposal, used)
+    _amounts(proposal, used)
+    if "C" in used:
         _company_amounts(proposal)
     proposal.pipelines = renewal_pipelines(portal)
-    proposal.missing = _missing(proposal, held)
+    proposal.missing = _missing(proposal, used)
     return proposal
 
 
@@ -117,8 +117,8 @@ def _standard(portal: Portal) -> list[Decision]:
             given = rule.model_dump(exclude_defaults=True, exclude={"property"})
             profile = Profile(portal.schema[entity][rule.property], portal.relevant(entity), portal.today)
             is_read = bool(profile.rows) and column not in ENTITIES[entity].sensitive
-            said = f"the vendor's own, filled in {profile.share:.0%}" if is_read else "the vendor's own"
-            found.append(Decision(entity, column, rule.property, given, evidence=said))
+            evidence = f"the vendor's own, filled in {profile.share:.0%}" if is_read else "the vendor's own"
+            found.append(Decision(entity, column, rule.property, given, evidence=evidence))
     return found
 
 
@@ -135,7 +135,7 @@ def _by_values(proposal: Proposal) -> None:
             proposal.put(one)
 
 
-def _take_cpq(proposal: Proposal) -> None:
+def _use_cpq(proposal: Proposal) -> None:
     """Use Salesforce CPQ subscriptions as lines if there are any, mapped as in the shipped file."""
     portal = proposal.portal
     if "contract_line" not in portal.objects:
@@ -149,7 +149,7 @@ def _take_cpq(proposal: Proposal) -> None:
                 if rule.preferred not in portal.schema[entity]:
                     left_out.add("preferred")
                 given = rule.model_dump(exclude_defaults=True, exclude=left_out)
-                proposal.put(Decision(entity, column, rule.property, given, evidence="as Salesforce CPQ has it"))
+                proposal.put(Decision(entity, column, rule.property, given, evidence="as in Salesforce CPQ"))
 
 
 def _terms(proposal: Proposal) -> tuple[list[Term], list[Term], list[Term]]:
@@ -183,9 +183,11 @@ def _check_length(proposal: Proposal, entity: str) -> None:
     ]
     if len(in_years) >= 3 and sum(in_years) >= 0.8 * len(in_years):
         table = {f"{n:g}": str(int(n) * 12) for n in sorted(set(given))}
-        proposal.put(replace(one, rule={"values": table}, evidence=f"{one.evidence}; by the dates these are years"))
+        proposal.put(
+            replace(one, rule={"values": table}, evidence=f"{one.evidence}; the dates show that these are years")
+        )
     else:
-        proposal.put(one.but(f"{one.property} holds {min(given):.0f} to {max(given):.0f}: months or years?"))
+        proposal.put(one.as_question(f"{one.property} holds {min(given):.0f} to {max(given):.0f}: months or years?"))
 
 
 def _recurring(proposal: Proposal) -> None:
@@ -200,8 +202,8 @@ def _recurring(proposal: Proposal) -> None:
         n = sum(value_of(row, one.property) not in (None, "") for row in rows)
         if n < 0.1 * len(rows):
             continue
-        said = f"{n} of {len(rows)} lines have one; the others are one-time"
-        proposal.put(Decision("contract_line", "is_recurring", one.property, {"is_set": True}, "high", said))
+        evidence = f"{n} of {len(rows)} lines have one; the others are one-time"
+        proposal.put(Decision("contract_line", "is_recurring", one.property, {"is_set": True}, "high", evidence))
         return
 
 
@@ -212,53 +214,53 @@ def _drop_company(proposal: Proposal) -> None:
         if one.entity != "account" or one.column not in columns or one.confidence == "unsure":
             continue
         if one.column in ("contract_arr", "contract_mrr", "renewal_date"):
-            proposal.put(one.but("companies are not where contracts are held here; map it if they are"))
+            proposal.put(one.as_question("contracts do not seem to be kept on companies; map it if they are"))
         else:
             proposal.decisions.remove(one)
 
 
-def _ends(proposal: Proposal, held: set[str]) -> None:
+def _ends(proposal: Proposal, used: set[str]) -> None:
     """Convert ends that are last days into the day after."""
     lines, deals, companies = _terms(proposal)
-    for entity, column, terms, way in (
+    for entity, column, terms, letter in (
         ("contract_line", "term_end", lines, "L"),
         ("opportunity", "term_end", deals, "D"),
         ("account", "renewal_date", companies, "C"),
     ):
         one = proposal.of(entity, column)
-        if one is None or way not in held:
+        if one is None or letter not in used:
             continue
         ends = read_ends(terms)
         if ends.as_given + ends.a_day_later < 3:
             ends = read_month_ends([term.end for term in terms if term.end])
         rule = one.rule | ({"add_days": 1} if ends.add_days else {})
         sure = one.confidence if ends.is_sure else "medium"
-        said = f"{one.evidence}; {ends}" + (
-            "" if ends.is_sure else "; check it: a day off is tolerated for whole months"
+        evidence = f"{one.evidence}; {ends}" + (
+            "" if ends.is_sure else "; please check: one day off is tolerated for whole months"
         )
-        proposal.put(replace(one, rule=rule, confidence=sure, evidence=said))
+        proposal.put(replace(one, rule=rule, confidence=sure, evidence=evidence))
 
 
-def _amounts(proposal: Proposal, held: set[str]) -> None:
+def _amounts(proposal: Proposal, used: set[str]) -> None:
     """Decide what period the amounts of lines and deals cover."""
     portal = proposal.portal
     lines, deals, _ = _terms(proposal)
     amounts = sample.deal_amounts(portal, sample.read("opportunity", portal.won_deals(), proposal.rules("opportunity")))
-    if "L" in held:
-        said = sample.said_yearly(portal.relevant("contract_line"), lines, proposal.evidence("contract_line"))
+    if "L" in used:
+        own = sample.crm_yearly(portal.relevant("contract_line"), lines, proposal.evidence("contract_line"))
         usual: Per = "period" if portal.vendor == "hubspot" else "month" if portal.objects else "term"
-        _say_meaning(proposal, "contract_line", read_amounts(lines, said, amounts, usual), usual)
-    if "D" in held:
-        said = sample.said_yearly(portal.won_deals(), deals, proposal.evidence("opportunity"))
-        _say_meaning(proposal, "opportunity", read_amounts(deals, said, {}), "term")
+        _put_meaning(proposal, "contract_line", read_amounts(lines, own, amounts, usual), usual)
+    if "D" in used:
+        own = sample.crm_yearly(portal.won_deals(), deals, proposal.evidence("opportunity"))
+        _put_meaning(proposal, "opportunity", read_amounts(deals, own, {}), "term")
 
 
-def _say_meaning(proposal: Proposal, entity: str, meaning: Meaning, usual: Per) -> None:
+def _put_meaning(proposal: Proposal, entity: str, meaning: Meaning, usual: Per) -> None:
     found = Decision(entity, "amount_per", "", {"always": meaning.per}, "high", meaning.evidence)
     if not meaning.is_sure and meaning.per == usual == "period":
-        found = replace(found, confidence="medium", evidence=f"{meaning.evidence}; as HubSpot documents it")
+        found = replace(found, confidence="medium", evidence=f"{meaning.evidence}; as documented by HubSpot")
     elif not meaning.is_sure:
-        found = found.but(f"is the amount that of the whole term, of a year or of a month? {meaning.evidence}")
+        found = found.as_question(f"does the amount cover the whole term, a year or a month? {meaning.evidence}")
     proposal.put(found)
 
 
@@ -268,33 +270,33 @@ def _company_amounts(proposal: Proposal) -> None:
     if one is None:
         return
     _, _, terms = _terms(proposal)
-    said: dict[str, float] = _of_companies(proposal)
+    own: dict[str, float] = _of_companies(proposal)
     if mrr is not None:
-        said |= {row.id: 12 * value for row in portal.customers() if (value := number(value_of(row, mrr.property)))}
-    meaning = read_amounts(terms, said, {}, "year")
+        own |= {row.id: 12 * value for row in portal.customers() if (value := number(value_of(row, mrr.property)))}
+    meaning = read_amounts(terms, own, {}, "year")
     if meaning.per == "year" or not meaning.is_sure:
-        checked = meaning.evidence if said else "nothing to hold it against"
+        checked = meaning.evidence if own else "nothing to compare it with"
         proposal.put(replace(one, evidence=f"{one.evidence}; {checked}"))
         return
-    cure = f"{mrr.property} is taken instead" if mrr else "map a property that holds the amount of a year"
-    proposal.put(one.but(f"its values are of a {meaning.per}, not of a year ({meaning.evidence}): {cure}"))
+    cure = f"{mrr.property} is used instead" if mrr else "map a property with the yearly amount"
+    proposal.put(one.as_question(f"its values are per {meaning.per}, not per year ({meaning.evidence}): {cure}"))
 
 
 def _of_companies(proposal: Proposal) -> dict[str, float]:
     """Return company -> yearly amount by its newest won deal that has one."""
     portal, names = proposal.portal, proposal.evidence("opportunity")
     deals = sorted(portal.won_deals(), key=lambda row: str(row.values.get("closedate") or row.values.get("CloseDate")))
-    said = sample.said_yearly(deals, (), names)
-    return {deal.parent: said[deal.id] for deal in deals if deal.parent and deal.id in said}
+    own = sample.crm_yearly(deals, (), names)
+    return {deal.parent: own[deal.id] for deal in deals if deal.parent and deal.id in own}
 
 
-def _missing(proposal: Proposal, held: set[str]) -> dict[str, str]:
+def _missing(proposal: Proposal, used: set[str]) -> dict[str, str]:
     costs = {f"{one.entity}.{one.column}": one.cost for one in SOUGHT if one.cost}
     missing = {
         name: cost
         for name, cost in costs.items()
         if name.partition(".")[0] in proposal.portal.schema and proposal.of(*name.split(".")) is None
     }
-    if not held:
-        missing["contracts"] = "no way of holding contracts was found: no ARR, no renewals"
+    if not used:
+        missing["contracts"] = "no contracts were found: no ARR, no renewals"
     return missing

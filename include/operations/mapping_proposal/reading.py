@@ -9,7 +9,7 @@ from include.common.errors import ConfigError
 from include.config.models import Settings
 from include.connectors.mapping import MappingFile
 from include.entities.catalog import ENTITIES
-from include.operations.connection_check.finding import Patience
+from include.operations.connection_check.finding import LimitedSleep
 from include.operations.mapping_proposal import hubspot, salesforce, shipped
 from include.operations.mapping_proposal.names import LIKELY, score
 from include.operations.mapping_proposal.portal import Portal, Property
@@ -54,8 +54,8 @@ def read(
     reader = _READERS.get(connection.vendor)
     if reader is None:
         raise ConfigError(
-            f"connection {connection.id} leads to {connection.vendor or 'no known vendor'}, which is not read for this",
-            cure=f"a mapping is proposed for {' and '.join(_READERS)}",
+            f"connection {connection.id}: no mapping can be proposed for {connection.vendor or 'an unknown vendor'}",
+            cure=f"mappings are proposed for {' and '.join(_READERS)}",
         )
     mapped = mapping.entities if mapping else shipped.columns_of(connection.vendor)
 
@@ -69,18 +69,18 @@ def read(
 
     opened = reader(connection, settings)
     # A person is waiting: do not wait out long rate limits.
-    opened.api.client.sleep = opened.api.client.limiter.sleep = Patience(_WAITING)
+    opened.api.client.sleep = opened.api.client.limiter.sleep = LimitedSleep(_WAITING)
     return opened.read(wanted, most_deals, entities)
 
 
 def _promising(entity: str, schema: Iterable[Property]) -> list[str]:
     """Return properties whose names may match a column, and choices, whose options may."""
     sought = [one for one in SOUGHT if one.entity == entity]
-    told_by_options = any(one.holds in ("kind", "role") for one in sought)
+    by_options = any(one.holds in ("kind", "role") for one in sought)
     return [
         one.name
         for one in schema
         # Some are recognised by their values alone.
-        if (one.is_own and (one.kind in ("date", "number") or (told_by_options and one.kind == "choice")))
+        if (one.is_own and (one.kind in ("date", "number") or (by_options and one.kind == "choice")))
         or any(score(one, column) >= LIKELY / 2 for column in sought)
     ]

@@ -28,7 +28,7 @@ def for_connection(connection_id: str) -> Proposal:
         )
     if listed.kind == "support" and connection.vendor == "zendesk":
         raise ConfigError(
-            f"{connection_id} needs no mapping: what Zendesk calls its fields is known",
+            f"{connection_id} needs no mapping: Zendesk's fields are known",
             cure=f"see what is read with `connect check {connection_id}`",
         )
     return propose(reading.read(connection, settings))

@@ -57,7 +57,7 @@ class Reader:
         for entity, name in ((one, name) for one, name in OBJECTS.items() if one in entities):
             fields = self.api.fields(name)
             if not fields:
-                portal.unread.append(f"Salesforce has no object {name}, or does not show it to this login")
+                portal.unread.append(f"Salesforce has no object {name}, or hides it from this login")
                 continue
             portal.schema[entity] = {one["name"]: _property(one) for one in fields.values()}
             links = {str(one.get("relationshipName")) for one in fields.values()}

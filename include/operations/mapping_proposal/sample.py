@@ -94,7 +94,7 @@ def company_terms(portal: Portal, values: Values) -> list[Term]:
     return found
 
 
-def said_yearly(rows: Iterable[Row], terms: Iterable[Term], names: Mapping[str, str]) -> dict[str, float]:
+def crm_yearly(rows: Iterable[Row], terms: Iterable[Term], names: Mapping[str, str]) -> dict[str, float]:
     """Return record -> yearly amount by the CRM's own figures.
 
     Args:
@@ -128,8 +128,8 @@ def _amount(values: Mapping[str, Any]) -> float | None:
 
 
 def _per(values: Mapping[str, Any]) -> Per:
-    said = str(values.get("amount_per") or "term").lower()
-    return said if said in get_args(Per) else "term"  # type: ignore[return-value]
+    per = str(values.get("amount_per") or "term").lower()
+    return per if per in get_args(Per) else "term"  # type: ignore[return-value]
 
 
 def _float(value: Any) -> float | None:

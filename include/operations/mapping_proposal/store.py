@@ -26,14 +26,14 @@ def target(connection: str, *, force: bool) -> Path:
     overlay = files.overlay()
     if overlay is None:
         raise ConfigError(
-            f"{files.OVERLAY_VARIABLE} names no folder into which the mapping could be written",
-            cure=f"make a folder and export {files.OVERLAY_VARIABLE}, or look at the proposal with --dry-run",
+            f"{files.OVERLAY_VARIABLE} is not set: there is no folder to write the mapping to",
+            cure=f"create a folder and export {files.OVERLAY_VARIABLE}, or view the proposal with --dry-run",
         )
     path = overlay / "config" / "mappings" / f"{connection}.yaml"
     if path.exists() and not force:
         raise ConfigError(
-            f"{files.shown(path)} is there and is not overwritten",
-            cure="compare it with what --dry-run shows, or replace it with --force",
+            f"{files.shown(path)} already exists",
+            cure="compare it with the output of --dry-run, or overwrite it with --force",
         )
     return path
 
@@ -51,7 +51,7 @@ def put(path: Path, text: str) -> None:
         os.replace(part, path)
     except OSError as error:
         raise ConfigError(
-            f"{files.shown(path)} cannot be written: {error.strerror}", cure="check the folder's rights"
+            f"{files.shown(path)} cannot be written: {error.strerror}", cure="check the folder's permissions"
         ) from None
 
 
@@ -90,7 +90,7 @@ def name_mapping(connection: str) -> str:
         own = next((n for n, each in enumerate(around) if re.match(r"\s*-\s", each)), len(around))
         named = next((each.strip() for each in around[:own] if each.strip().startswith("mapping:")), "")
         if named:
-            return "" if named.startswith(line) else f"{by_hand}: it says `{named}`"
+            return "" if named.startswith(line) else f"{by_hand}; it has `{named}`"
         lines.insert(number + 1, " " * len(found[1]) + line)
         put(path, "\n".join(lines) + "\n")
         return f"Wrote `{line}` into {files.shown(path)}"
@@ -107,7 +107,7 @@ def name_pipelines(pipelines: list[RenewalPipeline]) -> str:
     line = f"renewal_pipelines: [{', '.join(scalar(one.id) for one in pipelines)}]"
     by_hand = f"write `{line}` into {files.shown(path)}"
     if any(one.confidence != "high" for one in pipelines):
-        return f"{by_hand} if that is so ({'; '.join(one.evidence for one in pipelines)})"
+        return f"{by_hand} if this is correct ({'; '.join(one.evidence for one in pipelines)})"
     given = read_document(path).data if path.exists() else {}
     if "renewal_pipelines" in given:
         known = {str(one).lower() for one in given["renewal_pipelines"] or ()}

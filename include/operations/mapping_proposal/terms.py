@@ -103,22 +103,22 @@ class Ends:
     @property
     def is_sure(self) -> bool:
         """Whether at least three terms decide, and at least 80% of them agree."""
-        told = self.as_given + self.a_day_later
-        return told >= 3 and max(self.as_given, self.a_day_later) >= 0.8 * told
+        decided = self.as_given + self.a_day_later
+        return decided >= 3 and max(self.as_given, self.a_day_later) >= 0.8 * decided
 
     def __str__(self) -> str:
         """Return the evidence in words."""
         if not self.n:
-            return "nothing tells whether it is the last day or the day after"
+            return "no evidence whether it is the last day or the day after"
         if self.by_month:
             return (
                 f"{self.a_day_later} are the last day of a month, {self.as_given} the first, {self.neither} another day"
             )
-        said = (
-            f"of {self.n} terms {self.as_given} are whole months with the end as given, {self.a_day_later} with the day"
-            f" after, {self.neither} neither"
+        text = (
+            f"of {self.n} terms, {self.as_given} are whole months with the end as given, {self.a_day_later} with the"
+            f" day after, {self.neither} with neither"
         )
-        return said + (f"; {self.followed} of them by the start of the next term" if self.followed else "")
+        return text + (f"; {self.followed} of them decided by the start of the next term" if self.followed else "")
 
 
 def read_ends(terms: Iterable[Term]) -> Ends:

@@ -44,7 +44,7 @@ class Sought:
     is_rare: bool = False
 
 
-_SAID: dict[str, Any] = read(Path(__file__).with_name("vocabulary.yaml")).data
+_VOCABULARY: dict[str, Any] = read(Path(__file__).with_name("vocabulary.yaml")).data
 
 
 def _words(given: Any) -> Words:
@@ -58,38 +58,38 @@ def _sought(one: dict[str, Any]) -> Sought:
         entity=entity,
         column=column,
         holds=one["holds"],
-        phrases=_words(_SAID["phrases"][concept] if isinstance(concept, str) else concept),
+        phrases=_words(_VOCABULARY["phrases"][concept] if isinstance(concept, str) else concept),
         names=_words(one.get("names", ())),
-        also=_words(_SAID["phrases"][one["also"]]) if "also" in one else (),
+        also=_words(_VOCABULARY["phrases"][one["also"]]) if "also" in one else (),
         parts=_parts(concept) if isinstance(concept, str) else (),
-        avoid=_words(_SAID["phrases"][avoid] if isinstance(avoid, str) else avoid),
+        avoid=_words(_VOCABULARY["phrases"][avoid] if isinstance(avoid, str) else avoid),
         cost=one.get("cost", ""),
         is_rare=one.get("is_rare", False),
     )
 
 
 def _parts(concept: str) -> tuple[Words, ...]:
-    return tuple(_words(_SAID["stems"][stem]) for stem in _SAID["parts"].get(concept, ()))
+    return tuple(_words(_VOCABULARY["stems"][stem]) for stem in _VOCABULARY["parts"].get(concept, ()))
 
 
 def _evidence() -> list[Sought]:
     """Return the CRM's own yearly, monthly and total amounts, as evidence of what an amount covers."""
-    avoid = _words(_SAID["phrases"]["not_money"])
+    avoid = _words(_VOCABULARY["phrases"]["not_money"])
     vendor = {"arr": ("hs_arr", "hs_acv"), "mrr": ("hs_mrr",), "tcv": ("hs_tcv",)}
     return [
-        Sought(entity, f"~{one}", "number", _words(_SAID["phrases"][one]), names, parts=_parts(one), avoid=avoid)
+        Sought(entity, f"~{one}", "number", _words(_VOCABULARY["phrases"][one]), names, parts=_parts(one), avoid=avoid)
         for entity in ("opportunity", "contract_line")
         for one, names in vendor.items()
     ]
 
 
-SOUGHT: tuple[Sought, ...] = (*map(_sought, _SAID["columns"]), *_evidence())
-AVOID = _words(_SAID["avoid"])
-FILLERS = frozenset(_words(_SAID["fillers"]))
+SOUGHT: tuple[Sought, ...] = (*map(_sought, _VOCABULARY["columns"]), *_evidence())
+AVOID = _words(_VOCABULARY["avoid"])
+FILLERS = frozenset(_words(_VOCABULARY["fillers"]))
 KINDS, ROLES, STATUSES, FREQUENCIES = (
-    {word: _words(stems) for word, stems in _SAID[name].items()}
+    {word: _words(stems) for word, stems in _VOCABULARY[name].items()}
     for name in ("kinds", "roles", "statuses", "frequencies")
 )
-YES, NO = _words(_SAID["yes"]), _words(_SAID["no"])
-IN_DAYS, IN_YEARS = _words(_SAID["in_days"]), _words(_SAID["in_years"])
-RENEWAL_PIPELINE = _words(_SAID["renewal_pipeline"])
+YES, NO = _words(_VOCABULARY["yes"]), _words(_VOCABULARY["no"])
+IN_DAYS, IN_YEARS = _words(_VOCABULARY["in_days"]), _words(_VOCABULARY["in_years"])
+RENEWAL_PIPELINE = _words(_VOCABULARY["renewal_pipeline"])

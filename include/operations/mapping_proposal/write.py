@@ -18,7 +18,7 @@ from include.operations.mapping_proposal.reading import ENTITIES_READ
 _WIDTH = 118
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "none"}
-_WAYS = "# Contracts are held as"
+_STORAGE = "# Where contracts are kept"
 _RECORDS = {
     "account": "companies", "contact": "contacts", "owner": "owners", "opportunity": "deals",
     "contract_line": "line items",
@@ -36,9 +36,9 @@ def mapping_file(proposal: Proposal, connection: str) -> str:
 
 
 def summary(proposal: Proposal) -> str:
-    """Return the summary for a person: ways, totals, questions, and missing columns."""
+    """Return the summary for a person: where contracts are kept, totals, questions, and missing columns."""
     head = _head(proposal, "")
-    return "\n".join(line.removeprefix("# ").removeprefix("#") for line in head[head.index(_WAYS) :])
+    return "\n".join(line.removeprefix("# ").removeprefix("#") for line in head[head.index(_STORAGE) :])
 
 
 def _head(proposal: Proposal, connection: str) -> list[str]:
@@ -49,27 +49,27 @@ def _head(proposal: Proposal, connection: str) -> list[str]:
         " no contrary evidence; medium: please check. Unsure columns are comments with a question: remove the # to"
         " accept one."
     )
-    lines = [*_comment(made), "#", _WAYS]
-    for way in sorted(proposal.ways, key=lambda one: not one.is_held):
-        lines += _comment(f"{'yes' if way.is_held else 'no '} {way.letter} {way.name}: {way.evidence}", "# - ")
+    lines = [*_comment(made), "#", _STORAGE]
+    for place in sorted(proposal.storage, key=lambda one: not one.is_used):
+        lines += _comment(f"{'yes' if place.is_used else 'no '} {place.letter} {place.name}: {place.evidence}", "# - ")
     for pipeline in proposal.pipelines:
         why = f"{one_line(pipeline.label)}; {pipeline.confidence}: {pipeline.evidence}"
         lines += _comment(f"renewals.yaml: renewal_pipelines: [{scalar(pipeline.id)}] ({why})")
-    asked = [one for one in proposal.decisions if one.confidence == "unsure" and not one.column.startswith("~")]
-    if asked:
-        lines += ["#", "# To be answered"]
-        for one in asked:
-            lines += _comment(f"{one.entity}.{one.column}: {_asks(one)}", "# - ")
+    unsure = [one for one in proposal.decisions if one.confidence == "unsure" and not one.column.startswith("~")]
+    if unsure:
+        lines += ["#", "# Open questions"]
+        for one in unsure:
+            lines += _comment(f"{one.entity}.{one.column}: {_question(one)}", "# - ")
     if proposal.missing:
-        lines += ["#", "# Missing, and what it costs"]
+        lines += ["#", "# Missing columns, and the consequence"]
         for name, cost in proposal.missing.items():
             lines += _comment(f"{name}: {cost}", "# - ")
-    for said in portal.unread:
-        lines += _comment(f"not read: {one_line(said)}")
+    for reason in portal.unread:
+        lines += _comment(f"not read: {one_line(reason)}")
     return lines
 
 
-def _asks(one: Decision) -> str:
+def _question(one: Decision) -> str:
     what = f"{one.property}: " if one.property and one.property not in one.question else ""
     return one_line(f"{what}{one.question}")
 
@@ -80,7 +80,7 @@ def _entity(proposal: Proposal, entity: str) -> Iterator[str]:
     decided.sort(key=lambda one: order[one.column])
     if not any(one.confidence != "unsure" for one in decided):
         for one in decided:
-            yield from _comment(f"{entity}.{one.column}? {_asks(one)}", "  # ")
+            yield from _comment(f"{entity}.{one.column}? {_question(one)}", "  # ")
         return
     yield f"  {entity}:"
     if entity in proposal.portal.objects:
@@ -88,7 +88,7 @@ def _entity(proposal: Proposal, entity: str) -> Iterator[str]:
     yield "    columns:"
     for one in decided:
         if one.confidence == "unsure":
-            yield from _comment(f"? {_asks(one)}", "      # ")
+            yield from _comment(f"? {_question(one)}", "      # ")
             yield f"      # {one.column}: {_rule(one)}"
         elif one.confidence == "high" and one.evidence.startswith("the vendor's own"):
             yield f"      {one.column}: {_rule(one)} # {one.evidence}"

@@ -59,7 +59,7 @@ def person(address: str, *, reason: str, by: str, dry_run: bool = False) -> Eras
     """
     address = address.strip().lower()
     if not suppression.ADDRESS.fullmatch(address):
-        raise ConfigError("--person takes a mail address", cure="such as ada@example.com")
+        raise ConfigError("--person needs an e-mail address", cure="write one, such as ada@example.com")
     return _erase("person", address, reason, by, dry_run)
 
 
@@ -75,13 +75,16 @@ def account(account_key: str, *, reason: str, by: str, dry_run: bool = False) ->
     """
     source, _, account_id = account_key.partition(":")
     if not (source and account_id):
-        raise ConfigError("--account takes an account's key", cure="its source and its id there, such as crm:1001")
+        raise ConfigError("--account needs an account key", cure="write source:id, such as crm:1001")
     return _erase("account", account_key, reason, by, dry_run)
 
 
 def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Erasure:
-    if not reason.strip() or subject in reason.lower():
-        raise ConfigError("an erasure is kept with its reason, which names nobody", cure="say why with --reason")
+    if not reason.strip() or subject.lower() in reason.lower():
+        raise ConfigError(
+            "the reason is missing or names whom it erases; it is stored with the erasure",
+            cure="give a reason with --reason, without the address or account key",
+        )
     counts: Counter[str] = Counter()
     with engine("owner").connect() as connection, connection.begin() as transaction:
         connection.execute(sa.text("set local jit = off"))
@@ -90,28 +93,28 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
         now = locks.stamp(connection)
         hashes = suppression.load(connection)
         found = find.person(connection, subject) if kind == "person" else find.account(connection, subject)
-        erasure_id = _note(connection, kind, hashes.subject(subject), reason, by, now)
+        erasure_id = _add_erasure(connection, kind, hashes.subject(subject), reason, by, now)
         if kind == "person":
-            _take_people(connection, found, erasure_id, now, counts)
+            _erase_people(connection, found, erasure_id, now, counts)
             free_text.blank_written(connection, found, counts)
         else:
-            _take_account(connection, subject, found, counts)
-        _take_by_record(connection, found, counts)
+            _erase_account(connection, subject, found, counts)
+        _delete_by_record(connection, found, counts)
         _blank_models(connection, found, counts)
         outside = _outside(connection, kind, found)
         free_text.blank_messages(connection, found, counts)
         places = free_text.places(connection, found)
-        _blank(connection, _words(hashes, found), found, places, counts)
+        _blank(connection, _replacements(hashes, found), found, places, counts)
         left = sum(redaction.count(connection, table, found.addresses) for table in redaction.tables(connection))
         if left:
-            raise WarehouseError(f"{left} rows still hold an address; nothing was erased", cure="report this defect")
-        _remember(connection, hashes, found, places, erasure_id)
-        _touch(connection, kind, found)
+            raise WarehouseError(f"{left} rows still contain an address; nothing was erased", cure="report this defect")
+        _suppress(connection, hashes, found, places, erasure_id)
+        _mark_dirty(connection, kind, found)
         connection.execute(
             sa.text("update meta.erasure set counts = cast(:counts as jsonb) where erasure_id = :id"),
             {"counts": orjson.dumps(dict(counts)).decode(), "id": erasure_id},
         )
-        shown = _shown(found) if dry_run else []
+        shown = _listed(found) if dry_run else []
         if dry_run:
             transaction.rollback()
         else:
@@ -119,7 +122,7 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
     return Erasure(kind, dry_run, {name: number for name, number in sorted(counts.items()) if number}, outside, shown)
 
 
-def _note(connection: Connection, kind: str, subject_hash: str, reason: str, by: str, now: datetime) -> int:
+def _add_erasure(connection: Connection, kind: str, subject_hash: str, reason: str, by: str, now: datetime) -> int:
     return connection.execute(
         sa.text(
             "insert into meta.erasure (kind, subject_hash, reason, asked_by, counts, erased_at)"
@@ -129,13 +132,13 @@ def _note(connection: Connection, kind: str, subject_hash: str, reason: str, by:
     ).scalar_one()
 
 
-def _take_people(connection: Connection, found: Found, erasure_id: int, now: datetime, counts: Counter[str]) -> None:
+def _erase_people(connection: Connection, found: Found, erasure_id: int, now: datetime, counts: Counter[str]) -> None:
     """Reduce a person's records to deleted records without anything that identifies the person."""
     for table, entity, end in find.raw_tables(connection):
         ids = found.pairs(entity.name)
         if not ids["ids"]:
             continue
-        names = [name for name in entity.column_names if name in entity.sensitive or name in _TELLING]
+        names = [name for name in entity.column_names if name in entity.sensitive or name in _IDENTIFYING]
         blank = ", ".join(f"{name} = null" for name in names)
         if not end:
             blank += ", payload = null, _is_deleted = true, _deleted_at = coalesce(_deleted_at, :now), _hash = ''"
@@ -161,7 +164,7 @@ def _add_tombstone(
     )
 
 
-def _take_account(connection: Connection, account_key: str, found: Found, counts: Counter[str]) -> None:
+def _erase_account(connection: Connection, account_key: str, found: Found, counts: Counter[str]) -> None:
     refs = {"sources": [one for one, _ in sorted(found.accounts)], "ids": [one for _, one in sorted(found.accounts)]}
     for table, entity, _ in find.raw_tables(connection):
         terms = []
@@ -186,7 +189,7 @@ def _take_account(connection: Connection, account_key: str, found: Found, counts
             counts[built.name] += connection.execute(clause, {"key": account_key, **refs}).rowcount
 
 
-def _take_by_record(connection: Connection, found: Found, counts: Counter[str]) -> None:
+def _delete_by_record(connection: Connection, found: Found, counts: Counter[str]) -> None:
     """Delete the records' rows in waiting batches and in quarantine."""
     by_kind: dict[tuple[str, str], list[str]] = {}
     for source, name, record_id in sorted(found.records):
@@ -221,7 +224,8 @@ def _blank_models(connection: Connection, found: Found, counts: Counter[str]) ->
         personal = [
             column
             for column, described in columns.items()
-            if (described.sensitivity == "personal" or column in _TELLING) and column not in model.metadata.unique_key
+            if (described.sensitivity == "personal" or column in _IDENTIFYING)
+            and column not in model.metadata.unique_key
         ]
         for key, entity in _RECORD_KEYS.items():
             records = found.records | found.written
@@ -257,12 +261,12 @@ def _blank(
             counts[table.name] += redaction.blank(connection, table, names, where, **bound)
 
 
-def _words(hashes: Erased, found: Found) -> dict[str, str]:
+def _replacements(hashes: Erased, found: Found) -> dict[str, str]:
     """Return address -> its replacement. Replacements differ, so that keys that contain addresses stay distinct."""
     return {one: f"[erased {hashes.address(one)[:12]}]" for one in sorted(found.addresses, key=len, reverse=True)}
 
 
-def _remember(connection: Connection, hashes: Erased, found: Found, places: free_text.Places, erasure_id: int) -> None:
+def _suppress(connection: Connection, hashes: Erased, found: Found, places: free_text.Places, erasure_id: int) -> None:
     made = {hashes.address(one) for one in found.addresses}
     made |= {hashes.record(*one) for one in found.records}
     made |= {hashes.account(*one) for one in found.accounts}
@@ -278,7 +282,7 @@ def _remember(connection: Connection, hashes: Erased, found: Found, places: free
     )
 
 
-def _touch(connection: Connection, kind: str, found: Found) -> None:
+def _mark_dirty(connection: Connection, kind: str, found: Found) -> None:
     """Mark figures for the next build: everything for an account, the account for a person."""
     if kind == "account":
         fingerprints.forget(connection)
@@ -296,7 +300,7 @@ def _touch(connection: Connection, kind: str, found: Found) -> None:
         )
 
 
-def _shown(found: Found) -> list[str]:
+def _listed(found: Found) -> list[str]:
     """List the addresses and records to be erased. A wrong second address in the CRM would include a colleague."""
     records = sorted(f"{entity} {source}:{record_id}" for source, entity, record_id in found.records)
     return [*(f"address {one}" for one in sorted(found.addresses)), *records]
@@ -304,7 +308,7 @@ def _shown(found: Found) -> list[str]:
 
 def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
     """List what systems that Perennial reads from or writes to still hold."""
-    said = [
+    others = [
         f"{source}: {number} records of {entity}{what}; erase them there"
         for records, what in ((found.records, ""), (found.written, " with texts by the person"))
         for (source, entity), number in Counter((source, entity) for source, entity, _ in records).items()
@@ -319,18 +323,18 @@ def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
         ),
         {"any": people or "^$", "contacts": contacts},
     )
-    said += [f"{channel}: {number} messages were sent that hold it; delete them there" for channel, number in sent]
+    others += [f"{channel}: {number} sent messages contain it; delete them there" for channel, number in sent]
     return [
-        *sorted(said),
-        "Airflow: task logs and XComs may hold a record's id, or an address that a person typed into a form; questions"
-        " of approve_actions that were asked before hold recipients and subjects. Logs go by `retention.logs`, the rest"
-        " by `airflow db clean --clean-before-timestamp TIME`",
-        "backups of this database hold it until they are overwritten; after a restore run this again",
+        *sorted(others),
+        "Airflow: task logs and XComs may contain a record's id, or an address that somebody typed into a form; earlier"
+        " requests of approve_actions contain recipients and subjects. `retention.logs` removes logs, `airflow db clean"
+        " --clean-before-timestamp TIME` the rest",
+        "backups of this database contain it until they are overwritten; run this again after a restore",
     ]
 
 
 # Columns that identify a person although they are not marked as sensitive.
-_TELLING = ("job_title",)
+_IDENTIFYING = ("job_title",)
 # Columns of built tables that refer to a person's record -> its entity.
 _RECORD_KEYS = {
     "contact_key": "contact",

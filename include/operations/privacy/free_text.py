@@ -43,8 +43,8 @@ def blank_written(connection: Connection, found: Found, counts: Counter[str]) ->
             continue
         column, writer = suppression.WRITERS[entity.name]
         statement = _blanked(table, entity, f"(source, {column}) in {PAIRS}")
-        said = f" returning source, id, {entity.account_column} as account"
-        rows = connection.execute(sa.text(statement + said), found.pairs(writer)).all()
+        returning = f" returning source, id, {entity.account_column} as account"
+        rows = connection.execute(sa.text(statement + returning), found.pairs(writer)).all()
         counts[table] += len(rows)
         found.written |= {(row.source, entity.name, row.id) for row in rows}
         found.touched |= {(row.source, row.account) for row in rows if row.account}

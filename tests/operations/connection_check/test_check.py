@@ -99,7 +99,7 @@ def test_missing_scopes_are_named_and_all_else_is_looked_at(vendors: SandboxProc
 def test_rights_to_write_are_asked_for_where_something_is_written(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extra = "more than is needed: crm.objects.companies.write, crm.objects.contacts.write"
+    extra = "more than needed: crm.objects.companies.write, crm.objects.contacts.write"
     assert (check("crm")["crm", "scopes"].state, extra in check("crm")["crm", "scopes"].found) == ("warning", True)
     (tmp_path / "config").mkdir()
     channels = tmp_path / "config" / "channels.yaml"
@@ -118,7 +118,7 @@ def test_rights_to_write_are_asked_for_where_something_is_written(
     writer = check("crm", "crm_tasks")
     assert extra in writer["crm", "scopes"].found
     assert writer["crm_tasks", "scopes"].state == "failed"
-    assert "more than is needed: crm.objects.companies.read" in writer["crm_tasks", "scopes"].found
+    assert "more than needed: crm.objects.companies.read" in writer["crm_tasks", "scopes"].found
     assert [what for connection, what in writer if connection == "crm_tasks"] == ["scopes"]
 
 
@@ -141,7 +141,7 @@ def test_a_drop_down_must_take_every_risk_that_is_written(
 
     monkeypatch.setattr(Client, "get", get)
     found = check("crm")["crm", "fields"]
-    assert (found.state, found.found) == ("failed", "perennial_risk takes no unknown")
+    assert (found.state, found.found) == ("failed", "perennial_risk does not accept unknown")
     # A picklist of Salesforce refuses only where it is restricted.
     monkeypatch.setattr(
         SalesforceApi,
@@ -266,7 +266,7 @@ def test_an_empty_entity_and_one_of_another_type_are_to_be_looked_at(
     found = check("product_db")
     assert (found["product_db", "usage_day"].state, found["product_db", "usage_day"].found) == ("warning", "no rows")
     misfit = found["product_db", "seat_day: mapping"]
-    assert "1 row holds a value that does not fit day, such as 'soon' of 1" in misfit.found
+    assert "1 row has an invalid value for day, such as 'soon' in record 1" in misfit.found
     assert "correct such values in the source" in misfit.to_fix
 
 

@@ -9,7 +9,7 @@ import pytest
 from include.config.documents import read as read_document
 from include.config.documents import validate
 from include.connectors.mapping import MappingDocument, MappingFile
-from include.operations.connection_check.contracts import findings, held
+from include.operations.connection_check.contracts import findings, read_sample
 from include.operations.connection_check.finding import Line
 from include.operations.mapping_proposal.propose import propose
 from include.operations.mapping_proposal.write import mapping_file
@@ -29,7 +29,7 @@ def found(case: Case, tmp_path: Path, text: str) -> dict[str, Line]:
     path.write_text(text)
     document = read_document(path)
     mapping = MappingFile(document, validate(document, MappingDocument).entities)
-    return {line.what: line for line in findings("crm", held(case.portal, mapping))}
+    return {line.what: line for line in findings("crm", read_sample(case.portal, mapping))}
 
 
 def text_of(case: Case) -> str:
@@ -69,7 +69,7 @@ def test_ends_that_are_a_day_off_are_told_either_way(tmp_path: Path) -> None:
     )
     assert "write add_days: 1" in less["contracts: contract_line terms"].to_fix
     more = found(case, tmp_path, right.replace("add_days: 1", "add_days: 2"))
-    assert "take add_days away" in more["contracts: contract_line terms"].to_fix
+    assert "remove add_days" in more["contracts: contract_line terms"].to_fix
 
 
 def test_contracts_on_companies_are_counted(tmp_path: Path) -> None:

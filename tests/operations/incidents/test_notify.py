@@ -95,18 +95,18 @@ def test_start_worsening_and_end_are_told_once_each(post: Post, monkeypatch: pyt
     assert (first.n_open, first.n_started, first.n_sent) == (1, 1, 1)
     (letter,) = post.letters
     assert letter.recipient == "grace@vendor.example"
-    assert post.said() == [f"rows of crm.contact are in quarantine by {RULE}"]
+    assert post.said() == [f"rows of crm.contact are quarantined by {RULE}"]
     for minutes in (15, 30):
         _later(monkeypatch, minutes=minutes)
         assert (notify.run().n_sent, post.said()) == (0, [])
     _bad(9, first=200)  # more than twice as many, but not ten rows more
     assert notify.run().n_sent == 0
     _bad(5, first=300)
-    assert (notify.run().n_worse, post.said()) == (1, [f"Worse: rows of crm.contact are in quarantine by {RULE}"])
+    assert (notify.run().n_worse, post.said()) == (1, [f"Worse: rows of crm.contact are quarantined by {RULE}"])
     assert notify.run().n_sent == 0
     _mended()
     _later(monkeypatch, hours=1)
-    assert (notify.run().n_over, post.said()) == (1, [f"Over: rows of crm.contact are in quarantine by {RULE}"])
+    assert (notify.run().n_over, post.said()) == (1, [f"Resolved: rows of crm.contact are quarantined by {RULE}"])
     assert notify.run() == notify.Counts() and post.said() == []
 
 
@@ -117,9 +117,10 @@ def test_the_message_says_what_how_much_since_when_and_what_to_do(post: Post) ->
     facts = {fact.label: fact.value for fact in said.facts}
     assert facts["Rule"] == f"{RULE} (critical; CRM administrator)"
     assert (
-        facts["How much"] == "6 rows wait; the batch had 6 (100.0%)" and facts["First seen"] == "2026-11-20 12:00 UTC"
+        facts["Affected"] == "6 rows in quarantine; the batch had 6 (100.0%)"
+        and facts["First seen"] == "2026-11-20 12:00 UTC"
     )
-    assert "account_day" in facts["KPI tables that read it"] and "renewal" in facts["Alerts that read it"]
+    assert "account_day" in facts["Affected KPI tables"] and "renewal" in facts["Affected alerts"]
     assert len(said.evidence) == 3 and all("(not shown)" in line.text for line in said.evidence)
     assert "anna" not in said.model_dump_json()
     assert any(f"quarantine replay {RULE} --source crm" in step for step in said.next_steps)
@@ -148,7 +149,7 @@ def test_a_silence_keeps_it_back_until_it_is_over(post: Post, monkeypatch: pytes
     assert len(fetch("select 1 from meta.notification")) == 1
     _later(monkeypatch, days=2)
     notify.run()
-    assert post.said() == [f"rows of crm.contact are in quarantine by {RULE}"]
+    assert post.said() == [f"rows of crm.contact are quarantined by {RULE}"]
 
 
 def test_what_was_silenced_from_start_to_end_is_never_told(post: Post, overlay: Path) -> None:
@@ -234,7 +235,7 @@ def test_without_a_channel_the_log_is_where_it_is_told(
     (overlay / "channels.yaml").unlink()
     _bad(3)
     notify.run()
-    assert post.said() == [] and f"in quarantine by {RULE}" in caplog.text
+    assert post.said() == [] and f"quarantined by {RULE}" in caplog.text
     assert fetch("select channel, state from meta.notification") == [{"channel": "log", "state": "sent"}]
 
 
@@ -263,7 +264,7 @@ def test_an_outage_of_a_source_is_one_incident_with_a_start_and_an_end(
     for entity in ENTITIES_OF_CRM:
         with source_failures.recorded("crm", "extract", entity=entity):
             pass
-    assert (notify.run().n_over, post.said()) == (1, ["Over: crm cannot be read"])
+    assert (notify.run().n_over, post.said()) == (1, ["Resolved: crm cannot be read"])
 
 
 def test_a_feature_that_is_not_measured_goes_to_the_tracking_plan(post: Post, overlay: Path) -> None:
@@ -276,7 +277,7 @@ def test_a_feature_that_is_not_measured_goes_to_the_tracking_plan(post: Post, ov
     notify.run()
     (letter,) = post.letters
     assert letter.recipient == "tim@vendor.example"
-    assert letter.subject == "the use of reports in product_db is not measured any more"
+    assert letter.subject == "usage of reports in product_db is no longer measured"
 
 
 @pytest.mark.parametrize("entity", ENTITIES)

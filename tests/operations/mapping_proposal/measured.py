@@ -56,7 +56,10 @@ def measure(case: Case) -> Measured:
         else:
             found.wrong.append(f"{name}={_written(got)}")
     _compare(
-        found, "ways", "".join(sorted(way.letter for way in proposal.ways if way.is_held)), "".join(sorted(case.ways))
+        found,
+        "ways",
+        "".join(sorted(one.letter for one in proposal.storage if one.is_used)),
+        "".join(sorted(case.ways)),
     )
     _compare(found, "renewal_pipelines", tuple(one.id for one in proposal.pipelines), case.renewal_pipelines)
     return found

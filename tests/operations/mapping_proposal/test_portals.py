@@ -151,7 +151,7 @@ def test_amounts_that_nothing_explains_are_asked_about() -> None:
         )
     proposal = propose(made.portal())
     asked = next(one for one in proposal.decisions if one.column == "amount_per")
-    assert (asked.confidence, "of the whole term, of a year or of a month" in asked.question) == ("unsure", True)
+    assert (asked.confidence, "cover the whole term, a year or a month" in asked.question) == ("unsure", True)
 
 
 def test_a_kind_of_deal_that_is_not_known_is_asked_about() -> None:
@@ -174,4 +174,4 @@ def test_what_is_missing_says_what_that_costs() -> None:
     made.row("account", "1", lifecyclestage="customer")
     missing = propose(made.portal()).missing
     assert missing["opportunity.notice_months"] == "alerts count back from the due date, not from the notice deadline"
-    assert missing["contracts"] == "no way of holding contracts was found: no ARR, no renewals"
+    assert missing["contracts"] == "no contracts were found: no ARR, no renewals"

@@ -72,7 +72,7 @@ def test_subscriptions_of_cpq_stand_for_line_items(monkeypatch: pytest.MonkeyPat
     assert portal.objects == {"contract_line": "SBQQ__Subscription__c"}
     assert not any("OpportunityLineItem" in soql for soql in org.asked)
     proposal = propose(portal)
-    assert [way.letter for way in proposal.ways if way.is_held] == ["K"]
+    assert [one.letter for one in proposal.storage if one.is_used] == ["K"]
     per = proposal.of("contract_line", "amount_per")
     assert per and per.rule == {"always": "month"}
 

@@ -296,8 +296,10 @@ def test_the_record_of_an_erasure_names_nobody(known: pytest.MonkeyPatch) -> Non
     assert kept[0][:3] == ("person", "asked in writing", "dpo") and kept[0][3] == kept[1][3]
     assert kept[0][4]["raw.hubspot__contact"] == 1
     assert again.n_rows == 0
-    with pytest.raises(ConfigError, match="names nobody"):
+    with pytest.raises(ConfigError, match="names whom it erases"):
         erase.person(ADA, reason=f"{ADA} asked", by="dpo")
+    with pytest.raises(ConfigError, match="names whom it erases"):
+        erase.account("crm:001Ab", reason="crm:001Ab asked", by="dpo")
 
 
 def test_an_account_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:

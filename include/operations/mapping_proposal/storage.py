@@ -12,22 +12,22 @@ _FEWEST, _SHARE = 5, 0.15
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to hold contracts, and whether the CRM uses it.
+class Storage:
+    """One place where a CRM can keep contracts, and whether it does.
 
     Args:
         letter: C company, D deal, L line, K contract object.
-        is_held: Whether the CRM uses it.
+        is_used: Whether the CRM uses it.
     """
 
     letter: str
     name: str
-    is_held: bool
+    is_used: bool
     evidence: str
 
 
-def found(portal: Portal, lines: Sequence[Term], deals: Sequence[Term], companies: Sequence[Term]) -> list[Way]:
-    """Return all ways, including unused ones."""
+def detect(portal: Portal, lines: Sequence[Term], deals: Sequence[Term], companies: Sequence[Term]) -> list[Storage]:
+    """Return all places, including unused ones."""
     won = portal.won_deals()
     dated = {line.deal for line in lines if line.length() or line.period}
     with_lines = {deal.id for deal in won} & set(portal.lines_of())
@@ -35,20 +35,20 @@ def found(portal: Portal, lines: Sequence[Term], deals: Sequence[Term], companie
     priced = [term for term in companies if term.amount]
     customers = portal.customers()
     letter, name = ("K", portal.objects["contract_line"]) if portal.objects else ("L", "lines of won deals")
-    ways = [
-        Way(letter, name, _enough(len(dated), len(won)),
+    places = [
+        Storage(letter, name, _enough(len(dated), len(won)),
             f"{len(dated)} of {len(won)} won deals have lines with a billing period or a term"),
-        Way("D", "won deals", _enough(len(deals), len(won)),
-            f"{len(deals)} of {alone} won deals without lines say their end or length"),
-        Way("C", "fields of the company", _enough(len(priced), len(customers)),
+        Storage("D", "won deals", _enough(len(deals), len(won)),
+            f"{len(deals)} of {alone} won deals without lines have an end or a length"),
+        Storage("C", "fields of the company", _enough(len(priced), len(customers)),
             f"{len(priced)} of {len(customers)} customers have a renewal date with ARR or MRR"),
     ]  # fmt: skip
     for name, count in portal.contract_objects.items():
-        said = "the CRM has them" if count is None else f"{count:,} records"
-        ways.append(
-            Way("K", name, False, f"{said}; not read by this mapping: what they hold is taken from the other ways")
+        known = "exists in the CRM" if count is None else f"{count:,} records"
+        places.append(
+            Storage("K", name, False, f"{known}; not read by this mapping: contracts are read from the other places")
         )
-    return ways
+    return places
 
 
 def _enough(n: int, of: int) -> bool:
