@@ -10,7 +10,7 @@ from pathlib import Path
 
 from include.common.errors import PerennialError
 from include.sandbox.server import Options, serve
-from include.sandbox.world.build import CUSTOMS
+from include.sandbox.world.build import PORTAL_STYLES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,17 +19,21 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="serve")
     command = commands.add_parser("serve", help="serve HubSpot, Zendesk, Slack, a mail server and a product database")
     command.add_argument("--home", type=Path, required=True, help="folder for its state")
-    command.add_argument("--port", type=int, default=0, help="HTTP port; 0 for any free one, the same after a restart")
-    command.add_argument("--smtp-port", type=int, default=0, help="port of the mail server; 0 as above")
+    command.add_argument("--port", type=int, default=0, help="HTTP port; 0 takes a free one and keeps it")
+    command.add_argument("--smtp-port", type=int, default=0, help="port of the mail server; 0 as for --port")
     # From the environment, because others can read a command line and the URL contains a password.
     product_url = os.environ.get("PERENNIAL_SANDBOX_PRODUCT_URL", "")
     command.add_argument(
-        "--product-url", default=product_url, help="existing PostgreSQL database to fill; none if empty"
+        "--product-url", default=product_url, help="existing PostgreSQL database to fill; empty for none"
     )
-    command.add_argument("--seed", type=int, help="of the world (7)")
-    command.add_argument("--anchor", type=date.fromisoformat, help="the world's today when it is made (today)")
-    command.add_argument("--customers", type=int, help="who have signed by then (240)")
-    command.add_argument("--custom", choices=CUSTOMS, help="how the portal records contracts (ideal)")
+    command.add_argument("--seed", type=int, help="seed of the world (default 7)")
+    command.add_argument(
+        "--anchor", type=date.fromisoformat, help="today in the world when it is created (default: today)"
+    )
+    command.add_argument("--customers", type=int, help="customers signed by then (default 240)")
+    command.add_argument(
+        "--custom", dest="style", choices=PORTAL_STYLES, help="how the portal records contracts (default ideal)"
+    )
     given = parser.parse_args(arguments)
     try:
         serve(Options(**vars(given)))

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from include.sandbox import wecom
-from include.sandbox.asgi import Outer
+from include.sandbox.asgi import Gateway
 from include.sandbox.control import Control
 from include.sandbox.core import Sandbox
 from include.sandbox.faults import Faults
@@ -20,7 +20,7 @@ from include.sandbox.slack import api
 from include.sandbox.zendesk import exports, fields, lists
 
 
-def application(sandbox: Sandbox, product: Product | None) -> Outer:
+def application(sandbox: Sandbox, product: Product | None) -> Gateway:
     """Return the ASGI application of a sandbox."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     # Order matters: specific routes precede the patterns that would swallow them.
@@ -34,11 +34,11 @@ def application(sandbox: Sandbox, product: Product | None) -> Outer:
     app.include_router(api.router(sandbox))
     app.include_router(wecom.router(sandbox))
     app.include_router(routes.router(sandbox))
-    outer = Outer(app, Faults())
-    app.include_router(Control(sandbox, outer, product).router())
+    gateway = Gateway(app, Faults())
+    app.include_router(Control(sandbox, gateway, product).router())
 
     @app.exception_handler(Refusal)
     async def refuse(request: Request, refusal: Refusal) -> Response:
         return reply(refusal.body, refusal.status, refusal.headers)
 
-    return outer
+    return gateway

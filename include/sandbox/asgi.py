@@ -29,7 +29,7 @@ def _uniform(path: str) -> str:
     return path
 
 
-class Outer:
+class Gateway:
     """Wraps the application.
 
     Args:

@@ -20,32 +20,32 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from include.sandbox import mutate, truth
-from include.sandbox.asgi import Outer
+from include.sandbox.asgi import Gateway
 from include.sandbox.core import Sandbox
 from include.sandbox.http import Refusal, read_json, reply
 from include.sandbox.product import Product
 
 KNOWN_SWITCHES = {
-    "hubspot.index_lag_seconds": "the search shows records as they were so long ago",
-    "hubspot.expired_token": "the token is answered as expired",
-    "hubspot.numeric_association_ids": "toObjectId is a number, as it once was",
+    "hubspot.index_lag_seconds": "seconds by which the search index lags",
+    "hubspot.expired_token": "the token is rejected as expired",
+    "hubspot.numeric_association_ids": "toObjectId is a number, as in older responses",
     "hubspot.removed_properties": "list of property names that no longer exist",
-    "hubspot.shuffle_batches": "answers to batch writes come in reverse order",
-    "hubspot.properties": "properties made through the API",
-    "hubspot.missing_scopes": "list of scopes such as crm.objects.contacts.read that the token has not got",
-    "hubspot.oauth": "tokens given out by the token endpoint",
-    "salesforce.sessions": "sessions in force, by token; {} ends them all",
-    "salesforce.instance_url": "what the token endpoint gives as the org's address",
-    "salesforce.rotate_refresh_tokens": "every refresh gives out a new refresh token",
-    "salesforce.page_rows": "so many rows make a page, where a call does not say",
-    "salesforce.added_fields": "list of OBJECT.FIELD that exist too",
+    "hubspot.shuffle_batches": "results of batch writes come in reverse order",
+    "hubspot.properties": "properties created through the API",
+    "hubspot.missing_scopes": "list of scopes that the token lacks, such as crm.objects.contacts.read",
+    "hubspot.oauth": "tokens issued by the token endpoint",
+    "salesforce.sessions": "active sessions, by token; {} ends them all",
+    "salesforce.instance_url": "the org's address that the token endpoint returns",
+    "salesforce.rotate_refresh_tokens": "every refresh returns a new refresh token",
+    "salesforce.page_rows": "rows per page, if a call sets no size",
+    "salesforce.added_fields": "list of additional OBJECT.FIELD",
     "salesforce.removed_fields": "list of OBJECT.FIELD that no longer exist",
-    "salesforce.retyped_fields": "OBJECT.FIELD: its type now",
-    "salesforce.plain_fields": "list of OBJECT.FIELD that are no external ids",
+    "salesforce.retyped_fields": "OBJECT.FIELD: its new type",
+    "salesforce.plain_fields": "list of OBJECT.FIELD that are not external ids",
     "salesforce.calculated_fields": "list of OBJECT.FIELD that are formulas",
-    "slack.scopes": "list of the scopes that the token has, as the answers' header says",
-    "zendesk.fields": "fields that an agent made, by list: {ticket_fields: [{id, type, title}]}",
-    "product.hold_seconds": "rows are written so late, with the update time they should have had",
+    "slack.scopes": "list of the token's scopes, as sent in the response header",
+    "zendesk.fields": "fields created by an agent, by list: {ticket_fields: [{id, type, title}]}",
+    "product.hold_seconds": "delay in seconds before rows are written, with their original update time",
 }
 
 
@@ -54,13 +54,13 @@ class Control:
 
     Args:
         sandbox: The sandbox.
-        outer: Counts the calls.
+        gateway: Counts the calls.
         product: The product's database, if there is one.
     """
 
-    def __init__(self, sandbox: Sandbox, outer: Outer, product: Product | None) -> None:
-        self.sandbox, self.outer, self.product = sandbox, outer, product
-        self.faults = outer.faults
+    def __init__(self, sandbox: Sandbox, gateway: Gateway, product: Product | None) -> None:
+        self.sandbox, self.gateway, self.product = sandbox, gateway, product
+        self.faults = gateway.faults
 
     def router(self) -> APIRouter:
         """Return the control API."""
@@ -84,7 +84,7 @@ class Control:
                 "now": sandbox.clock.iso(),
                 "world": {"seed": sandbox.world.seed, "anchor": str(span.anchor), "history": str(span.history),
                           "ends": str(span.end), "customers": len(sandbox.world.customers)},
-                "calls": dict(self.outer.calls),
+                "calls": dict(self.gateway.calls),
                 "limits": sandbox.limits.current(),
                 "switches": sandbox.switches,
                 "faults": self.faults.listed(),
@@ -113,7 +113,7 @@ class Control:
                 self.sandbox.limits.set(name, int(given[0]), float(given[1]))
             except (KeyError, TypeError, IndexError):
                 known = ", ".join(self.sandbox.limits.current())
-                raise Refusal(400, {"error": f"{name}: give [calls, seconds]; known are {known}"}) from None
+                raise Refusal(400, {"error": f"{name}: give [calls, seconds]; known limits: {known}"}) from None
         return reply(self.sandbox.limits.current())
 
     async def switches(self, request: Request) -> Response:
@@ -159,9 +159,9 @@ class Control:
         self.faults.remove()
         sandbox.switches.clear()
         sandbox.keep_switches()
-        sandbox.diary.forget_sent()
+        sandbox.journal.forget_sent()
         sandbox.store.forget_writes()
-        self.outer.calls.clear()
+        self.gateway.calls.clear()
         if self.product:
             self.product.reload() if body.get("product") else self.product.tick()
         return reply({"now": sandbox.clock.iso()})
@@ -184,5 +184,5 @@ def _moment(text: str | None) -> datetime | None:
     try:
         at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        raise Refusal(400, {"error": f"{text} is no ISO time"}) from None
+        raise Refusal(400, {"error": f"{text} is not an ISO time"}) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.sandbox.clock import WorldClock
-from include.sandbox.diary import Diary
+from include.sandbox.journal import Journal
 from include.sandbox.limits import Limits
 from include.sandbox.store import Store
 from include.sandbox.world.build import World
@@ -20,7 +20,7 @@ class Sandbox:
 
     Args:
         world: The whole world, past and future.
-        diary: The persistent state.
+        journal: The persistent state.
         clock: The world's time.
         store: The vendors' current records.
         limits: Rate limits.
@@ -29,7 +29,7 @@ class Sandbox:
     """
 
     world: World
-    diary: Diary
+    journal: Journal
     clock: WorldClock
     store: Store
     limits: Limits = field(default_factory=Limits)
@@ -42,12 +42,12 @@ class Sandbox:
 
     def secret(self, name: str, prefix: str = "") -> str:
         """Return a secret of this sandbox, generated on first use and stored."""
-        kept = self.diary.get(f"secret {name}")
+        kept = self.journal.get(f"secret {name}")
         if kept is None:
             kept = prefix + secrets.token_hex(16)
-            self.diary.put(f"secret {name}", kept)
+            self.journal.put(f"secret {name}", kept)
         return kept
 
     def keep_switches(self) -> None:
         """Store the switches, so that they survive a restart."""
-        self.diary.put("switches", json.dumps(self.switches))
+        self.journal.put("switches", json.dumps(self.switches))

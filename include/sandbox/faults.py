@@ -101,7 +101,7 @@ class Faults:
         try:
             rule = Rule(**given, number=self._next)
         except TypeError as error:
-            raise Refusal(400, {"error": f"no rule: {error}", "help": __doc__}) from None
+            raise Refusal(400, {"error": f"not a valid rule: {error}", "help": __doc__}) from None
         if rule.kind not in KINDS:
             raise Refusal(400, {"error": f"unknown kind {rule.kind}", "known": sorted(KINDS)})
         self._rules.append(rule)
@@ -223,8 +223,8 @@ def _partial(status: int, answer: bytes) -> tuple[int, bytes]:
         return status, answer
     first, *rest = parsed["results"]
     key, one = ("ids", first["id"]) if "id" in first else ("fromObjectId", first["from"]["id"])
-    said = {"status": "error", "category": "INTERNAL_ERROR", "message": "internal error", "context": {key: [one]}}
-    errors = [*parsed.get("errors", []), said]
+    entry = {"status": "error", "category": "INTERNAL_ERROR", "message": "internal error", "context": {key: [one]}}
+    errors = [*parsed.get("errors", []), entry]
     return 207, orjson.dumps(parsed | {"results": rest, "numErrors": len(errors), "errors": errors})
 
 

@@ -11,7 +11,7 @@ from include.config import files
 
 SHIPPED = files.shipped("config", "mappings/hubspot.yaml")
 OWN_OBJECTS = "Remove the # and adapt.\n"
-# Custom (see ``world.build``) -> entity -> column -> rule; None removes the column.
+# Style (see ``world.build``) -> entity -> column -> rule; None removes the column.
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "ideal": {},
     "found": {"opportunity": {"renews_id": "renewed_deal"}},
@@ -40,13 +40,13 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
 RENEWAL_PIPELINES = ["75122310"]
 
 
-def of_custom(custom: str) -> str:
+def of_style(style: str) -> str:
     """Return the mapping file of a portal."""
     text = with_own_objects(SHIPPED.read_text(encoding="utf-8"))
-    if not CHANGES[custom]:
+    if not CHANGES[style]:
         return text
     mapping = yaml.safe_load(text)
-    for entity, columns in CHANGES[custom].items():
+    for entity, columns in CHANGES[style].items():
         kept = mapping["entities"][entity]["columns"] | columns
         mapping["entities"][entity]["columns"] = {name: rule for name, rule in kept.items() if rule is not None}
     return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)

@@ -19,18 +19,18 @@ from include.sandbox.hubspot.schema import OF_KIND
 from include.sandbox.store import Item
 from include.sandbox.world.records import NUMBERING, Change
 
-BETWEEN = ("call", "meeting", "email", "note", "invoice", "feedback", "milestone", "objective")
+ACTIVITIES = ("call", "meeting", "email", "note", "invoice", "feedback", "milestone", "objective")
 # kind: (kinds that refer to it, their field), to move when two records are merged.
-NAMED_BY = {
+REFERENCES = {
     "company": (("contact", "company"), ("deal", "company"), ("company", "parent"), ("organization", "external"),
-                ("workspace", "crm_ref"), *((kind, "company") for kind in BETWEEN)),
-    "contact": tuple((kind, "contact") for kind in BETWEEN),
+                ("workspace", "crm_ref"), *((kind, "company") for kind in ACTIVITIES)),
+    "contact": tuple((kind, "contact") for kind in ACTIVITIES),
     "organization": (("support_user", "organization"), ("ticket", "organization")),
     "support_user": (("ticket", "requester"),),
 }  # fmt: skip
-NAMED_BY_DESK = ("organization", "support_user")
+DESK_KINDS = ("organization", "support_user")
 # Zendesk and the product are not notified of merges in the CRM.
-NOT_TOLD = {("company", "organization"), ("company", "workspace")}
+NOT_FOLLOWED = {("company", "organization"), ("company", "workspace")}
 
 
 def mutate(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def mutate(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
     """
     kind, op = body.get("kind"), body.get("op", "set")
     if kind not in NUMBERING and kind not in ("task", "sf_task"):
-        raise Refusal(400, {"error": f"unknown kind {kind}; known are {', '.join([*NUMBERING, 'task'])}"})
+        raise Refusal(400, {"error": f"unknown kind {kind}; known: {', '.join([*NUMBERING, 'task'])}"})
     at = _at(sandbox, body.get("at"))
     fields, quiet = _fields(kind, body.get("set") or {}), bool(body.get("quiet"))
     if op == "create":
@@ -62,7 +62,7 @@ def _at(sandbox: Sandbox, given: Any) -> int:
     now = sandbox.now()
     at = now if given is None else parse_moment(str(given))
     if at is None:
-        raise Refusal(400, {"error": f"{given} is no time"})
+        raise Refusal(400, {"error": f"{given} is not a time"})
     return at
 
 
@@ -90,7 +90,7 @@ def _create(sandbox: Sandbox, kind: str, at: int, fields: dict[str, Any], count:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return fields in types that the diary can store."""
+    """Return fields in types that the journal can store."""
     simple = (str, int, float, bool, list, dict, type(None))
     return {name: value if isinstance(value, simple) else str(value) for name, value in values.items()}
 
@@ -104,8 +104,8 @@ def _touch(sandbox: Sandbox, kind: str, at: int, fields: dict[str, Any], ids: An
 
 def _merge(sandbox: Sandbox, loser: Item, winner: Item, at: int) -> None:
     kind = loser.kind
-    for other_kind, field in NAMED_BY.get(kind, ()):
-        if (kind, other_kind) in NOT_TOLD:
+    for other_kind, field in REFERENCES.get(kind, ()):
+        if (kind, other_kind) in NOT_FOLLOWED:
             continue
         for item in list(sandbox.store.items(other_kind).values()):
             # A closed ticket never changes: it stays with the merged organisation.
@@ -115,4 +115,4 @@ def _merge(sandbox: Sandbox, loser: Item, winner: Item, at: int) -> None:
     merged = [*(winner.values.get("merged_ids") or []), *(loser.values.get("merged_ids") or []), loser.id]
     sandbox.store.write(kind, winner.id, Change(at, {"merged_ids": merged}))
     # In the CRM the loser disappears without a trace; Zendesk still shows it as deleted.
-    sandbox.store.write(kind, loser.id, Change(at, op="delete" if kind in NAMED_BY_DESK else "erase"))
+    sandbox.store.write(kind, loser.id, Change(at, op="delete" if kind in DESK_KINDS else "erase"))

@@ -134,7 +134,7 @@ SHARE_BOTS = 0.02
 USER_LEAVES_PER_YEAR = 0.12
 
 # --- interactions between vendor and customer ---
-TOUCH_KINDS = {"call": 0.35, "email": 0.45, "meeting": 0.20}
+ACTIVITY_KINDS = {"call": 0.35, "email": 0.45, "meeting": 0.20}
 SHARE_INCOMING = 0.3
 SHARE_NOTED = 0.12
 REVIEW_MONTHS = {"key_account": 3, "standard": 6, "small": 0}

@@ -95,7 +95,7 @@ class Product:
         except psycopg.OperationalError as error:
             shown = self._url.render_as_string(hide_password=True)
             raise PerennialError(
-                f"the product's database {shown} does not let the sandbox in: {str(error).splitlines()[0]}",
+                f"the sandbox cannot connect to the product's database {shown}: {str(error).splitlines()[0]}",
                 cure="create it, or correct --product-url",
             ) from None
 
@@ -159,7 +159,7 @@ class Product:
         found = [name for name, is_there in zip(("schema sandbox", *UPSERT), row[1:], strict=True) if is_there]
         if row[0] and found:
             raise PerennialError(
-                f"{self._url.database} holds {', '.join(found)}, and the sandbox did not make them",
+                f"{self._url.database} contains {', '.join(found)}, which the sandbox did not create",
                 cure="give the sandbox a database of its own with --product-url",
             )
 

@@ -19,11 +19,11 @@ from include.common import clock
 from include.common.errors import ConfigError, PerennialError
 from include.sandbox import parameters as p
 from include.sandbox.app import application
-from include.sandbox.asgi import Outer
+from include.sandbox.asgi import Gateway
 from include.sandbox.clock import WorldClock
 from include.sandbox.core import Sandbox
-from include.sandbox.diary import Diary
 from include.sandbox.hubspot.oauth import credentials
+from include.sandbox.journal import Journal
 from include.sandbox.product import Product
 from include.sandbox.salesforce import guard as salesforce
 from include.sandbox.smtp import Sink
@@ -48,7 +48,7 @@ class Options:
         seed: The world's seed; None for the last one used, else 7.
         anchor: The world's today; None for the last one used, else today.
         customers: Customers signed by the anchor; None for the last number used, else the default.
-        custom: How contracts are recorded (see ``world.build``); None for the last one used, else ``ideal``.
+        style: How contracts are recorded (see ``world.build``); None for the last one used, else ``ideal``.
     """
 
     home: Path
@@ -58,7 +58,7 @@ class Options:
     seed: int | None = None
     anchor: date | None = None
     customers: int | None = None
-    custom: str | None = None
+    style: str | None = None
 
 
 def serve(options: Options) -> None:
@@ -68,12 +68,12 @@ def serve(options: Options) -> None:
         PerennialError: A port is in use, the folder is not writable or in use, or the product's database is
             unreachable.
     """
-    diary = Diary(options.home / "sandbox.db")
+    journal = Journal(options.home / "sandbox.db")
     lock = _lock(options.home)
     ready = options.home / READY_FILE
     ready.unlink(missing_ok=True)
-    web, mail = _bind(diary, "port", options.port), _bind(diary, "smtp_port", options.smtp_port)
-    sandbox = _open(options, diary)
+    web, mail = _bind(journal, "port", options.port), _bind(journal, "smtp_port", options.smtp_port)
+    sandbox = _open(options, journal)
     sandbox.url = f"http://{HOST}:{web.getsockname()[1]}"
     product = Product(sandbox, options.product_url) if options.product_url else None
     try:
@@ -85,7 +85,7 @@ def serve(options: Options) -> None:
         ready.unlink(missing_ok=True)
         if product:
             product.close()
-        diary.close()
+        journal.close()
         lock.close()
 
 
@@ -100,9 +100,9 @@ def _lock(home: Path) -> TextIO:
     return file
 
 
-def _bind(diary: Diary, name: str, wanted: int) -> socket.socket:
+def _bind(journal: Journal, name: str, wanted: int) -> socket.socket:
     """Return a listening socket: on the given port, on the last one used, or on any free one."""
-    for port in dict.fromkeys((wanted or int(diary.get(name) or 0), wanted)):
+    for port in dict.fromkeys((wanted or int(journal.get(name) or 0), wanted)):
         # Name the protocol: only then does asyncio disable Nagle's algorithm.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -113,41 +113,41 @@ def _bind(diary: Diary, name: str, wanted: int) -> socket.socket:
             listener.close()
             reason = error.strerror
             continue
-        diary.put(name, str(listener.getsockname()[1]))
+        journal.put(name, str(listener.getsockname()[1]))
         return listener
     raise PerennialError(
         f"the sandbox cannot listen on {HOST}:{wanted}: {reason}",
-        cure=f"choose another with --{name.replace('_', '-')}, or 0 for any free one",
+        cure=f"choose another port with --{name.replace('_', '-')}, or 0 for a free one",
     )
 
 
-def _open(options: Options, diary: Diary) -> Sandbox:
+def _open(options: Options, journal: Journal) -> Sandbox:
     today = clock.now().date()
-    anchor = date.fromisoformat(_settled(diary, "anchor", options.anchor, today))
-    seed = int(_settled(diary, "seed", options.seed, 7))
-    count = int(_settled(diary, "customers", options.customers, p.CUSTOMERS))
+    anchor = date.fromisoformat(_settled(journal, "anchor", options.anchor, today))
+    seed = int(_settled(journal, "seed", options.seed, 7))
+    count = int(_settled(journal, "customers", options.customers, p.CUSTOMERS))
     end = Span.around(anchor).end
     if today >= end:
         raise PerennialError(
             f"the sandbox's world of {anchor} ended on {end}", cure=f"remove {options.home} to start a new one"
         )
-    world = build(seed, anchor, count, _settled(diary, "custom", options.custom, "ideal"))
+    world = build(seed, anchor, count, _settled(journal, "custom", options.style, "ideal"))
     world_clock = WorldClock()
-    sandbox = Sandbox(world, diary, world_clock, Store(world.records, diary, world_clock.now))
-    sandbox.switches.update(json.loads(diary.get("switches") or "{}"))
+    sandbox = Sandbox(world, journal, world_clock, Store(world.records, journal, world_clock.now))
+    sandbox.switches.update(json.loads(journal.get("switches") or "{}"))
     return sandbox
 
 
-def _settled(diary: Diary, name: str, wanted: Any, default: Any) -> str:
+def _settled(journal: Journal, name: str, wanted: Any, default: Any) -> str:
     """Return a parameter that the world was first built with. It cannot change within a folder."""
-    kept = diary.get(name)
+    kept = journal.get(name)
     if kept is not None and wanted is not None and str(wanted) != kept:
         raise ConfigError(
-            f"this sandbox was made with {name} {kept}, not {wanted}",
-            cure=f"leave --{name} out, or choose another folder with --home",
+            f"this sandbox was created with {name} {kept}, not {wanted}",
+            cure=f"omit --{name}, or choose another folder with --home",
         )
     value = kept or str(default if wanted is None else wanted)
-    diary.put(name, value)
+    journal.put(name, value)
     return value
 
 
@@ -187,7 +187,7 @@ def describe(sandbox: Sandbox, smtp_port: int, product: Product | None) -> dict[
             "seed": world.seed,
             "anchor": str(world.span.anchor),
             "customers": len(world.customers),
-            "custom": world.custom,
+            "custom": world.style,
         },
         "webhook": f"{sandbox.url}/slack/services/T0SANDBOX/B0SANDBOX/{sandbox.secret('webhook')}",
         "hubspot_oauth": credentials(sandbox),
@@ -217,17 +217,17 @@ async def _when_started(server: uvicorn.Server, announce: Any) -> None:
 
 
 async def _run(
-    outer: Outer, web: socket.socket, mail: socket.socket, sandbox: Sandbox, product: Product | None, announce: Any
+    gateway: Gateway, web: socket.socket, mail: socket.socket, sandbox: Sandbox, product: Product | None, announce: Any
 ) -> None:
     config = uvicorn.Config(
-        outer, log_level="error", access_log=False, lifespan="off", proxy_headers=False, server_header=False,
+        gateway, log_level="error", access_log=False, lifespan="off", proxy_headers=False, server_header=False,
         timeout_graceful_shutdown=2, timeout_keep_alive=30,
     )  # fmt: skip
     # uvicorn stops at the first signal and raises it again afterwards: by then a handler must ignore it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     loop = asyncio.get_running_loop()
-    sink = Sink(sandbox, outer.faults)
+    sink = Sink(sandbox, gateway.faults)
     mail_server = await loop.create_server(sink.protocol, sock=mail)
     following = asyncio.create_task(product.run()) if product else None
     server = uvicorn.Server(config)

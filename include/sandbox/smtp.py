@@ -73,7 +73,7 @@ class Sink:
                 return f"{rule.status} {rule.body or '4.3.0 not now'}"
         for _ in range(2 if "twice" in kinds else 1):
             body = envelope.original_content or b""
-            self.sandbox.diary.add_mail(self.sandbox.now(), envelope.mail_from or "", envelope.rcpt_tos, body)
+            self.sandbox.journal.add_mail(self.sandbox.now(), envelope.mail_from or "", envelope.rcpt_tos, body)
         for rule in rules:
             if rule.kind == "late":
                 await asyncio.sleep(rule.seconds)

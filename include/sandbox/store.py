@@ -1,7 +1,7 @@
 """The vendors' current records: the world up to the present, plus writes through APIs and mutations by tests.
 
-Every API write and every test mutation is a change like the world's own. Changes are kept in the diary (see
-``include.sandbox.diary``), so that a restart or a clock turned back leads to the same state.
+Every API write and every test mutation is a change like the world's own. Changes are kept in the journal (see
+``include.sandbox.journal``), so that a restart or a clock turned back leads to the same state.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.sandbox.diary import Diary
+from include.sandbox.journal import Journal
 from include.sandbox.world.records import Change, Record
 
 FIRST_WRITTEN_ID = 65_039_244_000  # records created through an API get ids from here, above all of the world's own
@@ -78,11 +78,11 @@ class Store:
 
     Args:
         records: The world's records.
-        diary: Stores changes from outside.
+        journal: Stores changes from outside.
         now: Returns the world's time in milliseconds since 1970.
     """
 
-    def __init__(self, records: list[Record], diary: Diary, now: Callable[[], int]) -> None:
+    def __init__(self, records: list[Record], journal: Journal, now: Callable[[], int]) -> None:
         self._world = sorted(
             (
                 (change.at, position, record.kind, record.id, change)
@@ -91,7 +91,7 @@ class Store:
             ),
             key=lambda entry: entry[:2],
         )
-        self._diary = diary
+        self._journal = journal
         self._now = now
         self.version = 0  # increases with every change, so that derived data can be cached
         self._rebuild()
@@ -102,7 +102,7 @@ class Store:
         self._graves: dict[str, dict[int, Item]] = {}
         self._timeline = self._world + [
             (change.at, len(self._world) + position, kind, number, change)
-            for position, (kind, number, change) in enumerate(self._diary.changes())
+            for position, (kind, number, change) in enumerate(self._journal.changes())
         ]
         self._timeline.sort(key=lambda entry: entry[:2])
         self._next = 0
@@ -125,7 +125,7 @@ class Store:
 
     def forget_writes(self) -> None:
         """Drop all writes: only the world remains."""
-        self._diary.forget_changes()
+        self._journal.forget_changes()
         self._rebuild()
         self.version += 1
 
@@ -151,7 +151,7 @@ class Store:
         """Return the existing records of a kind, including deleted ones."""
         return self._items.setdefault(kind, {})
 
-    def graves(self, kind: str) -> dict[int, Item]:
+    def tombstones(self, kind: str) -> dict[int, Item]:
         """Return the erased records of a kind in their last state."""
         return self._graves.get(kind, {})
 
@@ -177,12 +177,12 @@ class Store:
 
     def next_id(self, kind: str) -> int:
         """Return a free id for a record created through an API."""
-        return max(FIRST_WRITTEN_ID, self._diary.highest_id(kind) + 1)
+        return max(FIRST_WRITTEN_ID, self._journal.highest_id(kind) + 1)
 
     def write(self, kind: str, number: int, change: Change) -> Item | None:
         """Apply and store a change from outside. Return the resulting record."""
         self.advance()
-        self._diary.add_change(kind, number, change)
+        self._journal.add_change(kind, number, change)
         if change.at > self._reached:
             insort(
                 self._timeline, (change.at, 2 * len(self._timeline), kind, number, change), key=lambda entry: entry[:2]

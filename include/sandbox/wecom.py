@@ -49,7 +49,7 @@ def _answer(sandbox: Sandbox, key: str, body: bytes) -> dict[str, Any]:
 def _keep(sandbox: Sandbox, content: str) -> None:
     now = sandbox.now()
     micros = now * 1000
-    while not sandbox.diary.add_message(
+    while not sandbox.journal.add_message(
         now, GROUP, f"{micros // 1_000_000}.{micros % 1_000_000:06d}", {"text": content, "via": "wecom"}
     ):
         micros += 100

@@ -114,7 +114,7 @@ def measure(connection: sa.Connection, seed: int, custom: str, customers: int = 
 
 def _fill(connection: sa.Connection, world: World) -> None:
     """Fill staging with every version of companies, deals and lines."""
-    mapped = yaml.safe_load(mapping.of_custom(world.custom))["entities"]
+    mapped = yaml.safe_load(mapping.of_style(world.style))["entities"]
     rules = {entity: EntityMapping.model_validate(mapped[entity]) for entity in KEYS}
     mappers = {entity: Mapper(ENTITIES[entity], rules[entity].columns) for entity in KEYS}
     by_id = {(record.kind, record.id): record for record in world.records}
@@ -235,11 +235,11 @@ def _compare_renewals(connection: sa.Connection, world: World, found: Measured, 
         by_term[row.account_key, row.due_date].append(row)
     matched: set[tuple[str, date, str]] = set()
     for term in truth.terms(world.customers, ANCHOR):
-        if world.custom == "companies" and (term.contract.endswith("1") or (not term.has_deal and term.start > ANCHOR)):
+        if world.style == "companies" and (term.contract.endswith("1") or (not term.has_deal and term.start > ANCHOR)):
             continue  # such a portal shows one renewal date, and nothing that comes of itself before it has come
         key = f"crm:{term.account.id}"
         deals = {f"crm:{deal.id}" for deal in term.deals}
-        own = [r for r in by_term[key, term.due] if world.custom == "companies" or r.opportunity_key in deals]
+        own = [r for r in by_term[key, term.due] if world.style == "companies" or r.opportunity_key in deals]
         if "restarted" in term.outcomes:  # nothing is due then, on whichever day
             own = (
                 [r for r in own if r.outcome == "restarted"]
@@ -249,7 +249,7 @@ def _compare_renewals(connection: sa.Connection, world: World, found: Measured, 
                     if r.outcome == "restarted"
                     and (
                         (r.account_key, r.term_start) == (key, term.start)
-                        if world.custom == "companies"
+                        if world.style == "companies"
                         else r.opportunity_key in deals
                     )
                 ]
@@ -258,7 +258,7 @@ def _compare_renewals(connection: sa.Connection, world: World, found: Measured, 
         matched.update((r.account_key, r.due_date, r.opportunity_key) for r in own)
         found.renewals["all"] += 1
         outcomes = {r.outcome for r in own}
-        if outcomes and outcomes <= _acceptable(world.custom, term):
+        if outcomes and outcomes <= _acceptable(world.style, term):
             found.renewals["right"] += 1
             continue
         kind = "listed" if key in listed else "silent"
@@ -306,7 +306,7 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("seeds", type=int, nargs="+")
     parser.add_argument("--customers", type=int, default=240)
-    parser.add_argument("--custom", nargs="*", default=world_builder.CUSTOMS)
+    parser.add_argument("--custom", nargs="*", default=world_builder.PORTAL_STYLES)
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()
     with sa.create_engine(given.url).connect() as connection:

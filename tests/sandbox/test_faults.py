@@ -117,5 +117,5 @@ def test_nonsense_is_refused(sandbox: SandboxProcess) -> None:
         sandbox.control("faults", vendor="hubspot", kind="explode")
     with pytest.raises(RuntimeError, match="unknown switch"):
         sandbox.control("switches", **{"hubspot.nonsense": 1})
-    with pytest.raises(RuntimeError, match="known are"):
+    with pytest.raises(RuntimeError, match="known limits"):
         sandbox.control("limits", nonsense=[1, 1])

@@ -111,7 +111,7 @@ def test_tables_that_the_sandbox_did_not_make_stay(empty_database: str) -> None:
     product._url = make_url(empty_database)
     product._connection = product._connect()
     product._connection.execute("create table members (name text); insert into members values ('kept')")
-    with pytest.raises(PerennialError, match=r"holds members, and the sandbox did not make them"):
+    with pytest.raises(PerennialError, match=r"contains members, which the sandbox did not create"):
         product.load()
     assert product._connection.execute("select name from members").fetchall() == [("kept",)]
     product.close()

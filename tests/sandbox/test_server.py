@@ -144,7 +144,7 @@ def test_unwritable_folder(serve: Serve, tmp_path: Path) -> None:
 def test_unreachable_product_database(socket_enabled: None, serve: Serve, tmp_path: Path) -> None:
     url = "postgresql+psycopg://me:hidden@127.0.0.1:9/product"
     status, said = serve("--home", str(tmp_path), "--product-url", url, *SMALL)
-    assert status == 1 and "does not let the sandbox in" in said and "hidden" not in said
+    assert status == 1 and "cannot connect to the product's database" in said and "hidden" not in said
 
 
 def test_world_that_has_ended(socket_enabled: None, serve: Serve, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from include.common import home as homes
 from include.common import paths
 from include.common.errors import PerennialError
 from include.sandbox.demo import preflight, stack, state, summary
-from include.sandbox.demo.chain import Chain, Red
+from include.sandbox.demo.chain import Chain, FailedRun
 from include.sandbox.demo.processes import Processes, stop_leftovers
 from include.sandbox.demo.progress import Progress
 from include.warehouse.embedded import server
@@ -43,13 +43,13 @@ def main() -> int:
             Console(stderr=True).print(f"           {error.cure}", highlight=False, soft_wrap=True)
         return error.exit_status
     except KeyboardInterrupt:
-        console.print("Stopped before it was done; the next start continues from here.")
+        console.print("Interrupted; the next start resumes from here.")
         return 130
 
 
 def _demo(home: Path, arguments: argparse.Namespace, console: Console) -> int:
     if n_left := stop_leftovers(home):
-        console.print(f"Stopped {n_left} processes that an earlier start had left running.")
+        console.print(f"Stopped {n_left} processes left running by an earlier start.")
     kept = state.load(home)
     kept.port = preflight.choose_port(arguments.port, kept.port)
     state.save(home, kept)
@@ -76,31 +76,29 @@ def _run_chain(running: stack.Stack, progress: Progress) -> bool:
         DemoError: A process has ended.
     """
     chain = Chain(running, progress)
-    red: list[Red] = []
+    failed: list[FailedRun] = []
     wrong: list[str] = []
     try:
         progress.stage("reading the DAGs")
         chain.wait_until_listed()
-        progress.stage(
-            "what an earlier start has left, and what is new" if chain.is_resumed else "first load: the whole history"
-        )
+        progress.stage("resuming an earlier start" if chain.is_resumed else "first load: the whole history")
         runs = chain.first_round()
-        progress.stage("today: what has changed since")
-        chain.let_something_happen()
+        progress.stage("today: the latest changes")
+        chain.change_some_records()
         runs = list({(run["dag_id"], run["dag_run_id"]): run for run in runs + chain.next_round()}.values())
         progress.close()
-        red = chain.red(runs)
+        failed = chain.failed_runs(runs)
         wrong = summary.show(running, runs, progress)
     except (PerennialError, SQLAlchemyError) as error:
         running.check()  # a process that has ended is the cause
         wrong.append(error.message if isinstance(error, PerennialError) else str(error).splitlines()[0])
     progress.close()
     summary.addresses(running, progress.console)
-    return summary.problems(progress.console, red, wrong)
+    return summary.problems(progress.console, failed, wrong)
 
 
 def _keep_running(running: stack.Stack, console: Console) -> None:
-    console.print("Everything keeps running, and the schedules with it. [bold]Ctrl-C stops it.[/]")
+    console.print("Everything keeps running on schedule. [bold]Ctrl-C stops it.[/]")
     try:
         while True:
             running.check()
@@ -126,7 +124,7 @@ def _clean(home: Path, console: Console) -> int:
             server.destroy(home)
     left = homes.clear(home)
     if left:
-        console.print(f"Left in {home}, since Perennial did not make it: {', '.join(left)}", soft_wrap=True)
+        console.print(f"Not removed from {home}, since Perennial did not create it: {', '.join(left)}", soft_wrap=True)
     return 0
 
 
@@ -134,14 +132,14 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.sandbox.demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop everything when the chain is done")
     parser.add_argument("--port", type=_port, help="the port of Airflow's UI; a free one by default")
-    parser.add_argument("--customers", type=int, help="how many customers the sandbox's world begins with")
-    parser.add_argument("--clean", action="store_true", help="stop what runs and remove what was made")
+    parser.add_argument("--customers", type=int, help="number of customers at the start")
+    parser.add_argument("--clean", action="store_true", help="stop the demo and remove everything it created")
     return parser.parse_args()
 
 
 def _port(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is no port (1 to 65535)")
+        raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
     return int(text)
 
 

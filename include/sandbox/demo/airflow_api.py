@@ -8,8 +8,8 @@ from typing import Any
 
 import requests
 
-from include.sandbox.demo.patience import ANSWER_SECONDS, ready
 from include.sandbox.demo.processes import DemoError
+from include.sandbox.demo.waiting import ANSWER_SECONDS, ready
 
 # Repeats a request until there is a response.
 Ask = Callable[[Callable[[], requests.Response]], requests.Response]
@@ -50,7 +50,7 @@ class AirflowApi:
         body = {"logical_date": None, "dag_run_id": run_id}
         answer = self._answered("POST", f"/dags/{dag_id}/dagRuns", json=body)
         if answer.status_code != 409:  # it exists already
-            ready(answer, f"Airflow, asked to run {dag_id},")
+            ready(answer, f"Airflow: run of {dag_id}")
         return run_id
 
     def runs(self, since: str) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ class AirflowApi:
         ]
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        return ready(self._answered(method, path, **options), f"Airflow, asked {method} {path},")
+        return ready(self._answered(method, path, **options), f"Airflow: {method} {path}")
 
     def _answered(self, method: str, path: str, **options: Any) -> requests.Response:
         answer = self._send(method, f"/api/v2{path}", **options)

@@ -20,7 +20,7 @@ CONSUMERS = ("deliver", "decide", "publish_reports", "build_kpis")
 PRODUCERS = ("ingest_crm", "ingest_support", "ingest_product")
 NIGHTLY = "rebuild_kpis"
 # Changes between the two rounds: the kind of record, its entity, and the new values.
-HAPPENINGS = (
+CHANGES = (
     ("contact", "contact", {"jobtitle": "Head of Operations"}),
     ("company", "account", {"industry": "Robotics"}),
 )
@@ -31,7 +31,7 @@ _EVER = "2000-01-01T00:00:00+00:00"
 
 
 @dataclass(frozen=True)
-class Red:
+class FailedRun:
     """A failed run, and the log that says why.
 
     Args:
@@ -62,7 +62,7 @@ class Chain:
         self._progress = progress
         self._log = stack.home / "logs" / "api-server.log"
         self._api = AirflowApi(
-            stack.ui, "admin", stack.state.password, lambda ask: stack.patience.answer("Airflow", self._log, ask)
+            stack.ui, "admin", stack.state.password, lambda ask: stack.waiter.answer("Airflow", self._log, ask)
         )
         self._prefix = os.environ.get("PERENNIAL_DAG_PREFIX", "")
         self._ended: dict[tuple[str, str], tuple[int, int]] = {}
@@ -82,7 +82,7 @@ class Chain:
                 raise DemoError(f"Airflow cannot read a DAG file: {errors[0]}")
             return wanted <= set(self._api.dags())
 
-        self._stack.patience.until("the list of DAGs", self._stack.home / "logs" / "dag-processor.log", are_listed)
+        self._stack.waiter.until("the list of DAGs", self._stack.home / "logs" / "dag-processor.log", are_listed)
         dags = self._api.dags()
         self.is_resumed = any(not dags[self._prefix + name]["is_paused"] for name in PRODUCERS)
         self._before = {(run["dag_id"], run["dag_run_id"]) for run in self._api.runs(_EVER)}
@@ -102,10 +102,10 @@ class Chain:
                 self._api.trigger(self._prefix + name)
         return self._follow(began)
 
-    def let_something_happen(self) -> None:
+    def change_some_records(self) -> None:
         """Change a few records at the vendors, as on any day."""
         known = self._stack.sandbox_answer("GET", "/_control/truth", params={"ids": "1"})
-        for kind, entity, change in HAPPENINGS:
+        for kind, entity, change in CHANGES:
             body = {"kind": kind, "op": "touch", "ids": known[entity]["live_ids"][:5], "set": change}
             self._stack.sandbox_answer("POST", "/_control/mutate", json=body)
 
@@ -150,16 +150,16 @@ class Chain:
 
     def _awaited(self, runs: list[dict[str, Any]]) -> str:
         active = [run for run in runs if run["state"] in ACTIVE]
-        text = ", ".join(dict.fromkeys(run["dag_id"] for run in active)) or "runs that wait for events"
+        text = ", ".join(dict.fromkeys(run["dag_id"] for run in active)) or "runs waiting for events"
         if any((run["dag_id"], run["dag_run_id"]) in self._before for run in active):
-            text += f" (what the last stop interrupted begins again within {INTERRUPTED_MINUTES} minutes)"
+            text += f" (runs interrupted by the last stop restart within {INTERRUPTED_MINUTES} minutes)"
         return text
 
-    def red(self, runs: list[dict[str, Any]]) -> list[Red]:
+    def failed_runs(self, runs: list[dict[str, Any]]) -> list[FailedRun]:
         """Return the runs that did not succeed, each with its log."""
-        return [self._red(run) for run in runs if run["state"] != "success"]
+        return [self._failed_run(run) for run in runs if run["state"] != "success"]
 
-    def _red(self, run: dict[str, Any]) -> Red:
+    def _failed_run(self, run: dict[str, Any]) -> FailedRun:
         dag, run_id = run["dag_id"], run["dag_run_id"]
         tasks = [task for task in self._api.tasks(dag, run_id) if task["state"] == "failed"]
         tasks.sort(key=lambda task: task["end_date"] or "")
@@ -167,7 +167,7 @@ class Chain:
         if tasks:
             task = tasks[0]["task_id"]
             log = log / f"task_id={task}" / f"attempt={tasks[0]['try_number']}.log"
-        return Red(dag, run_id, task, log, (dag, run_id) in self._before)
+        return FailedRun(dag, run_id, task, log, (dag, run_id) in self._before)
 
     @property
     def _logs(self) -> Path:

@@ -21,7 +21,7 @@ def main() -> int:
         sys.stderr.write(f"perennial: {error.message}\n           {error.cure}\n")
         return error.exit_status
     if left:
-        sys.stdout.write(f"Left in {paths.home()}, since Perennial did not make it: {', '.join(left)}\n")
+        sys.stdout.write(f"Not removed from {paths.home()}, since Perennial did not create it: {', '.join(left)}\n")
     return 0
 
 

@@ -49,7 +49,7 @@ def main() -> int:
     found = environment_of_the_demo(paths.home())
     os.environ.update({name: value for name, value in found.items() if not os.environ.get(name)})
     if found and sys.stderr.isatty():
-        sys.stderr.write(f"(the demo that runs from {paths.home()})\n")
+        sys.stderr.write(f"(using the demo in {paths.home()})\n")
     from include.cli import main as cli
 
     return cli.main()

@@ -18,7 +18,7 @@ from pathlib import Path
 EVERY_SECONDS = 5.0
 
 
-class Course:
+class InstallProgress:
     """The progress of an installation, from pip's output and the environment's content.
 
     Args:
@@ -33,7 +33,7 @@ class Course:
         self.is_installing = False
         self._n_before = self._n_there()
 
-    def take(self, line: str) -> None:
+    def read_line(self, line: str) -> None:
         """Process a line of pip's output."""
         self.n_found += line.startswith("Collecting ")
         self.is_installing |= line.startswith("Installing collected packages")
@@ -52,30 +52,30 @@ def main(files: list[str]) -> int:
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     for file in files:
         pip += ["-r", file]
-    course = Course(len(pinned(files)), Path(sysconfig.get_path("purelib")))
+    progress = InstallProgress(len(pinned(files)), Path(sysconfig.get_path("purelib")))
     last: deque[str] = deque(maxlen=15)
     process = subprocess.Popen(pip, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
     def read() -> None:
         for line in process.stdout or ():
             last.append(line.rstrip())
-            course.take(line)
+            progress.read_line(line)
 
     reader = threading.Thread(target=read)
     reader.start()
-    show(course, reader)
+    show(progress, reader)
     status = process.wait()
     if status:
         sys.stderr.write("\n".join(last) + "\n")
     return status
 
 
-def show(course: Course, reader: threading.Thread, every: float = EVERY_SECONDS) -> None:
+def show(progress: InstallProgress, reader: threading.Thread, every: float = EVERY_SECONDS) -> None:
     """Print progress until the reader ends: on one line in a terminal, elsewhere a new line for each change."""
     is_terminal, began, shown = sys.stdout.isatty(), time.monotonic(), ""
     while reader.is_alive():
         reader.join(0.5 if is_terminal else every)
-        text = str(course)
+        text = str(progress)
         if is_terminal:
             sys.stdout.write(f"\r  {text}, {time.monotonic() - began:.0f} s ")
         elif text != shown:

@@ -13,7 +13,7 @@ from include.sandbox import mapping
 from include.sandbox.parameters import TEAMS
 
 # Property of the sandbox's companies -> the value that Perennial writes to it.
-KEPT = {
+WRITTEN_FIELDS = {
     "perennial_risk": "risk_band",
     "perennial_open_risks": "open_risks",
     "perennial_next_decision": "next_decision_on",
@@ -35,7 +35,7 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
         "slack": {"dry_run": False},
         "email": {"dry_run": False},
         "crm_task": {"dry_run": False},
-        "crm_field": {"dry_run": False, "fields": {"crm": KEPT}},
+        "crm_field": {"dry_run": False, "fields": {"crm": WRITTEN_FIELDS}},
         "links": {
             "account": f"{sandbox['url']}/crm/companies/{{id}}",
             "opportunity": f"{sandbox['url']}/crm/deals/{{id}}",
@@ -44,15 +44,15 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
     }
     mappings = folder / "mappings"
     mappings.mkdir(exist_ok=True)
-    custom = sandbox["world"]["custom"]
-    (mappings / "hubspot.yaml").write_text(NOTE + mapping.of_custom(custom))
+    style = sandbox["world"]["custom"]
+    (mappings / "hubspot.yaml").write_text(NOTE + mapping.of_style(style))
     # The sandbox shows every row at once, except Zendesk, which never exports the last minute.
     sources = [source.model_dump(mode="json") for source in load().sources]
     for source in sources:
         source["lag_seconds"] = 61 if source["kind"] == "support" else 0
     # The first write goes to every account, and nobody is there to approve it.
     caps = {"actions_per_run": 2000, "share_of_book": 1}
-    renewals = {} if custom == "ideal" else {"renewal_pipelines": mapping.RENEWAL_PIPELINES}
+    renewals = {} if style == "ideal" else {"renewal_pipelines": mapping.RENEWAL_PIPELINES}
     # A head and leads, so that their digests and reports are in the inbox.
     people = {"head": _person("Joan Clarke"), "team_leads": {team: _person(f"Lead {team}") for team in TEAMS}}
     viewers = {"viewers": {"admin": {"role": "head"}, "colleague": {"role": "executive"}}}
@@ -77,4 +77,4 @@ def release_mail() -> None:
     """Release mail in a new store. A mail server cannot be queried, but this one started as empty as the outbox."""
     for state in holds.states():
         if state.channel == "email" and state.is_on_hold and not state.changed_by:
-            holds.release("email", "the sandbox's mail server has sent nothing that this store does not know", "demo")
+            holds.release("email", "the sandbox's mail server has sent nothing unknown to this store", "demo")

@@ -35,7 +35,7 @@ def make_home(home: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise DemoError(
-            f"cannot write in {home}: {error.strerror}",
+            f"cannot write to {home}: {error.strerror}",
             cure="make the folder writable, or set PERENNIAL_HOME to one that is",
         ) from None
     # PostgreSQL cannot run as root in a private folder: see include/warehouse/embedded/files.py.
@@ -71,7 +71,7 @@ def only_one(home: Path, what: str = "demo") -> Iterator[None]:
             file.seek(0)
             raise DemoError(
                 f"a {what} already runs from this folder (process {file.read().strip() or 'unknown'})",
-                cure="stop it with Ctrl-C in its terminal, or use it as it is",
+                cure="stop it with Ctrl-C in its terminal, or use the running one",
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -94,7 +94,7 @@ def choose_port(wanted: int | None, last: int) -> int:
     if not _is_free(wanted):
         raise DemoError(
             f"port {wanted} is in use by another program",
-            cure="stop that program, or run `make demo` without PORT to take a free one",
+            cure="stop that program, or run `make demo` without PORT to use a free one",
         )
     return wanted
 

@@ -29,7 +29,7 @@ class Process:
     name: str
     popen: subprocess.Popen[bytes]
     log: Path
-    patience: float  # seconds it gets to exit by itself
+    stop_seconds: float  # seconds it gets to exit by itself
     is_job: bool  # exits by itself when its work is done
 
 
@@ -49,7 +49,7 @@ class Processes:
         name: str,
         arguments: list[str],
         environment: dict[str, str],
-        patience: float = 5,
+        stop_seconds: float = 5,
         is_job: bool = False,
     ) -> None:
         """Start a process in its own session, so that Ctrl-C in the terminal does not reach it.
@@ -58,7 +58,7 @@ class Processes:
             name: Its name in messages and in its log's file name.
             arguments: The command line; never a secret.
             environment: Its whole environment.
-            patience: Seconds that it gets to exit by itself when stopped.
+            stop_seconds: Seconds that it gets to exit by itself when stopped.
             is_job: Whether it is expected to exit when its work is done; ``has_ended`` tells when.
         """
         log = self.home / "logs" / f"{name}.log"
@@ -74,7 +74,7 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._started.append(Process(name, popen, log, patience, is_job))
+        self._started.append(Process(name, popen, log, stop_seconds, is_job))
 
     def has_ended(self, name: str) -> bool:
         """Return whether a job has finished. A finished job is no longer monitored.
@@ -99,8 +99,8 @@ class Processes:
             status = process.popen.poll()
             if status is not None and not (process.is_job and status == 0):
                 raise DemoError(
-                    f"{process.name} ended by itself (status {status}): {last_words(process.log)}",
-                    cure=f"see {process.log}; `make demo` again resumes where this one stopped",
+                    f"{process.name} exited unexpectedly (status {status}): {last_words(process.log)}",
+                    cure=f"see {process.log}; run `make demo` again to resume",
                 )
 
     def stop(self) -> None:
@@ -109,7 +109,7 @@ class Processes:
             process = self._started.pop()
             process.popen.terminate()
             try:
-                process.popen.wait(process.patience)
+                process.popen.wait(process.stop_seconds)
             except subprocess.TimeoutExpired:
                 pass
             finally:
@@ -123,10 +123,10 @@ def last_words(log: Path, lines: int = 3) -> str:
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 8192))
-            said = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip(" =-│╰╯")]
+            kept = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip(" =-│╰╯")]
     except OSError:
         return "its log cannot be read"
-    return " / ".join(said[-lines:]) or "it said nothing"
+    return " / ".join(kept[-lines:]) or "its log is empty"
 
 
 def leftovers(home: Path) -> list[psutil.Process]:
@@ -143,12 +143,12 @@ def leftovers(home: Path) -> list[psutil.Process]:
     return found
 
 
-def stop_leftovers(home: Path, patience: float = 5) -> int:
+def stop_leftovers(home: Path, stop_seconds: float = 5) -> int:
     """Stop processes left by an earlier start of this demo.
 
     Args:
         home: The demo's folder.
-        patience: Seconds between SIGTERM and SIGKILL.
+        stop_seconds: Seconds between SIGTERM and SIGKILL.
 
     Returns:
         How many were running.
@@ -156,7 +156,7 @@ def stop_leftovers(home: Path, patience: float = 5) -> int:
     found = leftovers(home)
     for process in found:
         _quietly(process.terminate)
-    _, alive = psutil.wait_procs(found, timeout=patience)
+    _, alive = psutil.wait_procs(found, timeout=stop_seconds)
     deadline = time.monotonic() + 10
     while alive and time.monotonic() < deadline:
         for process in alive:

@@ -45,7 +45,7 @@ class Progress:
         self._stage = ""
         self._since = self._started
         self._live: Live | None = None
-        self._said: dict[tuple[str, str], str] = {}
+        self._shown: dict[tuple[str, str], str] = {}
         # Receives what is being waited for, for how long, and the log to look at. Called often, it rarely prints.
         self.waiting = Waiting(lambda text: self.say(f"  {text}"))
 
@@ -59,7 +59,7 @@ class Progress:
         self._end_live()
         if self._stage:
             self.seconds[self._stage] = time.monotonic() - self._since
-        self._stage, self._since, self._said = name, time.monotonic(), {}
+        self._stage, self._since, self._shown = name, time.monotonic(), {}
         if name:
             self.say(f"{name} ...")
 
@@ -77,8 +77,8 @@ class Progress:
             return
         for row in rows:
             key = (row.dag, row.run)
-            if self._said.get(key) != row.state:
-                self._said[key] = row.state
+            if self._shown.get(key) != row.state:
+                self._shown[key] = row.state
                 took = f" after {row.seconds:.1f} s" if row.state in ("success", "failed") else ""
                 self.say(f"  {row.dag}: {row.state}{took}")
 

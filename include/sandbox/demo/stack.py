@@ -17,13 +17,13 @@ from include.orchestration.airflow_settings import COMPONENTS, SETTINGS
 from include.orchestration.first_start import PASSWORD
 from include.orchestration.health import unhealthy
 from include.sandbox.demo import command, overlay
-from include.sandbox.demo.patience import ANSWER_SECONDS, Patience, ready
 from include.sandbox.demo.processes import DemoError, Processes, last_words
 from include.sandbox.demo.progress import Progress
 from include.sandbox.demo.state import State
+from include.sandbox.demo.waiting import ANSWER_SECONDS, Waiter, ready
 from include.warehouse.embedded import server
 
-CUSTOM = "found"  # the demo's portal records contracts as real portals do
+STYLE = "found"  # the demo's portal records contracts as real portals do
 DATABASES = ("perennial", "airflow", "product")
 
 
@@ -37,7 +37,7 @@ class Stack:
         processes: Its processes.
         environment: The environment of every process.
         sandbox: The sandbox's note of its addresses.
-        patience: Waits for its parts.
+        waiter: Waits for its parts.
     """
 
     home: Path
@@ -45,7 +45,7 @@ class Stack:
     processes: Processes
     environment: dict[str, str]
     sandbox: dict
-    patience: Patience
+    waiter: Waiter
 
     @property
     def ui(self) -> str:
@@ -61,11 +61,13 @@ class Stack:
         self.processes.check()
         if not server.pid(self.home):
             log = server.log(self.home)
-            raise DemoError(f"PostgreSQL ended by itself: {last_words(log)}", cure=f"see {log}; `make demo` starts it")
+            raise DemoError(
+                f"PostgreSQL exited unexpectedly: {last_words(log)}", cure=f"see {log}; `make demo` restarts it"
+            )
 
     def sandbox_answer(self, method: str, path: str, **options: Any) -> Any:
         """Call the sandbox until it responds."""
-        return _of_sandbox(self.patience, self.home, self.sandbox["url"], method, path, **options)
+        return _of_sandbox(self.waiter, self.home, self.sandbox["url"], method, path, **options)
 
 
 def start(home: Path, state: State, processes: Processes, progress: Progress, customers: int | None = None) -> Stack:
@@ -91,12 +93,12 @@ def start(home: Path, state: State, processes: Processes, progress: Progress, cu
     environment = base_environment(home, state, warehouse, _render(url, "airflow"))
 
     progress.stage("sandbox vendors and databases")
-    patience = Patience(processes.check, progress.waiting)
+    waiter = Waiter(processes.check, progress.waiting)
     (home / "sandbox" / "sandbox.json").unlink(missing_ok=True)  # an earlier start's addresses
     size = ["--customers", str(customers)] if customers else []
     processes.start(
         "sandbox",
-        [sys.executable, "-m", "include.sandbox", "serve", "--home", str(home / "sandbox"), "--custom", CUSTOM, *size],
+        [sys.executable, "-m", "include.sandbox", "serve", "--home", str(home / "sandbox"), "--custom", STYLE, *size],
         environment | {"PERENNIAL_SANDBOX_PRODUCT_URL": _render(url, "product")},
     )
     processes.start(
@@ -106,15 +108,13 @@ def start(home: Path, state: State, processes: Processes, progress: Progress, cu
         is_job=True,
     )
     note = home / "sandbox" / "sandbox.json"
-    patience.until("the sandbox", home / "logs" / "sandbox.log", note.exists)
+    waiter.until("the sandbox", home / "logs" / "sandbox.log", note.exists)
     sandbox = json.loads(note.read_text())
     # This Zendesk plan includes more exports per minute, as accounts with years of tickets buy: the first load never
     # waits.
     limits = {"zendesk.incremental": (30, 60)}
-    _of_sandbox(patience, home, sandbox["url"], "POST", "/_control/limits", json=limits)
-    patience.until(
-        "the databases' tables", home / "logs" / "first-start.log", lambda: processes.has_ended("first-start")
-    )
+    _of_sandbox(waiter, home, sandbox["url"], "POST", "/_control/limits", json=limits)
+    waiter.until("the databases' tables", home / "logs" / "first-start.log", lambda: processes.has_ended("first-start"))
     environment |= sandbox["connections"]
     # This process reads the warehouse too, for the summary.
     os.environ.update({name: value for name, value in environment.items() if name.startswith("PERENNIAL_")})
@@ -127,8 +127,8 @@ def start(home: Path, state: State, processes: Processes, progress: Progress, cu
         # Running tasks get time to finish. The API server would wait two minutes for an open browser tab.
         seconds = 20 if name == "scheduler" else 5
         processes.start(name, [sys.executable, "-m", *arguments], environment, seconds)
-    stack = Stack(home, state, processes, environment, sandbox, patience)
-    patience.check = stack.check
+    stack = Stack(home, state, processes, environment, sandbox, waiter)
+    waiter.check = stack.check
     _wait_for_airflow(stack)
     return stack
 
@@ -178,11 +178,11 @@ def _render(url, database: str) -> str:  # type: ignore[no-untyped-def]
     return url.set(database=database).render_as_string(hide_password=False)
 
 
-def _of_sandbox(patience: Patience, home: Path, url: str, method: str, path: str, **options: Any) -> Any:
+def _of_sandbox(waiter: Waiter, home: Path, url: str, method: str, path: str, **options: Any) -> Any:
     def ask() -> requests.Response:
         return requests.request(method, f"{url}{path}", timeout=ANSWER_SECONDS, **options)
 
-    return ready(patience.answer("the sandbox", home / "logs" / "sandbox.log", ask), f"the sandbox, asked {path},")
+    return ready(waiter.answer("the sandbox", home / "logs" / "sandbox.log", ask), f"the sandbox: {path}")
 
 
 def _wait_for_airflow(stack: Stack) -> None:
@@ -192,4 +192,4 @@ def _wait_for_airflow(stack: Stack) -> None:
         def is_up(name: str = name) -> bool:
             return name not in unhealthy(stack.ui, ANSWER_SECONDS)
 
-        stack.patience.until(f"Airflow's {name}", stack.home / "logs" / f"{name}.log", is_up)
+        stack.waiter.until(f"Airflow's {name}", stack.home / "logs" / f"{name}.log", is_up)

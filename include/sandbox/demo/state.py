@@ -51,7 +51,7 @@ def load(home: Path) -> State:
     except (OSError, ValueError, TypeError) as error:
         raise DemoError(
             f"cannot keep the demo's secrets in {path}: {error}",
-            cure="make it readable, or restore it; if you do not need the warehouse, `make clean` removes it",
+            cure="make it readable or restore it; `make clean` removes it together with the warehouse",
         ) from None
     return state
 

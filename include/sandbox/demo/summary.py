@@ -14,7 +14,7 @@ from rich.table import Table
 from include.gate import verdicts
 from include.metrics import summary
 from include.pages import status as report
-from include.sandbox.demo.chain import Red
+from include.sandbox.demo.chain import FailedRun
 from include.sandbox.demo.progress import Progress
 from include.sandbox.demo.stack import Stack
 from include.warehouse.engine import engine
@@ -53,35 +53,35 @@ def addresses(stack: Stack, console: Console) -> None:
         f"\n[bold]Airflow[/]  {stack.ui}  user admin, password {stack.state.password}", highlight=False, soft_wrap=True
     )
     passwords = json.loads((stack.home / "airflow" / "passwords.json").read_text())
-    second = f"         what admin may not approve: user colleague, password {passwords['colleague']}"
+    second = f"         to approve what admin may not: user colleague, password {passwords['colleague']}"
     console.print(second, highlight=False, soft_wrap=True)
     console.print(f"[bold]Inbox[/]    {stack.sandbox['inbox']}  (the mails and Slack messages)", soft_wrap=True)
-    console.print("[bold]Commands[/] ./perennial status, in another terminal, asks what runs here", soft_wrap=True)
+    console.print("[bold]Commands[/] run them in another terminal, such as ./perennial status", soft_wrap=True)
 
 
-def problems(console: Console, red: list[Red], wrong: list[str]) -> bool:
+def problems(console: Console, failed: list[FailedRun], wrong: list[str]) -> bool:
     """Print the failed runs, each with its log, and other problems.
 
     Returns:
         Whether there were none, except for runs that an earlier stop had interrupted.
     """
-    old = [one for one in red if one.is_old]
-    red = [one for one in red if not one.is_old]
+    old = [one for one in failed if one.is_old]
+    failed = [one for one in failed if not one.is_old]
     if old:
         names = ", ".join(sorted({one.dag for one in old}))
-        text = f"Left out: {len(old)} failed runs of {names}: an earlier stop had interrupted them."
+        text = f"Not counted: {len(old)} failed runs of {names}, interrupted by an earlier stop."
         console.print(f"[dim]{text}[/]", highlight=False, soft_wrap=True)
-    for one in red:
+    for one in failed:
         where = f"{one.dag}, task {one.task}" if one.task else one.dag
-        text = f"[red]Red[/]      {where} (run {one.run}); its log: {escape(str(one.log))}"
+        text = f"[red]Failed[/]   {where} (run {one.run}); its log: {escape(str(one.log))}"
         console.print(text, highlight=False, soft_wrap=True)
     for text in wrong:
-        console.print(f"[red]Wrong[/]    {escape(text)}", highlight=False, soft_wrap=True)
-    return not red and not wrong
+        console.print(f"[red]Problem[/]  {escape(text)}", highlight=False, soft_wrap=True)
+    return not failed and not wrong
 
 
 def _data(console: Console) -> None:
-    console.print("[bold]What came in, in rows[/]")
+    console.print("[bold]Rows read[/]")
     table = Table("Source", "Entity", box=None)
     for name in ("read", "merged", "quarantined", "batches", "held"):
         table.add_column(name, justify="right")
@@ -114,12 +114,12 @@ def _business(console: Console) -> None:
         table.add_row("  Renewals due", "not available", "")
     else:
         table.add_row(f"  Renewals due in {due.days} days", f"{due.n_due:,}", f"{due.target_arr:,.0f} {seen.currency}")
-        table.add_row("    of these not settled", f"{due.n_open:,}", f"{due.open_arr:,.0f} {seen.currency}")
+        table.add_row("    of which not settled", f"{due.n_open:,}", f"{due.open_arr:,.0f} {seen.currency}")
     console.print(table)
 
 
 def _sent(console: Console, outbox: Counter[tuple[str, str]]) -> None:
-    console.print("\n[bold]What was sent[/]")
+    console.print("\n[bold]Sent[/]")
     for channel, name in _SENDING.items():
         others = [f"{n:,} {state}" for (one, state), n in sorted(outbox.items()) if one == channel and state != "sent"]
         more = f" ({', '.join(others)})" if others else ""

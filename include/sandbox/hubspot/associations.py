@@ -230,9 +230,9 @@ def _create_one(sandbox: Sandbox, from_type: ObjectType, to_type: ObjectType, ea
         }
     first, second = (int(number) for number in numbers)
     if to_type.kind == "task":
-        tie(sandbox, second, {from_type.kind: [first]})
+        associate(sandbox, second, {from_type.kind: [first]})
     else:
-        tie(sandbox, first, {to_type.kind: [second]}, from_type.kind)
+        associate(sandbox, first, {to_type.kind: [second]}, from_type.kind)
     labels = [label for number in wanted if (label := LABELS.get(number))]
     return {
         "fromObjectTypeId": from_type.type_id,
@@ -243,7 +243,7 @@ def _create_one(sandbox: Sandbox, from_type: ObjectType, to_type: ObjectType, ea
     }, None
 
 
-def tie(sandbox: Sandbox, number: int, more: dict[str, list[int]], kind: str = "task") -> None:
+def associate(sandbox: Sandbox, number: int, more: dict[str, list[int]], kind: str = "task") -> None:
     """Add associations to a record made through the API, without moving its modification date."""
     item = sandbox.store.items(kind)[number]
     merged = {name: list(ids) for name, ids in item.values.get("associations", {}).items()}

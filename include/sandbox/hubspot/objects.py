@@ -57,7 +57,7 @@ def find(sandbox: Sandbox, kind: ObjectType, number: str, id_property: str | Non
     return item if item and item.deleted_at is None else None
 
 
-def _tied(sandbox: Sandbox, item: Item, wanted: list[str]) -> dict[str, Any]:
+def _associated(sandbox: Sandbox, item: Item, wanted: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in wanted:
         to_type = typed(name)
@@ -98,7 +98,8 @@ def router(sandbox: Sandbox) -> APIRouter:
                    if n >= int(after) and (items[n].deleted_at is not None) == archived]  # fmt: skip
         wanted, ties = _names(request, "properties"), _names(request, "associations")
         results = [
-            show(sandbox, kind, items[n], wanted, history) | _tied(sandbox, items[n], ties) for n in numbers[:limit]
+            show(sandbox, kind, items[n], wanted, history) | _associated(sandbox, items[n], ties)
+            for n in numbers[:limit]
         ]
         return reply({"results": results, **_paging(kind, numbers, limit)})
 
@@ -114,15 +115,17 @@ def router(sandbox: Sandbox) -> APIRouter:
         if item is None:
             raise not_found()
         wanted, history = _names(request, "properties"), _names(request, "propertiesWithHistory")
-        return reply(show(sandbox, kind, item, wanted, history) | _tied(sandbox, item, _names(request, "associations")))
+        return reply(
+            show(sandbox, kind, item, wanted, history) | _associated(sandbox, item, _names(request, "associations"))
+        )
 
     @routes.post("/crm/v3/objects/{name}/batch/read")
     async def batch_read(request: Request, name: str) -> Response:
         kind = typed(name)
         body = await batch_body(request)
         if body.get("propertiesWithHistory") and len(body["inputs"]) > MOST_WITH_HISTORY:
-            said = "The maximum number of inputs supported in a batch request for property histories is"
-            raise error(400, f"{said} {MOST_WITH_HISTORY}. Please reduce the number of items and try again")
+            message = "The maximum number of inputs supported in a batch request for property histories is"
+            raise error(400, f"{message} {MOST_WITH_HISTORY}. Please reduce the number of items and try again")
         id_property, archived = body.get("idProperty"), flag(request, "archived")
         now = sandbox.now()
         found: list[Item] = []

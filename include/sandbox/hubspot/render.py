@@ -10,7 +10,7 @@ from include.sandbox.core import Sandbox
 from include.sandbox.http import iso_ms, parse_moment
 from include.sandbox.hubspot import billing
 from include.sandbox.hubspot.associations import associated
-from include.sandbox.hubspot.schema import OF_CUSTOM, ObjectType, Property
+from include.sandbox.hubspot.schema import OF_STYLE, ObjectType, Property
 from include.sandbox.store import Item
 
 _TOTALS = ("hs_tcv", "hs_acv", "hs_arr", "hs_mrr")
@@ -38,10 +38,8 @@ def text(value: Any, kind: str = "string") -> str | None:
 
 def properties_of(kind: ObjectType, sandbox: Sandbox) -> dict[str, Property]:
     """Return the portal's properties of a type, including those made through the API, without removed ones."""
-    custom = sandbox.world.custom
-    own = {
-        name: each for name, each in kind.properties.items() if custom in OF_CUSTOM.get((kind.name, name), (custom,))
-    }
+    style = sandbox.world.style
+    own = {name: each for name, each in kind.properties.items() if style in OF_STYLE.get((kind.name, name), (style,))}
     made = {name: Property(name, each["type"], unique=each["hasUniqueValue"], options=tuple(each["options"]))
             for name, each in sandbox.switches.get("hubspot.properties", {}).get(kind.name, {}).items()}  # fmt: skip
     gone = set(sandbox.switches.get("hubspot.removed_properties", []))

@@ -262,7 +262,7 @@ OBJECT_TYPES: dict[str, ObjectType] = {each.name: each for each in _ALL}
 OF_KIND: dict[str, ObjectType] = {each.kind: each for each in OBJECT_TYPES.values()}
 
 # (type, property) -> the customs (see ``world.build``) whose portals have it. Other properties are in every portal.
-OF_CUSTOM: dict[tuple[str, str], tuple[str, ...]] = {
+OF_STYLE: dict[tuple[str, str], tuple[str, ...]] = {
     **dict.fromkeys((("deals", "deal_kind"), ("deals", "contract_number")), ("ideal", "found")),
     ("deals", "renewed_deal"): ("found",),
     **{("deals", name): ("deals",) for name in ("contract_start_date", "contract_end_date", "contract_term_months")},

@@ -37,7 +37,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         kind = typed(name)
         body = await read_json(request)
         if not isinstance(body, dict):
-            raise bad_json("the body is no object")
+            raise bad_json("the body is not an object")
         limit, after = _page(body)
         found = last.found(sandbox, kind, body)
         results = [show(sandbox, kind, item, body.get("properties")) for item in found[after : after + limit]]

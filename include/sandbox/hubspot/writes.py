@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from include.sandbox.core import Sandbox
 from include.sandbox.http import Refusal, parse_moment, read_json, reply
-from include.sandbox.hubspot.associations import tie
+from include.sandbox.hubspot.associations import associate
 from include.sandbox.hubspot.errors import bad_json, error, invalid_values, not_found
 from include.sandbox.hubspot.guard import Guard
 from include.sandbox.hubspot.objects import batch_answer, batch_body, find, typed
@@ -171,7 +171,7 @@ def _insert(sandbox: Sandbox, kind: ObjectType, written: dict[str, Any], ties: d
     number = sandbox.store.next_id(kind.kind)
     sandbox.store.write(kind.kind, number, Change(now, values))
     if ties:
-        tie(sandbox, number, ties, kind.kind)
+        associate(sandbox, number, ties, kind.kind)
     return sandbox.store.items(kind.kind)[number]
 
 

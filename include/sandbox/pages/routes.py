@@ -41,18 +41,18 @@ def router(sandbox: Sandbox) -> APIRouter:
 
     @routes.get("/inbox.json")
     async def inbox_json() -> Response:
-        return reply({"mails": [mails.shown(mail) for mail in sandbox.diary.mails()], "messages": _messages(sandbox)})
+        return reply({"mails": [mails.shown(mail) for mail in sandbox.journal.mails()], "messages": _messages(sandbox)})
 
     @routes.get("/inbox")
     async def inbox() -> Response:
-        entries = [{"kind": "mail", **mails.shown(mail)} for mail in sandbox.diary.mails()]
+        entries = [{"kind": "mail", **mails.shown(mail)} for mail in sandbox.journal.mails()]
         entries += [{"kind": "message", **message} for message in _messages(sandbox)]
         entries.sort(key=lambda entry: entry["at"], reverse=True)
         return page("inbox.html", entries=entries[:MOST_SHOWN], n_entries=len(entries))
 
     @routes.get("/inbox/mail/{seq}")
     async def mail(seq: int) -> Response:
-        found = next((mail for mail in sandbox.diary.mails() if mail["seq"] == seq), None)
+        found = next((mail for mail in sandbox.journal.mails() if mail["seq"] == seq), None)
         if found is None:
             raise Refusal(404, "<h1>There is no such mail</h1>")
         return page("mail.html", mail=mails.shown(found))
@@ -74,9 +74,9 @@ def router(sandbox: Sandbox) -> APIRouter:
         properties = show(sandbox, kind, item, everything=True)["properties"]
         shown = {n: v for n, v in properties.items() if v != ""}
         return page("record.html", title=_title(item), kind=kind.singular, item=item, properties=shown,
-                    owner=_owner(sandbox, item), deals=_tied(sandbox, item, "deal"),
-                    companies=_tied(sandbox, item, "company"), contacts=_tied(sandbox, item, "contact"),
-                    tasks=_tied(sandbox, item, "task"))  # fmt: skip
+                    owner=_owner(sandbox, item), deals=_associated(sandbox, item, "deal"),
+                    companies=_associated(sandbox, item, "company"), contacts=_associated(sandbox, item, "contact"),
+                    tasks=_associated(sandbox, item, "task"))  # fmt: skip
 
     @routes.get("/contacts/{portal}/record/{type_id}/{number}")
     async def as_linked(portal: str, type_id: str, number: str) -> Response:
@@ -89,7 +89,7 @@ def router(sandbox: Sandbox) -> APIRouter:
 def _messages(sandbox: Sandbox) -> list[dict[str, Any]]:
     return [
         {**message, "at": iso_ms(message["at"]), "channel_name": channel_name(sandbox, message["channel"])}
-        for message in sandbox.diary.messages()
+        for message in sandbox.journal.messages()
     ]
 
 
@@ -107,7 +107,7 @@ def _owner(sandbox: Sandbox, item: Item) -> str:
     return f"{owner.values['first_name']} {owner.values['last_name']}" + (" (deactivated)" if owner.deleted_at else "")
 
 
-def _tied(sandbox: Sandbox, item: Item, kind: str) -> list[dict[str, Any]]:
+def _associated(sandbox: Sandbox, item: Item, kind: str) -> list[dict[str, Any]]:
     if kind == item.kind:
         return []
     items = sandbox.store.items(kind)

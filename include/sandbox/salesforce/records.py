@@ -156,8 +156,8 @@ def _result(
     try:
         return one(record, is_trial)
     except Refusal as refusal:
-        told = refusal.body[0]
-        given = {"statusCode": told["errorCode"], "message": told["message"], "fields": told.get("fields", [])}
+        message = refusal.body[0]
+        given = {"statusCode": message["errorCode"], "message": message["message"], "fields": message.get("fields", [])}
         return {"success": False, "errors": [given]}
 
 
@@ -274,8 +274,8 @@ def _stored(sandbox: Sandbox, sobject: SObject, field: Field, given: Any, entry:
             raise error(400, "JSON_PARSER_ERROR", f"Cannot deserialize instance of date from {given!r}") from None
     text = given if isinstance(given, bool | int | float) else str(given)
     if isinstance(text, str) and field.length and len(text) > field.length:
-        told = f"{field.name}: data value too large: {text[:40]} (max length={field.length})"
-        raise _field_error(field, "STRING_TOO_LONG", told)
+        message = f"{field.name}: data value too large: {text[:40]} (max length={field.length})"
+        raise _field_error(field, "STRING_TOO_LONG", message)
     if field.unique:
         others = [
             each for each in _by_key(sandbox, sobject, field, str(text)) if not entry or each.number != entry.number
@@ -300,8 +300,8 @@ def _referred(sandbox: Sandbox, sobject: SObject, field: Field, given: str) -> A
         if entry.deleted is not None:
             raise _field_error(field, "ENTITY_IS_DELETED", "entity is deleted")
         if target.name == "User" and not entry.values.get("_is_active", True):
-            told = f"operation performed with inactive user [{ids.full(given)}] as owner of {sobject.name.lower()}"
-            raise _field_error(field, "INACTIVE_OWNER_OR_USER", told)
+            message = f"operation performed with inactive user [{ids.full(given)}] as owner of {sobject.name.lower()}"
+            raise _field_error(field, "INACTIVE_OWNER_OR_USER", message)
         return ids.full(given) if sobject.kind == "sf_task" else entry.number
     raise _field_error(field, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
 

@@ -191,9 +191,9 @@ def _made(sandbox: Sandbox, sobject: SObject) -> list[Entry]:
     if sobject.name == "Task":
         made += _logged(sandbox)
     for loser, (master, at) in merges(sandbox, sobject.kind).items():
-        grave = store.graves(sobject.kind).get(loser)
-        if grave:
-            made.append(Entry(loser, grave.values, grave.created_at, _second(at), _second(at), master))
+        tombstone = store.tombstones(sobject.kind).get(loser)
+        if tombstone:
+            made.append(Entry(loser, tombstone.values, tombstone.created_at, _second(at), _second(at), master))
     return made
 
 
@@ -216,7 +216,7 @@ def _second(at: int) -> int:
 def merges(sandbox: Sandbox, kind: str) -> dict[int, tuple[int, int]]:
     """Return merged record -> the record that it was merged into, and when."""
     found: dict[int, tuple[int, int]] = {}
-    items = [*sandbox.store.items(kind).values(), *sandbox.store.graves(kind).values()]
+    items = [*sandbox.store.items(kind).values(), *sandbox.store.tombstones(kind).values()]
     for item in items:
         for change in item.log:
             for loser in change.values.get("merged_ids") or []:

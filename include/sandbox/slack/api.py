@@ -131,7 +131,7 @@ def _keep(sandbox: Sandbox, channel: str, content: dict[str, Any], via: str) -> 
     micros = now * 1000
     while True:
         ts = f"{micros // 1_000_000}.{micros % 1_000_000:06d}"  # the message's id, unique within its channel
-        if sandbox.diary.add_message(now, channel, ts, {**content, "via": via}):
+        if sandbox.journal.add_message(now, channel, ts, {**content, "via": via}):
             return {**content, "ts": ts}
         micros += 100
 
@@ -145,7 +145,7 @@ def _post(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _must_be_own(sandbox: Sandbox, channel: str, ts: str, refusal: str) -> None:
-    found = next((message for message in sandbox.diary.messages(channel) if message["ts"] == ts), None)
+    found = next((message for message in sandbox.journal.messages(channel) if message["ts"] == ts), None)
     if found is None:
         raise Failed("message_not_found")
     if found["via"] != "bot":
@@ -157,7 +157,7 @@ def _update(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     channel, ts = _channel(sandbox, given), str(given.get("ts", ""))
     _must_be_own(sandbox, channel, ts, "cant_update_message")
     content = {**_content(given), "via": "bot", "edited": {"user": directory.BOT_USER, "ts": ts}}
-    sandbox.diary.update_message(channel, ts, content)
+    sandbox.journal.update_message(channel, ts, content)
     return {"channel": channel, "ts": ts, "text": content["text"], "message": _shown({**content, "ts": ts})}
 
 
@@ -165,7 +165,7 @@ def _delete(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     _limit(sandbox, "slack.tier3", "chat.delete")
     channel, ts = _channel(sandbox, given), str(given.get("ts", ""))
     _must_be_own(sandbox, channel, ts, "cant_delete_message")
-    sandbox.diary.delete_message(channel, ts)
+    sandbox.journal.delete_message(channel, ts)
     return {"channel": channel, "ts": ts}
 
 
@@ -178,7 +178,7 @@ def _history(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     inclusive = _flag(given, "inclusive")
     messages = [
         message
-        for message in reversed(sandbox.diary.messages(channel))
+        for message in reversed(sandbox.journal.messages(channel))
         if oldest < float(message["ts"]) < latest or (inclusive and float(message["ts"]) in (oldest, latest))
     ]
     start = int(given.get("cursor") or 0)
@@ -227,7 +227,7 @@ def _channels(_: Sandbox, __: dict[str, Any]) -> dict[str, Any]:
 
 def _permalink(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     channel, ts = _channel(sandbox, given), str(given.get("message_ts", ""))
-    if all(message["ts"] != ts for message in sandbox.diary.messages(channel)):
+    if all(message["ts"] != ts for message in sandbox.journal.messages(channel)):
         raise Failed("message_not_found")
     return {"channel": channel, "permalink": f"{sandbox.url}/inbox#{channel}-{ts}"}
 

@@ -9,18 +9,18 @@ from datetime import date
 
 from include.sandbox import parameters as p
 from include.sandbox.world import (
-    blur,
     causes,
     contracts,
     crm,
     deals,
-    desk,
-    desk_found,
     dirt,
     events,
     fields,
     found,
+    identity_noise,
     relations,
+    support,
+    support_found,
 )
 from include.sandbox.world import usage as product
 from include.sandbox.world.customers import Customer, Span, assign_owners, customers, owners
@@ -38,7 +38,7 @@ class World:
         records: All records, numbered, with all their changes.
         usage: Members' usage, as columns.
         seats: Workspace, day, paid and activated seats.
-        custom: How its contracts are recorded.
+        style: How its contracts are recorded.
     """
 
     seed: int
@@ -47,7 +47,7 @@ class World:
     records: list[Record]
     usage: product.Usage
     seats: list[tuple[int, int, int, int]]
-    custom: str = "ideal"
+    style: str = "ideal"
 
     def fingerprint(self) -> str:
         """Return a hash of the whole world."""
@@ -62,20 +62,20 @@ class World:
 
 # ideal: without irregularities; found: a portal that grew over years; deals: no line items; companies: no deals. All
 # except ideal describe the same contracts.
-CUSTOMS = ("ideal", "found", "deals", "companies")
+PORTAL_STYLES = ("ideal", "found", "deals", "companies")
 
 
-def build(seed: int, anchor: date, count: int = p.CUSTOMERS, custom: str = "ideal") -> World:
+def build(seed: int, anchor: date, count: int = p.CUSTOMERS, style: str = "ideal") -> World:
     """Build the world of a seed.
 
     Args:
         seed: Any integer.
         anchor: The demo's today: history is before it, the future after it.
         count: Customers signed by then; more follow.
-        custom: How contracts are recorded: one of ``CUSTOMS``.
+        style: How contracts are recorded: one of ``PORTAL_STYLES``.
     """
     # A separate random stream per part, so that a change in one leaves the others unchanged.
-    rooms = (
+    parts = (
         "people",
         "contracts",
         "causes",
@@ -90,38 +90,38 @@ def build(seed: int, anchor: date, count: int = p.CUSTOMERS, custom: str = "idea
         "custom",
         "custom desk",
     )
-    streams = {room: random.Random(f"{seed} {room}") for room in rooms}
+    streams = {part: random.Random(f"{seed} {part}") for part in parts}
     span = Span.around(anchor)
     managers = owners(streams["people"], span)
     everyone = customers(streams["people"], span, count)
     assign_owners(streams["people"], everyone, managers)
-    happens = None if custom == "ideal" else events.Events(streams["events"])
+    happens = None if style == "ideal" else events.Events(streams["events"])
     for customer in everyone:
         contracts.plan(streams["contracts"], customer, span, happens)
     causes.assign(streams["causes"], everyone, span)
     records = [*managers, *crm.write(streams["crm"], everyone, managers, span)]
     records += deals.write(streams["deals"], everyone, span)
-    records = _recorded(streams["custom"], everyone, records, span, custom)
-    at_desk = desk.write(streams["desk"], everyone, span)
-    records += at_desk if custom == "ideal" else desk_found.record(streams["custom desk"], at_desk, span)
+    records = _recorded(streams["custom"], everyone, records, span, style)
+    at_desk = support.write(streams["desk"], everyone, span)
+    records += at_desk if style == "ideal" else support_found.record(streams["custom desk"], at_desk, span)
     spaces = product.workspaces(streams["product"], everyone, span)
     for space in spaces:
         records += [space.record, *(member[0] for member in space.members)]
     records += relations.write(streams["relations"], everyone, span)
-    dirt.spoil(streams["dirt"], records, span)
-    blur.identities(streams["identity"], everyone, records)
+    dirt.add(streams["dirt"], records, span)
+    identity_noise.add(streams["identity"], everyone, records)
     number(records)
-    return World(seed, span, everyone, records, product.usage(seed, spaces, span), product.seats(spaces, span), custom)
+    return World(seed, span, everyone, records, product.usage(seed, spaces, span), product.seats(spaces, span), style)
 
 
 def _recorded(
-    rng: random.Random, everyone: list[Customer], records: list[Record], span: Span, custom: str
+    rng: random.Random, everyone: list[Customer], records: list[Record], span: Span, style: str
 ) -> list[Record]:
-    """Return the CRM's records in the style of a custom."""
-    if custom == "found":
+    """Return the CRM's records in a portal's style."""
+    if style == "found":
         return records + found.record(rng, everyone, records)
-    if custom == "deals":
+    if style == "deals":
         return found.as_deals(rng, everyone, records)
-    if custom == "companies":
+    if style == "companies":
         return fields.as_companies(rng, everyone, records, span)
     return records

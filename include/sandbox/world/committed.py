@@ -97,7 +97,7 @@ def _terms(customer: Customer, contract: Contract, newest: date) -> Iterator[Ter
         if place:
             before = contract.terms[place - 1]
             signed = before.closes
-            if not term.deal and (before.renewal != "auto" or not _has_gone_on(contract, before, newest)):
+            if not term.deal and (before.renewal != "auto" or not _is_auto_renewed(contract, before, newest)):
                 return
         if signed is None or (term.deal and signed > newest):
             return
@@ -127,7 +127,7 @@ def _terms(customer: Customer, contract: Contract, newest: date) -> Iterator[Ter
         )
 
 
-def _has_gone_on(contract: Contract, term: Term, newest: date) -> bool:
+def _is_auto_renewed(contract: Contract, term: Term, newest: date) -> bool:
     """Return whether it is too late to prevent an automatic renewal: by notice, or because the next term has begun."""
     return contract.decision(term) < newest or term.end <= newest
 
@@ -142,7 +142,7 @@ def _outcomes(contract: Contract, term: Term, due: date, newest: date) -> frozen
     is_over = due + timedelta(days=GRACE_DAYS) <= newest
     closes = term.closes if term.closes and term.closes <= newest else None
     if term.renewal == "auto":
-        return frozenset({"auto" if _has_gone_on(contract, term, newest) else "open"})
+        return frozenset({"auto" if _is_auto_renewed(contract, term, newest) else "open"})
     if closes is None or term.renewal in ("lost", "open"):
         return frozenset({"lost"} if is_over else {"lost", "open"} if closes else {"open"})
     if term.renewal == "restarted":

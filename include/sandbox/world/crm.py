@@ -11,7 +11,7 @@ from include.sandbox.world.customers import Customer, Span
 from include.sandbox.world.dates import between, office_hour, pick, whole, working_day
 from include.sandbox.world.records import Record, day_of, millis
 
-TOUCH_DAYS = {"key_account": 16, "standard": 34, "small": 70}
+DAYS_BETWEEN_CONTACTS = {"key_account": 16, "standard": 34, "small": 70}
 ROLES_BY_RANK = ("DECISION_MAKER", "CHAMPION", "BUDGET_HOLDER", "END_USER", "EXECUTIVE_SPONSOR", "END_USER",
                  "LEGAL_AND_COMPLIANCE", "END_USER", "END_USER")  # fmt: skip
 
@@ -25,7 +25,7 @@ def write(rng: random.Random, customers: list[Customer], managers: list[Record],
         _hand_over(rng, customer, managers, span)
     _set_parents(rng, customers)
     made += _prospects(rng, len(customers), managers, span)
-    made += _merged_twin(rng, customers, span)
+    made += _merged_duplicate(rng, customers, span)
     return made
 
 
@@ -72,7 +72,7 @@ def _contacts(rng: random.Random, customer: Customer, span: Span) -> list[Record
             symptom.is_shown = _champion_leaves(rng, customer, symptom.start, stays=customer.left is None)
     _turnover(rng, customer, span)
     for _, record, _ in customer.contacts:
-        _touches(rng, customer, record, span)
+        _contact_dates(rng, customer, record, span)
     return [record for _, record, _ in customer.contacts]
 
 
@@ -124,9 +124,9 @@ def _turnover(rng: random.Random, customer: Customer, span: Span) -> None:
             record.change(at, job_title=f"Senior {rng.choice(names.JOBS['END_USER'])}")
 
 
-def _touches(rng: random.Random, customer: Customer, record: Record, span: Span) -> None:
+def _contact_dates(rng: random.Random, customer: Customer, record: Record, span: Span) -> None:
     """Set the time of the last call or mail, which is all that the CRM shows of them."""
-    gap = TOUCH_DAYS[customer.tier] * len(customer.contacts)
+    gap = DAYS_BETWEEN_CONTACTS[customer.tier] * len(customer.contacts)
     day = max(day_of(record.at), span.history) + timedelta(days=rng.randrange(gap))
     ended = next((c.at for c in record.changes if c.op != "set"), millis(span.end))
     while (at := millis(working_day(day), office_hour(rng))) < ended:
@@ -165,7 +165,7 @@ def _set_parents(rng: random.Random, customers: list[Customer]) -> None:
 def _prospects(rng: random.Random, n_customers: int, managers: list[Record], span: Span) -> list[Record]:
     made = []
     for position in range(max(2, round(n_customers * p.PROSPECTS))):
-        born = span.dawn + timedelta(days=rng.randrange((span.end - span.dawn).days))
+        born = span.first_signing + timedelta(days=rng.randrange((span.end - span.first_signing).days))
         country = pick(rng, p.COUNTRIES)
         record = Record(
             "company",
@@ -185,7 +185,7 @@ def _prospects(rng: random.Random, n_customers: int, managers: list[Record], spa
     return made
 
 
-def _merged_twin(rng: random.Random, customers: list[Customer], span: Span) -> list[Record]:
+def _merged_duplicate(rng: random.Random, customers: list[Customer], span: Span) -> list[Record]:
     """Add two duplicates of customers that are merged into the originals: one before the anchor, one after."""
     made = []
     for low, high in ((-200, -60), (20, 60)):
@@ -193,7 +193,7 @@ def _merged_twin(rng: random.Random, customers: list[Customer], span: Span) -> l
         survivor = rng.choice([c for c in customers if c.signed < day - timedelta(days=60)])
         assert survivor.company
         at = millis(working_day(day), office_hour(rng))
-        twin = Record(
+        duplicate = Record(
             "company",
             at - whole(rng, (20, 50)) * 86_400_000,
             name=f"{survivor.name} (duplicate)",
@@ -202,7 +202,7 @@ def _merged_twin(rng: random.Random, customers: list[Customer], span: Span) -> l
             lifecycle="lead",
             is_test=False,
         )
-        twin.end(at, "erase")
-        survivor.company.change(at, merged_ids=[twin])
-        made.append(twin)
+        duplicate.end(at, "erase")
+        survivor.company.change(at, merged_ids=[duplicate])
+        made.append(duplicate)
     return made

@@ -19,15 +19,15 @@ class Span:
 
     anchor: date
     history: date  # usage and tickets start here
-    dawn: date  # the oldest customer signs here
+    first_signing: date  # the oldest customer signs here
     end: date  # nothing happens from this day on
 
     @classmethod
     def around(cls, anchor: date) -> Span:
         """Return the span of a world around its anchor day."""
         history = add_months(anchor, -p.HISTORY_MONTHS)
-        dawn = history - timedelta(days=p.BEFORE_HISTORY_DAYS)
-        return cls(anchor, history, dawn, anchor + timedelta(days=p.HORIZON_DAYS))
+        first_signing = history - timedelta(days=p.BEFORE_HISTORY_DAYS)
+        return cls(anchor, history, first_signing, anchor + timedelta(days=p.HORIZON_DAYS))
 
 
 @dataclass
@@ -188,7 +188,7 @@ def owners(rng: random.Random, span: Span) -> list[Record]:
         made.append(
             Record(
                 "owner",
-                millis(span.dawn - timedelta(days=90 - position), 9),
+                millis(span.first_signing - timedelta(days=90 - position), 9),
                 email=f"{first}.{position + 1}@vendor.example".lower(),
                 first_name=first,
                 last_name=last,
@@ -204,7 +204,10 @@ def customers(rng: random.Random, span: Span, count: int) -> list[Customer]:
     """Return the customers in order of signing: ``count`` by the anchor, and more at the same pace afterwards."""
     n_old = round(count * p.SHARE_OLD)
     count += round((count - n_old) * (span.end - span.anchor).days / (span.anchor - span.history).days)
-    days = [span.dawn + timedelta(days=rng.randrange((span.history - span.dawn).days)) for _ in range(n_old)]
+    days = [
+        span.first_signing + timedelta(days=rng.randrange((span.history - span.first_signing).days))
+        for _ in range(n_old)
+    ]
     days += [span.history + timedelta(days=rng.randrange((span.end - span.history).days)) for _ in range(count - n_old)]
     countries = [pick(rng, p.COUNTRIES) for _ in range(count)]
     named = names.companies(rng, countries)

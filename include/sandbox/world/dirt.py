@@ -11,7 +11,7 @@ from include.sandbox.world.customers import Span
 from include.sandbox.world.records import HOUR, Record, day_of, millis
 
 
-def spoil(rng: random.Random, records: list[Record], span: Span) -> None:
+def add(rng: random.Random, records: list[Record], span: Span) -> None:
     """Add or alter a few rows, all at least a week older than the anchor."""
     limit = millis(span.anchor - timedelta(days=7))
     old = {kind: [r for r in records if r.kind == kind and r.at < limit] for kind in ("deal", "line_item", "contact")}

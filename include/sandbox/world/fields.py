@@ -24,23 +24,23 @@ def as_companies(rng: random.Random, customers: list[Customer], records: list[Re
     steps = committed.arr_steps(customers, span.end)
     for customer in customers:
         assert customer.company
-        _tell(rng, customer, steps.get(customer.company.id, []))
+        _write(rng, customer, steps.get(customer.company.id, []))
         customer.company.id = 0
     return [record for record in records if record.kind not in DEALS]
 
 
-def _tell(rng: random.Random, customer: Customer, steps: list[tuple[date, Decimal]]) -> None:
+def _write(rng: random.Random, customer: Customer, steps: list[tuple[date, Decimal]]) -> None:
     company = customer.company
     assert company
     typed: dict[date, dict[str, Any]] = {}
-    told: set[date] = set()
+    written: set[date] = set()
     for contract in customer.contracts:
         if not contract.number.endswith("1"):  # the company has one renewal date: not a second contract's
-            told |= _tell_terms(rng, contract, steps, typed)
+            written |= _write_terms(rng, contract, steps, typed)
         # Nobody records that a late renewal is missing.
-        told |= {term.stops for term in contract.terms if term.closes and term.renewal != "lost"}
+        written |= {term.stops for term in contract.terms if term.closes and term.renewal != "lost"}
     for day, arr in steps:
-        if day not in told and not (arr == 0 and rng.random() < p.SHARE_LEFT_STANDING):
+        if day not in written and not (arr == 0 and rng.random() < p.SHARE_LEFT_STANDING):
             values = typed.setdefault(day + timedelta(days=whole(rng, p.FIELD_TYPED_DAYS)), {})
             values["arr"] = arr
             if arr == 0:
@@ -49,11 +49,11 @@ def _tell(rng: random.Random, customer: Customer, steps: list[tuple[date, Decima
         company.change(max(millis(day, office_hour(rng)), company.at + 1), **typed[day])
 
 
-def _tell_terms(
+def _write_terms(
     rng: random.Random, contract: Contract, steps: list[tuple[date, Decimal]], typed: dict[date, dict[str, Any]]
 ) -> set[date]:
     """Record the fields typed at each signing. Return the days whose ARR they cover."""
-    told = set()
+    written = set()
     for position, term in enumerate(contract.terms):
         before = contract.terms[position - 1] if position else None
         signed = before.closes if before and before.closes else term.start
@@ -64,8 +64,8 @@ def _tell_terms(
             typed.setdefault(term.shortened[1], {})["renewal_date"] = term.end
         if term.deal:
             values["arr"] = _arr(steps, max(term.start, signed))
-            told.add(max(term.start, signed))
-    return told
+            written.add(max(term.start, signed))
+    return written
 
 
 def _arr(steps: list[tuple[date, Decimal]], day: date) -> Decimal:

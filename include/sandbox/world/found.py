@@ -180,11 +180,11 @@ def as_deals(rng: random.Random, customers: list[Customer], records: list[Record
         first = deal.changes[0].values
         first["contract_number"], first["kind"] = None, None
         if own := lines.get(id(deal)):
-            _tell_term(rng, deal, own, ends_kept)
+            _write_term(rng, deal, own, ends_kept)
     return [each for each in records if each.kind != "line_item"]
 
 
-def _tell_term(rng: random.Random, deal: Record, lines: list[Record], ends_kept: set[int]) -> None:
+def _write_term(rng: random.Random, deal: Record, lines: list[Record], ends_kept: set[int]) -> None:
     states = [dict(line.changes[0].values) for line in lines]
     start = min(state["term_start"] for state in states)
     last = max(state["term_last_day"] for state in states)

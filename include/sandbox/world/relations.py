@@ -22,7 +22,7 @@ def write(rng: random.Random, customers: list[Customer], span: Span) -> list[Rec
     """Return the interactions of all customers."""
     made: list[Record] = []
     for number, customer in enumerate(customers):
-        made += _touches(rng, customer)
+        made += _activities(rng, customer)
         made += _reviews(rng, customer, span)
         made += _invoices(rng, customer, span)
         made += _surveys(rng, customer, span)
@@ -31,12 +31,12 @@ def write(rng: random.Random, customers: list[Customer], span: Span) -> list[Rec
     return made
 
 
-def ails(customer: Customer, day: date) -> bool:
+def shows_symptom(customer: Customer, day: date) -> bool:
     """Return whether a customer shows any symptom on a day."""
     return any(symptom.start <= day < symptom.until for symptom in customer.symptoms)
 
 
-def _touches(rng: random.Random, customer: Customer) -> Iterator[Record]:
+def _activities(rng: random.Random, customer: Customer) -> Iterator[Record]:
     """Yield a call, a mail or a meeting for every contact that the CRM counts, and now and then a note."""
     for _, contact, _ in customer.contacts:
         for change in contact.changes:
@@ -44,7 +44,7 @@ def _touches(rng: random.Random, customer: Customer) -> Iterator[Record]:
             if not at:
                 continue
             common = {"company": customer.company, "contact": contact, "owner": customer.owner}
-            kind = pick(rng, p.TOUCH_KINDS)
+            kind = pick(rng, p.ACTIVITY_KINDS)
             if kind == "call":
                 incoming = rng.random() < p.SHARE_INCOMING
                 yield Record("call", at, **common, title="Check-in", direction="INBOUND" if incoming else "OUTBOUND",
@@ -71,7 +71,7 @@ def _reviews(rng: random.Random, customer: Customer, span: Span) -> Iterator[Rec
             contact = customer.contacts[0][1]
             review = Record("meeting", planned, company=customer.company, contact=contact, owner=customer.owner,
                             title="Business review", outcome="SCHEDULED", happened_at=at)  # fmt: skip
-            falls = rng.random() < (p.REVIEW_FALLS_AILING if ails(customer, held) else p.REVIEW_FALLS)
+            falls = rng.random() < (p.REVIEW_FALLS_AILING if shows_symptom(customer, held) else p.REVIEW_FALLS)
             review.change(at + HOUR, outcome=rng.choice(("NO_SHOW", "CANCELED")) if falls else "COMPLETED")
             yield review
         day = add_months(day, months)
@@ -104,8 +104,8 @@ def _invoice(rng: random.Random, customer: Customer, contract_number: str, day: 
     if rng.random() < p.SHARE_VOIDED:
         invoice.change(millis(issued + timedelta(days=5), 9), status="voided", balance=Decimal(0))
         return invoice
-    late = rng.random() < (p.PAYS_LATE_AILING if ails(customer, due) else p.PAYS_LATE)
-    is_leaving = ails(customer, due) and customer.left is not None
+    late = rng.random() < (p.PAYS_LATE_AILING if shows_symptom(customer, due) else p.PAYS_LATE)
+    is_leaving = shows_symptom(customer, due) and customer.left is not None
     if late and rng.random() < (p.NEVER_PAYS_LEAVING if is_leaving else p.NEVER_PAYS):
         customer.troubles.append(Trouble("unpaid", due))
         return invoice
@@ -131,7 +131,7 @@ def _surveys(rng: random.Random, customer: Customer, span: Span) -> Iterator[Rec
 
 def _answer(rng: random.Random, customer: Customer, contact: Record, kind: str, day: date) -> Record:
     answered = working_day(day + timedelta(days=rng.randrange(10)))
-    bad = rng.random() < (p.BAD_SCORE_AILING if ails(customer, answered) else p.BAD_SCORE)
+    bad = rng.random() < (p.BAD_SCORE_AILING if shows_symptom(customer, answered) else p.BAD_SCORE)
     score = whole(rng, p.BAD_SCORES if bad else p.GOOD_SCORES)
     if kind == "CSAT":
         score = max(1, min(5, round(score / 2)))
@@ -149,7 +149,7 @@ def _milestones(rng: random.Random, customer: Customer, span: Span) -> Iterator[
         due = working_day(customer.signed + timedelta(days=days))
         milestone = Record("milestone", millis(customer.signed, 10), company=customer.company, owner=customer.owner,
                            name=name, kind="onboarding", due=due, done=None, status="open")  # fmt: skip
-        slips = rng.random() < (p.SLIPS_AILING if ails(customer, due) else p.SLIPS)
+        slips = rng.random() < (p.SLIPS_AILING if shows_symptom(customer, due) else p.SLIPS)
         done = working_day(due + timedelta(days=whole(rng, p.SLIPS_BY_DAYS) if slips else -whole(rng, (0, 5))))
         if slips:
             customer.troubles.append(Trouble("behind", due, done))

@@ -79,5 +79,5 @@ class Guard:
                 "Number of allowed incremental export API requests per minute exceeded",
                 {"Retry-After": str(reset)},
             )
-        told = f"total={count.limit}; remaining={count.remaining}; resets={reset}"
-        return {"zendesk-ratelimit-incremental-exports": told}
+        usage = f"total={count.limit}; remaining={count.remaining}; resets={reset}"
+        return {"zendesk-ratelimit-incremental-exports": usage}

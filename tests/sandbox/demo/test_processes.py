@@ -39,7 +39,7 @@ def processes(home: Path):
 
 def test_stop_ends_all_and_their_children(home, processes):
     processes.start("sleeper", SLEEP, ENVIRONMENT)
-    processes.start("stubborn", STUBBORN, ENVIRONMENT, patience=0.2)
+    processes.start("stubborn", STUBBORN, ENVIRONMENT, stop_seconds=0.2)
     until(lambda: len(leftovers(home)) == 3)
     processes.stop()
     assert leftovers(home) == []
@@ -76,7 +76,7 @@ def test_another_folders_processes_are_left_alone(home, processes, tmp_path):
 
 def test_an_early_end_is_one_message_with_the_last_words(processes):
     processes.start("broken", [sys.executable, "-c", "raise SystemExit('no such table')"], ENVIRONMENT)
-    with pytest.raises(DemoError, match=r"broken ended by itself \(status 1\): no such table"):
+    with pytest.raises(DemoError, match=r"broken exited unexpectedly \(status 1\): no such table"):
         until(processes.check)
 
 
@@ -85,5 +85,5 @@ def test_a_job_may_end_well_but_not_badly(processes):
     until(lambda: processes.has_ended("good"))
     processes.check()
     processes.start("bad", [sys.executable, "-c", "raise SystemExit(3)"], ENVIRONMENT, is_job=True)
-    with pytest.raises(DemoError, match="bad ended by itself"):
+    with pytest.raises(DemoError, match="bad exited unexpectedly"):
         until(lambda: processes.has_ended("bad"))

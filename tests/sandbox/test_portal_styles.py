@@ -13,7 +13,7 @@ import yaml
 from include.connectors.mapping import EntityMapping
 from include.sandbox import mapping, truth
 from include.sandbox.hubspot.schema import OBJECT_TYPES, OF_CUSTOM
-from include.sandbox.world.build import CUSTOMS, World, build
+from include.sandbox.world.build import PORTAL_STYLES, World, build
 from include.sandbox.world.records import Record
 
 ANCHOR = date(2026, 6, 30)
@@ -43,7 +43,7 @@ def test_all_ways_but_the_ideal_one_tell_of_the_same_contracts() -> None:
             (term.contract, term.due, term.arr, term.outcomes)
             for term in truth.terms(world(custom).customers, ANCHOR)
         ]
-        for custom in CUSTOMS
+        for custom in PORTAL_STYLES
     }  # fmt: skip
     assert told["found"] == told["deals"] == told["companies"] != told["ideal"]
     outcomes = Counter("/".join(sorted(outcomes)) for *_, outcomes in told["found"])
@@ -106,7 +106,7 @@ def test_agents_leave_and_conversations_have_no_comments() -> None:
     assert all(values(talk).get("first_reply_seconds") and not values(talk).get("first_reply") for talk in talks)
 
 
-@pytest.mark.parametrize("custom", CUSTOMS)
+@pytest.mark.parametrize("custom", PORTAL_STYLES)
 def test_the_mapping_of_a_portal_names_what_it_has(custom: str) -> None:
     entities = yaml.safe_load(mapping.of_custom(custom))["entities"]
     for entity, name in (("account", "companies"), ("opportunity", "deals"), ("contract_line", "line_items")):

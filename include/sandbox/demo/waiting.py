@@ -12,25 +12,25 @@ import requests
 from include.sandbox.demo.processes import DemoError
 
 # Receives what is being waited for, for how many seconds, and the log to look at.
-Tell = Callable[[str, float, Path], None]
+OnWait = Callable[[str, float, Path], None]
 # Temporary: the server is overloaded or not up yet (RFC 9110, 15.5.9 and 15.6; RFC 6585, 4).
 PASSING = (408, 429, 500, 502, 503, 504)
 # Timeout of one request. Not an overall limit: unanswered requests are repeated.
 ANSWER_SECONDS = 60.0
 
 
-class Patience:
+class Waiter:
     """Waits for a condition, and gives up only if a process has ended.
 
     Args:
         check: Raises if a process of the demo has ended.
-        tell: Receives what is being waited for.
+        on_wait: Receives what is being waited for.
         pause: Seconds between two attempts.
     """
 
-    def __init__(self, check: Callable[[], None], tell: Tell, pause: float = 0.2) -> None:
+    def __init__(self, check: Callable[[], None], on_wait: OnWait, pause: float = 0.2) -> None:
         self.check = check
-        self.tell = tell
+        self.on_wait = on_wait
         self.pause = pause
 
     def until(self, what: str, log: Path, look: Callable[[], Any]) -> Any:
@@ -42,7 +42,7 @@ class Patience:
         began = time.monotonic()
         while not (found := look()):
             self.check()
-            self.tell(what, time.monotonic() - began, log)
+            self.on_wait(what, time.monotonic() - began, log)
             time.sleep(self.pause)
         return found
 
@@ -60,7 +60,7 @@ class Patience:
                 return []
             return [] if answer.status_code in PASSING else [answer]
 
-        return self.until(f"an answer of {what}", log, look)[0]
+        return self.until(f"an answer from {what}", log, look)[0]
 
 
 def ready(answer: requests.Response, what: str) -> Any:
@@ -70,5 +70,5 @@ def ready(answer: requests.Response, what: str) -> Any:
         DemoError: It is an error response.
     """
     if not answer.ok:
-        raise DemoError(f"{what} answered {answer.status_code}: {answer.text[:300]}")
+        raise DemoError(f"{what}: HTTP {answer.status_code}: {answer.text[:300]}")
     return answer.json()

@@ -1,4 +1,4 @@
-"""Obscure identities: missing ids, shared domains, and names that are spelled differently.
+"""Obscure add: missing ids, shared domains, and names that are spelled differently.
 
 A record keeps its true owner in ``belongs_to``, which no vendor API shows.
 """
@@ -16,13 +16,13 @@ from include.sandbox.world.records import Record
 _FIELDS = {"organization": ("external", "domain_names"), "workspace": ("crm_ref", "domain")}
 
 
-def identities(rng: random.Random, customers: list[Customer], records: list[Record]) -> None:
+def add(rng: random.Random, customers: list[Customer], records: list[Record]) -> None:
     """Remove ids, domains and exact names from some records, and give some contacts a second address."""
     by_company = {id(customer.company): customer for customer in customers}
     parents = _share_domains(rng, customers, by_company)
     for record in records:
         if record.kind in _FIELDS:
-            _blur(rng, record, by_company, parents)
+            _obscure(rng, record, by_company, parents)
     users: dict[str, list[Record]] = {}
     for record in records:
         if record.kind == "support_user":
@@ -53,7 +53,7 @@ def _share_domains(
     return found
 
 
-def _blur(
+def _obscure(
     rng: random.Random, record: Record, by_company: dict[int, Customer], parents: dict[int, tuple[Customer, bool]]
 ) -> None:
     values = record.changes[0].values

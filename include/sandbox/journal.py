@@ -28,7 +28,7 @@ create table if not exists mail (
 """
 
 
-class Diary:
+class Journal:
     """One SQLite file. Every method is one transaction.
 
     Args:

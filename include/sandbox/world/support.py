@@ -15,7 +15,7 @@ from include.sandbox.world.tickets import Plan, write_ticket
 
 
 @dataclass
-class Desk:
+class SupportDesk:
     """One customer in Zendesk."""
 
     organization: Record
@@ -47,7 +47,7 @@ def _agents(rng: random.Random, span: Span) -> list[Record]:
         made.append(
             Record(
                 "support_user",
-                millis(span.dawn, 8 + position),
+                millis(span.first_signing, 8 + position),
                 name=f"{first} {last}",
                 email=f"agent{position + 1}@vendor.example",
                 role="admin" if position == 0 else "agent",
@@ -58,7 +58,7 @@ def _agents(rng: random.Random, span: Span) -> list[Record]:
     return made
 
 
-def _organization(rng: random.Random, customer: Customer) -> Desk:
+def _organization(rng: random.Random, customer: Customer) -> SupportDesk:
     at = millis(working_day(customer.signed), office_hour(rng))
     organization = Record(
         "organization",
@@ -88,10 +88,10 @@ def _organization(rng: random.Random, customer: Customer) -> Desk:
         gone = next((change.at for change in contact.changes if change.op != "set"), None)
         if gone and gone > users[-1].at:
             users[-1].change(gone + HOUR, active=False)
-    return Desk(organization, users)
+    return SupportDesk(organization, users)
 
 
-def _tickets(rng: random.Random, customer: Customer, desk: Desk, span: Span) -> list[Plan]:
+def _tickets(rng: random.Random, customer: Customer, desk: SupportDesk, span: Span) -> list[Plan]:
     plans: list[Plan] = []
     rate = p.TICKETS_PER_MONTH[customer.tier] / 30.4
     at = millis(max(customer.signed, span.history)) + rng.expovariate(rate) * DAY
@@ -111,7 +111,7 @@ def _tickets(rng: random.Random, customer: Customer, desk: Desk, span: Span) -> 
     return [plan for plan in plans if plan.at < millis(span.end)]
 
 
-def _plan(rng: random.Random, customer: Customer, desk: Desk, day: date, priority: str | None) -> Plan:
+def _plan(rng: random.Random, customer: Customer, desk: SupportDesk, day: date, priority: str | None) -> Plan:
     at = millis(day, office_hour(rng))
     present = [user for user in desk.users if user.at < at]
     subject = rng.choice(names.HOSTILE_SUBJECTS if rng.random() < 0.006 else names.SUBJECTS)
@@ -125,7 +125,7 @@ def _plan(rng: random.Random, customer: Customer, desk: Desk, day: date, priorit
     )
 
 
-def _storm(rng: random.Random, customer: Customer, desk: Desk, start: date) -> list[Plan]:
+def _storm(rng: random.Random, customer: Customer, desk: SupportDesk, start: date) -> list[Plan]:
     """Plan many severe tickets within weeks, answered slowly and rated badly; some stay open for long."""
     plans = []
     for _ in range(whole(rng, p.STORM_TICKETS)):

@@ -17,9 +17,9 @@ from include.sandbox.demo import __main__ as demo
 from include.sandbox.demo import chain as chains
 from include.sandbox.demo import summary
 from include.sandbox.demo.airflow_api import AirflowApi
-from include.sandbox.demo.patience import Patience
 from include.sandbox.demo.processes import DemoError
 from include.sandbox.demo.progress import Progress, Row
+from include.sandbox.demo.waiting import Waiter
 
 LOG = Path("the.log")
 
@@ -99,7 +99,7 @@ class Stage:
             home=home,
             ui="http://127.0.0.1:8080",
             state=SimpleNamespace(password="p"),
-            patience=Patience(self.check, self.progress.waiting, pause=0),
+            waiter=Waiter(self.check, self.progress.waiting, pause=0),
             check=self.check,
             sandbox_answer=lambda method, path, **options: {
                 "contact": {"live_ids": [1]},
@@ -109,7 +109,7 @@ class Stage:
 
     def check(self) -> None:
         if self.ended:
-            raise DemoError("scheduler ended by itself")
+            raise DemoError("scheduler exited unexpectedly")
 
     def run(self) -> bool:
         return demo._run_chain(self.stack, self.progress)
@@ -141,7 +141,7 @@ def test_a_run_that_an_earlier_stop_interrupted_is_left_out(stage):
     before = [run("decide", "running", "old")]
     shown = stage(Slow([before, [run("decide", "failed", "old"), run("ingest_crm", "success", "new")]]))
     assert shown.run()
-    assert "Left out: 1 failed runs of decide" in shown.output.getvalue()
+    assert "Not counted: 1 failed runs of decide" in shown.output.getvalue()
 
 
 def test_who_waits_for_what_was_interrupted_is_told_how_long(stage):
@@ -150,7 +150,7 @@ def test_who_waits_for_what_was_interrupted_is_told_how_long(stage):
     runs = [run("ingest_crm", "running", "old"), run("ingest_crm", "queued", "new"), run("decide", "success")]
     assert chain._awaited(runs) == "ingest_crm"
     chain._before = {("ingest_crm", "old")}
-    assert chain._awaited(runs) == "ingest_crm (what the last stop interrupted begins again within 3 minutes)"
+    assert chain._awaited(runs) == "ingest_crm (runs interrupted by the last stop restart within 3 minutes)"
 
 
 def test_a_defect_after_the_start_is_named_and_ends_nothing(stage, monkeypatch):
@@ -174,7 +174,7 @@ def test_a_dead_process_ends_it_even_while_an_answer_is_waited_for(stage):
         return real(*arguments, **options)
 
     api.request = dies
-    with pytest.raises(DemoError, match="scheduler ended by itself"):
+    with pytest.raises(DemoError, match="scheduler exited unexpectedly"):
         shown.run()
 
 
