@@ -37,14 +37,14 @@ def stages() -> list[str]:
 def main() -> int:
     """Run the stages. Return 1 if a stage could not run; a missed target is only shown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("stage", nargs="*", help=f"which; all by default: {', '.join(stages())}")
-    sizes = "small: a trial of a minute or so; largest: hours, of the stage warehouse only"
+    parser.add_argument("stage", nargs="*", help=f"stages to run; by default all: {', '.join(stages())}")
+    sizes = "small: a trial of about a minute; largest: hours, stage warehouse only"
     parser.add_argument("--size", choices=("small", "full", "largest"), default="full", help=sizes)
-    parser.add_argument("--docs", action="store_true", help="write the tables of the last runs into the documents too")
+    parser.add_argument("--docs", action="store_true", help="also write the latest tables into the documents")
     given = parser.parse_args()
     unknown = [name for name in given.stage if name not in stages()]
     if unknown:
-        parser.error(f"there is no stage {unknown[0]}; there are {', '.join(stages())}")
+        parser.error(f"unknown stage {unknown[0]}; choose from {', '.join(stages())}")
     if given.size == "largest" and given.stage != ["warehouse"]:
         parser.error("only the stage warehouse has a largest size")
     # On SIGTERM, exit normally so that our servers are stopped.
@@ -98,8 +98,8 @@ def _stage(console: Console, name: str, size: str) -> bool:
     kept = {"stage": name, "size": size, "at": datetime.now(UTC).isoformat(), "machine": machine, "rows": as_json(rows)}
     (RESULTS / f"{_kept_as(name, size)}.json").write_text(json.dumps(kept, indent=1, default=str))
     busy = f"Load before {machine['before']['load_1']}, after {machine['after']['load_1']}; size {size};"
-    said = f"{busy} Python {machine['python']}, {machine['cores']} cores, {datetime.now(UTC):%Y-%m-%d}."
-    (RESULTS / f"{_kept_as(name, size)}.md").write_text(f"{said}\n\n{markdown(rows)}\n")
+    caption = f"{busy} Python {machine['python']}, {machine['cores']} cores, {datetime.now(UTC):%Y-%m-%d}."
+    (RESULTS / f"{_kept_as(name, size)}.md").write_text(f"{caption}\n\n{markdown(rows)}\n")
     _show(console, name, rows, machine)
     return True
 

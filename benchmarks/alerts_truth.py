@@ -27,7 +27,7 @@ NAMES = {
     "competitor_named": "competitor",
 }
 # Signal -> another trouble of the world that it detects.
-SPEAKS_OF = {
+DETECTS = {
     "invoice_overdue": "unpaid",
     "milestone_late": "behind",
     "key_user_silent": "person_gone",
@@ -35,7 +35,7 @@ SPEAKS_OF = {
 }
 LEAD_DAYS = 30
 # A 28-day figure shows a symptom for this long after it has ended.
-AFTERGLOW = timedelta(days=28)
+SYMPTOM_TAIL = timedelta(days=28)
 
 
 @dataclass
@@ -119,9 +119,9 @@ def judge(replay: Replay, truth: Mapping[str, Mapping[str, Any]]) -> Judgement:
             continue
         counts = result.risks.setdefault(past.signal, Counter())
         facts = truth.get(past.account_key.partition(":")[2], nothing)
-        shown = [cause for cause, start, until in facts["symptoms"] if start <= past.opened_on < until + AFTERGLOW]
+        shown = [cause for cause, start, until in facts["symptoms"] if start <= past.opened_on < until + SYMPTOM_TAIL]
         spoken = any(
-            kind == SPEAKS_OF.get(past.signal)
+            kind == DETECTS.get(past.signal)
             and start <= past.opened_on < until
             and about in ("", past.subject_id.partition(":")[2])
             for kind, start, until, about in facts["troubles"]

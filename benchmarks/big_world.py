@@ -235,12 +235,12 @@ def _fill(connection: sa.Connection, name: str, columns: dict[str, str], rows: s
     table = f"raw.{raw_table(vendor, name)}"
     types = {"id": "text"} | {column.name: column.type for column in entity.columns}
     batch = _execute(connection, _BATCH, {**bound, "source": source, "vendor": vendor, "entity": name}).scalar()
-    said = ", ".join(f"cast({expression} as {types[column]})" for column, expression in columns.items())
+    values = ", ".join(f"cast({expression} as {types[column]})" for column, expression in columns.items())
     own = "_source_at, _hash, _batch_id, _loaded_at, _first_loaded_at"
     _execute(
         connection,
         f"insert into {table} (source, {', '.join(columns)}, {own})"  # noqa: S608 - names from entities.py
-        f" {_CTES} select '{source}', {said}, cast(:now as timestamptz), '', {batch}, :now, :now from {rows}",
+        f" {_CTES} select '{source}', {values}, cast(:now as timestamptz), '', {batch}, :now, :now from {rows}",
         bound,
     )
     if entity.history:
@@ -253,12 +253,12 @@ def _fill(connection: sa.Connection, name: str, columns: dict[str, str], rows: s
     _execute(connection, _CURSOR, {**bound, "source": source, "entity": name, "batch": batch})
 
 
-def live_a_day(world: World, day: date) -> None:
+def load_next_day(world: World, day: date) -> None:
     """Load the next day: its usage, some late usage, edits, signatures, tickets."""
     _load(_next_day(world, day), day)
 
 
-def try_out(world: World, day: date) -> None:
+def load_trial(world: World, day: date) -> None:
     """Load a trial account: people and 60 days of usage, no contract."""
     days = [day - timedelta(days=back) for back in range(60)]
     _load(

@@ -275,8 +275,8 @@ def _print(cases: list[Case], risks: Mapping[str, Numbers]) -> None:
                 f"{_auc(risk, lost, inside):.3f} ({low:.3f} to {high:.3f}); {gain:+.3f} ({less:+.3f} to {more:+.3f})"
             )
         print(f"T-{days}: {len(inside)} decisions, {int(lost[inside].sum())} lost")
-    for name, said in cells.items():
-        print(f"| {name} | " + " | ".join(said) + " |")
+    for name, texts in cells.items():
+        print(f"| {name} | " + " | ".join(texts) + " |")
 
 
 def _auc(risk: Numbers, lost: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> float:

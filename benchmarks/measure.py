@@ -40,7 +40,7 @@ class Run:
         seconds: Its duration, by its own clock if it reports one.
         rows: Rows handled; 0 if not reported.
         peak_mb: Peak memory of it and its children: resident, with shared pages counted in each process.
-        told: The whole result line.
+        result: The whole result line.
         server_mb: Peak memory of the server that it used, above the server's memory at rest. Shared pages are counted
             once. 0 if not monitored.
     """
@@ -48,7 +48,7 @@ class Run:
     seconds: float
     rows: int
     peak_mb: float
-    told: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
     server_mb: float = 0.0
 
 
@@ -81,13 +81,13 @@ def run(
         seconds = time.monotonic() - started
         out.seek(0)
         err.seek(0)
-        said, complaint = out.read().decode(errors="replace"), err.read().decode(errors="replace")
+        output, complaint = out.read().decode(errors="replace"), err.read().decode(errors="replace")
     if process.returncode:
-        end = "\n".join(line[:300] for line in (complaint or said).strip().splitlines()[-12:])
-        raise Failed(f"{' '.join(command)[:200]} ended with status {process.returncode}:\n{end}")
-    told = _last_json(said)
+        end = "\n".join(line[:300] for line in (complaint or output).strip().splitlines()[-12:])
+        raise Failed(f"{' '.join(command)[:200]} exited with status {process.returncode}:\n{end}")
+    result = _last_json(output)
     server_mb = max(server_peak - at_rest, 0) / 1e6
-    return Run(float(told.get("seconds", seconds)), int(told.get("rows", 0)), peak / 1e6, told, server_mb)
+    return Run(float(result.get("seconds", seconds)), int(result.get("rows", 0)), peak / 1e6, result, server_mb)
 
 
 def _watch(process: subprocess.Popen[bytes], deadline: float, server: int) -> tuple[int, int]:
@@ -105,7 +105,7 @@ def _watch(process: subprocess.Popen[bytes], deadline: float, server: int) -> tu
             for each in [*_children(watched), watched]:
                 each.kill()
             process.wait()
-            raise TookTooLong(f"{process.args!r:.200} took too long and was ended")
+            raise TookTooLong(f"{process.args!r:.200} timed out and was killed")
         time.sleep(_EVERY)
     return peak, server_peak
 
@@ -137,11 +137,11 @@ def _resident(process: psutil.Process) -> int:
     return total
 
 
-def _last_json(said: str) -> dict[str, Any]:
-    for line in reversed(said.strip().splitlines()):
+def _last_json(output: str) -> dict[str, Any]:
+    for line in reversed(output.strip().splitlines()):
         if line.startswith("{"):
-            told = json.loads(line)
-            return told if isinstance(told, dict) else {}
+            result = json.loads(line)
+            return result if isinstance(result, dict) else {}
     return {}
 
 

@@ -138,7 +138,7 @@ class Vendors:
 
     def _list(self, name: str, query: dict[str, str], fetch: Callable[..., Any]) -> bytes:
         shown = {key: query[key] for key in ("properties", "associations") if query.get(key)}
-        rows = self._stretched(("hubspot", name, *sorted(shown.values())), name, lambda: _listed(name, shown, fetch))
+        rows = self._repeated(("hubspot", name, *sorted(shown.values())), name, lambda: _listed(name, shown, fetch))
         start, limit = max(0, int(query.get("after", 0)) - FIRST_ID), int(query.get("limit", 10))
         page, end = rows.page(start, limit)
         more = b"" if end >= rows.count else b',"paging":{"next":{"after":"%d"}}' % (FIRST_ID + end)
@@ -149,18 +149,18 @@ class Vendors:
         numbers = [int(each["id"]) for each in orjson.loads(body)["inputs"]]
         if rows is None or any(number < FIRST_ID for number in numbers):
             return orjson.dumps(fetch(f"/hubspot/crm/v4/associations/{near}/{far}/batch/read", orjson.loads(body)))
-        tied = self._stretched(("tied", near, far), near, lambda: _tied(rows.ids, near, far, fetch))
+        tied = self._repeated(("tied", near, far), near, lambda: _tied(rows.ids, near, far, fetch))
         return b'{"status":"COMPLETE","results":' + tied.of(numbers) + b"}"
 
     def _export(self, query: dict[str, str], fetch: Callable[..., Any]) -> bytes:
         include = query.get("include", "")
-        rows = self._stretched(("zendesk", "tickets", include), "tickets", lambda: _exported(include, fetch))
+        rows = self._repeated(("zendesk", "tickets", include), "tickets", lambda: _exported(include, fetch))
         start = int(query["cursor"]) if query.get("cursor") else 0
         page, end = rows.page(start, int(query.get("per_page", 1000)))
         ended = b"true" if end >= rows.count else b"false"
         return b'{"tickets":%b,"after_cursor":"%d","end_of_stream":%b}' % (page, end, ended)
 
-    def _stretched(self, key: tuple[str, ...], name: str, rows: Callable[[], list[dict[str, Any]]]) -> Rows:
+    def _repeated(self, key: tuple[str, ...], name: str, rows: Callable[[], list[dict[str, Any]]]) -> Rows:
         if key not in self._rows:
             self._rows[key] = Rows(rows(), self._counts[name])
         return self._rows[key]

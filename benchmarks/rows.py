@@ -85,10 +85,10 @@ def verdicts(rows: list[Row]) -> list[Verdict]:
         if row.wanted:
             got = ratio(row, rows)
             shown = "not measured" if got is None else f"{got:.2f}"
-            text = f"{row.case}, {row.who}: {shown} of {row.against}, wanted {row.wanted:g}"
+            text = f"{row.case}, {row.who}: {shown} of {row.against}, target {row.wanted:g}"
             found.append(Verdict(text, got is not None and got >= row.wanted))
         if row.most_mb:
-            text = f"{row.case}, {row.who}: {row.peak_mb:.0f} MB, wanted at most {row.most_mb:.0f}"
+            text = f"{row.case}, {row.who}: {row.peak_mb:.0f} MB, target at most {row.most_mb:.0f}"
             found.append(Verdict(text, 0 < row.peak_mb <= row.most_mb))
     return found
 

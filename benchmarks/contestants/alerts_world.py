@@ -51,7 +51,7 @@ def main() -> None:
     with other_world.in_force():
         truth = causes(build_world(int(seed), date.fromisoformat(services.ANCHOR), int(customers)).customers)
     judged = alerts_truth.judge(replay, truth)
-    told = {
+    result = {
         "rows": len(replay.notified),
         "seconds": time.perf_counter() - started,
         "steps": steps,
@@ -59,7 +59,7 @@ def main() -> None:
         "alerts": alerts_truth.alerts_by_person_and_day(replay),
         "accounts": list(replay.accounts.values()),
     }
-    print(json.dumps(told, default=str))
+    print(json.dumps(result, default=str))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ _SCHEMA = "{% macro generate_schema_name(name, node) %}{{ name }}{% endmacro %}\
 
 def main() -> None:
     """Write the project and run it on the warehouse in force."""
-    from benchmarks.duckdb_twin import LEFT_OUT
+    from benchmarks.duckdb_models import LEFT_OUT
     from include.models import build_store, registry
     from include.warehouse.engine import database_url, engine
 
@@ -68,7 +68,7 @@ def write(project: Path, newest: Build, made: dict[str, Model], target: dict[str
         made: The models. Other tables are read as they exist.
         target: The database, in the form of dbt's profiles.
     """
-    from benchmarks.duckdb_twin import said
+    from benchmarks.duckdb_models import render_query
 
     for folder in ("models", "macros"):
         (project / folder).mkdir()
@@ -78,7 +78,7 @@ def write(project: Path, newest: Build, made: dict[str, Model], target: dict[str
     for name, model in made.items():
         kind = "view" if model.metadata.materialisation == "view" else "table"
         # Use placeholder names first: a query with dbt's ref() calls cannot be parsed as SQL.
-        query = said(model, newest, "postgres", {each: f"dbt.{_name(each)}" for each in made})
+        query = render_query(model, newest, "postgres", {each: f"dbt.{_name(each)}" for each in made})
         query = _APART.sub(r"{{ ref('\1') }}", query)
         header = f"config(materialized='{kind}', schema='dbt_{model.schema}', alias='{model.table}')"
         (project / "models" / f"{_name(name)}.sql").write_text(f"{{{{ {header} }}}}\n{query}\n")

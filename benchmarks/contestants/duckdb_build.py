@@ -15,7 +15,7 @@ from pathlib import Path
 
 def main() -> None:
     """Rebuild all models from the rows of the warehouse in force."""
-    from benchmarks.duckdb_twin import LEFT_OUT, Twin
+    from benchmarks.duckdb_models import LEFT_OUT, DuckDbModels
     from include.models import build_store, increments, registry
     from include.warehouse.engine import engine
 
@@ -27,19 +27,19 @@ def main() -> None:
     known = registry.load()
     made = [model for name, model in known.items() if name not in LEFT_OUT]
     with tempfile.TemporaryDirectory(dir=sys.argv[1]) as folder:
-        twin = Twin(Path(folder), newest, f"{folder}/models.duckdb")
+        on_duckdb = DuckDbModels(Path(folder), newest, f"{folder}/models.duckdb")
         for model in made:
-            twin.copy_inputs(model, made={each.name for each in made})
-        twin.duck.execute("checkpoint")
+            on_duckdb.copy_inputs(model, made={each.name for each in made})
+        on_duckdb.duck.execute("checkpoint")
         seconds = {}
         for model in made:
             started = time.perf_counter()
             everything = increments.Piece(*newest.all_days)
             is_cut = model.metadata.materialisation in increments.CUT
-            twin.make(model, list(increments.parts(everything, n_accounts)) if is_cut else ())
+            on_duckdb.make(model, list(increments.parts(everything, n_accounts)) if is_cut else ())
             seconds[model.name] = time.perf_counter() - started
-        rows = sum(twin.count(model) for model in made if model.metadata.materialisation != "view")
-        twin.close()
+        rows = sum(on_duckdb.count(model) for model in made if model.metadata.materialisation != "view")
+        on_duckdb.close()
     print(json.dumps({"rows": rows, "seconds": sum(seconds.values()), "models": seconds}))
 
 

@@ -50,13 +50,13 @@ class Steps:
             services.drop(url)
         if runs["extract"].rows < self.count:
             raise Failed(f"{runs['extract'].rows} rows instead of {self.count}")
-        told: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         if is_merged:
-            told = {f"{step} s": round(run.seconds, 2) for step, run in runs.items()}
+            result = {f"{step} s": round(run.seconds, 2) for step, run in runs.items()}
             # Most of the validating process's memory is Great Expectations itself.
-            told["landing MB"] = round(runs["extract"].peak_mb)
+            result["landing MB"] = round(runs["extract"].peak_mb)
         return Run(
-            sum(run.seconds for run in runs.values()), self.count, max(run.peak_mb for run in runs.values()), told
+            sum(run.seconds for run in runs.values()), self.count, max(run.peak_mb for run in runs.values()), result
         )
 
 
@@ -74,7 +74,7 @@ def row(case: str, who: str, count: int, runs: list[Run] | Failed, *, against: s
     against = "" if who == against else against
     if isinstance(runs, Failed):
         return Row(case, who, against=against, note=f"failed: {str(runs).splitlines()[0][:80]}", **wanted)
-    shown = {name: value for name, value in runs[-1].told.items() if name not in ("seconds", "rows")}
+    shown = {name: value for name, value in runs[-1].result.items() if name not in ("seconds", "rows")}
     return Row(
         case,
         who,

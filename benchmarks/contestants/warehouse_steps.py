@@ -19,26 +19,26 @@ def main() -> None:
     step, accounts, per_day, days, newest, day = sys.argv[1:]
     world = big_world.World(int(accounts), int(per_day), int(days), date.fromisoformat(newest))
     started = time.perf_counter()
-    told: dict[str, object] = {"rows": world.usage_per_day}
+    result: dict[str, object] = {"rows": world.usage_per_day}
     if step == "fill":
         big_world.fill(world)
-        told["rows"] = world.usage_rows
+        result["rows"] = world.usage_rows
     elif step == "load":
-        big_world.live_a_day(world, date.fromisoformat(day))
+        big_world.load_next_day(world, date.fromisoformat(day))
     elif step == "try":
-        big_world.try_out(world, date.fromisoformat(day))
+        big_world.load_trial(world, date.fromisoformat(day))
     elif step == "change":
         done = build.run("change")
         if isinstance(done, build.Finished):
-            told |= {"rows": done.n_changed, "models": _models("change")}
+            result |= {"rows": done.n_changed, "models": _models("change")}
     elif step == "decide":
-        told["rows"] = _decided(day)
+        result["rows"] = _decided(day)
     else:
         done = build.run(f"build {day}")
         if not isinstance(done, build.Finished):
             raise SystemExit(f"no build: {done.reason}")
-        told |= {"rows": done.n_rows, "sql_seconds": done.seconds, "models": _models(f"build {day}")}
-    print(json.dumps(told | {"seconds": time.perf_counter() - started}))
+        result |= {"rows": done.n_rows, "sql_seconds": done.seconds, "models": _models(f"build {day}")}
+    print(json.dumps(result | {"seconds": time.perf_counter() - started}))
 
 
 def _decided(day: str) -> int:

@@ -24,7 +24,7 @@ SEEDS = {"small": (104,), "full": (104, 105, 106, 107, 108)}
 CUSTOMERS = {"small": 120, "full": 240}
 FIRST, LAST = "2025-09-01", "2026-06-29"
 # Two worlds at a time: as many as a small machine has cores.
-AT_ONCE = 2
+PARALLEL = 2
 BOOK_MB = 500.0
 
 
@@ -32,7 +32,7 @@ def run(size: str) -> list[Row]:
     seeds = SEEDS[size]
     products = [services.database() for _ in seeds]
     warehouses = [services.database(is_warehouse=True) for _ in seeds]
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(PARALLEL) as threads:
         worlds = list(threads.map(_world, seeds, [CUSTOMERS[size]] * len(seeds), products, warehouses))
     rows = [_of(f"seed {seed}", [world]) for seed, world in zip(seeds, worlds, strict=True)]
     rows.append(_of("all seeds", worlds))
@@ -67,8 +67,8 @@ def _world(seed: int, customers: int, product: str, warehouse: str) -> dict[str,
         vendors.stop()
         services.drop(warehouse)
         services.drop(product)
-    services.say(f"seed {seed}: {done.seconds:.0f} s, {done.told['steps']}")
-    return done.told
+    services.say(f"seed {seed}: {done.seconds:.0f} s, {done.result['steps']}")
+    return done.result
 
 
 def _of(case: str, worlds: list[dict[str, Any]]) -> Row:
@@ -86,9 +86,9 @@ def _of(case: str, worlds: list[dict[str, Any]]) -> Row:
             "opened": every["all"],
             "real": _share(every, "real"),
             "with a cause of leaving": _share(every, "cause"),
-            "the same, of signals that name one": _share(naming, "cause"),
+            "the same, signals that name a cause": _share(naming, "cause"),
         },
-        note="wanted: 80% of leavers named, 60% real",
+        note="target: 80% of leavers named, 60% real",
     )
 
 
@@ -122,17 +122,17 @@ def _load(worlds: list[dict[str, Any]]) -> Row:
     alerts = [number for world in worlds for number in world["alerts"]]
     accounts = [number for world in worlds for number in world["accounts"]]
     return Row(
-        "new alerts of a manager on a working day",
+        "new alerts per CSM and working day",
         "all signals, before the budget",
         n=len(alerts),
         figures={
-            "accounts of a manager": f"{min(accounts)} to {max(accounts)}, {mean(accounts):.0f} in the mean",
+            "accounts per CSM": f"{min(accounts)} to {max(accounts)}, mean {mean(accounts):.0f}",
             "mean": f"{mean(alerts):.2f}",
             "p95": f"{quantiles(alerts, n=20, method='inclusive')[-1]:.0f}",
-            "most": max(alerts),
+            "maximum": max(alerts),
             "days above 5": sum(number > 5 for number in alerts),
         },
-        note="wanted: at most 5 with 60 accounts",
+        note="target: at most 5 with 60 accounts",
     )
 
 
@@ -141,23 +141,23 @@ def _book() -> list[Row]:
     test = "tests/decide/signals/test_scale.py"
     command = [sys.executable, "-m", "pytest", "-m", "soak", "-p", "no:cacheprovider", "-q", "-s", test]
     try:
-        told = measure.run(command).told
+        result = measure.run(command).result
     except measure.Failed as failure:
         # The test also fails if the decision takes too long. Everything else has been measured by now.
         services.say(str(failure))
-        return [Row("a book decided on", "the day on which it opens", note="not within 30 s and 500 MB, or not at all")]
+        return [Row("deciding a book", "first day", note="failed, or over 30 s or 500 MB")]
     return [
         Row(
-            "a book decided on",
+            "deciding a book",
             who,
-            n=told["rows"],
-            seconds=(told[step],),
-            peak_mb=told["peak_mb"],
+            n=result["rows"],
+            seconds=(result[step],),
+            peak_mb=result["peak_mb"],
             most_mb=BOOK_MB,
-            figures={"opened": told["episodes"]},
-            note="wanted: 30 s",
+            figures={"opened": result["episodes"]},
+            note="target: 30 s",
         )
-        for who, step in (("the day on which it opens", "first"), ("the day after", "second"))
+        for who, step in (("first day", "first"), ("next day", "second"))
     ]
 
 

@@ -35,7 +35,7 @@ A_DAY = 250_000
 _NOW = datetime.fromisoformat(services.NOW)
 _QUARTER = timedelta(minutes=15)
 # This many records share the same associated records.
-_TWINS = 25
+_SHARING = 25
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Reader:
         note: What it does not read, or how it is measured.
         read: Reads the changes as of a time.
         quarters: Number of quiet quarters to run; their mean is shown.
-        untold: Number of records -> calls of a first load and of a quiet quarter for which the sandbox has no endpoint.
+        unmeasured: Number of records -> calls of a first load and of a quiet quarter without an endpoint here.
     """
 
     who: str
     note: str
     read: Callable[[datetime], Any]
     quarters: int = 4
-    untold: Callable[[int], tuple[int, int]] = lambda n: (0, 0)
+    unmeasured: Callable[[int], tuple[int, int]] = lambda n: (0, 0)
 
 
 def run(size: str) -> list[Row]:
@@ -99,15 +99,15 @@ def run(size: str) -> list[Row]:
             services.drop(url)
     sandbox.stop()
     rows = []
-    for number, case in enumerate((f"first load of {RECORDS:,} of each", "a quiet quarter of an hour")):
+    for number, case in enumerate((f"first load of {RECORDS:,} of each", "15 quiet minutes")):
         for who, reader in readers.items():
             sizes = [each[number] for each in counted.get(who, [])]
             if len(sizes) < len(SIZES[size]) or who in notes:
                 rows.append(Row(case, who, note="failed"))
                 continue
             calls, is_linear = _scaled(sizes, SIZES[size])
-            untold = reader.untold(RECORDS)[number]
-            rows.append(_row(case, who, Calls(calls.n + untold, calls.searches), reader.note, is_linear))
+            unmeasured = reader.unmeasured(RECORDS)[number]
+            rows.append(_row(case, who, Calls(calls.n + unmeasured, calls.searches), reader.note, is_linear))
     return rows
 
 
@@ -126,8 +126,8 @@ def _row(case: str, who: str, calls: Calls, note: str, is_linear: bool) -> Row:
     figures["of which searches"] = round(calls.searches) if calls.searches >= 100 else round(calls.searches, 1)
     for name, rate in LIMITS.items():
         figures[f"seconds, {name}"] = round((calls.n - calls.searches) / rate + calls.searches / SEARCHES, 1)
-    if "quarter" in case:
-        figures["of a day's quota"] = f"{96 * calls.n / A_DAY:.1%}"
+    if "quiet" in case:
+        figures["share of a day's quota"] = f"{96 * calls.n / A_DAY:.1%}"
     return Row(case, who, figures=figures, note=note if is_linear else f"{note}; not linear")
 
 
@@ -139,7 +139,7 @@ def _fill(sandbox: services.Sandbox, count: int) -> None:
     ids = {kind: sorted(int(one) for one in truth[entity]["live_ids"]) for kind, entity in KINDS.items()}
     for kind, known in ids.items():
         while len(known) < count:
-            number = len(known) // _TWINS
+            number = len(known) // _SHARING
             company, contact = (
                 ids["company"][number % len(ids["company"])],
                 ids["contact"][number % len(ids["contact"])],
@@ -150,7 +150,7 @@ def _fill(sandbox: services.Sandbox, count: int) -> None:
                 "deal": {"company": None if number % 10 == 0 else company, "contacts": [contact]},
                 "line_item": {"deal": ids["deal"][number % len(ids["deal"])]},
             }[kind]
-            wanted = min(_TWINS, count - len(known))
+            wanted = min(_SHARING, count - len(known))
             made = sandbox.control("mutate", kind=kind, op="create", count=wanted, at=at, set=fields)
             known += made["ids"]
 
@@ -207,17 +207,23 @@ def _readers(sandbox: services.Sandbox, database: str) -> list[Reader]:
         measure.run(command)
 
     return [
-        Reader("ours", "and what was archived; each entity in an instance of its own", ours),
-        Reader("Airbyte", "after its source; lists line items whole every time", after_source("airbyte")),
-        Reader("dlt", "its REST source, as its HubSpot source is set up; everything every time", dlt, quarters=1),
+        Reader("ours", "archived records too; each entity in its own instance", ours),
+        Reader("Airbyte", "calls modelled on its source; lists all line items every time", after_source("airbyte")),
+        Reader(
+            "dlt", "its REST source, configured like its HubSpot source; reads everything every time", dlt, quarters=1
+        ),
         Reader(
             "tap-hubspot (Singer)",
-            "contacts and owners measured; companies and deals, at older addresses, after its source; no line items",
+            "contacts and owners measured; companies and deals modelled on its source (older API); no line items",
             lambda at: _taps(sandbox.url, token, states),
             quarters=1,
-            untold=lambda n: (n // 250 + n + n // 100, n // 250 + n // 100),
+            unmeasured=lambda n: (n // 250 + n + n // 100, n // 250 + n // 100),
         ),
-        Reader("tap-hubspot (Meltano)", "after its source; no associations, nothing archived", after_source("meltano")),
+        Reader(
+            "tap-hubspot (Meltano)",
+            "calls modelled on its source; no associations, no archived records",
+            after_source("meltano"),
+        ),
     ]
 
 
@@ -245,6 +251,6 @@ def _tap(stream: str, url: str, token: str, states: Path) -> None:
                      f" --state {place}/state.json > {place}/messages 2> {place}/log"
                      f" || (tail -n 4 {place}/log >&2; exit 1)"]
     )  # fmt: skip
-    told = [json.loads(line) for line in (place / "messages").open() if '"type": "STATE"' in line]
-    if told:
-        (place / "state.json").write_text(json.dumps(told[-1]["value"]))
+    result = [json.loads(line) for line in (place / "messages").open() if '"type": "STATE"' in line]
+    if result:
+        (place / "state.json").write_text(json.dumps(result[-1]["value"]))

@@ -101,7 +101,7 @@ def run(size: str) -> list[Row]:
 
 def _row(who: str, accounts: int, seconds: dict[str, float], wanted: float = 0.0) -> Row:
     slowest = sorted(seconds, key=lambda name: -seconds[name])[:3]
-    said = "slowest: " + ", ".join(f"{name} {seconds[name]:.1f} s" for name in slowest)
+    note = "slowest: " + ", ".join(f"{name} {seconds[name]:.1f} s" for name in slowest)
     total = (round(sum(seconds.values()), 3),)
     return Row(
         "contracts",
@@ -110,7 +110,7 @@ def _row(who: str, accounts: int, seconds: dict[str, float], wanted: float = 0.0
         total,
         against="all accounts" if who != "all accounts" else "",
         wanted=wanted,
-        note=said,
+        note=note,
     )
 
 

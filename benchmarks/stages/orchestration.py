@@ -35,14 +35,14 @@ _READY = "Everything keeps running"
 def run(size: str) -> list[Row]:
     """Run the chain, then read the durations of its builds from Airflow and the warehouse."""
     home = services.emptied(services.home() / "demo")
-    said = services.home() / "demo-said.txt"
+    log = services.home() / "demo-log.txt"
     command = [sys.executable, "-m", "include.sandbox.demo", "--customers", str(SIZES[size])]
-    with said.open("wb") as output:
+    with log.open("wb") as output:
         demo = subprocess.Popen(command, cwd=ROOT, env=_environment(home), stdout=output, stderr=subprocess.STDOUT)
     try:
-        while _READY not in said.read_text():
+        while _READY not in log.read_text():
             if demo.poll() is not None:
-                raise Failed(f"the demo did not run: {said.read_text()[-1500:]}")
+                raise Failed(f"the demo failed: {log.read_text()[-1500:]}")
             time.sleep(0.5)
         state = json.loads((home / "demo.json").read_text())
         api = AirflowApi(f"http://127.0.0.1:{state['port']}", "admin", state["password"])

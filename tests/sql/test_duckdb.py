@@ -14,28 +14,28 @@ from typing import Any
 
 import pytest
 
-from benchmarks.duckdb_twin import LEFT_OUT, Twin
+from benchmarks.duckdb_models import LEFT_OUT, DuckDbModels
 from include.models import build_store, registry
 from include.models.registry import Model
 from include.warehouse.engine import engine
 
 
 @pytest.fixture
-def twin(built: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Twin]:
+def on_duckdb(built: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DuckDbModels]:
     with engine("reader").connect() as connection:
         newest = build_store.frontier(connection)
     assert newest
-    twin = Twin(tmp_path, newest)
-    yield twin
-    twin.close()
+    on_duckdb = DuckDbModels(tmp_path, newest)
+    yield on_duckdb
+    on_duckdb.close()
 
 
-def _rows(twin: Twin, model: Model) -> tuple[list[tuple], list[tuple]]:
+def _rows(on_duckdb: DuckDbModels, model: Model) -> tuple[list[tuple], list[tuple]]:
     """Return the model's rows from PostgreSQL, and those of its query in DuckDB."""
-    twin.copy_inputs(model)
-    found = twin.duck.execute(twin.query(model)).fetchall()
+    on_duckdb.copy_inputs(model)
+    found = on_duckdb.duck.execute(on_duckdb.query(model)).fetchall()
     names = ", ".join(f'"{name}"' for name in model.metadata.columns)
-    expected = twin.postgres.exec_driver_sql(f"select {names} from {model.name}").all()
+    expected = on_duckdb.postgres.exec_driver_sql(f"select {names} from {model.name}").all()
     return sorted(map(_plain, expected), key=repr), sorted(map(_plain, found), key=repr)
 
 
@@ -54,13 +54,13 @@ def _value(value: Any) -> Any:
     return value
 
 
-def test_every_model_gives_the_same_rows(twin: Twin) -> None:
+def test_every_model_gives_the_same_rows(on_duckdb: DuckDbModels) -> None:
     differing = {}
     compared = 0
     for name, model in registry.load().items():
         if model.metadata.materialisation == "view" or name in LEFT_OUT:
             continue
-        expected, found = _rows(twin, model)
+        expected, found = _rows(on_duckdb, model)
         compared += bool(expected)
         if expected != found:
             only = [row for row in expected if row not in found][:2], [row for row in found if row not in expected][:2]

@@ -28,7 +28,7 @@ _TYPES = {
 LEFT_OUT = {"core.account_bridge_history", "core.account_bridge"}
 
 
-class Twin:
+class DuckDbModels:
     """A DuckDB database with copies of the PostgreSQL tables that were requested.
 
     Args:
@@ -92,10 +92,10 @@ class Twin:
 
     def query(self, model: Model, piece: Piece | None = None) -> str:
         """Return a model's query for DuckDB, over all days and accounts unless a piece is given."""
-        return said(model, self._build, "duckdb", piece=piece)
+        return render_query(model, self._build, "duckdb", piece=piece)
 
 
-def said(
+def render_query(
     model: Model,
     build: Build,
     dialect: str,

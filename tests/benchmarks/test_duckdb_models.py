@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.contestants import dbt_build
-from benchmarks.duckdb_twin import LEFT_OUT, said
+from benchmarks.duckdb_models import LEFT_OUT, render_query
 from include.models import registry
 from include.models.increments import Build, Range
 
@@ -27,7 +27,7 @@ BUILD = Build(
 
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
 def test_a_query_is_said_with_what_its_parameters_stand_for(dialect: str) -> None:
-    text = said(registry.get("core.usage_28d"), BUILD, dialect, {"core.usage_day": "dbt.core__usage_day"})
+    text = render_query(registry.get("core.usage_28d"), BUILD, dialect, {"core.usage_day": "dbt.core__usage_day"})
     assert not re.search(r"(?<!:)[:%$]\(?(start|end|accounts)\b", text)
     assert "CAST('2026-01-01' AS DATE)" in text
     assert "CAST('2026-06-10' AS DATE)" in text
