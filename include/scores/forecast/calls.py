@@ -99,7 +99,7 @@ def read(connection: sa.Connection) -> list[Call]:
 
 def against(quarter: Quarter, calls: Sequence[Call]) -> list[Compared]:
     """Return the newest call of each CSM for a quarter, next to the forecast."""
-    forecast = {one.group: one for one in totals.by_group(quarter.lines, "csm", quarter.wider)}
+    forecast = {one.group: one for one in totals.by_group(quarter.lines, "csm", quarter.scale)}
     newest: dict[str, Call] = {}
     for call in calls:
         if call.quarter_start == quarter.start:
