@@ -71,15 +71,15 @@ def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str, 
     with engine("reader").connect() as connection:
         may_call = viewer.role in CALLERS and owner_key in scope.owners(connection, viewer)
     if not may_call:
-        raise ConfigError(f"you may not call a quarter for {owner_key}", cure="viewers.yaml assigns roles and teams")
+        raise ConfigError(
+            f"you may not enter a call for {owner_key}", cure="roles and teams are assigned in viewers.yaml"
+        )
     text = amount.replace(",", "").replace(" ", "").lower()
     number = _number(text.removesuffix("k"))
     if number is None:
-        raise ConfigError(
-            f"{amount or 'nothing'} is not an amount", cure="enter the expected renewed ARR, such as 120000"
-        )
-    worth = number * 1000 if text.endswith("k") else number
-    calls.give(owner_key, quarters.named(quarter), worth, note=note, by=login, day=judgements.today())
+        raise ConfigError(f"{amount!r} is not an amount", cure="enter the expected renewed ARR, such as 120000")
+    value = number * 1000 if text.endswith("k") else number
+    calls.give(owner_key, quarters.named(quarter), value, note=note, by=login, day=judgements.today())
 
 
 def _whole(text: str) -> int:

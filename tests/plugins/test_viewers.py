@@ -184,8 +184,8 @@ def test_the_metric_tree_shows_each_value_as_it_was_known(client, world):  # noq
     assert "87.0%" not in _as(client, "head", f"/metrics/?known={clock.now():%Y-%m-%d}")
     assert f"{amount:,.0f}" not in _as(client, "lead", "/metrics/")
     one = _as(client, "head", "/metrics/?metric=nrr")
-    assert "a contract came late" in one and "Rows behind it" in one and "crm:" in one
-    assert "Rows behind it" not in _as(client, "executive", "/metrics/?metric=nrr")
+    assert "a contract came late" in one and "Underlying rows" in one and "crm:" in one
+    assert "Underlying rows" not in _as(client, "executive", "/metrics/?metric=nrr")
     for wrong in ("metric=nrr&period=hour", "metric=none", "known=yesterday"):
         assert client.get(f"/metrics/?{wrong}", headers={"Authorization": "Bearer head"}).status_code == 404
 
@@ -267,7 +267,7 @@ def test_a_call_is_compared_with_the_forecast(client, plugin, world):  # noqa: F
     text = _as(client, "head", "/renewals/?quarter=2026Q2")
     assert "999,000,000" in text and "above P90" in text
     assert "above P90" not in _as(client, "region", "/renewals/?quarter=2026Q2")
-    assert "Give a call" in text and "Give a call" not in _as(client, "executive", "/renewals/?quarter=2026Q2")
+    assert "Enter a call" in text and "Enter a call" not in _as(client, "executive", "/renewals/?quarter=2026Q2")
     assert "called 999000000.00" in _as(client, "head", "/ledger/")
     said = CliRunner().invoke(app, ["score", "calls"])
     assert "above P90" in said.output and "Owner One" in said.output

@@ -75,16 +75,14 @@ def give(owner_key: str, quarter_start: date, amount: Decimal, *, note: str = ""
         ConfigError: There is no such owner, the quarter is over, or the amount is negative.
     """
     if not amount.is_finite() or amount < 0:
-        raise ConfigError(f"a call of {amount} is not an amount", cure="give the expected renewed ARR, such as 120000")
+        raise ConfigError(f"call {amount} is not a valid amount", cure="enter the expected renewed ARR, such as 120000")
     if quarters.plus(quarter_start, 1) <= day:
         raise ConfigError(
-            f"{quarters.label(quarter_start)} is over", cure="give a call for this quarter or a later one"
+            f"{quarters.label(quarter_start)} is over", cure="enter a call for this quarter or a later one"
         )
     with engine("reader").connect() as connection:
         if not connection.execute(_HAS_OWNER, {"owner_key": owner_key}).scalar():
-            raise ConfigError(
-                f"unknown owner {owner_key}", cure="give the CRM source and the owner's id, such as crm:7"
-            )
+            raise ConfigError(f"unknown owner {owner_key}", cure="write source:id of the owner, such as crm:7")
     given = {"owner_key": owner_key, "quarter_start": quarter_start, "amount": amount, "note": note.strip()}
     with engine("editor").begin() as connection:
         given |= {"by": by, "day": day, "now": locks.stamp(connection)}

@@ -284,7 +284,7 @@ def test_a_time_of_change_that_is_none_is_said(
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
     connect(monkeypatch, "product_db", conn_type="sqlite", host=str(tmp_path / "p.db"))
     line = check("product_db")["product_db", "seat_day: changes"]
-    assert line.state == "warning" and "or null where there is none" in line.to_fix
+    assert line.state == "warning" and "or null if there is none" in line.to_fix
     assert "in 2 of 4 rows updated_at is in the future" in line.found and "1 of 4 rows have no updated_at" in line.found
 
 

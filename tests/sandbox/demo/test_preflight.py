@@ -59,7 +59,7 @@ def test_a_benchmark_keeps_a_second_one_and_make_clean_out_but_no_demo(tmp_path)
 
 def test_an_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DemoError, match=r"cannot write in .*: Not a directory") as caught:
+    with pytest.raises(DemoError, match=r"cannot write to .*: Not a directory") as caught:
         preflight.make_home(tmp_path / "file" / "home")
     assert "PERENNIAL_HOME" in caught.value.cure
 
