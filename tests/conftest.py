@@ -34,7 +34,7 @@ atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 pytest_plugins = [
     f"tests.fixtures.{name}"
-    for name in ("sandbox", "built", "raw", "decisions", "signals", "outside", "ingest", "own_home", "played")
+    for name in ("sandbox", "built", "raw", "decisions", "signals", "receivers", "ingest", "own_home", "played")
 ]
 
 # A slow machine is not the code's fault, and a test's fixtures may serve all its examples.

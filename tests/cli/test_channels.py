@@ -9,7 +9,7 @@ import pytest
 
 from include.cli.main import main
 from tests.fixtures.decision_world import Book
-from tests.fixtures.outside import Outside
+from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import renewal
 
 
@@ -19,7 +19,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) ->
     return shown.out if status == 0 else shown.err
 
 
-def test_from_decision_to_inbox(book: Book, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_decision_to_inbox(book: Book, receivers: Receivers, capsys: pytest.CaptureFixture[str]) -> None:
     book.renewals(renewal(1, days=30))
     shown = run(capsys, "decide", "--dry-run")
     assert "3 actions planned" in shown and "dry run: nothing was written" in shown

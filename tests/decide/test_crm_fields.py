@@ -25,7 +25,7 @@ def turn_on(overlay: Path, dry_run: bool = False) -> None:
 def planned(signal_book: SignalBook, *rows: dict[str, Any], day: int = 0, name: str = "") -> list[Delivery]:  # noqa: F811
     """Decide on some customers; return the writes that are planned then."""
     signal_book.set_clock(at(day))
-    signal_book.give("account", *rows)
+    signal_book.set_subjects("account", *rows)
     signal_book.book.decide(decision_id=name or f"day {day}")
     return signal_book.book.outbox(channel="crm_field", state="planned")
 
@@ -78,13 +78,13 @@ def test_nothing_is_written_from_a_source_in_trouble(signal_book: SignalBook, ov
     settle(signal_book)
     signal_book.book.verdict("product_db", "product", "red", NOW, "x")
     # Whether a risk is open rests on the product too; the dates do not.
-    signal_book.give("account", account(1, next_decision_date=date(2027, 4, 1)))
+    signal_book.set_subjects("account", account(1, next_decision_date=date(2027, 4, 1)))
     signal_book.book.decide(decision_id="red product")
     (row,) = signal_book.book.outbox(channel="crm_field", state="planned")
     assert row.body["fields"] == {"p_next": "2027-04-01", "p_told": "2026-11-16", "p_arr": 12000.0}
     assert row.reads == ("crm",)
     settle(signal_book)
     signal_book.book.verdict("crm", "crm", "red", NOW, "x")
-    signal_book.give("account", account(1, next_decision_date=date(2027, 5, 1)))
+    signal_book.set_subjects("account", account(1, next_decision_date=date(2027, 5, 1)))
     assert signal_book.book.decide(decision_id="red crm").n_on_hold >= 1
     assert signal_book.book.outbox(channel="crm_field", state="planned") == []

@@ -58,7 +58,7 @@ def rule(signal_book: SignalBook, overlay: Path) -> Any:  # noqa: F811
     def decided(more: str = "", status: str = "live", first_scan: str = "notify", **columns: Any) -> Line:
         text = SIGNAL.format(more=more, status=status, first_scan=first_scan)
         (overlay / "config" / "signals" / "fall.yaml").write_text(text)
-        signal_book.give("account", account(**{**BELOW, **columns}))
+        signal_book.set_subjects("account", account(**{**BELOW, **columns}))
         signal_book.book.decide()
         return asked()
 
@@ -337,7 +337,7 @@ def test_the_same_decision_again_writes_the_same_rows(signal_book: SignalBook, r
     assert signal_book.book.scalar(every) == before
     rule("min_days_as_customer: 100")  # the filter no longer blocks it, so its row goes
     assert signal_book.book.scalar("select count(*) from ops.evaluation where reason = 'minimum_history'") == 0
-    signal_book.give("account")  # nobody is a customer any more: what the earlier decision of the day saw goes
+    signal_book.set_subjects("account")  # nobody is a customer any more: what the earlier decision of the day saw goes
     signal_book.book.decide()
     assert signal_book.book.scalar("select count(*) from ops.evaluation_input where subject_kind = 'account'") == 0
 

@@ -53,7 +53,7 @@ def decided(signal_book: SignalBook, overlay: Path) -> dict[str, list[Delivery]]
     shipped = paths.ROOT / "include" / "defaults" / "playbooks" / "renewal_at_risk.yaml"
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text(shipped.read_text())
     signal_book.set_clock(at(1))
-    signal_book.give("account", *(account(number, **known) for number, (known, _, _) in ACCOUNTS.items()))
+    signal_book.set_subjects("account", *(account(number, **known) for number, (known, _, _) in ACCOUNTS.items()))
     signal_book.book.renewals(
         *(
             renewal(
@@ -102,7 +102,7 @@ def test_the_playbook_ends_with_the_risk(signal_book: SignalBook, overlay: Path)
     decided(signal_book, overlay)
     assert {row["state"] for row in signal_book.book.episodes("renewal_at_risk")} == {"open"}
     signal_book.set_clock(at(2))
-    signal_book.give("account", *(account(number) for number in ACCOUNTS))
+    signal_book.set_subjects("account", *(account(number) for number in ACCOUNTS))
     signal_book.book.renewals(*(renewal(number, days=60, account_key=f"crm:{number}") for number in ACCOUNTS))
     signal_book.book.decide(decision_id="day 2")
     assert {row["state"] for row in signal_book.book.episodes("usage_down")} == {"closed"}
@@ -114,7 +114,7 @@ def test_while_a_source_is_held_nothing_is_called_good(signal_book: SignalBook, 
     signal_book.book.verdict("support", "support", "red", NOW, "held")
     text = f"{OVERLAY['channels.yaml']}crm_field: {{dry_run: false, fields: {FIELDS}}}\n"
     (overlay / "config" / "channels.yaml").write_text(text)
-    signal_book.give("account", account(1))
+    signal_book.set_subjects("account", account(1))
     signal_book.book.renewals(renewal(1, days=60, account_key="crm:1", crm_account_id="1"))
     signal_book.book.decide(decision_id="held")
     (mail,) = signal_book.book.outbox(channel="email", rule="renewal")

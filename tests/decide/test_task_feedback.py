@@ -45,7 +45,7 @@ def answer(book: Book, task: Delivery, state: str = "open", **changes: Any) -> N
 
 
 def test_an_untouched_task_changes_nothing(signal_book: SignalBook) -> None:  # noqa: F811
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     answer(signal_book.book, written(signal_book.book))
     before = signal_book.book.scalar("select jsonb_agg(e order by signal) from ops.episode e")
@@ -73,7 +73,7 @@ def test_completed_closes_with_that_reason_and_stays_closed(
     kept: str,
     reason: str,
 ) -> None:
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     answer(signal_book.book, written(signal_book.book), state, outcome=outcome)
     assert signal_book.book.decide(decision_id="next").n_answered == 1
@@ -88,13 +88,13 @@ def test_completed_closes_with_that_reason_and_stays_closed(
 
 
 def test_a_later_due_date_puts_it_to_rest_until_then(signal_book: SignalBook) -> None:  # noqa: F811
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     task = written(signal_book.book)
     answer(signal_book.book, task, due_on=(TODAY + timedelta(days=9)).isoformat())
     for day in (1, 8):
         signal_book.set_clock(at(day))
-        signal_book.give("account", account(1, n_bad_ratings_30d=5))  # worse meanwhile: it rests all the same
+        signal_book.set_subjects("account", account(1, n_bad_ratings_30d=5))  # worse meanwhile: it rests all the same
         assert signal_book.book.decide().n_planned == 0, day
     signal_book.set_clock(at(9))
     assert signal_book.book.decide().n_planned == 2
@@ -110,7 +110,7 @@ def test_a_later_due_date_puts_it_to_rest_until_then(signal_book: SignalBook) ->
 def test_what_waits_to_be_sent_rests_too(signal_book: SignalBook) -> None:  # noqa: F811
     from include.deliver.recheck import Gate, check
 
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     (letter,) = signal_book.book.outbox(channel="email")
     signal_book.book._execute("update ops.episode set snoozed_until = :day", day=TODAY + timedelta(days=2))
@@ -121,13 +121,13 @@ def test_what_waits_to_be_sent_rests_too(signal_book: SignalBook) -> None:  # no
 
 def test_whoever_was_given_the_task_is_told_from_then_on(signal_book: SignalBook) -> None:  # noqa: F811
     signal_book.book.owners({"crm:78": "bob@vendor.example", "crm:79": ""})
-    signal_book.give("account", account(1, **BAD), account(2, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD), account(2, **BAD))
     signal_book.book.decide()
     first, second = written(signal_book.book, entity_id="crm:1"), written(signal_book.book, entity_id="crm:2")
     answer(signal_book.book, first, owner_id="78")
     answer(signal_book.book, second, owner_id="79")
     signal_book.set_clock(at(1))
-    signal_book.give("account", account(1, n_bad_ratings_30d=4), account(2, n_bad_ratings_30d=4))
+    signal_book.set_subjects("account", account(1, n_bad_ratings_30d=4), account(2, n_bad_ratings_30d=4))
     signal_book.book.decide()
     (row,) = signal_book.book.outbox(channel="email", step="worse", entity_id="crm:1")
     assert (row.recipient, row.owner_key) == ("bob@vendor.example", "")
@@ -164,7 +164,7 @@ def test_a_renewal_at_rest_hears_the_checkpoint_that_is_then_due(book: Book) -> 
 
 
 def test_messages_are_made_and_a_task_has_a_day_of_its_region(signal_book: SignalBook) -> None:  # noqa: F811
-    signal_book.give("account", account(1, **BAD), account(2, region="Japan", n_bad_ratings_30d=3))
+    signal_book.set_subjects("account", account(1, **BAD), account(2, region="Japan", n_bad_ratings_30d=3))
     signal_book.book.decide()
     tasks = {row.entity_id: row.body for row in signal_book.book.outbox(channel="crm_task")}
     assert (tasks["crm:1"]["due_on"], tasks["crm:1"]["zone"]) == ("2026-11-19", "Europe/Berlin")
@@ -175,11 +175,11 @@ def test_messages_are_made_and_a_task_has_a_day_of_its_region(signal_book: Signa
 
 
 def test_a_task_whose_reason_is_gone_is_closed_with_a_note(signal_book: SignalBook) -> None:  # noqa: F811
-    signal_book.give("account", account(1, **BAD), account(2, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD), account(2, **BAD))
     signal_book.book.decide()
     signal_book.book._execute("update ops.outbox set state = 'sent' where entity_id = 'crm:1'")
     signal_book.set_clock(at(1))
-    signal_book.give("account", account(1), account(2))
+    signal_book.set_subjects("account", account(1), account(2))
     assert signal_book.book.decide().n_closed == 2
     (ends,) = signal_book.book.outbox(channel="crm_task", step="close:task")
     (task,) = signal_book.book.outbox(channel="crm_task", step="task", entity_id="crm:1")

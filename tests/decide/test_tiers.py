@@ -49,7 +49,7 @@ def listed(signal_book: SignalBook, overlay: Path) -> SignalBook:  # noqa: F811
     signal_book.set_clock(at(JANUARY))
     _score(*((number, end, 82) for number in (1, 3) for end in (BEFORE, QUARTER)), (2, QUARTER, 45))
     signal_book.book.quarantine("3")
-    signal_book.give("account", account(1), account(2, tier=None), account(3))
+    signal_book.set_subjects("account", account(1), account(2, tier=None), account(3))
     return signal_book
 
 
@@ -88,7 +88,7 @@ def test_a_list_is_put_once_and_written_when_a_lead_approves(listed: SignalBook,
 
 
 def test_one_account_can_be_left_out_of_a_list(listed: SignalBook) -> None:
-    listed.give("account", account(1), account(4))
+    listed.set_subjects("account", account(1), account(4))
     _score(*((number, end, 82) for number in (1, 4) for end in (BEFORE, QUARTER)))
     listed.book.decide(decision_id="january")
     (asked,) = approvals.find()

@@ -4,5 +4,5 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _no_answer_is_late(no_answer_is_late: None) -> None:
+def _no_timeouts(no_timeouts: None) -> None:
     """See the fixture of this name."""

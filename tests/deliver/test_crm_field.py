@@ -19,7 +19,7 @@ from include.deliver.channels.crm_field.channel import CrmFields
 from include.outbox.store import Delivery
 from include.sandbox.salesforce import ids
 from tests.deliver.letters import letter
-from tests.fixtures.outside import make_hasty
+from tests.fixtures.receivers import skip_retry_waits
 from tests.fixtures.sandbox import SandboxProcess
 
 FIELDS = {
@@ -67,7 +67,7 @@ def crm(
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     if request.param == "salesforce":
         monkeypatch.setenv("AIRFLOW_CONN_CRM", sandbox.connections["AIRFLOW_CONN_SALESFORCE"])
-    make_hasty(monkeypatch)
+    skip_retry_waits(monkeypatch)
     return Crm(request.param, sandbox)
 
 

@@ -17,14 +17,14 @@ from include.outbox import store
 from include.warehouse.engine import engine
 from tests.deliver.letters import action
 from tests.fixtures.decision_world import Book
-from tests.fixtures.outside import Outside
+from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import NOW
 
 SHARES = {"slack": 4000, "email": 3000, "crm_task": 3000}
 
 
 @pytest.mark.soak
-def test_ten_thousand_actions_drain(live_book: Book, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ten_thousand_actions_drain(live_book: Book, receivers: Receivers, capsys: pytest.CaptureFixture[str]) -> None:
     actions = [
         action(channel, entity_kind="metric", entity_id=str(number), deadline=None)
         for channel, share in SHARES.items()
@@ -33,8 +33,8 @@ def test_ten_thousand_actions_drain(live_book: Book, outside: Outside, capsys: p
     with engine("builder").begin() as connection:
         assert store.plan(connection, actions, "ten thousand", NOW).planned == 10_000
     # Throttled every so often, and a lost answer now and then.
-    outside.slack.faults["/chat.postMessage"] = [429 if number % 50 == 0 else "" for number in range(4000)]
-    outside.hubspot.faults["/crm/v3/objects/tasks/batch/upsert"] = [429, "drop", 502]
+    receivers.slack.faults["/chat.postMessage"] = [429 if number % 50 == 0 else "" for number in range(4000)]
+    receivers.hubspot.faults["/crm/v3/objects/tasks/batch/upsert"] = [429, "drop", 502]
     began, now = time.monotonic(), NOW
     for _ in range(10):
         now += timedelta(minutes=10)
@@ -45,7 +45,7 @@ def test_ten_thousand_actions_drain(live_book: Book, outside: Outside, capsys: p
         except PerennialError:
             continue
     seconds = time.monotonic() - began
-    arrived = Counter(outside.received())
+    arrived = Counter(receivers.received())
     with capsys.disabled():
         print(f"\n{len(arrived)} of 10,000 in {seconds:.0f} s, {len(arrived) / seconds:.0f} a second")
     assert set(arrived) == {each.key for each in actions} and max(arrived.values()) == 1

@@ -18,7 +18,7 @@ from include.deliver import deliver, sender, uncertain, undo
 from include.outbox import approvals, store
 from tests.fixtures.children import Child
 from tests.fixtures.decision_world import Book
-from tests.fixtures.outside import Outside
+from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import NOW, renewal
 from tests.fixtures.signals import SignalBook
 from tests.fixtures.subjects_store import account
@@ -39,7 +39,7 @@ AT_RISK = renewal(1, days=30, usage_ratio=0.5)
         ("crm_task", "linking", 4, "sent"),
     ],
 )
-def test_sigkill(live_book: Book, outside: Outside, channel: str, point: str, arrived: int, state: str) -> None:
+def test_sigkill(live_book: Book, receivers: Receivers, channel: str, point: str, arrived: int, state: str) -> None:
     live_book.renewals(AT_RISK)
     live_book.decide()
     live_book.pass_time(NOW + timedelta(minutes=1))
@@ -50,9 +50,9 @@ def test_sigkill(live_book: Book, outside: Outside, channel: str, point: str, ar
         deliver.deliver(now=NOW + timedelta(minutes=minutes))
     assert {row.state for row in live_book.outbox(channel=channel)} == {state}
     keys = [row.key for row in live_book.outbox(channel=channel)]
-    assert len([key for key in outside.received() if key in keys]) == arrived
-    assert {tuple(companies) for companies in outside.portal.links.values()} == {("1001",)}
-    assert len(outside.received()) == len(set(outside.received()))
+    assert len([key for key in receivers.received() if key in keys]) == arrived
+    assert {tuple(companies) for companies in receivers.portal.links.values()} == {("1001",)}
+    assert len(receivers.received()) == len(set(receivers.received()))
 
 
 class Killed(BaseException):
@@ -76,18 +76,18 @@ PLACES = (
 )
 
 
-def trouble(chance: random.Random, outside: Outside) -> None:
+def trouble(chance: random.Random, receivers: Receivers) -> None:
     """Let the outsides break at random."""
 
     def some(*more: str) -> list[str | int]:
         return [chance.choice([*BROKEN, *more]) for _ in range(chance.randint(0, 2))]
 
     for path in ("/chat.postMessage", "/chat.delete", "/conversations.history", "/users.lookupByEmail"):
-        outside.slack.faults[path] = some()
+        receivers.slack.faults[path] = some()
     for path in ("upsert", "read", "archive"):
         # Only what the vendor keeps unique can survive a proxy that repeats a call.
-        outside.hubspot.faults[f"/crm/v3/objects/tasks/batch/{path}"] = some("twice")
-    outside.mail.answers = chance.choice(
+        receivers.hubspot.faults[f"/crm/v3/objects/tasks/batch/{path}"] = some("twice")
+    receivers.mail.answers = chance.choice(
         [{}, {"CONTENT": ""}, {"RCPT": "450 later"}, {"MAIL": ""}, {"CONTENT": "451 x"}]
     )
 
@@ -97,19 +97,21 @@ class Story:
 
     Args:
         signal_book: The book, with signals.
-        outside: The outsides.
+        receivers: The receivers.
         monkeypatch: Makes the places deadly.
         seed: What happens.
     """
 
-    def __init__(self, signal_book: SignalBook, outside: Outside, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-        self.book, self.outside, self.chance = signal_book.book, outside, random.Random(seed)
+    def __init__(
+        self, signal_book: SignalBook, receivers: Receivers, monkeypatch: pytest.MonkeyPatch, seed: int
+    ) -> None:
+        self.book, self.receivers, self.chance = signal_book.book, receivers, random.Random(seed)
         self.is_deadly, self.now, self.is_undone = True, NOW, False
         for place, name in PLACES:
             monkeypatch.setattr(place, name, self._dangerous(getattr(place, name)))
-        outside.portal.companies = frozenset({"1001", "1002", "1003"})
+        receivers.portal.companies = frozenset({"1001", "1002", "1003"})
         self.book.renewals(*(dataclasses.replace(renewal(number, days=30), usage_ratio=0.5) for number in (1, 2, 3)))
-        signal_book.give(
+        signal_book.set_subjects(
             "account", *(account(number, n_bad_ratings_30d=2, days_since_contact=99) for number in (1001, 1002))
         )
 
@@ -139,12 +141,12 @@ class Story:
                 with contextlib.suppress(Killed, ConfigError):
                     undo.recall(self.chance.choice(runs)["run"], "grace", "wrong", self.now)
                     self.is_undone = True
-            trouble(self.chance, self.outside)
+            trouble(self.chance, self.receivers)
             self._deliver(is_red=self.chance.random() < 0.25)
         self.is_deadly = False
-        for stub in (self.outside.slack, self.outside.hubspot):
+        for stub in (self.receivers.slack, self.receivers.hubspot):
             stub.faults.clear()
-        self.outside.mail.answers = {}
+        self.receivers.mail.answers = {}
         self.book.decide(decision_id="at last")
         for found in approvals.find():
             approvals.answer(found.approval_id, "approved", ("ada",), now=self.now)
@@ -178,16 +180,16 @@ class Story:
 
     def arrived(self) -> Counter[str]:
         """Return the keys of all that ever arrived, what was taken back too."""
-        deleted = [message["metadata"]["event_payload"]["key"] for message in self.outside.workspace.deleted]
-        archived = [task["perennial_key"] for task in self.outside.portal.archived.values()]
-        return Counter([*self.outside.received(), *deleted, *archived])
+        deleted = [message["metadata"]["event_payload"]["key"] for message in self.receivers.workspace.deleted]
+        archived = [task["perennial_key"] for task in self.receivers.portal.archived.values()]
+        return Counter([*self.receivers.received(), *deleted, *archived])
 
     def _why(self, key: str) -> str:
         return str(self.book.scalar(f"select (o.*)::text from ops.outbox as o where key = '{key}'"))
 
     def check(self) -> None:
         """See that what the outbox says is what arrived, and that nothing is left half done."""
-        arrived, there = self.arrived(), set(self.outside.received())
+        arrived, there = self.arrived(), set(self.receivers.received())
         assert max(arrived.values(), default=1) == 1
         rows = {row.key: row for row in self.book.outbox()}
         assert set(arrived) <= set(rows)
@@ -202,22 +204,22 @@ class Story:
                 assert row.state != "suppressed" or row.key not in arrived, row
             else:
                 assert (row.state, arrived[row.key]) in (("sent", 1), ("suppressed", 0)), self._why(row.key)
-        by_key = {task["perennial_key"]: number for number, task in self.outside.portal.tasks.items()}
+        by_key = {task["perennial_key"]: number for number, task in self.receivers.portal.tasks.items()}
         for row in rows.values():
             if row.key in by_key:
-                assert self.outside.portal.links[by_key[row.key]] == {row.body["company_id"]}
+                assert self.receivers.portal.links[by_key[row.key]] == {row.body["company_id"]}
 
 
 @pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 300))])
 def test_random_deaths(
     signal_book: SignalBook,
     live_book: Book,
-    outside: Outside,
+    receivers: Receivers,
     overlay: Path,
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
 ) -> None:
     (overlay / "config" / "caps.yaml").write_text("actions_per_run: 9\n")
-    story = Story(signal_book, outside, monkeypatch, seed)
+    story = Story(signal_book, receivers, monkeypatch, seed)
     story.tell()
     story.check()

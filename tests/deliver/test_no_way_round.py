@@ -13,7 +13,7 @@ from include.common.errors import Unavailable
 from include.deliver import deliver
 from include.warehouse.engine import engine
 from tests.fixtures.decision_world import Book
-from tests.fixtures.outside import Outside
+from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import NOW, renewal
 
 AT_RISK = renewal(1, days=30, usage_ratio=0.5)
@@ -80,7 +80,7 @@ SHUT: list[Callable[[Book], None]] = [
 
 @pytest.mark.parametrize("shut", SHUT)
 def test_what_was_decided_on_good_data_is_held_when_the_gate_shuts(
-    live_book: Book, outside: Outside, shut: Callable[[Book], None]
+    live_book: Book, receivers: Receivers, shut: Callable[[Book], None]
 ) -> None:
     live_book.renewals(AT_RISK)
     live_book.decide()
@@ -90,13 +90,13 @@ def test_what_was_decided_on_good_data_is_held_when_the_gate_shuts(
     assert _run(live_book).n_sent == 0
     assert main(["deliver"]) == 0
     assert _run(live_book, 30).n_sent == 0
-    assert outside.received() == []
+    assert receivers.received() == []
     assert {row.key for row in live_book.outbox(state="planned")} == planned
 
 
 @pytest.mark.parametrize("shut", [_red, _quarantined, _old_tables, _old_reading, _other_tables])
 def test_a_decision_by_hand_plans_no_figures_while_the_gate_is_shut(
-    live_book: Book, outside: Outside, shut: Callable[[Book], None]
+    live_book: Book, receivers: Receivers, shut: Callable[[Book], None]
 ) -> None:
     live_book.renewals(AT_RISK, renewal(2, days=60))
     shut(live_book)
@@ -105,25 +105,27 @@ def test_a_decision_by_hand_plans_no_figures_while_the_gate_is_shut(
         live_book.decide(decision_id=f"by hand {number}")
     assert all("120,000" not in str(row.body) for row in live_book.outbox(account_key="crm:1001"))
     _run(live_book)
-    assert not any("120,000" in str(message) for message in outside.workspace.messages if "Customer 1:" in str(message))
+    assert not any(
+        "120,000" in str(message) for message in receivers.workspace.messages if "Customer 1:" in str(message)
+    )
 
 
-def test_a_retry_asks_the_gate_again(live_book: Book, outside: Outside) -> None:
-    outside.mail.answers = {"MAIL": ""}
+def test_a_retry_asks_the_gate_again(live_book: Book, receivers: Receivers) -> None:
+    receivers.mail.answers = {"MAIL": ""}
     live_book.renewals(AT_RISK)
     live_book.decide()
     with pytest.raises(Unavailable):
         _run(live_book)
     (letter,) = live_book.outbox(channel="email")
     assert letter.state == "planned"
-    outside.mail.answers = {}
+    receivers.mail.answers = {}
     _red(live_book)
-    before = outside.received()
-    assert _run(live_book, 60).n_sent == 0 and outside.received() == before
+    before = receivers.received()
+    assert _run(live_book, 60).n_sent == 0 and receivers.received() == before
     assert live_book.outbox(channel="email")[0].state == "planned"
 
 
-def test_a_message_approved_late_goes_only_if_the_gate_is_open_then(live_book: Book, outside: Outside) -> None:
+def test_a_message_approved_late_goes_only_if_the_gate_is_open_then(live_book: Book, receivers: Receivers) -> None:
     """A hold of a channel is what a person releases: what waited behind it is looked at again."""
     from include.deliver import holds
 
@@ -134,13 +136,13 @@ def test_a_message_approved_late_goes_only_if_the_gate_is_open_then(live_book: B
     _red(live_book)
     holds.release("slack", "approved", "ada", live_book.now)
     _run(live_book, 60)
-    assert not outside.workspace.messages
+    assert not receivers.workspace.messages
     live_book.verdict("crm", "crm", "green", NOW)
     _run(live_book, 90)
-    assert len(outside.workspace.messages) == 1
+    assert len(receivers.workspace.messages) == 1
 
 
-def test_a_backfill_decides_and_sends_nothing(live_book: Book, outside: Outside) -> None:
+def test_a_backfill_decides_and_sends_nothing(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(AT_RISK)
     _red(live_book)
     with engine("builder").begin() as connection:
@@ -154,7 +156,7 @@ def test_a_backfill_decides_and_sends_nothing(live_book: Book, outside: Outside)
                 " started_at + interval '1 hour', started_at + interval '1 hour', watermarks from meta.build limit 1"
             )
         )
-    assert live_book.decide().n_planned == 0 and _run(live_book).n_sent == 0 and outside.received() == []
+    assert live_book.decide().n_planned == 0 and _run(live_book).n_sent == 0 and receivers.received() == []
     _old_tables(live_book)
     live_book.verdict("crm", "crm", "green", NOW)
     with engine("builder").begin() as connection:

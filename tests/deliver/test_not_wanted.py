@@ -10,7 +10,7 @@ import pytest
 from include.common.errors import PerennialError
 from include.deliver import deliver, undo
 from tests.fixtures.decision_world import Book
-from tests.fixtures.outside import Outside
+from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import NOW, renewal
 
 AT_RISK = renewal(1, days=30, usage_ratio=0.5)
@@ -18,16 +18,16 @@ AT_RISK = renewal(1, days=30, usage_ratio=0.5)
 
 @pytest.mark.parametrize("is_undone", [False, True])
 def test_a_task_whose_answer_was_lost_is_taken_back_when_it_is_not_wanted_any_more(
-    live_book: Book, outside: Outside, is_undone: bool
+    live_book: Book, receivers: Receivers, is_undone: bool
 ) -> None:
     live_book.renewals(AT_RISK)
     live_book.decide(decision_id="first")
     upsert = "/crm/v3/objects/tasks/batch/upsert"
-    outside.hubspot.faults[upsert] = ["drop"] * 99
+    receivers.hubspot.faults[upsert] = ["drop"] * 99
     with pytest.raises(PerennialError, match="connection broke"):
         deliver.deliver(now=NOW)
-    outside.hubspot.faults.clear()
-    written = {task["perennial_key"] for task in outside.portal.tasks.values()}
+    receivers.hubspot.faults.clear()
+    written = {task["perennial_key"] for task in receivers.portal.tasks.values()}
     assert written and {row.state for row in live_book.outbox(channel="crm_task") if row.key in written} == {"planned"}
     if is_undone:
         undo.recall("first", "grace", "wrong", NOW)
@@ -38,12 +38,12 @@ def test_a_task_whose_answer_was_lost_is_taken_back_when_it_is_not_wanted_any_mo
         live_book.decide(decision_id="second")
     for minutes in (2, 10):
         deliver.deliver(now=NOW + timedelta(minutes=minutes))
-    assert not written & {task["perennial_key"] for task in outside.portal.tasks.values()}
+    assert not written & {task["perennial_key"] for task in receivers.portal.tasks.values()}
     assert {row.state for row in live_book.outbox(channel="crm_task") if row.key in written} == {"suppressed"}
 
 
 def test_a_task_asked_back_whose_crm_is_not_listed_any_more_stays_and_says_so(
-    live_book: Book, outside: Outside, overlay: Path
+    live_book: Book, receivers: Receivers, overlay: Path
 ) -> None:
     live_book.renewals(AT_RISK)
     live_book.decide(decision_id="first")
@@ -58,7 +58,7 @@ def test_a_task_asked_back_whose_crm_is_not_listed_any_more_stays_and_says_so(
     )
 
 
-def test_a_letter_that_was_suppressed_while_it_was_asked_back_is_settled(live_book: Book, outside: Outside) -> None:
+def test_a_letter_that_was_suppressed_while_it_was_asked_back_is_settled(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(AT_RISK)
     live_book.decide(decision_id="first")
     deliver.deliver(now=NOW)

@@ -20,7 +20,7 @@ from include.warehouse.engine import engine
 from tests.deliver.letters import action
 from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import overlay  # noqa: F401
-from tests.fixtures.outside import make_hasty
+from tests.fixtures.receivers import skip_retry_waits
 from tests.fixtures.renewal_rows import TODAY, renewal
 from tests.fixtures.sandbox import NOW as SANDBOX_NOW
 from tests.fixtures.sandbox import SandboxProcess
@@ -81,7 +81,7 @@ class Vendors:
 @pytest.fixture
 def vendors(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Vendors:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
-    make_hasty(monkeypatch)
+    skip_retry_waits(monkeypatch)
     return Vendors(sandbox)
 
 

@@ -22,7 +22,7 @@ from include.outbox import personal_data
 from include.outbox.message import Evidence
 from include.sandbox.wecom import GROUP
 from tests.deliver.letters import MESSAGE, letter
-from tests.fixtures.outside import make_hasty
+from tests.fixtures.receivers import skip_retry_waits
 from tests.fixtures.sandbox import SandboxProcess
 from tests.fixtures.vendor_server import Answer, Call, Stub, serve
 
@@ -58,7 +58,7 @@ class Rooms:
 def rooms(socket_enabled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Rooms, Stub]]:
     made = Rooms()
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
-    make_hasty(monkeypatch)
+    skip_retry_waits(monkeypatch)
     with serve(made.answer) as stub:
         webhook = {"conn_type": "slack", "host": f"{stub.url}/services", "password": SECRET}
         robot = {"conn_type": "generic", "host": stub.url, "password": "verysecret"}

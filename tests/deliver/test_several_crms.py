@@ -19,7 +19,7 @@ from include.warehouse.engine import engine
 from tests.deliver.letters import TASK, action
 from tests.fixtures.decision_world import Book
 from tests.fixtures.hubspot_server import Portal
-from tests.fixtures.outside import Outside
+from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import NOW
 from tests.fixtures.vendor_server import serve
 
@@ -31,7 +31,7 @@ sources:
 
 
 @pytest.fixture
-def europe(book: Book, overlay: Path, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
+def europe(book: Book, overlay: Path, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
     """A second portal, with companies and owners of its own."""
     portal = Portal(companies=frozenset({"2001"}), active_owners=frozenset({"90"}))
     (overlay / "config" / "settings.yaml").write_text(SETTINGS)
@@ -55,17 +55,17 @@ def _plan(*more: Action) -> None:
         store.plan(connection, [_task("crm:1001", "1001", "77"), _task("crm_eu:2001", "2001", "90"), *more], "d", NOW)
 
 
-def test_a_task_is_written_where_its_account_is(book: Book, outside: Outside, europe: Portal) -> None:
+def test_a_task_is_written_where_its_account_is(book: Book, receivers: Receivers, europe: Portal) -> None:
     _plan()
     result = deliver.deliver(now=book.now + timedelta(minutes=1))
     assert result.channels == {"crm_task (crm)": {"sent": 1}, "crm_task (crm_eu)": {"sent": 1}}
-    assert list(outside.portal.links.values()) == [{"1001"}]
+    assert list(receivers.portal.links.values()) == [{"1001"}]
     assert list(europe.links.values()) == [{"2001"}]
     assert [task["hubspot_owner_id"] for task in europe.tasks.values()] == ["90"]
 
 
 def test_one_that_does_not_work_holds_up_no_other(
-    book: Book, outside: Outside, europe: Portal, monkeypatch: pytest.MonkeyPatch
+    book: Book, receivers: Receivers, europe: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _plan()
     monkeypatch.setenv(
@@ -77,11 +77,11 @@ def test_one_that_does_not_work_holds_up_no_other(
 
 
 def test_it_may_be_written_with_other_credentials_than_it_is_read(
-    book: Book, overlay: Path, outside: Outside, europe: Portal, monkeypatch: pytest.MonkeyPatch
+    book: Book, overlay: Path, receivers: Receivers, europe: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channels = overlay / "config" / "channels.yaml"
     channels.write_text(channels.read_text().replace("crm_task: {", "crm_task: {connections: {crm: crm_writer}, "))
-    writer = {"conn_type": "hubspot", "host": outside.hubspot.url, "password": "pat-w"}
+    writer = {"conn_type": "hubspot", "host": receivers.hubspot.url, "password": "pat-w"}
     monkeypatch.setenv("AIRFLOW_CONN_CRM_WRITER", json.dumps(writer))
     nobody_there = {"conn_type": "hubspot", "host": "http://127.0.0.1:9", "password": "pat-r"}
     monkeypatch.setenv("AIRFLOW_CONN_CRM", json.dumps(nobody_there))
@@ -89,7 +89,7 @@ def test_it_may_be_written_with_other_credentials_than_it_is_read(
     assert deliver.deliver(now=book.now + timedelta(minutes=1)).n_sent == 2
 
 
-def test_a_task_of_a_crm_that_is_no_longer_listed_expires(book: Book, outside: Outside, europe: Portal) -> None:
+def test_a_task_of_a_crm_that_is_no_longer_listed_expires(book: Book, receivers: Receivers, europe: Portal) -> None:
     _plan(_task("crm_us:3001", "3001", "77"))
     deliver.deliver(now=book.now + timedelta(minutes=1))
     assert [row.state for row in book.outbox(account_key="crm_us:3001")] == ["planned"]

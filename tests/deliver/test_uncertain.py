@@ -10,78 +10,80 @@ from tests.deliver.letters import action
 from tests.deliver.test_deliver import POST, plan, run, states
 from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
-from tests.fixtures.outside import Outside
+from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import renewal
 
 
-def lose_a_mail(book: Book, outside: Outside, **changes: object) -> None:
-    outside.mail.answers = {"CONTENT": ""}
+def lose_a_mail(book: Book, receivers: Receivers, **changes: object) -> None:
+    receivers.mail.answers = {"CONTENT": ""}
     plan(action("email", entity_kind="other", reads=(), **changes))
     run(book)
-    outside.mail.answers = {}
+    receivers.mail.answers = {}
     assert states(book, channel="email", step="30") == {"uncertain": 1}
 
 
-def test_a_mail_in_doubt_near_the_deadline_is_told_over_slack(live_book: Book, outside: Outside) -> None:
-    lose_a_mail(live_book, outside, deadline=at(13).date())
-    (posted,) = outside.workspace.messages
+def test_a_mail_in_doubt_near_the_deadline_is_told_over_slack(live_book: Book, receivers: Receivers) -> None:
+    lose_a_mail(live_book, receivers, deadline=at(13).date())
+    (posted,) = receivers.workspace.messages
     assert "This may be a duplicate: it was sent to you by e-mail" in posted["blocks"][1]["text"]["text"]
     run(live_book, 500)
-    assert len(outside.workspace.messages) == 1 and len(outside.mail.mails) == 1
+    assert len(receivers.workspace.messages) == 1 and len(receivers.mail.mails) == 1
     assert live_book.outbox(channel="email")[0].state == "uncertain"
 
 
-def test_a_mail_in_doubt_far_from_the_deadline_is_told_in_a_digest(live_book: Book, outside: Outside) -> None:
-    lose_a_mail(live_book, outside)
+def test_a_mail_in_doubt_far_from_the_deadline_is_told_in_a_digest(live_book: Book, receivers: Receivers) -> None:
+    lose_a_mail(live_book, receivers)
     (digest,) = live_book.outbox(rule=uncertain.DIGEST)
     assert (digest.channel, digest.recipient, digest.state) == ("slack", "ada@vendor.example", "sent")
     said = Message.model_validate(digest.body)
     assert said.subject == "1 message may not have reached you"
     assert "Customer 1: 30 days to the renewal date (decision by 2026-12-16)" in said.evidence[0].text
     run(live_book, 500)
-    assert len(outside.workspace.messages) == 1 and len(outside.mail.mails) == 1
+    assert len(receivers.workspace.messages) == 1 and len(receivers.mail.mails) == 1
 
 
-def test_a_digest_a_day(live_book: Book, outside: Outside) -> None:
-    lose_a_mail(live_book, outside)
-    outside.mail.answers = {"CONTENT": ""}
+def test_a_digest_a_day(live_book: Book, receivers: Receivers) -> None:
+    lose_a_mail(live_book, receivers)
+    receivers.mail.answers = {"CONTENT": ""}
     plan(action("email", step="14", entity_kind="other", reads=()))
     run(live_book, 10)
-    outside.mail.answers = {}
+    receivers.mail.answers = {}
     assert len(live_book.outbox(rule=uncertain.DIGEST)) == 1
     run(live_book, 60 * 24)
     assert len(live_book.outbox(rule=uncertain.DIGEST)) == 2
     run(live_book, 60 * 24 + 5)
-    assert len(outside.workspace.messages) == 2
+    assert len(receivers.workspace.messages) == 2
 
 
-def test_when_the_same_message_went_over_slack_nobody_is_told_a_third_time(live_book: Book, outside: Outside) -> None:
-    outside.mail.answers = {"CONTENT": ""}
+def test_when_the_same_message_went_over_slack_nobody_is_told_a_third_time(
+    live_book: Book, receivers: Receivers
+) -> None:
+    receivers.mail.answers = {"CONTENT": ""}
     live_book.renewals(renewal(1, days=13))
     live_book.decide()
     run(live_book)
-    outside.mail.answers = {}
+    receivers.mail.answers = {}
     run(live_book, 100)
     (mail,), (posted,) = live_book.outbox(channel="email"), live_book.outbox(channel="slack")
     assert (mail.state, mail.notified_by, posted.state) == ("uncertain", posted.key, "sent")
-    assert len(outside.workspace.messages) == 1 and len(outside.mail.mails) == 1
+    assert len(receivers.workspace.messages) == 1 and len(receivers.mail.mails) == 1
 
 
-def test_without_a_second_channel_the_digest_is_a_mail(live_book: Book, outside: Outside, overlay: Path) -> None:
+def test_without_a_second_channel_the_digest_is_a_mail(live_book: Book, receivers: Receivers, overlay: Path) -> None:
     channels = overlay / "config" / "channels.yaml"
     channels.write_text(channels.read_text().replace("slack: {dry_run: false}", "slack: {dry_run: true}"))
-    lose_a_mail(live_book, outside, deadline=at(5).date())
+    lose_a_mail(live_book, receivers, deadline=at(5).date())
     assert live_book.outbox(rule=uncertain.DIGEST)[0].channel == "email"
-    assert len(outside.mail.mails) == 2
+    assert len(receivers.mail.mails) == 2
 
 
-def test_a_slack_post_in_doubt_without_history_is_told_by_mail(live_book: Book, outside: Outside) -> None:
+def test_a_slack_post_in_doubt_without_history_is_told_by_mail(live_book: Book, receivers: Receivers) -> None:
     holds.release("slack", "new", "me", live_book.now)
-    outside.workspace.may_read_history = False
-    outside.slack.faults[POST] = ["drop"]
+    receivers.workspace.may_read_history = False
+    receivers.slack.faults[POST] = ["drop"]
     plan(action("slack", entity_kind="other", reads=(), deadline=at(3).date()))
     run(live_book)
     assert {row.channel: row.state for row in live_book.outbox()} == {"slack": "uncertain", "email": "sent"}
-    assert b"may be a duplicate" in outside.mail.mails[0].replace(b"=\r\n", b"")
+    assert b"may be a duplicate" in receivers.mail.mails[0].replace(b"=\r\n", b"")
     run(live_book, 100)
-    assert len(outside.workspace.messages) == 1 and len(outside.mail.mails) == 1
+    assert len(receivers.workspace.messages) == 1 and len(receivers.mail.mails) == 1

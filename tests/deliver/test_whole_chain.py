@@ -15,7 +15,7 @@ from include.ingest import pipeline
 from include.outbox import store as outbox
 from include.warehouse.engine import engine
 from tests.fixtures.decisions import overlay  # noqa: F401
-from tests.fixtures.outside import make_hasty
+from tests.fixtures.receivers import skip_retry_waits
 from tests.fixtures.sandbox import SandboxProcess
 
 
@@ -27,7 +27,7 @@ def test_alerts_go_out_while_the_support_desk_is_red(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
-    make_hasty(monkeypatch)
+    skip_retry_waits(monkeypatch)
     sandbox.control("faults", vendor="zendesk", kind="status", status=401)
     with pytest.raises(PerennialError):
         pipeline.run("support")

@@ -206,7 +206,7 @@ def load(played: list[Customer]) -> None:
     # One row of somebody else's marks the day since which use is known.
     world.load("usage_day", *said, world.usage("stranger", "x", USE_FROM, 1))
     world.load("seat_day", *(world.seats(one.name, day, *n) for one in known for day, n in one.seats.items()))
-    world.heard_of_all_sources()
+    world.mark_sources_green()
 
 
 def _load_contracts(played: list[Customer]) -> None:

@@ -16,7 +16,7 @@ from include.operations.incidents import detect, notify
 from include.operations.incidents.detect import Failing
 from include.orchestration import notices
 from include.warehouse.engine import engine
-from tests.fixtures.outside import Outside
+from tests.fixtures.receivers import Receivers
 from tests.fixtures.vendor_server import Answer, Call, serve
 
 SETTINGS = "sources:\n  - {id: crm, kind: crm, owner: {name: Ada, email: ada@vendor.example}}\n"
@@ -25,7 +25,11 @@ CHANNELS = {"slack bot": "slack", "slack webhook": "slack", "email": "email", "w
 
 @pytest.fixture(params=CHANNELS)
 def received(
-    request: pytest.FixtureRequest, warehouse: str, outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    warehouse: str,
+    receivers: Receivers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], str]]:
     """One channel alone turned on; the function returns what came in over it, and that nothing came over others."""
     name = CHANNELS[request.param]
@@ -49,7 +53,7 @@ def received(
         )
 
         def arrived() -> str:
-            found = {"bot": outside.workspace.messages, "room": rooms, "mail": outside.mail.mails}
+            found = {"bot": receivers.workspace.messages, "room": rooms, "mail": receivers.mail.mails}
             ((_, all_of_it),) = ((where, all_of) for where, all_of in found.items() if all_of)
             (one,) = all_of_it
             return one.decode() if isinstance(one, bytes) else json.dumps(one)

@@ -17,8 +17,8 @@ from include.outbox import approvals, authors, caps
 from include.warehouse.engine import engine
 from tests.deliver.letters import action
 from tests.fixtures.decision_world import Book
-from tests.fixtures.outside import Outside
 from tests.fixtures.overlay_repository import Repository, names
+from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import NOW, renewal
 
 SOON = NOW + timedelta(minutes=1)
@@ -47,7 +47,7 @@ def _states(book: Book) -> dict[str, list[str]]:
 
 
 def test_only_what_is_above_a_cap_waits_and_the_nearest_deadlines_go_first(
-    live_book: Book, outside: Outside, overlay: Path
+    live_book: Book, receivers: Receivers, overlay: Path
 ) -> None:
     asked = _flood(live_book, overlay)
     assert _states(live_book) == {"planned": ["C-1#2"] * 3 + ["C-2#2"] * 3, "parked": ["C-3#2"] * 3}
@@ -58,7 +58,7 @@ def test_only_what_is_above_a_cap_waits_and_the_nearest_deadlines_go_first(
     assert len(approvals.find()) == 1 and deliver.deliver(now=SOON).n_sent == 0
     approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
     assert deliver.deliver(now=SOON).n_sent == 3
-    assert len(outside.received()) == 9
+    assert len(receivers.received()) == 9
 
 
 def test_a_share_of_the_book_caps_accounts_not_messages(live_book: Book, overlay: Path) -> None:
@@ -104,7 +104,7 @@ def test_who_may_not_approve(live_book: Book, overlay: Path) -> None:
     assert live_book.decide(decision_id="again").n_planned == 0
 
 
-def test_an_approval_expires_after_two_working_days(live_book: Book, outside: Outside, overlay: Path) -> None:
+def test_an_approval_expires_after_two_working_days(live_book: Book, receivers: Receivers, overlay: Path) -> None:
     friday = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # before the lead begins to work, and gets the week's digest
     live_book.set_clock(friday)
     asked = _flood(live_book, overlay)
@@ -120,13 +120,13 @@ def test_an_approval_expires_after_two_working_days(live_book: Book, outside: Ou
     assert approvals.get(asked.approval_id).state == "expired"
 
 
-def test_a_late_approval_passes_the_gate_again(live_book: Book, outside: Outside, overlay: Path) -> None:
+def test_a_late_approval_passes_the_gate_again(live_book: Book, receivers: Receivers, overlay: Path) -> None:
     asked = _flood(live_book, overlay)
     deliver.deliver(now=SOON)
-    before = outside.received()
+    before = receivers.received()
     live_book.verdict("crm", "crm", "red", NOW, "batch 7 is held")
     approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
-    assert deliver.deliver(now=SOON).n_sent == 0 and outside.received() == before
+    assert deliver.deliver(now=SOON).n_sent == 0 and receivers.received() == before
     assert {"batch 7 is held" in row.reason for row in live_book.outbox(state="planned")} == {True}
     live_book.verdict("crm", "crm", "green", NOW)
     assert deliver.deliver(now=SOON).n_sent == 3
@@ -141,22 +141,22 @@ def test_what_waits_is_kept_current(live_book: Book, overlay: Path) -> None:
     assert {(row.state, row.recipient) for row in rows} == {("parked", "grace@vendor.example")}
 
 
-def test_a_run_is_taken_back(live_book: Book, outside: Outside, overlay: Path) -> None:
+def test_a_run_is_taken_back(live_book: Book, receivers: Receivers, overlay: Path) -> None:
     _caps(overlay, actions_per_run=10)
     live_book.renewals(renewal(1, days=30, usage_ratio=0.5), renewal(2, days=30, usage_ratio=0.5))
     assert live_book.decide(decision_id="oops").n_parked == 2
     live_book.verdict("support", "support", "red", NOW)
     live_book.verdict("support", "support", "green", NOW)
     assert deliver.deliver(now=SOON).n_sent == 10
-    completed = next(iter(outside.portal.tasks.values()))
+    completed = next(iter(receivers.portal.tasks.values()))
     completed["hs_task_status"] = "COMPLETED"
     assert undo.recall("oops", "ada", "the wrong baseline", SOON) == 12
-    outside.slack.faults["/chat.delete"] = ["drop", 500]
-    outside.hubspot.faults["/crm/v3/objects/tasks/batch/archive"] = ["drop"]
+    receivers.slack.faults["/chat.delete"] = ["drop", 500]
+    receivers.hubspot.faults["/crm/v3/objects/tasks/batch/archive"] = ["drop"]
     result = deliver.take_back(now=SOON)
     assert result.n_sent == 0
-    assert not outside.workspace.messages and len(outside.workspace.deleted) == 2
-    assert list(outside.portal.tasks.values()) == [completed]
+    assert not receivers.workspace.messages and len(receivers.workspace.deleted) == 2
+    assert list(receivers.portal.tasks.values()) == [completed]
     found = undo.listed("oops")
     assert sorted((row["channel"], row["result"]) for row in found if row["result"] != "never sent") == sorted(
         [("slack", "taken back")] * 2
@@ -169,31 +169,31 @@ def test_a_run_is_taken_back(live_book: Book, outside: Outside, overlay: Path) -
     assert all("ada: the wrong baseline" in row["reason"] for row in found)
     assert not approvals.find()
     # Nothing comes back by itself, and asking again changes nothing.
-    received = outside.received()
+    received = receivers.received()
     live_book.decide(decision_id="after")
     undo.recall("oops", "ada", "again", SOON)
     for hours in (1, 2):
         deliver.deliver(now=NOW + timedelta(hours=hours))
-    assert outside.received() == received and undo.listed("oops") == found
+    assert receivers.received() == received and undo.listed("oops") == found
 
 
-def test_what_is_in_doubt_is_taken_back_once_it_is_known(live_book: Book, outside: Outside) -> None:
+def test_what_is_in_doubt_is_taken_back_once_it_is_known(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(renewal(1, days=30), renewal(2, days=30))
     live_book.decide(decision_id="oops")
-    outside.slack.faults = {"/chat.postMessage": ["drop", 500], "/conversations.history": [500] * 12}
+    receivers.slack.faults = {"/chat.postMessage": ["drop", 500], "/conversations.history": [500] * 12}
     with pytest.raises(Exception, match="Slack"):
         deliver.deliver(now=SOON)
-    assert len(live_book.outbox(channel="slack", state="planned")) + len(outside.workspace.messages) >= 1
+    assert len(live_book.outbox(channel="slack", state="planned")) + len(receivers.workspace.messages) >= 1
     undo.recall("oops", "ada", "wrong", SOON)
-    outside.slack.faults.clear()
+    receivers.slack.faults.clear()
     for minutes in (2, 10, 20):
         deliver.deliver(now=NOW + timedelta(minutes=minutes))
-    assert not outside.workspace.messages
+    assert not receivers.workspace.messages
     assert not live_book.outbox(state="planned") and not live_book.outbox(state="sending")
     assert not live_book.outbox(undo="asked")
 
 
-def test_by_hand(live_book: Book, outside: Outside, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_by_hand(live_book: Book, receivers: Receivers, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = _flood(live_book, overlay)
 
     def run(*arguments: str, status: int = 0) -> str:

@@ -13,7 +13,7 @@ from include.outbox import store
 from include.reports import archive, document, publish
 from include.warehouse.engine import engine
 from tests.fixtures.children import Child
-from tests.fixtures.outside import Outside
+from tests.fixtures.receivers import Receivers
 from tests.reports import book
 
 NOW = datetime.fromisoformat("2026-06-10T12:00:00+00:00")
@@ -24,7 +24,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def open_book(built: pytest.MonkeyPatch, outside: Outside, tmp_path: Path) -> None:
+def open_book(built: pytest.MonkeyPatch, receivers: Receivers, tmp_path: Path) -> None:
     """The book, with e-mail on, and one report with two recipients."""
     book.fill(tmp_path)
     (tmp_path / "config" / "channels.yaml").write_text(f"email: {{dry_run: false}}\n{book.CHANNELS}")
@@ -37,13 +37,13 @@ def outbox() -> dict[str, str]:
         return dict(rows.tuples().all())
 
 
-def arrived(outside: Outside) -> list[str]:
+def arrived(receivers: Receivers) -> list[str]:
     """Return the keys of the reports that arrived; who was sent an uncertain one is also told so."""
-    return [key for key in outside.received() if key in outbox()]
+    return [key for key in receivers.received() if key in outbox()]
 
 
 @pytest.mark.parametrize("place", [(document, "make"), (archive, "keep"), (store, "plan"), (publish, "_mails")])
-def test_killed_while_it_is_made(open_book: None, outside: Outside, monkeypatch: pytest.MonkeyPatch, place) -> None:
+def test_killed_while_it_is_made(open_book: None, receivers: Receivers, monkeypatch: pytest.MonkeyPatch, place) -> None:
     module, name = place
     original = getattr(module, name)
 
@@ -65,11 +65,11 @@ def test_killed_while_it_is_made(open_book: None, outside: Outside, monkeypatch:
     publish.publish("germany")
     deliver.deliver(now=NOW + timedelta(minutes=5))
     assert list(outbox().values()) == ["sent", "sent"]
-    assert arrived(outside) == sorted(outbox())
+    assert arrived(receivers) == sorted(outbox())
 
 
 @pytest.mark.parametrize(("point", "number"), [("claimed", 1), ("sent", 2)])
-def test_killed_while_it_is_sent(open_book: None, outside: Outside, point: str, number: int) -> None:
+def test_killed_while_it_is_sent(open_book: None, receivers: Receivers, point: str, number: int) -> None:
     publish.publish("germany")
     status, printed = Child("tests.deliver.killed", "email", point).end()
     assert status == -9, printed
@@ -77,4 +77,4 @@ def test_killed_while_it_is_sent(open_book: None, outside: Outside, point: str, 
         publish.publish("germany")
         deliver.deliver(now=NOW + timedelta(minutes=minutes))
     assert sorted(outbox().values()) == ["sent", "uncertain"]
-    assert len(arrived(outside)) == len(set(arrived(outside))) == number
+    assert len(arrived(receivers)) == len(set(arrived(receivers))) == number

@@ -48,7 +48,7 @@ def told(book: Book) -> list[tuple[str, str, int]]:
 def test_first_the_lead_then_the_head_each_once(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
     people = overlay / "config" / "people.yaml"
     people.write_text(people.read_text() + "head: {name: Hedy, email: head@vendor.example}\n")
-    signal_book.give("account", account(1, **BAD), account(2, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD), account(2, **BAD))
     signal_book.book.decide()
     tasks = [written(signal_book.book, entity_id=f"crm:{number}") for number in (1, 2)]
     expected: dict[int, list[tuple[str, str, int]]] = {

@@ -30,7 +30,9 @@ def lists(signal_book: SignalBook, rule: str) -> list[tuple[str, str]]:  # noqa:
 def test_the_lead_reads_on_monday_morning_how_the_team_stands_once(signal_book: SignalBook) -> None:  # noqa: F811
     rows = [renewal(1, days=30), renewal(2, days=60, tier="key_account"), renewal(3, days=120)]
     signal_book.book.renewals(*rows)
-    signal_book.give("account", account(1, **BAD), account(2, **BAD, **GONE), account(9, arr=Decimal(5), **NOBODY))
+    signal_book.set_subjects(
+        "account", account(1, **BAD), account(2, **BAD, **GONE), account(9, arr=Decimal(5), **NOBODY)
+    )
     signal_book.book.decide()
     assert lists(signal_book, weekly.DIGEST) == []  # four in the morning, where the lead is
     task = written(signal_book.book, rule="bad_rating", entity_id="crm:1")
@@ -61,7 +63,7 @@ def test_the_lead_reads_on_monday_morning_how_the_team_stands_once(signal_book: 
 
 
 def test_a_week_whose_first_days_were_missed_is_told_on_the_next_morning_that_decides(signal_book: SignalBook) -> None:  # noqa: F811
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     for day, hour, weeks in ((2, 9, []), (2, 15, ["2026-W47"]), (3, 15, ["2026-W47"]), (5, 15, ["2026-W47"]),
                              (7, 15, ["2026-W47", "2026-W48"])):  # fmt: skip
         signal_book.set_clock(at(day, hour=hour))
@@ -73,7 +75,7 @@ def test_a_week_whose_first_days_were_missed_is_told_on_the_next_morning_that_de
 def test_nothing_is_said_of_a_week_while_the_crm_is_red(signal_book: SignalBook) -> None:  # noqa: F811
     signal_book.set_clock(at(7, hour=14))
     signal_book.book.renewals(renewal(1, days=30))
-    signal_book.give("account", account(2, **GONE))
+    signal_book.set_subjects("account", account(2, **GONE))
     signal_book.book.verdict("crm", "crm", "red", None, "x")
     signal_book.book.decide()
     assert lists(signal_book, weekly.DIGEST) == lists(signal_book, weekly.ORPHANS) == []

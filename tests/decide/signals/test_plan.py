@@ -34,7 +34,7 @@ def states(book: Book, signal: str) -> list[tuple[str, str, str]]:
 
 
 def test_what_opens_is_told_once_with_its_figures(signal_book: SignalBook) -> None:
-    signal_book.give("account", account(1, **BAD), account(2))
+    signal_book.set_subjects("account", account(1, **BAD), account(2))
     result = signal_book.book.decide()
     assert (result.n_opened, result.n_planned) == (1, 3)
     assert told(signal_book.book) == [("bad_rating", "crm:1", "opened")]
@@ -57,7 +57,7 @@ def test_what_opens_is_told_once_with_its_figures(signal_book: SignalBook) -> No
 
 
 def test_a_signal_that_is_switched_off_leaves_nothing_open(signal_book: SignalBook) -> None:
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     folder = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "signals"
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,12 +69,12 @@ def test_a_signal_that_is_switched_off_leaves_nothing_open(signal_book: SignalBo
 
 
 def test_one_cause_is_one_alert(signal_book: SignalBook) -> None:
-    signal_book.give("account", account(1, **FELL), account(2, **FELL, **BAD))
+    signal_book.set_subjects("account", account(1, **FELL), account(2, **FELL, **BAD))
     assert signal_book.book.decide().n_opened == 2
     assert sorted(told(signal_book.book)) == [("bad_rating", "crm:2", "opened"), ("health_fell", "crm:1", "opened")]
     # Once the other risk is over, what still holds is told.
     signal_book.set_clock(at(1))
-    signal_book.give("account", account(1, **FELL), account(2, **FELL))
+    signal_book.set_subjects("account", account(1, **FELL), account(2, **FELL))
     signal_book.book.decide()
     signal_book.set_clock(at(2))
     signal_book.book.decide()
@@ -84,13 +84,13 @@ def test_one_cause_is_one_alert(signal_book: SignalBook) -> None:
 def test_the_first_scan_of_a_rule_is_silent(book: Book) -> None:
     book.renewals()
     signal_book = SignalBook(book)
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.set_clock(book.now)
     result = book.decide()
     assert (result.n_opened, result.n_planned) == (1, 0)
     assert states(book, "bad_rating") == [("crm:1", "open", "silent")]
     signal_book.set_clock(at(1))
-    signal_book.give("account", account(1, **BAD), account(2, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD), account(2, **BAD))
     assert book.decide().n_planned == 3
     assert told(book) == [("bad_rating", "crm:2", "opened")]
 
@@ -101,16 +101,16 @@ def test_a_rule_may_ask_to_tell_at_its_first_scan(book: Book, overlay: Path) -> 
     (overlay / "config" / "signals" / "bad_rating.yaml").write_text(shipped + "first_scan: notify\n")
     book.renewals()
     signal_book = SignalBook(book)
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.set_clock(book.now)
     assert book.decide().n_planned == 3
 
 
 def test_it_closes_with_its_reason_and_rests_before_it_opens_again(signal_book: SignalBook) -> None:
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     signal_book.set_clock(at(1))
-    signal_book.give("account", account(1))
+    signal_book.set_subjects("account", account(1))
     assert signal_book.book.decide().n_closed == 1
     (episode,) = signal_book.book.episodes("bad_rating")
     assert (episode["state"], episode["close_reason"]) == (
@@ -119,25 +119,25 @@ def test_it_closes_with_its_reason_and_rests_before_it_opens_again(signal_book: 
     )
     for day, opened in ((2, 0), (14, 0), (15, 1)):
         signal_book.set_clock(at(day))
-        signal_book.give("account", account(1, **BAD))
+        signal_book.set_subjects("account", account(1, **BAD))
         assert signal_book.book.decide().n_opened == opened, day
     assert told(signal_book.book) == [("bad_rating", "crm:1", "opened")] * 2
     assert [row["episode_no"] for row in signal_book.book.episodes("bad_rating")] == [1, 2]
 
 
 def test_worse_is_told_once_more_and_only_once(signal_book: SignalBook) -> None:
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     for day in (1, 2):
         signal_book.set_clock(at(day))
-        signal_book.give("account", account(1, n_bad_ratings_30d=3))
+        signal_book.set_subjects("account", account(1, n_bad_ratings_30d=3))
         signal_book.book.decide()
     assert told(signal_book.book) == [("bad_rating", "crm:1", "opened"), ("bad_rating", "crm:1", "worse")]
     assert signal_book.book.episodes("bad_rating")[0]["severity"] == "high"
 
 
 def test_a_few_alerts_a_day_and_the_rest_as_one_list_the_weightiest_first(signal_book: SignalBook) -> None:
-    signal_book.give("account", *(account(number, arr=Decimal(1000 * number), **BAD) for number in range(1, 9)))
+    signal_book.set_subjects("account", *(account(number, arr=Decimal(1000 * number), **BAD) for number in range(1, 9)))
     signal_book.book.decide()
     alerts = told(signal_book.book, rule="bad_rating")
     assert {subject for _, subject, _ in alerts} == {f"crm:{number}" for number in range(4, 9)}
@@ -153,10 +153,10 @@ def test_a_few_alerts_a_day_and_the_rest_as_one_list_the_weightiest_first(signal
 
 
 def test_what_comes_after_the_list_has_left_waits_for_the_next_one(signal_book: SignalBook) -> None:
-    signal_book.give("account", *(account(number, **BAD) for number in range(1, 8)))
+    signal_book.set_subjects("account", *(account(number, **BAD) for number in range(1, 8)))
     signal_book.book.decide()
     signal_book.book._execute("update ops.outbox set state = 'sent'")
-    signal_book.give("account", *(account(number, **BAD) for number in range(1, 9)))
+    signal_book.set_subjects("account", *(account(number, **BAD) for number in range(1, 9)))
     signal_book.book.decide(decision_id="later")
     assert ("crm:8", "open", "waiting") in states(signal_book.book, "bad_rating")
     signal_book.set_clock(at(1))
@@ -168,7 +168,7 @@ def test_what_comes_after_the_list_has_left_waits_for_the_next_one(signal_book: 
 
 def test_at_night_and_on_holidays_it_waits_for_the_next_working_hour(signal_book: SignalBook) -> None:
     signal_book.set_clock(at(4, hour=19))  # a Friday evening in Berlin
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     (row,) = signal_book.book.outbox(channel="slack")
     assert row.not_before
@@ -176,7 +176,7 @@ def test_at_night_and_on_holidays_it_waits_for_the_next_working_hour(signal_book
 
 
 def test_a_red_desk_holds_what_reads_it_and_nothing_else(signal_book: SignalBook) -> None:
-    signal_book.give("account", account(1, **BAD), account(2, **DOWN))
+    signal_book.set_subjects("account", account(1, **BAD), account(2, **DOWN))
     signal_book.book.verdict("support", "support", "red", None, "credentials")
     note_entities(signal_book.book.now)
     result = signal_book.book.decide()
@@ -186,22 +186,22 @@ def test_a_red_desk_holds_what_reads_it_and_nothing_else(signal_book: SignalBook
 
 
 def test_an_account_with_a_record_in_quarantine_is_left_as_it_is(signal_book: SignalBook) -> None:
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     signal_book.set_clock(at(1))
     signal_book.book.quarantine("1")
-    signal_book.give("account", account(1), account(2, **BAD))
+    signal_book.set_subjects("account", account(1), account(2, **BAD))
     signal_book.book.decide()
     assert states(signal_book.book, "bad_rating") == [("crm:1", "open", "alert"), ("crm:2", "open", "alert")]
 
 
 def test_a_customer_who_is_gone_closes_what_was_open(signal_book: SignalBook) -> None:
-    signal_book.give("account", account(1, **BAD))
-    signal_book.give("contact", contact(1, is_gone=True, days_gone=1))
+    signal_book.set_subjects("account", account(1, **BAD))
+    signal_book.set_subjects("contact", contact(1, is_gone=True, days_gone=1))
     signal_book.book.decide()
     signal_book.set_clock(at(1))
-    signal_book.give("account")
-    signal_book.give("contact")
+    signal_book.set_subjects("account")
+    signal_book.set_subjects("contact")
     assert signal_book.book.decide().n_closed == 2
     assert signal_book.book.episodes("key_contact_left")[0]["close_reason"].startswith("it is no longer listed")
 
@@ -217,7 +217,7 @@ def test_whom_a_rule_leaves_alone(signal_book: SignalBook, overlay: Path, change
     key = change.partition(":")[0]
     kept = "".join(line for line in shipped.splitlines(keepends=True) if not line.startswith(f"{key}:"))
     (overlay / "config" / "signals" / "bad_rating.yaml").write_text(kept + change)
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     assert signal_book.book.decide().n_opened == 0, why
 
 
@@ -233,14 +233,16 @@ def test_a_rule_that_cannot_be_evaluated_hinders_no_other(signal_book: SignalBoo
     (overlay / "config" / "signals").mkdir()
     broken = shipped.replace("days_since_contact > touch_cadence_days", "account_name > touch_cadence_days")
     (overlay / "config" / "signals" / "no_touch.yaml").write_text(broken)
-    signal_book.give("account", account(1, **BAD))
+    signal_book.set_subjects("account", account(1, **BAD))
     result = signal_book.book.decide()
     assert told(signal_book.book) == [("bad_rating", "crm:1", "opened")]
     assert "signal no_touch cannot be evaluated" in result.problems[0]
 
 
 def test_nobody_owns_it_then_the_queue_reads_why(signal_book: SignalBook) -> None:
-    signal_book.give("account", account(1, owner_key=None, owner_name=None, owner_email=None, owner_team=None, **BAD))
+    signal_book.set_subjects(
+        "account", account(1, owner_key=None, owner_name=None, owner_email=None, owner_team=None, **BAD)
+    )
     signal_book.book.decide()
     (row,) = signal_book.book.outbox(channel="email")
     assert row.recipient == "queue@vendor.example"

@@ -38,7 +38,7 @@ def steps(book: Book) -> dict[str, str]:
 
 def test_it_starts_with_the_signal_and_goes_on_step_by_step(recovery: SignalBook) -> None:
     book = recovery.book
-    recovery.give("account", account(1, **DOWN))
+    recovery.set_subjects("account", account(1, **DOWN))
     book.decide(decision_id="down")
     assert steps(book) == {"find_who_stopped": "planned"}
     (row,) = book.outbox(channel="crm_task", rule="adoption_recovery")
@@ -54,39 +54,39 @@ def test_it_starts_with_the_signal_and_goes_on_step_by_step(recovery: SignalBook
 
 def test_a_step_whose_condition_is_false_is_left_out_for_good(recovery: SignalBook) -> None:
     book = recovery.book
-    recovery.give("account", account(1, **DOWN, days_to_decision=300))
+    recovery.set_subjects("account", account(1, **DOWN, days_to_decision=300))
     book.decide(decision_id="down")
     recovery.set_clock(at(19))
     book.decide()
     assert steps(book)["tell_the_sponsor"] == "suppressed"
     (row,) = book.outbox(step="tell_the_sponsor")
     assert row.reason == "left out: days_to_decision <= 180 is false"
-    recovery.give("account", account(1, **DOWN, days_to_decision=100))
+    recovery.set_subjects("account", account(1, **DOWN, days_to_decision=100))
     assert book.decide(decision_id="now true").n_planned == 0
 
 
 def test_it_ends_with_its_signal_and_starts_anew_only_with_the_next(recovery: SignalBook) -> None:
     book = recovery.book
-    recovery.give("account", account(1, **DOWN))
+    recovery.set_subjects("account", account(1, **DOWN))
     book.decide(decision_id="down")
     book._execute("update ops.outbox set state = 'sent'")
-    recovery.give("account", account(1))
+    recovery.set_subjects("account", account(1))
     book.decide(decision_id="well")
     (episode,) = book.episodes("adoption_recovery")
     assert episode["close_reason"] == "its signal closed: usage_down or seats_unused"
     assert steps(book)["close:find_who_stopped"] == "planned"
     recovery.set_clock(at(28))
-    recovery.give("account", account(1, **DOWN))
+    recovery.set_subjects("account", account(1, **DOWN))
     book.decide()
     assert [row["episode_no"] for row in book.episodes("adoption_recovery")] == [1, 2]
 
 
 def test_its_time_may_be_over_and_the_same_episode_starts_it_no_more(recovery: SignalBook) -> None:
     book = recovery.book
-    recovery.give("account", account(1, **DOWN))
+    recovery.set_subjects("account", account(1, **DOWN))
     book.decide(decision_id="down")
     recovery.set_clock(at(121))
-    recovery.give("account", account(1, **DOWN))
+    recovery.set_subjects("account", account(1, **DOWN))
     book.decide()
     (episode,) = book.episodes("adoption_recovery")
     assert episode["close_reason"] == "its time limit of 120 days is reached"
@@ -96,7 +96,7 @@ def test_its_time_may_be_over_and_the_same_episode_starts_it_no_more(recovery: S
 
 
 def test_nothing_starts_on_what_was_there_at_the_first_scan(signal_book: SignalBook, overlay: Path) -> None:
-    signal_book.give("account", account(1, **DOWN))
+    signal_book.set_subjects("account", account(1, **DOWN))
     signal_book.book.decide(decision_id="down before there was a playbook")
     signal_book.set_clock(at(1))
     use(overlay, "adoption_recovery")
@@ -112,7 +112,7 @@ def test_a_silent_episode_starts_nothing(book: Book, overlay: Path) -> None:
     book.renewals()
     signal_book = SignalBook(book)
     signal_book.set_clock(book.now)
-    signal_book.give("account", account(1, **DOWN))
+    signal_book.set_subjects("account", account(1, **DOWN))
     book.decide()
     assert book.episodes("usage_down")[0]["notified_as"] == "silent"
     assert book.episodes("adoption_recovery") == []
@@ -121,7 +121,7 @@ def test_a_silent_episode_starts_nothing(book: Book, overlay: Path) -> None:
 def test_held_out_accounts_are_on_record_and_left_alone(recovery: SignalBook, overlay: Path) -> None:
     book = recovery.book
     use(overlay, "adoption_recovery", ("trigger:", "hold_out: 0.5\ntrigger:"))
-    recovery.give("account", *(account(number, **DOWN) for number in range(1, 21)))
+    recovery.set_subjects("account", *(account(number, **DOWN) for number in range(1, 21)))
     book.decide(decision_id="down")
     arms = {row["entity_id"]: row["arm"] for row in book.episodes("adoption_recovery")}
     held = {entity_id for entity_id, arm in arms.items() if arm == "held_out"}
@@ -130,6 +130,6 @@ def test_held_out_accounts_are_on_record_and_left_alone(recovery: SignalBook, ov
     recovery.set_clock(at(4))
     book.decide()
     assert {row.entity_id for row in book.outbox(rule="adoption_recovery")} == arms.keys() - held
-    recovery.give("account", *(account(number) for number in range(1, 21)))
+    recovery.set_subjects("account", *(account(number) for number in range(1, 21)))
     book.decide(decision_id="well")
     assert {row["state"] for row in book.episodes("adoption_recovery")} == {"closed"}

@@ -199,7 +199,7 @@ def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     assert value("select body from raw.zendesk__ticket_event where id = 'e2'") == "Dear [erased], it is safe"
     assert rows("select id, actor_id from raw.zendesk__ticket_event order by 1") == [("e1", "u5"), ("e2", "u9")]
     assert dict(rows("select id, comment from raw.hubspot__survey_response")) == {"s1": None, "s2": "Fine"}
-    assert any("slack: 2 messages" in line for line in done.outside)
+    assert any("slack: 2 sent messages" in line for line in done.outside)
     assert any("crm: 1 records of contact;" in line for line in done.outside)
     assert any("support: 1 records of ticket with texts by the person" in line for line in done.outside)
     assert value("select count(*) from raw.hubspot__contact where email = 'adam@one.example'") == 1
