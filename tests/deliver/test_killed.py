@@ -77,7 +77,7 @@ PLACES = (
 
 
 def trouble(chance: random.Random, receivers: Receivers) -> None:
-    """Let the outsides break at random."""
+    """Let the receivers break at random."""
 
     def some(*more: str) -> list[str | int]:
         return [chance.choice([*BROKEN, *more]) for _ in range(chance.randint(0, 2))]
