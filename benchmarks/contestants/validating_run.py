@@ -65,7 +65,7 @@ def great_expectations_alone() -> Callable[[], object]:
 
     with engine("loader").connect() as connection:
         row = connection.execute(sa.text("select * from meta.batch where table_name <> ''")).mappings().one()
-        known = history.known(connection, row)
+        known = history.facts(connection, row)
     checks = [owner.Check(rule, made) for rule in catalogue.of_entity("usage_day") if (made := rule.expect(known))]
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
@@ -73,7 +73,8 @@ def great_expectations_alone() -> Callable[[], object]:
     asset = source.add_table_asset("batch", table_name=row["table_name"], schema_name="raw")
     batch = asset.add_batch_definition_whole_table("all").get_batch()
     assert expectations
-    suite = gx.ExpectationSuite("usage_day", expectations=[owner._make(check).to_domain_obj() for check in checks])
+    made = [owner._expectation(check).to_domain_obj() for check in checks]
+    suite = gx.ExpectationSuite("usage_day", expectations=made)
     return lambda: batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 0})
 
 

@@ -99,7 +99,7 @@ class Store:
     def _rebuild(self) -> None:
         self._items: dict[str, dict[int, Item]] = {}
         self._erased: set[tuple[str, int]] = set()
-        self._graves: dict[str, dict[int, Item]] = {}
+        self._tombstones: dict[str, dict[int, Item]] = {}
         self._timeline = self._world + [
             (change.at, len(self._world) + position, kind, number, change)
             for position, (kind, number, change) in enumerate(self._journal.changes())
@@ -137,7 +137,7 @@ class Store:
             return
         after = _applied(before, kind, number, change)
         if after is None:
-            self._graves.setdefault(kind, {})[number] = items.pop(number)
+            self._tombstones.setdefault(kind, {})[number] = items.pop(number)
             self._erased.add((kind, number))
         else:
             items[number] = after
@@ -153,7 +153,7 @@ class Store:
 
     def tombstones(self, kind: str) -> dict[int, Item]:
         """Return the erased records of a kind in their last state."""
-        return self._graves.get(kind, {})
+        return self._tombstones.get(kind, {})
 
     def ordered(self, kind: str) -> list[int]:
         """Return the ids of a kind in ascending order."""

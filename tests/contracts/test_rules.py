@@ -97,7 +97,7 @@ def _found(entity: str, batch_id: int) -> dict[str, set[int]]:
     from include.contracts import history
 
     with engine("loader").begin() as connection:
-        known = history.known(connection, _row(batch_id))
+        known = history.facts(connection, _row(batch_id))
     table = Table(engine("loader"), table=f"batch_{batch_id}", n_rows=known.n_rows)
     made = [Check(rule, rule.expect(known)) for rule in of_entity(entity) if rule.scope == "row"]
     found = {}

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from include.common.errors import AuthError
 from include.operations.incidents import detect, notify
-from include.operations.incidents.detect import Failing
+from include.operations.incidents.detect import Incident
 from include.orchestration import notices
 from include.warehouse.engine import engine
 from tests.fixtures.receivers import Receivers
@@ -69,7 +69,7 @@ def test_a_failed_dag(received: Callable[[], str]) -> None:
 
 
 def test_an_incident(received: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    late = Failing("source:crm", "source", "crm", reason="crm was last read yesterday")
+    late = Incident("source:crm", "source", "crm", reason="crm was last read yesterday")
     monkeypatch.setattr(detect, "failing", lambda connection: {late.key: late})
     assert notify.run().n_sent == 1
     assert "crm is late" in received()

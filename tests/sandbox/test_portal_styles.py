@@ -12,7 +12,7 @@ import yaml
 
 from include.connectors.mapping import EntityMapping
 from include.sandbox import mapping, truth
-from include.sandbox.hubspot.schema import OBJECT_TYPES, OF_CUSTOM
+from include.sandbox.hubspot.schema import OBJECT_TYPES, OF_STYLE
 from include.sandbox.world.build import PORTAL_STYLES, World, build
 from include.sandbox.world.records import Record
 
@@ -21,12 +21,12 @@ SEED, CUSTOMERS = 5, 120
 
 
 @cache
-def world(custom: str) -> World:
-    return build(SEED, ANCHOR, CUSTOMERS, custom)
+def world(style: str) -> World:
+    return build(SEED, ANCHOR, CUSTOMERS, style)
 
 
-def of_kind(custom: str, kind: str) -> list[Record]:
-    return [record for record in world(custom).records if record.kind == kind]
+def of_kind(style: str, kind: str) -> list[Record]:
+    return [record for record in world(style).records if record.kind == kind]
 
 
 def values(record: Record) -> dict[str, Any]:
@@ -39,11 +39,11 @@ def values(record: Record) -> dict[str, Any]:
 def test_all_ways_but_the_ideal_one_tell_of_the_same_contracts() -> None:
     assert build(SEED, ANCHOR, 12, "found").fingerprint() == build(SEED, ANCHOR, 12, "found").fingerprint()
     told = {
-        custom: [
+        style: [
             (term.contract, term.due, term.arr, term.outcomes)
-            for term in truth.terms(world(custom).customers, ANCHOR)
+            for term in truth.terms(world(style).customers, ANCHOR)
         ]
-        for custom in PORTAL_STYLES
+        for style in PORTAL_STYLES
     }  # fmt: skip
     assert told["found"] == told["deals"] == told["companies"] != told["ideal"]
     outcomes = Counter("/".join(sorted(outcomes)) for *_, outcomes in told["found"])
@@ -106,9 +106,9 @@ def test_agents_leave_and_conversations_have_no_comments() -> None:
     assert all(values(talk).get("first_reply_seconds") and not values(talk).get("first_reply") for talk in talks)
 
 
-@pytest.mark.parametrize("custom", PORTAL_STYLES)
-def test_the_mapping_of_a_portal_names_what_it_has(custom: str) -> None:
-    entities = yaml.safe_load(mapping.of_custom(custom))["entities"]
+@pytest.mark.parametrize("style", PORTAL_STYLES)
+def test_the_mapping_of_a_portal_names_what_it_has(style: str) -> None:
+    entities = yaml.safe_load(mapping.of_style(style))["entities"]
     for entity, name in (("account", "companies"), ("opportunity", "deals"), ("contract_line", "line_items")):
-        has = {each for each in OBJECT_TYPES[name].properties if custom in OF_CUSTOM.get((name, each), (custom,))}
+        has = {each for each in OBJECT_TYPES[name].properties if style in OF_STYLE.get((name, each), (style,))}
         assert set(EntityMapping.model_validate(entities[entity]).fills()) <= has
