@@ -167,7 +167,7 @@ def _create(home: Path, mark: homes.Mark, unfinished: Note | None, waiting: Wait
     passwords = secrets.token_hex(16), secrets.token_hex(16)
     note = Note(home, mark.id, str(binaries), user, *passwords)
     if user and not _is_system(binaries):
-        note = replace(note, binaries=str(_wheel_below(note.base / "wheel", binaries)))
+        note = replace(note, binaries=str(_binaries_in_copy(note.base / "wheel", binaries)))
     if unfinished is None:
         server_files.check_no_base(note)
     server_files.write_note(note)
@@ -226,7 +226,7 @@ def _read_note(home: Path) -> Note | None:
 def _binaries_for(base: Path) -> Path:
     """Return the folder of a database's binaries: its own copy if it has one."""
     found = _find_binaries()
-    own = _wheel_below(base / "wheel", found)
+    own = _binaries_in_copy(base / "wheel", found)
     return own if own.is_dir() else found
 
 
@@ -277,9 +277,8 @@ def _find_binaries() -> Path:
     )
 
 
-def _wheel_below(target: Path, binaries: Path) -> Path:
-    """Return the folder of the binaries in a copy of the wheel."""
-    return target / binaries.parent.parent.name / binaries.parent.name / binaries.name
+def _binaries_in_copy(target: Path, binaries: Path) -> Path:
+    return target.joinpath(*binaries.parts[-3:])
 
 
 def _copy_wheel(binaries: Path, target: Path) -> None:
@@ -362,7 +361,6 @@ def _clear_reused_pid(note: Note) -> None:
 
     PostgreSQL refuses to start while a process of its user has that id (CreateLockFile in utils/init/miscinit.c). The
     other lines stay: PostgreSQL uses them to detect processes of the old server that still use its shared memory.
-    Called under the home's lock.
     """
     if server_process.number_in_use(note):
         script = f'sed "1s/.*/{UNUSED_PID}/" postmaster.pid >postmaster.tmp && mv -f postmaster.tmp postmaster.pid'
