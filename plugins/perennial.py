@@ -1,7 +1,7 @@
 """Perennial's pages inside Airflow's UI.
 
 Only users who may see the DAGs can open them. ``viewers.yaml`` limits which accounts, amounts and people each login
-sees, and whose pulse and override it may enter: nothing else can be changed here.
+sees, and which pulses, overrides and calls it may enter: nothing else can be changed here.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import jinja2
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends, FastAPI, Form, HTTPException, Request
+from fastapi import Depends, FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from include.common.errors import ConfigError
 from include.config.viewers import Viewer
 from include.orchestration.dag_ids import PREFIX as DAG_PREFIX
 from include.orchestration.dag_ids import dag_id
@@ -133,23 +134,28 @@ def _record(
 ) -> Response:
     """Record a form's entry and show the page again, or say why it was not recorded."""
     login = user.get_name()
-    _must_be_own_form(request, login, token)
-    page = f"{BASE}{PREFIX}{path}?{urlencode(back)}"
-    answer = _answer(path, "judged.html", user, lambda viewer: enter(viewer, login), back=page)
+    page = f"{urlsplit(BASE).path}{PREFIX}{path}?{urlencode(back)}"
+    refusal = _why_foreign(request, login, token)
+
+    def read(viewer: Viewer) -> None:
+        if refusal:
+            raise ConfigError(refusal)
+        enter(viewer, login)
+
+    answer = _answer(path, "judged.html", user, read, refused=403 if refusal else 400, back=page)
     return answer if answer.status_code != 200 else RedirectResponse(f"{page}&{urlencode({'done': done})}", 303)
 
 
-def _must_be_own_form(request: Request, login: str, token: str) -> None:
-    """Refuse a form that was not made by these pages for this login."""
+def _why_foreign(request: Request, login: str, token: str) -> str:
+    """Return why a form was not made by these pages for this login; "" if it was."""
     sender = urlsplit(request.headers.get("origin", "")).netloc
     if not sender or sender not in (urlsplit(BASE).netloc, request.headers.get("host", "")):
-        raise HTTPException(403, "This form was sent from another site.")
+        return "This form was sent from another site."
     try:
         is_own = _forms.loads(token, max_age=FORM_SECONDS) == login
     except BadSignature:
         is_own = False
-    if not is_own:
-        raise HTTPException(403, "This form has expired or belongs to another login. Reload the page.")
+    return "" if is_own else "This form has expired or belongs to another login. Reload the page."
 
 
 @app.get("/brief/", response_class=HTMLResponse)
@@ -184,13 +190,12 @@ def call_quarter(
     csm: Annotated[str, Form(max_length=200)],
     token: Annotated[str, Form()],
     amount: Annotated[str, Form(max_length=20)] = "",
-    note: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Record the renewed ARR that a person expects of a CSM's quarter."""
     from include.pages import judge
 
     def enter(viewer: Viewer, login: str) -> None:
-        judge.call(viewer, login, csm, quarter, amount, note)
+        judge.call(viewer, login, csm, quarter, amount)
 
     return _record(request, user, token, "/renewals/", enter, {"quarter": quarter}, "call")
 
@@ -235,12 +240,14 @@ def ledger_page(user: GetUserDep, person: str = "") -> HTMLResponse:
     return _answer("/ledger/", "ledger.html", user, lambda viewer: ledger.read(viewer, person), person=person)
 
 
-def _answer(path: str, template: str, user: Any, read: Callable[[Viewer], Any], **more: Any) -> HTMLResponse:
+def _answer(
+    path: str, template: str, user: Any, read: Callable[[Viewer], Any], refused: int = 404, **more: Any
+) -> HTMLResponse:
     from sqlalchemy.exc import SQLAlchemyError
 
     from include import config
     from include.common.clock import now
-    from include.common.errors import ConfigError, PerennialError
+    from include.common.errors import PerennialError
     from include.warehouse.engine import readable
 
     problem: PerennialError | None = None
@@ -253,7 +260,7 @@ def _answer(path: str, template: str, user: Any, read: Callable[[Viewer], Any], 
     except SQLAlchemyError as error:
         problem, trouble, status = readable(error), "The warehouse cannot be read.", 503
     except ConfigError as error:
-        problem, status = error, 404
+        problem, status = error, refused
     except PerennialError as error:
         problem, status = error, 503
     nonce = token_urlsafe(16)

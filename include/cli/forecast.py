@@ -114,8 +114,7 @@ def call(
     quarter: Annotated[str, typer.Argument(help="Such as 2026Q3.")],
     amount: Annotated[float, typer.Argument(help="Renewed ARR that the CSM expects.", min=0)],
     csm: Annotated[str, typer.Option("--csm", help="The CSM in the CRM, such as crm:7.")],
-    note: Annotated[str, typer.Option("--note", help="Note; stored with the call.")] = "",
-    by: Annotated[str, typer.Option("--by", help="Who made the call; you by default.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who enters it; you by default.")] = "",
 ) -> None:
     """Record the renewed ARR that a CSM expects of a quarter."""
     from include.common import quarters, user
@@ -123,7 +122,7 @@ def call(
     from include.scores.health import judgements
 
     start = quarters.named(quarter)
-    calls.give(csm, start, Decimal(str(amount)), note=note, by=by or user.user(), day=judgements.today())
+    calls.give(csm, start, Decimal(str(amount)), by=by or user.user(), day=judgements.today())
     typer.echo(f"{csm} calls {_money(amount)} for {quarter}")
 
 

@@ -16,8 +16,8 @@ def named(text: str) -> date:
     Raises:
         ConfigError: The text is not a quarter.
     """
-    found = re.fullmatch(r"([0-9]{4})Q([1-4])", text.strip().upper())
-    if not found or found[1] == "0000":
+    found = re.fullmatch(r"(2[0-9]{3})Q([1-4])", text.strip().upper())
+    if not found:
         raise ConfigError(f"{text!r} is not a quarter", cure="write it as 2026Q3")
     return date(int(found[1]), MONTHS * int(found[2]) - 2, 1)
 

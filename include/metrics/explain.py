@@ -280,6 +280,8 @@ _NEWEST = sa.text("select max(as_of) from marts.kpi_value where period = :period
 
 def _rows_behind(connection: sa.Connection, metric: Metric, value: Any, limit: int) -> tuple[list[dict[str, Any]], int]:
     """Return some of the rows behind a value, limited to its group, and the number of all such rows."""
+    if not limit:
+        return [], 0
     rows = metric.rows
     model = registry.get(rows.table)
     columns = ", ".join(

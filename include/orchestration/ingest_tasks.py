@@ -101,11 +101,12 @@ def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
 def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
     """Publish the source's verdict and watermark for all downstream DAGs."""
     from include.ingest import pipeline
-    from include.orchestration.notices import notify_changes
+    from include.orchestration.notices import notify_changes, notify_incidents
     from include.orchestration.results import as_json
 
     verdict = as_json(pipeline.publish(source))
     notify_changes(source)
+    notify_incidents()
     yield Metadata(asset, verdict)
 
 
@@ -114,11 +115,9 @@ def show_verdict(source: str) -> None:
     """Fail if the verdict is red, so that the run is red too."""
     from include.common.errors import ContractError
     from include.gate import verdicts
-    from include.orchestration.notices import notify_incidents
 
     verdict = next(verdict for verdict in verdicts.verdicts() if verdict.source == source and not verdict.entity)
     if verdict.state == "red":
-        notify_incidents()
         raise ContractError(
             f"{source} has been red since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}", cure=verdict.cure
         )

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 ONE_OUTAGE = timedelta(hours=1)
 REMIND_AFTER = timedelta(days=1)
 _SHOWN_CHANGES = 10
+# Recorded for a source, although no task fails because of them.
+_NO_FAILURES = ("NotOffered", "QuotaExhausted")
 
 # DAG -> the command that does its work without Airflow. ``KINDS`` names the kind of source whose owner is notified.
 COMMANDS = {
@@ -57,6 +59,7 @@ class Failure:
         task: The task's id; "" if the run itself failed.
         reason: The error and its fix.
         url: The page of its log.
+        run_id: The run that it belongs to.
     """
 
     dag: str
@@ -64,6 +67,7 @@ class Failure:
     task: str
     reason: str
     url: str
+    run_id: str = ""
 
     @property
     def key(self) -> str:
@@ -77,8 +81,8 @@ def notify_owner(context: Context) -> None:
 
     failure = _from_context(context)
     if failure.task.rpartition(".")[2] == "show_verdict" or _is_incident(failure):
-        # Incidents report these failures: one outage is one incident, however many of its tasks fail. The run's last
-        # task reports it, and ``show_verdict`` only shows the verdict.
+        # Incidents report these failures: one outage is one incident, however many of its tasks fail. The task
+        # ``publish`` of the same run reports it, and ``show_verdict`` only shows the verdict.
         return
     since = failing_since(failure.key, now())
     if since is None:
@@ -244,6 +248,7 @@ def _from_context(context: Context) -> Failure:
         task=task.task_id if task else "",
         reason=_reason(context.get("exception")),
         url=getattr(task, "log_url", "") or "",
+        run_id=str(context.get("run_id", "")),
     )
 
 
@@ -267,7 +272,7 @@ def _source(failure: Failure) -> SourceSettings | None:
 
 
 def _is_incident(failure: Failure) -> bool:
-    """Return whether the failure is recorded for its source, so that an incident reports it."""
+    """Return whether this run recorded the failure of this step, so that an incident reports it."""
     import sqlalchemy as sa
 
     from include.common.errors import PerennialError
@@ -277,12 +282,20 @@ def _is_incident(failure: Failure) -> bool:
     source = _source(failure)
     if source is None:
         return False
+    step, _, entity = failure.task.rpartition(".")[2].partition("_")
+    parts = {entity} if entity and entity != "optional" else None
     try:
         with engine("reader").connect() as connection:
-            return bool(source_failures.of_source(connection, source.id))
+            known = source_failures.of_source(connection, source.id)
     except (sa.exc.SQLAlchemyError, PerennialError) as error:
         log.warning("cannot look up the failures of %s: %s", source.id, _reason(error))
         return False
+    return any(
+        (row["step"], row["run_id"]) == (step, failure.run_id)
+        and (parts is None or row["entity"] in parts)
+        and row["error"] not in _NO_FAILURES
+        for row in known
+    )
 
 
 def _owner(failure: Failure) -> Person:

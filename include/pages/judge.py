@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -14,8 +15,10 @@ from include.scores.health import judgements
 from include.warehouse.engine import engine
 
 PULSE, OVERRIDE, LIFT = "pulse", "override", "lift"
-CALLERS = ("csm", "lead", "head")
 ACTIONS = {"csm": (PULSE,), "lead": (PULSE, OVERRIDE, LIFT), "head": (PULSE, OVERRIDE, LIFT)}
+CALLERS = tuple(ACTIONS)
+# 120000, 120,000, 120000.50 or 120k. Anything else could mean two amounts, such as 120.000.
+_AMOUNT = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,12})(\.\d{1,2})?(k?)")
 
 
 def act(
@@ -44,6 +47,8 @@ def act(
     elif action == PULSE:
         judgements.pulse(account, _whole(score), why=reason, by=login, day=today)
     else:
+        if not 1 <= days <= judgements.LONGEST_OVERRIDE.days:
+            raise ConfigError(f"{days} days is not 1 to {judgements.LONGEST_OVERRIDE.days} days")
         number = _number(score)
         judgements.override(
             account,
@@ -56,7 +61,7 @@ def act(
         )
 
 
-def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str, note: str = "") -> None:
+def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str) -> None:
     """Record the renewed ARR that a person expects of a CSM's quarter; ``ops.human_action`` lists it.
 
     Args:
@@ -74,12 +79,11 @@ def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str, 
         raise ConfigError(
             f"you may not enter a call for {owner_key}", cure="roles and teams are assigned in viewers.yaml"
         )
-    text = amount.replace(",", "").replace(" ", "").lower()
-    number = _number(text.removesuffix("k"))
-    if number is None:
-        raise ConfigError(f"{amount!r} is not an amount", cure="enter the expected renewed ARR, such as 120000")
-    value = number * 1000 if text.endswith("k") else number
-    calls.give(owner_key, quarters.named(quarter), value, note=note, by=login, day=judgements.today())
+    found = _AMOUNT.fullmatch(amount.replace(" ", "").lower())
+    if not found:
+        raise ConfigError(f"{amount!r} is not an amount", cure="enter it as 120000, 120,000 or 120k")
+    value = Decimal(found[1].replace(",", "") + (found[2] or "")) * (1000 if found[3] else 1)
+    calls.give(owner_key, quarters.named(quarter), value, by=login, day=judgements.today())
 
 
 def _whole(text: str) -> int:

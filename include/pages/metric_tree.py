@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from include import config
 from include.common import clock
 from include.common.errors import ConfigError
-from include.common.formatting import kpi_value
+from include.common.formatting import kpi_value, plain
 from include.config.viewers import Viewer
 from include.metrics import explain, overrides
 from include.metrics.explain import Explained
 from include.models import metrics
 from include.models.metrics import Metric
+from include.pages import scope
+from include.scores.health import judgements
 from include.warehouse.engine import engine, has_table
 
 _COMPANY = ("head", "executive")  # roles that see the amounts of all accounts together
@@ -63,6 +65,7 @@ class Tree:
         value: Its formatted value.
         by_group: Grain -> the values of its groups.
         past: Replaced values: the value, until when it was known, and why it changed.
+        sees_company: Whether the viewer may see the amounts that a value is calculated from.
         has_rows: Whether the viewer may see the rows behind a value.
     """
 
@@ -73,6 +76,7 @@ class Tree:
     by_group: tuple[tuple[str, Sequence[dict[str, Any]]], ...] = ()
     past: tuple[tuple[str, datetime, str], ...] = ()
     has_rows: bool = False
+    sees_company: bool = False
 
 
 def read(viewer: Viewer, metric_id: str = "", period: str = "", known: str = "") -> Tree:
@@ -84,30 +88,40 @@ def read(viewer: Viewer, metric_id: str = "", period: str = "", known: str = "")
     Raises:
         ConfigError: There is no such metric or period, or ``known`` is not a day.
     """
+    day = _past_day(known) if known else None
     if metric_id:
-        return _one(viewer, metric_id, period)
-    moment = _end_of(clock.parse_day(known, "known")) if known else None
+        return _one(viewer, metric_id, period, day)
     with engine("reader").connect() as connection:
-        nodes = _nodes(connection, viewer, moment) if has_table(connection, "marts.kpi_value") else ()
+        nodes = _nodes(connection, viewer, day) if has_table(connection, "marts.kpi_value") else ()
     return Tree(nodes, known)
 
 
-def _end_of(day: date) -> datetime:
+def _past_day(text: str) -> date:
+    day = clock.parse_day(text, "known")
+    if not date(2000, 1, 1) <= day <= judgements.today():
+        raise ConfigError(f"{day} is not a past day", cure="choose a day up to today")
+    return day
+
+
+def _end_of(day: date | None) -> datetime | None:
+    if day is None:
+        return None
     return datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(config.load().reporting_zone))
 
 
-def _nodes(connection: sa.Connection, viewer: Viewer, moment: datetime | None) -> list[Node]:
+def _nodes(connection: sa.Connection, viewer: Viewer, day: date | None) -> list[Node]:
     chosen = {one.id: (one, main_period(one)) for one in metrics.load().values()}
     parameters = {
         "metrics": list(chosen),
         "versions": [one.entry.version for one, _ in chosen.values()],
         "periods": [period for _, period in chosen.values()],
-        "known": moment,
+        "day": day,
+        "known": _end_of(day),
     }
     values: dict[str, list[Any]] = {}
     for row in connection.execute(_NEWEST, parameters):
         values.setdefault(row.metric_id, []).append(row)
-    corrected = overrides.in_force(connection) if moment is None else []
+    corrected = overrides.in_force(connection) if day is None else []
     depths: dict[str, int] = {}
     nodes = []
     for one, period in _in_tree_order(chosen):
@@ -117,36 +131,37 @@ def _nodes(connection: sa.Connection, viewer: Viewer, moment: datetime | None) -
             reason = explain.unavailable(connection, one) or f"no value for a closed {period} yet"
             nodes.append(Node(one, depths[one.id], period, note=reason))
             continue
-        nodes.append(_node(one, depths[one.id], period, found, corrected, may_see(viewer, one)))
+        nodes.append(_node(viewer, one, depths[one.id], period, found, corrected))
     return nodes
 
 
 def _node(
-    one: Metric, depth: int, period: str, found: list[Any], corrected: list[overrides.Override], is_shown: bool
+    viewer: Viewer, one: Metric, depth: int, period: str, found: list[Any], corrected: list[overrides.Override]
 ) -> Node:
-    now, before = found[0], found[1] if len(found) > 1 else None
-    by_hand = overrides.of(corrected, one.id, period, now.as_of, "all", "all")
-    value = by_hand.value if by_hand else now.value
+    now = found[0]
+    if not may_see(viewer, one):
+        return Node(one, depth, period, now.as_of)
+    by_hand = [overrides.of(corrected, one.id, period, row.as_of, "all", "all") for row in found]
+    value, *earlier = (override.value if override else row.value for row, override in zip(found, by_hand, strict=True))
+    before = earlier[0] if earlier else None
     target = one.entry.target.get(period)  # type: ignore[call-overload]
     trend = ""
-    if before and None not in (value, before.value) and value != before.value and one.entry.direction != "none":
-        trend = "better" if (value > before.value) == (one.entry.direction == "up") else "worse"
-
-    def text(number: float | None) -> str:
-        return kpi_value(number, one.entry.unit) if is_shown else "–"
-
+    if value is not None and before is not None and value != before and one.entry.direction != "none":
+        trend = "better" if (value > before) == (one.entry.direction == "up") else "worse"
+    unit = one.entry.unit
+    note = str(by_hand[0]) if viewer.sees_csms else "manually corrected"
     return Node(
         one,
         depth,
         period,
         now.as_of,
-        text(value),
-        text(before.value) if before else "",
+        kpi_value(value, unit),
+        kpi_value(before, unit) if earlier else "",
         trend,
-        text(now.first) if now.is_restated else "",
+        kpi_value(now.first, unit) if now.is_restated else "",
         str(target or ""),
         bool(target and value is not None and not target.is_met(value)),
-        str(by_hand or ""),
+        note if by_hand[0] else "",
     )
 
 
@@ -159,31 +174,56 @@ def _in_tree_order(chosen: dict[str, tuple[Metric, str]], parent: str = "") -> l
     return found
 
 
-def _one(viewer: Viewer, metric_id: str, period: str) -> Tree:
+def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
     metric = metrics.get(metric_id)
     if not may_see(viewer, metric):
         raise ConfigError(
             f"{metric_id} is an amount, which your role may not see", cure="roles are set in viewers.yaml"
         )
     chosen = period or main_period(metric)
-    has_rows = viewer.role == "head"
-    found = explain.explain(metric_id, period=chosen, limit=50 if has_rows else 0)
+    has_rows = viewer.role == "head" and day is None
+    found = explain.explain(metric_id, period=chosen, as_of=day, limit=50 if has_rows else 0, known_at=_end_of(day))
     unit = metric.entry.unit
-    grains = [grain for grain in metric.grains if grain != "all" and (grain != "csm" or viewer.sees_csms)]
-    by_group = tuple(
-        (grain, groups)
-        for grain in grains
-        if (groups := explain.groups(metric_id, period=chosen, as_of=found.as_of, grain=grain))
-    )
+    value = found.as_known.value if found.as_known else found.in_force_value
     past = tuple(
         (kpi_value(one.value, unit) if one.was_reported else "not reported", one.known_to, one.reason)
         for one in found.past
         if one.known_to
     )
     return Tree(
-        found=found, value=kpi_value(found.in_force_value, unit), by_group=by_group if found.values else (), past=past,
+        known=day.isoformat() if day else "",
+        found=found,
+        value=kpi_value(value, unit),
+        by_group=_groups(viewer, metric, chosen, found.as_of) if found.values and day is None else (),
+        past=past,
         has_rows=has_rows,
-    )  # fmt: skip
+        sees_company=viewer.role in _COMPANY,
+    )
+
+
+def _groups(
+    viewer: Viewer, metric: Metric, period: str, as_of: date | None
+) -> tuple[tuple[str, Sequence[dict[str, Any]]], ...]:
+    """Return the groups that a viewer may see: all for heads and executives, else their own CSMs or regions."""
+    with engine("reader").connect() as connection:
+        names = scope.owners(connection, viewer)
+    shown: dict[str, set[str] | None] = {"csm": set(names), "region": set(viewer.regions)}
+    if viewer.role in _COMPANY:
+        shown = dict.fromkeys(metric.grains)
+    found = []
+    for grain in metric.grains:
+        if grain == "all" or grain not in shown:
+            continue
+        groups = explain.groups(metric.id, period=period, as_of=as_of, grain=grain)
+        keys = shown[grain]
+        rows = [
+            {**row, "group": names.get(row[grain], row[grain]) if grain == "csm" else plain(row[grain])}
+            for row in groups
+            if keys is None or row[grain] in keys
+        ]
+        if rows:
+            found.append((grain, rows))
+    return tuple(found)
 
 
 def may_see(viewer: Viewer, metric: Metric) -> bool:
@@ -209,7 +249,7 @@ numbered as (
     from asked as a
     join marts.kpi_value as v
         on v.metric_id = a.metric_id and v.metric_version = a.metric_version and v.period = a.period
-        and v.grain = 'all' and (cast(:known as timestamptz) is null or v.as_of < cast(:known as timestamptz))
+        and v.grain = 'all' and (cast(:known as timestamptz) is null or v.as_of <= cast(:day as date))
 )
 
 select

@@ -53,6 +53,8 @@ class Run:
         if found is None:
             return f"Not known yet: {self.held_out.settled} held-out renewals are settled."
         text = f"{found.share * 100:+.1f} points ({found.low * 100:+.1f} to {found.high * 100:+.1f})."
+        if self.held_out.renewed == self.held_out.settled:
+            return f"{text} No gain is possible: every held-out renewal was renewed."
         base = self.held_out.renewed / self.held_out.settled
         least = holdout.detectable(base, self.acted.settled, self.held_out.settled)
         if least is None:
@@ -111,9 +113,13 @@ tasks as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
+-- Runs from before the hold-out were not assigned by chance.
 assigned as (
-    select distinct on (signal, account_key) signal, account_key, arm, opened_on
-    from runs order by signal, account_key, opened_on
+    select distinct on (r.signal, r.account_key) r.signal, r.account_key, r.arm, r.opened_on
+    from runs as r
+    join (select signal, min(opened_on) as since from ops.episode where arm = 'held_out' group by signal) as h
+        on h.signal = r.signal and r.opened_on >= h.since
+    order by r.signal, r.account_key, r.opened_on, r.episode_no
 ),
 
 settled as (

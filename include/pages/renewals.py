@@ -35,7 +35,7 @@ class Renewals:
         found: The quarter's renewals, open ones first, by decision date.
         reason: Renewal -> why human judgement and the score disagree.
         late: Open renewals of earlier quarters.
-        calls: The newest call of each CSM for the quarter, by name.
+        calls: The newest call of each CSM whom the viewer may see, next to the forecast of all the CSM's renewals.
         callers: The CSMs for whom the viewer may give a call, by key.
         charts: The next quarters; only for viewers who may see all accounts and amounts.
     """
@@ -52,7 +52,7 @@ class Renewals:
     found: Sequence[Line] = ()
     reason: dict[str, str] | None = None
     late: Sequence[Line] = ()
-    calls: dict[str, Compared] | None = None
+    calls: Sequence[Compared] = ()
     callers: dict[str, str] | None = None
     charts: Sequence[Drawn] = ()
     message: str = ""
@@ -70,10 +70,11 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         if not has_table(connection, lines.TABLE):
             return Renewals(message="There is no forecast yet. The first build creates it.")
         chosen = scope.accounts(connection, viewer)
-        known = [line for line in lines.read(connection) if chosen is None or line.account_key in chosen]
+        every = lines.read(connection)
+        known = [line for line in every if chosen is None or line.account_key in chosen]
         frozen, given = past.read(connection), calls.read(connection)
         reminded = lines.reminded(connection)
-        callers = scope.owners(connection, viewer) if viewer.role in judge.CALLERS else {}
+        owners = scope.owners(connection, viewer)
         sees_all = chosen is None and viewer.sees_amounts
         charts = draw.drawn(connection, "forecast", "arr_bridge") if sees_all else []
     if not known:
@@ -106,7 +107,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         shown,
         {each.line.renewal_id: each.reason for each in lists.disagreements(known)},
         [line for line in known if line.quarter_start < this and line.is_open],
-        {each.call.csm: each for each in calls.against(one, given)},
-        callers,
+        calls.against(by_quarter.of(one.start, every, frozen), [call for call in given if call.owner_key in owners]),
+        owners if viewer.role in judge.CALLERS else {},
         charts,
     )

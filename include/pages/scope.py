@@ -19,7 +19,7 @@ def accounts(connection: sa.Connection, viewer: Viewer) -> list[str] | None:
 
 
 def owners(connection: sa.Connection, viewer: Viewer) -> dict[str, str]:
-    """Return the active CSMs that a viewer may see, by name: oneself, those of the teams, or everybody."""
+    """Return the key and name of the active CSMs that a viewer may see: themselves, those of the teams, or all."""
     if not has_table(connection, "core.owner"):
         return {}
     rows = connection.execute(_OWNERS, {"owner": viewer.owner, "teams": list(viewer.teams), "role": viewer.role})

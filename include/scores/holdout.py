@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from math import sqrt
+from statistics import NormalDist
 from typing import NamedTuple
-
-from scipy.optimize import brentq
-from scipy.stats import norm
 
 from include.scores.statistics import Interval, wilson
 
 POWER = 0.8
-_Z = float(norm.ppf(0.975))
-_Z_POWER = float(norm.ppf(POWER))
+_Z = NormalDist().inv_cdf(0.975)
+_Z_POWER = NormalDist().inv_cdf(POWER)
 
 
 class Arm(NamedTuple):
@@ -57,5 +55,10 @@ def detectable(base: float, n_acted: int, n_held_out: int) -> float | None:
         spread = sqrt(rate * (1 - rate) / n_acted + base * (1 - base) / n_held_out)
         return gain - by_chance - _Z_POWER * spread
 
-    most = 1 - base
-    return float(brentq(missing, 0, most)) if missing(most) > 0 else None
+    low, high = 0.0, 1 - base
+    if missing(high) <= 0:
+        return None
+    for _ in range(50):  # bisection
+        middle = (low + high) / 2
+        low, high = (low, middle) if missing(middle) > 0 else (middle, high)
+    return high

@@ -8,9 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import expit
-from scipy.stats import rankdata
 
 Numbers = npt.NDArray[np.float64]
 
@@ -47,6 +44,8 @@ def auc(numbers: Sequence[float], is_event: Sequence[bool]) -> float | None:
     n_events, n_others = int(events.sum()), int((~events).sum())
     if not n_events or not n_others:
         return None
+    from scipy.stats import rankdata  # costs a second and 50 MB, which only judging scores needs
+
     ranks = rankdata(np.asarray(numbers, dtype=float))
     return float((ranks[events].sum() - n_events * (n_events + 1) / 2) / (n_events * n_others))
 
@@ -69,6 +68,11 @@ def calibration_error(probabilities: Numbers, is_event: npt.NDArray[np.bool_], n
     return float(np.abs(np.bincount(bins, weights=p - y, minlength=n_bins)).sum() / len(p))
 
 
+def expit(logit: Numbers) -> Numbers:
+    """Return the probability of each logit."""
+    return np.exp(-np.logaddexp(0, -logit))
+
+
 class Curve(NamedTuple):
     """A logistic curve: logit(event) = intercept + slope * number."""
 
@@ -88,6 +92,8 @@ def logistic(numbers: Numbers, is_event: npt.NDArray[np.bool_], *, shrink: float
         shrink: Pseudo-cases of prior belief, half of them events, so that a few events cannot produce a steep curve
             (Platt 1999). 0 turns the prior off.
     """
+    from scipy.optimize import minimize
+
     x = np.asarray(numbers, dtype=float)
     y = np.asarray(is_event, dtype=float)
     scale = x.std() or 1.0

@@ -10,13 +10,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from include.common.errors import AuthError, ContractError
+from include.common.errors import AuthError, NotOffered
 from include.deliver import notices as sender
 from include.deliver.channels.base import Outcome
 from include.gate import verdicts
 from include.gate.source_failures import recorded
 from include.orchestration import notices
-from include.orchestration.ingest_tasks import show_verdict
 from include.orchestration.notices import Failure, failing_since, notify_owner, write
 from include.outbox.message import Message
 
@@ -164,16 +163,27 @@ def test_a_channel_that_fails_too_does_not_hide_the_tasks_error(warehouse, tmp_p
     assert "could not be sent by slack" in "\n".join(logged)
 
 
-def test_a_failure_on_record_for_its_source_is_left_to_its_incident(warehouse, sent, tmp_path, monkeypatch):
+def test_a_failure_on_record_for_its_run_is_left_to_the_sources_incident(warehouse, sent, tmp_path, monkeypatch):
+    def fails(task: str) -> None:
+        context = _context(AuthError("the CRM refused the token"))
+        context["ti"].task_id, context["run_id"] = task, "run 2"
+        notify_owner(context)
+
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     for entity in ("account", "contact"):
-        with pytest.raises(AuthError), recorded("crm", "extract", entity=entity):
+        with pytest.raises(AuthError), recorded("crm", "extract", entity=entity, run_id="run 2"):
             raise AuthError("the CRM refused the token")
-        notify_owner(_context(AuthError("the CRM refused the token")))
+        fails(f"extract_{entity}")
     assert sent == []
     verdicts.publish("crm", ["account", "contact"])
-    with pytest.raises(ContractError, match="crm is red"):
-        show_verdict.function("crm")
+    notices.notify_incidents()
     assert [subject for _, _, subject in sent] == ["crm cannot be read"]
+    with pytest.raises(NotOffered), recorded("crm", "extract", entity="invoice", run_id="run 2"):
+        raise NotOffered("the login may not read invoices")
+    with pytest.raises(AuthError), recorded("crm", "merge", run_id="run 1"):
+        raise AuthError("an earlier run")
+    for task in ("extract_owner", "extract_invoice", "merge", "publish"):  # killed: nothing is on record
+        fails(task)
+    assert len(sent) == 5

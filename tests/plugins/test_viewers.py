@@ -153,13 +153,19 @@ def test_playbooks_show_tasks_in_time_and_what_the_hold_out_shows(client, world)
             " opened_on, updated_on, arm, answer) select 'expansion', 'account', 'crm:' || n, 1, 'crm:' || n, 'closed',"
             " '{}', '2026-01-01', '2026-06-01', case when mod(n, 4) = 1 then 'held_out' else 'acted' end,"
             " case when mod(n, 4) = 1 then '' else 'upsold' end from generate_series(101, 340) as n;"
+            # A run from before the hold-out was not assigned by chance: it does not count.
+            "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
+            " opened_on, updated_on, arm) select 'expansion', 'account', 'crm:' || n, 1, 'crm:' || n, 'closed', '{}',"
+            " '2025-12-01', '2026-06-01', 'acted' from generate_series(341, 400) as n;"
+            "insert into core.renewal (renewal_id, account_key, outcome, is_in_rate, decision_date)"
+            " select 'R' || n, 'crm:' || n, 'lost', true, '2026-03-01' from generate_series(341, 400) as n;"
             "insert into core.task (task_key, account_key, rule, step, written_on, due_on, state, is_due, is_in_time)"
             " select n::text, 'crm:' || n, 'expansion', 'call', '2026-01-02', '2026-01-09', 'done', true, n <= 130"
             " from generate_series(101, 140) as n"
         )
     text = _as(client, "head", "/playbooks/")
     # 120 of 180 renewed, and 60 of 60 that were held out.
-    assert "-33.3 points (-40.5 to -24.5)" in text and "upsold 180" in text
+    assert "-33.3 points (-40.5 to -24.5). No gain is possible" in text and "upsold 180" in text
     assert '75% <span class="dim">of 40</span>' in text
     assert "Not measured" in text and "upsold" not in _as(client, "mine", "/playbooks/")
 
@@ -186,7 +192,12 @@ def test_the_metric_tree_shows_each_value_as_it_was_known(client, world):  # noq
     one = _as(client, "head", "/metrics/?metric=nrr")
     assert "a contract came late" in one and "Underlying rows" in one and "crm:" in one
     assert "Underlying rows" not in _as(client, "executive", "/metrics/?metric=nrr")
-    for wrong in ("metric=nrr&period=hour", "metric=none", "known=yesterday"):
+    assert "Calculation" in one and "Calculation" in _as(client, "executive", "/metrics/?metric=nrr")
+    assert "By tier" in one and "Owner Two" in one
+    for role in ("lead", "mine", "region", "viewer"):
+        seen = _as(client, role, "/metrics/?metric=nrr")
+        assert not [word for word in ("Calculation", "By tier", "Owner Two", "crm:9002") if word in seen], role
+    for wrong in ("metric=nrr&period=hour", "metric=none", "known=yesterday", "known=9999-12-31"):
         assert client.get(f"/metrics/?{wrong}", headers={"Authorization": "Bearer head"}).status_code == 404
 
 
@@ -260,9 +271,12 @@ def test_a_call_is_compared_with_the_forecast(client, plugin, world):  # noqa: F
         headers = {"Authorization": f"Bearer {role}", "origin": "http://testserver"}
         return client.post("/renewals/", data=given, headers=headers, follow_redirects=False).status_code
 
-    assert [call(role, "crm:9001", "1k") for role in ROLES] == [303, 404, 303, 303, 404, 404]
-    assert (call("lead", "crm:9002", "1"), call("head", "crm:0", "1"), call("head", "crm:9001", "much")) == (404,) * 3
-    assert call("head", "crm:9001", "1", quarter="2026Q5") == 404
+    assert [call(role, "crm:9001", "1k") for role in ROLES] == [303, 400, 303, 303, 400, 400]
+    assert call("lead", "crm:9002", "1") == call("head", "crm:0", "1") == 400
+    for amount in ("much", "snank", "1e9", "120.000", "120,50", "-1", "9999999999999k", ""):
+        assert call("head", "crm:9001", amount) == 400, amount
+    for quarter in ("2026Q5", "9999Q4", "2026Q1", "2027Q3"):
+        assert call("head", "crm:9001", "1", quarter=quarter) == 400, quarter
     assert call("mine", "crm:9001", "999,000,000") == 303  # the newest counts
     text = _as(client, "head", "/renewals/?quarter=2026Q2")
     assert "999,000,000" in text and "above P90" in text
@@ -296,11 +310,11 @@ def test_a_form_of_another_site_or_login_changes_nothing(client, plugin, world):
     refused += [
         _post(client, "head", token, action="override", score="101"),
         _post(client, "head", token, action="override", score="pink"),
-        _post(client, "head", token, action="override", score="50", days="61"),
+        *(_post(client, "head", token, action="override", score="50", days=days) for days in ("61", "0", "99999999")),
         _post(client, "head", token, action="lift"),
         _post(client, "head", token, action="drop"),
     ]
-    assert {answer.status_code for answer in refused} == {404}
+    assert {answer.status_code for answer in refused} == {400}
     assert "pulse" not in _as(client, "head", "/ledger/")
 
 

@@ -23,7 +23,7 @@ def test_the_sentence_gives_the_record_with_its_interval() -> None:
     assert "Not calibrated" not in said
     few = " ".join(Confidence("low", 80, 90, 0, 0, 14, None, "").sentences)
     assert "No comparable renewal is settled" in few
-    assert "14 losses of 30" in few
+    assert "14 of the 30 losses needed are settled" in few
 
 
 def test_the_record_counts_renewals_settled_by_then_once_each(built: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from include.common import quarters
 from include.scores.forecast import by_quarter, calls, distribution, lists, totals
+from include.scores.forecast.by_quarter import Quarter
 from include.scores.forecast.calls import Call
 from include.scores.forecast.lines import Line
 from include.scores.forecast.past import Frozen
@@ -29,9 +30,9 @@ def line(amount: float, p: float, configured: float = 0.5, **changes: Any) -> Li
     day = date(2026, 11, 30)
     fields: dict[str, Any] = {
         "as_of": day, "renewal_id": "r", "account_key": "crm:1", "account": "One", "quarter_start": date(2026, 10, 1),
-        "decision_date": day, "csm": "Ada", "team": "", "region": "", "tier": "small", "line_class": "open",
-        "category": "commit", "band": "green", "n": 0, "configured": configured, "p": p, "reason": "",
-        "target": Decimal(str(amount)), "amount": Decimal(str(amount)), "renewed_share": 1.0,
+        "decision_date": day, "owner_key": "crm:7", "csm": "Ada", "team": "", "region": "", "tier": "small",
+        "line_class": "open", "category": "commit", "band": "green", "n": 0, "configured": configured, "p": p,
+        "reason": "", "target": Decimal(str(amount)), "amount": Decimal(str(amount)), "renewed_share": 1.0,
         "score": None, "score_28d_ago": None, "pulse": None, "currency": "USD",
     }  # fmt: skip
     return Line(**{**fields, **changes})
@@ -74,10 +75,12 @@ def test_a_call_is_judged_by_what_was_known_as_the_quarter_began() -> None:
     start = date(2026, 7, 1)
 
     def call(amount: int, day: date, csm: str = "Ada") -> Call:
-        return Call("crm:7", csm, start, Decimal(amount), "", "ada", day)
+        return Call(f"crm:{csm}", csm, start, Decimal(amount), "ada", day)
 
     def row(csm: str, part: str, actual: float | None) -> Frozen:
-        return Frozen("quarter", start, csm, "small", "commit", "open", 0.5, None, 0.5, 100.0, part, actual)
+        return Frozen(
+            "quarter", start, f"crm:{csm}", csm, "small", "commit", "open", 0.5, None, 0.5, 100.0, part, actual
+        )
 
     given = [call(300, date(2026, 8, 1)), call(150, start), call(120, date(2026, 6, 1)), call(9, start, "Bob")]
     frozen = [row("Ada", "early", 100.0), row("Ada", "lost", 0.0), row("Bob", "early", 100.0), row("Bob", "open", None)]
@@ -109,6 +112,14 @@ def test_a_week_counts_reminders_and_names_the_holidays_of_its_accounts(
     assert found[2].holidays == (
         "25 Dec Christmas Day (DE)", "25 Dec Christmas Day (US)", "26 Dec Second Day of Christmas (DE)",
     )  # fmt: skip
+
+
+def test_a_call_is_compared_with_the_csms_own_renewals_even_if_two_share_a_name() -> None:
+    start = date(2026, 10, 1)
+    quarter = Quarter(start, [line(100, 1.0, owner_key="crm:1"), line(900, 1.0, owner_key="crm:2")], AS_IT_IS)
+    given = [Call(f"crm:{n}", "Ada", start, Decimal(100), "ada", start) for n in (1, 2, 3)]
+    found = {one.call.owner_key: (one.total.expected, one.reason) for one in calls.against(quarter, given)}
+    assert found == {"crm:1": (100, ""), "crm:2": (900, "below P10"), "crm:3": (0, "above P90")}
 
 
 def test_contraction_is_told_apart() -> None:
@@ -204,7 +215,19 @@ def test_quarters_are_named() -> None:
 def test_a_quarter_without_renewals_moves_no_interval_to_another() -> None:
     frozen = [
         Frozen(
-            "quarter_2_ahead", quarters.plus(date(2024, 1, 1), n), "", "", "", "open", 0.5, None, 0.5, 100, "flat", 100
+            "quarter_2_ahead",
+            quarters.plus(date(2024, 1, 1), n),
+            "",
+            "",
+            "",
+            "",
+            "open",
+            0.5,
+            None,
+            0.5,
+            100,
+            "flat",
+            100,
         )
         for n in range(6)
     ]

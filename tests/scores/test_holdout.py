@@ -29,6 +29,11 @@ def test_the_effect_that_a_size_shows(base, n_acted, n_held_out, points) -> None
     assert detectable(base, n_acted, n_held_out) * 100 == pytest.approx(points, abs=0.05)
 
 
+def test_a_gain_over_nothing_needs_renewals_too() -> None:
+    # 1.96 x sqrt(.471 x .529 x (1/50 + 1/5)) + .8416 x sqrt(.518 x .482 / 50)
+    assert detectable(0.0, 50, 5) == pytest.approx(0.518, abs=0.001)
+
+
 def test_nothing_is_claimed_of_an_empty_arm_or_a_perfect_base() -> None:
     assert difference(Arm(3, 4), Arm(0, 0)) is None
     assert detectable(0.8, 0, 50) is None and detectable(1.0, 50, 50) is None and detectable(0.9, 5, 5) is None

@@ -131,8 +131,9 @@ _UNREADABLE = sa.text(
         (array_agg(failure.cure order by failure.since, failure.entity))[1] as cure,
         array_remove(array_agg(distinct failure.entity), '') as parts
     from meta.source_failure as failure
-    join meta.verdict as verdict on verdict.source = failure.source and verdict.entity = ''
-    where verdict.checked_at >= failure.failed_at
+    join meta.verdict as verdict
+        on verdict.source = failure.source and verdict.entity = failure.entity and verdict.state = 'red'
+    where verdict.checked_at >= failure.since
     group by failure.source
     """
 )

@@ -58,7 +58,7 @@ def write(connection: Connection, event: Event, what: Incident, since: datetime,
             Fact(label="Affected alerts", value=_listed(alerts) or "none"),
         ),
         why_now=f"{notified_n_bad:,} rows were reported before; there are {what.n_bad:,} now."
-        if event == "worse"
+        if event == "worse" and what.n_bad
         else "",
         evidence=tuple(Evidence(text=text, level="unknown") for text in _examples(connection, what)),
         next_steps=(*((f"What to do: {cure}.",) if cure else ()), *_commands(what)),

@@ -18,6 +18,9 @@ from include.scores.forecast.totals import Total
 from include.warehouse import locks
 from include.warehouse.engine import engine
 
+_QUARTERS_AHEAD = 3
+_LARGEST = 10**12
+
 
 @dataclass(frozen=True)
 class Call:
@@ -32,7 +35,6 @@ class Call:
     csm: str
     quarter_start: date
     amount: Decimal
-    note: str
     given_by: str
     given_on: date
 
@@ -46,7 +48,7 @@ class Compared:
 
     @property
     def reason(self) -> str:
-        """How the call contradicts the forecast; "" if it lies within the interval."""
+        """How the call contradicts the forecast; "" within the interval."""
         if self.call.amount > self.total.p90:
             return "above P90"
         return "below P10" if self.call.amount < self.total.p10 else ""
@@ -61,7 +63,7 @@ class Judged:
     actual: Decimal
 
 
-def give(owner_key: str, quarter_start: date, amount: Decimal, *, note: str = "", by: str, day: date) -> None:
+def give(owner_key: str, quarter_start: date, amount: Decimal, *, by: str, day: date) -> None:
     """Record a call. A second call of one day replaces the first.
 
     Args:
@@ -72,18 +74,18 @@ def give(owner_key: str, quarter_start: date, amount: Decimal, *, note: str = ""
         day: The day of the call.
 
     Raises:
-        ConfigError: There is no such owner, the quarter is over, or the amount is negative.
+        ConfigError: There is no such owner, the quarter is not forecast, or the amount is not valid.
     """
-    if not amount.is_finite() or amount < 0:
+    if not (amount.is_finite() and 0 <= amount < _LARGEST):
         raise ConfigError(f"call {amount} is not a valid amount", cure="enter the expected renewed ARR, such as 120000")
-    if quarters.plus(quarter_start, 1) <= day:
+    if not 0 <= quarters.between(quarters.start(day), quarter_start) <= _QUARTERS_AHEAD:
         raise ConfigError(
-            f"{quarters.label(quarter_start)} is over", cure="enter a call for this quarter or a later one"
+            f"{quarters.label(quarter_start)} is not forecast", cure="choose this quarter or one of the next three"
         )
     with engine("reader").connect() as connection:
         if not connection.execute(_HAS_OWNER, {"owner_key": owner_key}).scalar():
             raise ConfigError(f"unknown owner {owner_key}", cure="write source:id of the owner, such as crm:7")
-    given = {"owner_key": owner_key, "quarter_start": quarter_start, "amount": amount, "note": note.strip()}
+    given = {"owner_key": owner_key, "quarter_start": quarter_start, "amount": amount}
     with engine("editor").begin() as connection:
         given |= {"by": by, "day": day, "now": locks.stamp(connection)}
         connection.execute(_END, given)
@@ -96,13 +98,20 @@ def read(connection: sa.Connection) -> list[Call]:
 
 
 def against(quarter: Quarter, calls: Sequence[Call]) -> list[Compared]:
-    """Return the newest call of each CSM for a quarter, next to the forecast."""
-    forecast = {one.group: one for one in totals.by_group(quarter.lines, "csm", quarter.scale)}
+    """Return the newest call of each CSM for a quarter, next to the forecast of the CSM's renewals.
+
+    Args:
+        quarter: The quarter with all renewals of these CSMs.
+        calls: As ``read`` returns them.
+    """
     newest: dict[str, Call] = {}
     for call in calls:
         if call.quarter_start == quarter.start:
-            newest.setdefault(call.csm, call)
-    return [Compared(call, forecast[csm]) for csm, call in sorted(newest.items()) if csm in forecast]
+            newest.setdefault(call.owner_key, call)
+    return [
+        Compared(call, totals.total([line for line in quarter.lines if line.owner_key == key], quarter.scale, call.csm))
+        for key, call in newest.items()
+    ]
 
 
 def judge(calls: Sequence[Call], frozen: Sequence[Frozen]) -> list[Judged]:
@@ -113,11 +122,11 @@ def judge(calls: Sequence[Call], frozen: Sequence[Frozen]) -> list[Judged]:
     members: dict[tuple[str, date], list[Frozen]] = {}
     for row in frozen:
         if row.checkpoint == "quarter" and row.part is not None:
-            members.setdefault((row.csm, row.quarter_start), []).append(row)
+            members.setdefault((row.owner_key, row.quarter_start), []).append(row)
     first: dict[tuple[str, date], Call] = {}
     for call in calls:
         if call.given_on <= call.quarter_start:
-            first.setdefault((call.csm, call.quarter_start), call)
+            first.setdefault((call.owner_key, call.quarter_start), call)
     found = []
     for key, call in sorted(first.items(), key=lambda one: (one[0][1], one[0][0])):
         rows = members.get(key, [])
@@ -134,11 +143,11 @@ _END = sa.text(
     " and given_on = :day and known_to is null"
 )
 _ADD = sa.text(
-    "insert into meta.forecast_call (owner_key, quarter_start, amount, note, given_by, given_on, known_from)"
-    " values (:owner_key, :quarter_start, :amount, :note, :by, :day, :now)"
+    "insert into meta.forecast_call (owner_key, quarter_start, amount, given_by, given_on, known_from)"
+    " values (:owner_key, :quarter_start, :amount, :by, :day, :now)"
 )
 _CALLS = sa.text(
-    "select c.owner_key, coalesce(o.name, c.owner_key) as csm, c.quarter_start, c.amount, c.note, c.given_by,"
+    "select c.owner_key, coalesce(o.name, c.owner_key) as csm, c.quarter_start, c.amount, c.given_by,"
     " c.given_on from meta.forecast_call as c left join core.owner as o on o.owner_key = c.owner_key"
     " where c.known_to is null order by c.quarter_start, c.owner_key, c.given_on desc"
 )

@@ -41,6 +41,7 @@ class Line:
     account: str
     quarter_start: date
     decision_date: date
+    owner_key: str
     csm: str
     team: str
     region: str
@@ -85,10 +86,12 @@ def reminded(connection: sa.Connection) -> frozenset[str]:
 _REMINDED = sa.text(
     "select distinct entity_id from ops.outbox"
     " where rule = 'renewal' and entity_kind = 'renewal' and state = 'sent' and channel <> 'crm_task'"
+    " and step not like 'deadline_notice:%'"
 )
 _LINES = sa.text("""
 select
     l.as_of, l.renewal_id, l.account_key, coalesce(a.name, l.account_key) as account, l.quarter_start, l.decision_date,
+    coalesce(l.owner_key, '') as owner_key,
     coalesce(o.name, l.owner_key, 'nobody') as csm, coalesce(o.team, '') as team,
     coalesce(a.region, '') as region, coalesce(l.tier, 'no tier') as tier,
     l.line_class, l.category, l.band, l.n_settled as n, l.configured_probability as configured, l.probability as p,

@@ -35,6 +35,7 @@ class Frozen:
 
     checkpoint: str
     quarter_start: date
+    owner_key: str
     csm: str
     tier: str
     category: str
@@ -151,7 +152,8 @@ def _compare(name: str, checkpoint: str, rows: Sequence[Frozen]) -> Iterator[Acc
 
 _FROZEN = sa.text("""
 select
-    f.checkpoint, f.quarter_start, coalesce(o.name, f.owner_key, 'nobody') as csm, coalesce(f.tier, 'no tier') as tier,
+    f.checkpoint, f.quarter_start, coalesce(f.owner_key, '') as owner_key,
+    coalesce(o.name, f.owner_key, 'nobody') as csm, coalesce(f.tier, 'no tier') as tier,
     f.category, f.line_class, f.configured_probability as category_p, f.band_probability as band_p,
     f.probability as p, cast(f.amount_arr as double precision) as amount, d.part,
     cast(

@@ -13,8 +13,6 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from include.common.errors import ConfigError
 from include.models.health import Profile
@@ -79,7 +77,7 @@ class Fit:
 
     def risk(self, rows: Rows) -> Numbers:
         base = np.array([self.intercepts.get(int(c), 0.0) for c in rows.checkpoint])
-        return expit(base + rows.losses @ self.beta)
+        return statistics.expit(base + rows.losses @ self.beta)
 
 
 def filled(sub_scores: Numbers, weights: Numbers) -> Numbers:
@@ -116,7 +114,7 @@ def fit(rows: Rows, configured: Mapping[str, float], ridge: float) -> Fit:
         beta, c, intercepts = theta[:n], theta[n], theta[n + 1 :]
         z = rows.losses @ beta + dummies @ intercepts
         loss = np.logaddexp(0, z) - lost * z
-        error = (expit(z) - lost) / len(lost)
+        error = (statistics.expit(z) - lost) / len(lost)
         away = beta - c * prior
         gradient = np.concatenate(
             [rows.losses.T @ error + 2 * ridge * away, [-2 * ridge * (away @ prior)], dummies.T @ error]
@@ -125,6 +123,8 @@ def fit(rows: Rows, configured: Mapping[str, float], ridge: float) -> Fit:
 
     start = np.concatenate([prior * 5, [5.0], np.full(m, -2.0)])
     bounds = [(0, None)] * (n + 1) + [(None, None)] * m
+    from scipy.optimize import minimize
+
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return Fit(rows.measures, found.x[:n], dict(zip(checkpoints, found.x[n + 1 :].tolist(), strict=True)), ridge)
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.cli.main import main
-from include.common.errors import Unavailable
+from include.common.errors import NotOffered, Unavailable
 from include.contracts.validate import validate
 from include.deliver import notices
 from include.deliver.channels.base import Outcome, Undeliverable
@@ -259,12 +259,20 @@ def test_an_outage_of_a_source_is_one_incident_with_a_start_and_an_end(
     assert "What to do: wait: the next run tries again." in letter.body["next_steps"]
     assert post.said() == ["crm cannot be read"]
     fail("account", 15)
+    assert notify.run().n_sent == 0  # the next run has failed again, and has not ended
     verdicts.publish("crm", list(ENTITIES_OF_CRM))
     assert notify.run().n_sent == 0
     for entity in ENTITIES_OF_CRM:
         with source_failures.recorded("crm", "extract", entity=entity):
             pass
     assert (notify.run().n_over, post.said()) == (1, ["Resolved: crm cannot be read"])
+
+
+def test_an_entity_that_the_vendor_does_not_offer_is_no_outage(post: Post) -> None:
+    with pytest.raises(NotOffered), source_failures.recorded("crm", "extract", entity="invoice"):
+        raise NotOffered("the login may not read invoices")
+    verdicts.publish("crm", list(ENTITIES_OF_CRM))
+    assert notify.run() == notify.Counts() and post.said() == []
 
 
 def test_a_feature_that_is_not_measured_goes_to_the_tracking_plan(post: Post, overlay: Path) -> None:

@@ -22,5 +22,7 @@ grant insert, update, delete on
 grant insert, update, delete on all tables in schema ops to perennial_builder;
 revoke update, delete on ops.report from perennial_builder;
 grant insert, update (built_by) on meta.dirty_range to perennial_builder;
-grant select, insert, update on meta.health_pulse, meta.health_override, meta.forecast_call to perennial_editor;
+grant select, insert on meta.health_pulse, meta.health_override, meta.forecast_call to perennial_editor;
+grant update (known_to) on meta.health_pulse, meta.health_override, meta.forecast_call to perennial_editor;
+grant update (ended_by) on meta.health_override to perennial_editor;
 grant select on meta.build to perennial_editor;

@@ -11,12 +11,12 @@ group by resolved_at, decided_by, source, rule_id, decision_reason
 union all
 select 'data', created_at, approved_by, 'waived a rule', source || ' ' || rule_id, '', reason from quarantine.waiver
 union all
-select 'data', ended_at, ended_by, 'ended a waiver', source || ' ' || rule_id, '', reason
+select 'data', ended_at, ended_by, 'ended a waiver', source || ' ' || rule_id, '', ''
 from quarantine.waiver where ended_by <> ''
 union all
 select 'data', created_at, created_by, 'silenced incidents', pattern, '', reason from meta.silence
 union all
-select 'data', ended_at, ended_by, 'ended a silence', pattern, '', reason from meta.silence where ended_by <> ''
+select 'data', ended_at, ended_by, 'ended a silence', pattern, '', '' from meta.silence where ended_by <> ''
 union all
 select 'customers', known_from, answered_by, case when is_match then 'matched an id' else 'unmatched an id' end,
     source || ' ' || source_id, nullif(account_key, '*'), reason
@@ -41,13 +41,13 @@ select 'customers', known_to, ended_by, 'ended an override', from_day || ' to ' 
 from meta.health_override where ended_by <> ''
 union all
 select 'customers', known_from, given_by, 'called ' || amount || ' for the quarter from ' || quarter_start, owner_key,
-    '', note
+    '', ''
 from meta.forecast_call
 union all
-select 'data', answered_at, answered_by, state || ' ' || about, approval_id, '', note
+select 'customers', answered_at, answered_by, state || ' ' || about, approval_id, '', note
 from ops.approval where answered_by <> ''
 union all
-select 'data', cast(refusal ->> 'at' as timestamptz), refusal ->> 'by', 'gave an answer that did not count', approval_id, '',
+select 'customers', cast(refusal ->> 'at' as timestamptz), refusal ->> 'by', 'gave an answer that did not count', approval_id, '',
     refusal ->> 'reason'
 from ops.approval cross join jsonb_array_elements(refusals) as refusal
 union all

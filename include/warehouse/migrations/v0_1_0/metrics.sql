@@ -87,8 +87,7 @@ create table meta.forecast_call (
     owner_key text not null, -- The CSM in the CRM
     quarter_start date not null, -- First day of the quarter
     amount numeric(14, 2) not null check (amount >= 0), -- Renewed ARR that is expected
-    note text not null default '', -- Remark
-    given_by text not null, -- Who gave it
+    given_by text not null, -- Who entered it
     given_on date not null, -- Day of the call
     known_from timestamptz not null,
     known_to timestamptz
