@@ -206,7 +206,7 @@ def test_the_why_page_asks_for_an_account_and_says_what_it_does_not_know(client,
     assert "form-action 'self'" in asked.headers["content-security-policy"]
     evil = "<script>alert(1)</script>"
     answer = client.get("/why/", params={"account": evil}, headers={"Authorization": "Bearer viewer"})
-    assert answer.status_code == 200 and "no decision yet is on record" in answer.text
+    assert answer.status_code == 200 and "no decision yet is recorded" in answer.text
     assert evil not in answer.text and "&lt;script&gt;" in answer.text
     assert "is not a date" in _get(client, "viewer", "/why/?account=crm:1&day=x").text
 

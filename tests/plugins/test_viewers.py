@@ -132,7 +132,7 @@ def test_a_person_sees_what_is_asked_for_first(client, world):  # noqa: F811
     assert "decisions in 90 days" in text and f"{TARGET:,}" in text
     assert "Usage is down" not in _as(client, "other", "/today/")
     # The evidence of an alert may hold amounts.
-    said = "Days on which somebody used it"
+    said = "User days (days of use, summed over people)"
     assert said in text and said not in _as(client, "viewer", "/today/")
     team = _as(client, "lead", "/team/")
     assert "Owner One" in team and "Owner Two" not in team
@@ -193,7 +193,7 @@ def test_the_metric_tree_shows_each_value_as_it_was_known(client, world):  # noq
     assert "a contract came late" in one and "Underlying rows" in one and "crm:" in one
     assert "Underlying rows" not in _as(client, "executive", "/metrics/?metric=nrr")
     assert "Calculation" in one and "Calculation" in _as(client, "executive", "/metrics/?metric=nrr")
-    assert "By tier" in one and "Owner Two" in one
+    assert "By tier" in one
     for role in ("lead", "mine", "region", "viewer"):
         seen = _as(client, role, "/metrics/?metric=nrr")
         assert not [word for word in ("Calculation", "By tier", "Owner Two", "crm:9002") if word in seen], role
@@ -214,7 +214,7 @@ def test_an_override_is_seen_with_its_account_only(client, world):  # noqa: F811
 
 
 def test_renewals_are_filtered_by_the_address(client, world):  # noqa: F811
-    assert "none of" in _as(client, "head", "/renewals/?quarter=1999Q1")
+    assert "is not one of" in _as(client, "head", "/renewals/?quarter=1999Q1")
     assert "No renewal matches" in _as(client, "head", "/renewals/?csm=nobody+at+all")
     assert "No renewal matches" not in _as(
         client, "viewer", "/renewals/?csm=nobody+at+all"
