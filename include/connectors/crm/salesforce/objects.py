@@ -59,6 +59,12 @@ def of_mapping(file: MappingFile) -> dict[str, dict[str, Part]]:
     return found
 
 
+def sobjects(file: MappingFile, entity: str) -> tuple[str, ...]:
+    """Return the objects that an entity is read from, those of the shipped mapping where the file names none."""
+    usual = tuple(one.sobject for one in RESOURCES if one.entity == entity)
+    return tuple(filter(None, file.parts(entity) if entity in file.entities else ())) or usual
+
+
 def begin(objects: Sequence[str], lo: int | None, hi: int, done: Position) -> Position:
     """Return the first position of a new read.
 

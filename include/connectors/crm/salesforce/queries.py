@@ -9,12 +9,17 @@ from zoneinfo import ZoneInfo
 from include.connectors.base import Record
 from include.connectors.casting import time_or_none
 from include.connectors.crm.salesforce.api import Row, SalesforceApi, select
-from include.connectors.crm.salesforce.objects import Part
+from include.connectors.crm.salesforce.objects import Part, sobjects
 from include.connectors.crm.salesforce.resources import CURSOR, Related
 from include.connectors.mapping import Mapper, MappingFile
 from include.entities.catalog import ENTITIES
 
 _HOUR = 3_600_000
+# Column -> the entity of which it holds an id.
+_REFERENCES = {
+    "account_id": "account", "parent_id": "account", "opportunity_id": "opportunity", "renews_id": "opportunity",
+    "contact_id": "contact", "owner_id": "owner", "replaces_id": "contract_line",
+}  # fmt: skip
 
 
 class Plan(NamedTuple):
@@ -60,6 +65,7 @@ def make(api: SalesforceApi, file: MappingFile, part: Part, fields: Mapping[str,
     mapper = Mapper(ENTITIES[resource.entity], mapping.columns, mapping.keep, zone)
     related, parents, known = _dotted_fields(api, part, mapper.properties, fields)
     file.check_properties(resource.entity, known, f"Salesforce's {resource.sobject}", part=part.name)
+    _check_references(file, part, known)
     related_names = {one.sobject for one in related}
     own = [name for name in mapper.properties if name.partition(".")[0] not in related_names]
     extra = [name for name in ("Id", CURSOR, "CreatedDate", "IsDeleted", "MasterRecordId") if name in fields]
@@ -104,22 +110,38 @@ def record(plan: Plan, row: Row) -> Record:
 
 def _dotted_fields(
     api: SalesforceApi, part: Part, mapped: tuple[str, ...], fields: Mapping[str, Row]
-) -> tuple[dict[Related, tuple[str, ...]], list[str], set[str]]:
+) -> tuple[dict[Related, tuple[str, ...]], list[str], dict[str, Row]]:
     """Return the related objects and the parents that dotted fields refer to, and all known fields."""
-    known = set(fields)
+    known = dict(fields)
     related: dict[Related, tuple[str, ...]] = {}
     parents: list[str] = []
     for first in dict.fromkeys(name.partition(".")[0] for name in mapped if "." in name):
         related_object = next((one for one in part.resource.related if one.sobject == first), None)
         link = next((each for each in fields.values() if each.get("relationshipName") == first), None)
         if related_object:
-            theirs = set(api.fields(related_object.sobject))
+            theirs = api.fields(related_object.sobject)
             wanted = (name.partition(".")[2] for name in mapped if name.startswith(f"{first}."))
             related[related_object] = tuple(name for name in wanted if name in theirs)
         elif link and link.get("referenceTo"):
-            theirs = set(api.fields(link["referenceTo"][0]))
+            theirs = api.fields(link["referenceTo"][0])
             parents.append(first)
         else:
             continue
-        known |= {f"{first}.{name}" for name in theirs}
+        known |= {f"{first}.{name}": field for name, field in theirs.items()}
     return related, parents, known
+
+
+def _check_references(file: MappingFile, part: Part, known: Mapping[str, Row]) -> None:
+    """Make sure that a lookup leads to the object whose id its column holds; a text may hold any."""
+    entity = part.resource.entity
+    place = ("entities", entity, *(("objects", part.name) if part.name else ()), "columns")
+    for column, rule in part.mapping.columns.items():
+        wanted = sobjects(file, _REFERENCES[column]) if column in _REFERENCES else ()
+        for name in rule.names() if wanted else ():
+            found = known[name].get("referenceTo") or ()
+            if found and not set(found) & set(wanted):
+                raise file.document.error(
+                    (*place, column),
+                    f"{name} holds ids of {' or '.join(found)}, and {column} needs those of {' or '.join(wanted)}",
+                    cure=f"map a field that leads to {wanted[0]}, such as one of a parent: PARENT__r.FIELD",
+                )

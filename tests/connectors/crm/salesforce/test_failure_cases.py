@@ -112,6 +112,26 @@ def test_case_40_a_mapped_field_that_vanished_is_named_with_its_line(org: Sandbo
         Copy().pull(SOON, "contract_line")
 
 
+@pytest.mark.parametrize(
+    ("mapped", "wrong", "said"),
+    [
+        ("opportunity_id: OpportunityId", "opportunity_id: Opportunity.ContractId", "holds ids of Contract, and opp"),
+        ("account_id: Opportunity.AccountId", "account_id: Opportunity.OwnerId", "holds ids of User, and account_id"),
+    ],
+)
+def test_a_lookup_to_another_object_is_named_with_its_line(
+    org: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: str, wrong: str, said: str
+) -> None:
+    shipped = files.find("config", "mappings/salesforce.yaml").read_text()  # type: ignore[union-attr]
+    assert mapped in shipped
+    folder = tmp_path / "config" / "mappings"
+    folder.mkdir(parents=True)
+    (folder / "salesforce.yaml").write_text(shipped.replace(mapped, wrong, 1))
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    with pytest.raises(ConfigError, match=rf"salesforce\.yaml:\d+: .*{said}"):
+        Copy().pull(SOON, "contract_line")
+
+
 def test_case_40_a_retyped_field_becomes_a_problem_of_its_rows(org: SandboxProcess) -> None:
     number = org.truth()["opportunity"]["live_ids"][0]
     org.mutate("deal", number, set={"amount": "a lot"})
