@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field
@@ -20,11 +21,13 @@ class SlaTarget(Strict):
         first_reply_minutes: Time to the first reply.
         resolution_minutes: Time to resolution.
         business_hours: Count the minutes in the ticket's schedule in the desk, not on the calendar.
+        stops_while_pending: Leave the time in pending out of the time to resolution.
     """
 
     first_reply_minutes: Minutes
     resolution_minutes: Minutes
     business_hours: bool = False
+    stops_while_pending: bool = False
 
 
 class ForecastCategory(Strict):
@@ -55,6 +58,7 @@ class Kpis(Strict):
         plan_rates: Currency -> fiscal year -> value of one unit in the reporting currency.
         urgent_limit_hours: Tier -> hours after which an open urgent ticket is late. ``default`` applies to all others.
         sla: Priority -> the desk's SLA.
+        closed_days: Days on which the desk is closed, besides weekends; they use up no business minutes.
         forecast: Probabilities of open renewals.
     """
 
@@ -65,4 +69,5 @@ class Kpis(Strict):
     plan_rates: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], dict[int, Rate]]
     urgent_limit_hours: dict[str, Annotated[int, Field(ge=1)]]
     sla: dict[str, SlaTarget]
+    closed_days: tuple[date, ...]
     forecast: Forecast

@@ -90,6 +90,7 @@ COMES_LATER: dict[str, frozenset[str]] = {
             "full_resolution_business_minutes",
             "agent_wait_minutes",
             "requester_wait_minutes",
+            "requester_wait_business_minutes",
         }
     ),
     "product_user": frozenset({"activated_at", "deactivated_at"}),

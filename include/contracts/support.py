@@ -20,6 +20,7 @@ DURATIONS = {
     "full_resolution_minutes": "the time to the full resolution",
     "full_resolution_business_minutes": "the business time to the full resolution",
     "requester_wait_minutes": "the requester's waiting time",
+    "requester_wait_business_minutes": "the requester's waiting time in business hours",
     "agent_wait_minutes": "the agent's waiting time",
 }
 COUNTS = {"n_reopens": "the number of reopenings", "n_replies": "the number of replies"}

@@ -85,6 +85,7 @@ ENTITIES: dict[str, Entity] = {
                 full_resolution_minutes="bigint",
                 full_resolution_business_minutes="bigint",
                 requester_wait_minutes="bigint",
+                requester_wait_business_minutes="bigint",
                 agent_wait_minutes="bigint",
                 n_reopens="bigint",
                 n_replies="bigint",

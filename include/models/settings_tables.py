@@ -111,6 +111,7 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
         "sla_target": [
             {"priority": priority.lower(), **dict(target)} for priority, target in sorted(settings.kpis.sla.items())
         ],
+        "closed_day": [{"day": day} for day in sorted(set(settings.kpis.closed_days))],
         "forecast_category": _forecast(settings),
         "tier_policy": [
             {"tier": tier, "cadence_days": policy.cadence_days, "services_cost": policy.services_cost}

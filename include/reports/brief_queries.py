@@ -106,8 +106,8 @@ select * from (
         case when priority = 'urgent' then 'urgent' end,
         case when rating = 'bad' then 'rated bad' end,
         case when n_reopens > 1 then 'reopened' end,
-        case when first_reply_minutes > first_reply_promised_minutes then 'answered late' end,
-        case when full_resolution_minutes > resolution_promised_minutes then 'solved late' end) as reason
+        case when reply_counted_minutes > first_reply_promised_minutes then 'answered late' end,
+        case when resolution_counted_minutes > resolution_promised_minutes then 'solved late' end) as reason
     from core.ticket
     where account_key = :account_key and not is_deleted and not is_merged
         and created_day > cast(:as_of as date) - 365 and created_day <= :as_of

@@ -148,6 +148,7 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
         "first_resolution_minutes_non_negative": {"first_resolution_minutes": -1},
         "full_resolution_minutes_non_negative": {"full_resolution_minutes": -1},
         "requester_wait_minutes_non_negative": {"requester_wait_minutes": -1},
+        "requester_wait_business_minutes_non_negative": {"requester_wait_business_minutes": -1},
         "agent_wait_minutes_non_negative": {"agent_wait_minutes": -1},
         "n_reopens_non_negative": {"n_reopens": -1},
         "n_replies_non_negative": {"n_replies": -1},

@@ -157,6 +157,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "first_resolution_minutes": 90,
         "full_resolution_minutes": 90,
         "requester_wait_minutes": 80,
+        "requester_wait_business_minutes": 20,
         "agent_wait_minutes": 10,
         "n_reopens": 0,
         "n_replies": 3,

@@ -2,8 +2,8 @@
 -- Grain: ticket. Inputs: tickets with events and ratings, users and their roles, the bridge, SLA targets. Window: none.
 -- Caveats: deleted tickets are marked and count nowhere; tickets without an account are left out. The first answer is
 -- the first public comment after the customer's first message by a person who was not a customer then. Desks without
--- events, and conversations without comments, use the desk's own times. SLA targets use the priority at the time. A
--- ticket that the desk opened has none until the customer writes in it.
+-- events, and conversations, use the desk's own times. SLA targets use the priority at the time. A ticket that the
+-- desk opened has none until the customer writes in it. Side conversations among agents are not the customer's tickets.
 with tickets as (
     select * from staging.stg_support__ticket
 ),
@@ -33,6 +33,7 @@ matched as (
     join bridge as b on b.source = t.source and b.source_id = t.organization_id
     where b.account_key is not null
         and t.created_at is not null
+        and t.channel is distinct from 'side_conversation'
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
@@ -196,6 +197,23 @@ select
     g.resolution_minutes as resolution_promised_minutes,
     f.business_hours as is_reply_in_business,
     g.business_hours as is_resolution_in_business,
+    g.stops_while_pending,
+    -- What took so few calendar minutes took so few business minutes, too.
+    case
+        when not coalesce(f.business_hours, false) then t.reply_minutes
+        when t.first_reply_business_minutes is not null then t.first_reply_business_minutes
+        when t.reply_minutes <= f.first_reply_minutes then t.reply_minutes
+    end as reply_counted_minutes,
+    case
+        when t.full_resolution_minutes is null then null
+        when not coalesce(g.business_hours, false)
+            then case when g.stops_while_pending then t.requester_wait_minutes else t.full_resolution_minutes end
+        when g.stops_while_pending and t.requester_wait_business_minutes is not null
+            then t.requester_wait_business_minutes
+        when not g.stops_while_pending and t.full_resolution_business_minutes is not null
+            then t.full_resolution_business_minutes
+        when t.full_resolution_minutes <= g.resolution_minutes then t.full_resolution_minutes
+    end as resolution_counted_minutes,
     case
         when coalesce(r.score, t.satisfaction) like 'good%' then 'good'
         when coalesce(r.score, t.satisfaction) like 'bad%' then 'bad'

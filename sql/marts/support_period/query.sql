@@ -4,38 +4,38 @@
 -- Unanswered tickets are counted, not averaged. An SLA target is due once there is an answer, or a solution, or its
 -- time has passed at the period's end. SLA targets are those of tickets created in the period; merged tickets have none
 -- for the solution.
-with periods as (
+with closed as (
+    select c.day, count(d.day) over (order by c.day rows unbounded preceding) as n_closed
+    from meta.calendar as c
+    left join meta.closed_day as d on d.day = c.day
+),
+
+periods as (
     select
         p.*,
-        extract(epoch from cast(cast(p.as_of + 1 as timestamp) at time zone :zone as timestamptz)) / 60 as minute_no
+        extract(epoch from cast(cast(p.as_of + 1 as timestamp) at time zone :zone as timestamptz)) / 60 as minute_no,
+        d.n_closed
     from meta.period as p
+    join closed as d on d.day = p.as_of
     where p.as_of >= :start and p.as_of < :end
         and (p.period = 'day' or p.as_of < cast(:newest as date))
 ),
 
 -- An unanswered target in business minutes is broken once a schedule of 40 hours a week would have used them up, plus a
--- long weekend: the desk counts business minutes only once there is an answer. An answer within so few calendar minutes
--- is also within so few business minutes.
+-- long weekend and the days on which the desk is closed: it counts business minutes only once there is an answer.
 tickets as (
     select
-        *,
-        extract(epoch from created_at) / 60 as minute_no,
-        case
-            when not coalesce(is_reply_in_business, false) then first_reply_minutes
-            when first_reply_business_minutes is not null then first_reply_business_minutes
-            when first_reply_minutes <= first_reply_promised_minutes then first_reply_minutes
-        end as reply_counted,
-        first_reply_promised_minutes
-        + case when is_reply_in_business then 4320 + 3.2 * first_reply_promised_minutes else 0 end as reply_over_after,
-        case
-            when not coalesce(is_resolution_in_business, false) then full_resolution_minutes
-            when full_resolution_business_minutes is not null then full_resolution_business_minutes
-            when full_resolution_minutes <= resolution_promised_minutes then full_resolution_minutes
-        end as solution_counted,
-        resolution_promised_minutes
-        + case when is_resolution_in_business then 4320 + 3.2 * resolution_promised_minutes else 0 end
+        t.*,
+        extract(epoch from t.created_at) / 60 as minute_no,
+        d.n_closed,
+        t.first_reply_promised_minutes
+        + case when t.is_reply_in_business then 4320 + 3.2 * t.first_reply_promised_minutes else 0 end
+            as reply_over_after,
+        t.resolution_promised_minutes
+        + case when t.is_resolution_in_business then 4320 + 3.2 * t.resolution_promised_minutes else 0 end
             as solution_over_after
-    from core.ticket
+    from core.ticket as t
+    join closed as d on d.day = t.created_day
     where not is_deleted
         and created_day < :end
         and (
@@ -83,18 +83,26 @@ members as (
         t.rating,
         t.first_reply_minutes,
         t.is_reply_known,
-        t.reply_counted <= t.first_reply_promised_minutes as is_reply_kept,
+        t.reply_counted_minutes <= t.first_reply_promised_minutes as is_reply_kept,
         t.first_reply_promised_minutes is not null
-            and (t.reply_counted is not null
+            and (t.reply_counted_minutes is not null
                 or t.first_reply_minutes is null
                 and t.is_reply_known
-                and p.minute_no - t.minute_no > t.reply_over_after) as is_reply_due,
-        t.solution_counted <= t.resolution_promised_minutes as is_solution_kept,
+                and p.minute_no - t.minute_no
+                - case when t.is_reply_in_business then 1440 * (p.n_closed - t.n_closed) else 0 end
+                > t.reply_over_after) as is_reply_due,
+        t.resolution_counted_minutes <= t.resolution_promised_minutes as is_solution_kept,
         t.resolution_promised_minutes is not null
             and not t.is_merged
-            and (t.solution_counted is not null
+            and (t.resolution_counted_minutes is not null
                 or t.full_resolution_minutes is null
-                and p.minute_no - t.minute_no > t.solution_over_after) as is_solution_due,
+                and p.minute_no - t.minute_no
+                - case when t.is_resolution_in_business then 1440 * (p.n_closed - t.n_closed) else 0 end
+                > t.solution_over_after
+                -- How long it waited so far, the desk tells as of its last change.
+                and (not coalesce(t.stops_while_pending, false)
+                    or coalesce(t.requester_wait_minutes > t.solution_over_after, t.status <> 'pending'))
+            ) as is_solution_due,
         t.first_resolution_minutes,
         t.requester_wait_minutes,
         t.agent_wait_minutes,

@@ -23,6 +23,7 @@ select
     full_resolution_minutes,
     full_resolution_business_minutes,
     requester_wait_minutes,
+    requester_wait_business_minutes,
     agent_wait_minutes,
     n_reopens,
     n_replies,

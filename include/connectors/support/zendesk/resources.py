@@ -99,6 +99,7 @@ RESOURCES = (
             "full_resolution_minutes": "metric_set.full_resolution_time_in_minutes.calendar",
             "full_resolution_business_minutes": "metric_set.full_resolution_time_in_minutes.business",
             "requester_wait_minutes": "metric_set.requester_wait_time_in_minutes.calendar",
+            "requester_wait_business_minutes": "metric_set.requester_wait_time_in_minutes.business",
             "agent_wait_minutes": "metric_set.agent_wait_time_in_minutes.calendar",
             "n_reopens": "metric_set.reopens",
             "n_replies": "metric_set.replies",

@@ -47,7 +47,13 @@ create table meta.sla_target (
     priority text primary key, -- Priority of the ticket
     first_reply_minutes int not null, -- Target of the first reply in minutes
     resolution_minutes int not null, -- Target of the resolution in minutes
-    business_hours boolean not null default false -- True if the minutes count in the ticket's schedule
+    business_hours boolean not null default false, -- True if the minutes count in the ticket's schedule
+    stops_while_pending boolean not null default false -- True if the time to resolution leaves out pending
+);
+
+-- Days on which the desk is closed.
+create table meta.closed_day (
+    day date primary key -- The day
 );
 
 -- Forecast category and probability of deal stages.

@@ -84,6 +84,7 @@ def test_a_ticket_becomes_a_record() -> None:
     assert record.values["first_reply_minutes"] == 12
     assert record.values["first_reply_business_minutes"] is None
     assert record.values["requester_wait_minutes"] == 100
+    assert record.values["requester_wait_business_minutes"] == 50
     assert record.values["solved_at"] == datetime(2025, 6, 1, 10, tzinfo=UTC)
     assert record.values["generated_at"] == record.source_at == datetime.fromtimestamp(desk.now - 3600, UTC)
     assert record.problems == {}
