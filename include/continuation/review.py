@@ -18,6 +18,8 @@ MEANING = {
     "copy": "a line repeats one of another won deal and is counted once: if both are real, correct its dates or amount",
     "continues_nothing": "a won renewal deal continues no term, but a term of its account ends: use `renewals link`",
     "no_open_deal": "the renewal decision is due within 90 days and no renewal deal is open: create one in the CRM",
+    "no_term": "a won deal has no line items, no end and no length, and is in no figure: set one if it recurs",
+    "signed_late": "won over a quarter after its start and counted from then: correct the close date if that is wrong",
     "date_passed": "a company's renewal date has passed but its ARR is still set: set the next date or clear it",
     "end_moved": "the end was moved but not the amount, so the yearly rate is kept: correct it if that is wrong",
     "no_account": "a won deal or subscription has no known company and is in no figure: assign one (`identity review`)",

@@ -16,7 +16,10 @@ UNCOMMON = {
     "replaces_id", "unit_price", "change_amount", "recurs_by_term",
 }  # fmt: skip
 # Contracts kept as fields of deals or of companies; a company's brand and referrals are fields of one's own.
-ON_DEALS = {"renews_id", "term_start", "term_end", "term_months", "amount_per", "change_amount", "is_ended"}
+ON_DEALS = {
+    "renews_id", "term_start", "term_end", "term_months", "amount_per", "change_amount", "is_evergreen", "is_ended",
+    "is_paused",
+}  # fmt: skip
 ON_COMPANIES = {
     "contract_arr", "contract_mrr", "contract_start", "renewal_date", "contract_status", "contract_currency",
     "crm_account_id", "brand", "referrals",

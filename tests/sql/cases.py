@@ -46,7 +46,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "is_closed": True,
         "is_won": True,
         "is_auto_renew": False,
+        "is_evergreen": False,
         "is_ended": False,
+        "is_paused": False,
         "created_at": LONG_AGO,
     },
     "staging.stg_crm__contract_line": _VERSION

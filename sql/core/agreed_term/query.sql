@@ -144,7 +144,7 @@ select
             then least(n.month_start + (least(c.day_of_month, n.days_in_month) - 1), t.cancelled_from)
     end as rolls_from,
     case when t.rolls_months is not null then t.rolls_until end as rolls_until,
-    case when t.rolls_months is not null then t.cancelled_from end as cancelled_from,
+    case when m.is_evergreen then t.cancelled_from end as cancelled_from,
     case when t.agreed_end > m.due_day then t.agreed_end end as agreed_end,
     m.committed_on,
     m.has_base = 0 as is_addition,

@@ -66,7 +66,8 @@ cuts as (
         l.product_key,
         l.last_end as due_date,
         min(greatest(k.next_start, k.committed_on)) as cut_from,
-        min(k.committed_on) as committed_on
+        min(k.committed_on) as committed_on,
+        max(case when k.method = 'system_changed' then 1 else 0 end) as is_other_system
     from links as k
     join agreed as a on a.term_id = k.term_id
     join lines as l
@@ -76,6 +77,7 @@ cuts as (
         and (
             l.last_end = coalesce(k.due_date, cast('2100-12-31' as date))
             or (l.is_addition and l.last_end = a.agreed_end)
+            or (k.method = 'system_changed' and l.last_end = a.cancelled_from)
         )
         and l.opportunity_key <> k.opportunity_key
         and (k.is_whole_term or k.product = l.product_key or k.product = '' or l.product_key = '')
@@ -87,7 +89,8 @@ with_end as (
         l.*,
         c.counts_until,
         x.cut_from,
-        x.committed_on as replaced_on
+        x.committed_on as replaced_on,
+        x.is_other_system
     from lines as l
     left join chains as c
         on c.account_key = l.account_key and c.contract_key = l.contract_key and c.lines_end = l.active_to
@@ -95,7 +98,7 @@ with_end as (
         on x.opportunity_key = l.opportunity_key
         and x.product_key = l.product_key
         and x.due_date >= l.last_end
-        and x.cut_from < l.last_end + 2
+        and x.cut_from < l.last_end + case when x.is_other_system = 1 then 8 else 2 end
 ),
 
 nearest_cut as (
@@ -103,12 +106,14 @@ nearest_cut as (
     from with_end
 ),
 
--- If the next term starts a day after the old end, people mixed inclusive and exclusive ends.
+-- If the next term starts a day after the old end, people mixed inclusive and exclusive ends. Another
+-- billing system that takes over leaves no gap.
 ended as (
     select
         *,
         case
             when cut_from < coalesce(counts_until, active_to) then greatest(cut_from, active_from)
+            when is_other_system = 1 and cut_from > active_to then cut_from
             when counts_until is null and cut_from = active_to + 1 and replaced_on <= active_to then cut_from
             else coalesce(counts_until, active_to)
         end as ends_on

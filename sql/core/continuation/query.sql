@@ -55,6 +55,7 @@ term_lines as (
         l.line_key,
         l.opportunity_key,
         l.product_key,
+        l.way,
         l.worth,
         l.quantity
     from terms as t
@@ -66,7 +67,7 @@ term_lines as (
 ),
 
 term_products as (
-    select term_id, product_key, sum(worth) as worth, sum(quantity) as quantity
+    select term_id, product_key, min(way) as way, sum(worth) as worth, sum(quantity) as quantity
     from term_lines
     group by term_id, product_key
 ),
@@ -75,11 +76,25 @@ term_worth as (
     select term_id, sum(worth) as worth, sum(quantity) as quantity from term_products group by term_id
 ),
 
+-- The first day of each product of a deal, and each later one on which another term of the product is due, where no
+-- line of the deal ends: one quote that renews contracts which end one after the other.
 deal_starts as (
-    select opportunity_key, product_key, min(term_start) as starts_on
+    select opportunity_key, product_key, min(term_start) as starts_on, false as is_later
     from lines
     where arr > 0 and status <> 'copy' and not is_addition
     group by opportunity_key, product_key
+    union all
+    select l.opportunity_key, l.product_key, l.term_start, true
+    from lines as l
+    join terms as t on t.account_key = l.account_key and t.due_date between l.term_start - 1 and l.term_start + 1
+    join term_products as p on p.term_id = t.term_id and p.product_key = l.product_key
+    left join lines as o
+        on o.opportunity_key = l.opportunity_key and o.product_key = l.product_key and o.line_key <> l.line_key
+        and o.status <> 'copy' and (o.arr > 0 or o.term_end = l.term_start)
+    where l.arr > 0 and l.status <> 'copy' and not l.is_addition and t.opportunity_key <> l.opportunity_key
+    group by l.opportunity_key, l.product_key, l.term_start
+    having min(o.term_start) < l.term_start
+        and max(case when o.term_end between l.term_start - 1 and l.term_start + 1 then 1 else 0 end) = 0
 ),
 
 -- A deal's amount per product on the first day of that product; later steps are contracted expansion.
@@ -90,7 +105,9 @@ deals as (
         min(l.account_key) as account_key,
         min(l.ultimate_parent_key) as ultimate_parent_key,
         min(l.contract_key) as contract_key,
+        min(l.way) as way,
         s.starts_on,
+        s.is_later,
         max(coalesce(l.term_end, cast('2100-12-31' as date))) as ends_on,
         min(l.committed_on) as committed_on,
         sum(case when l.term_start = s.starts_on then l.worth else 0 end) as worth,
@@ -98,7 +115,7 @@ deals as (
     from lines as l
     join deal_starts as s on s.opportunity_key = l.opportunity_key and s.product_key = l.product_key
     where l.arr > 0 and l.status <> 'copy' and not l.is_addition
-    group by l.opportunity_key, l.product_key, s.starts_on
+    group by l.opportunity_key, l.product_key, s.starts_on, s.is_later
 ),
 
 -- The deal or line that a deal, or one of its lines, names as renewed.
@@ -173,17 +190,21 @@ pairs as (
         t.is_evergreen,
         t.is_auto_renew,
         t.cancelled_from,
+        t.rolls_until,
         p.product_key as ended_product,
         p.worth as ended_worth,
         d.opportunity_key,
         d.account_key as next_account_key,
         d.product_key,
         d.starts_on,
+        d.is_later,
         d.ends_on,
         d.worth,
         o.opportunity_type,
         d.product_key = p.product_key or d.product_key = '' or p.product_key = '' as is_same_product,
         d.account_key = t.account_key as is_same_account,
+        d.way = 'billing' and p.way = 'billing'
+            and split_part(d.opportunity_key, ':', 1) <> split_part(t.term_id, ':', 1) as is_other_system,
         d.contract_key = t.contract_key as is_same_contract,
         o.has_number and t.has_number as both_numbered,
         r.term_id is not null as is_referred,
@@ -272,8 +293,12 @@ methods as (
             when is_same_account and is_same_product and opportunity_type = 'new' and both_numbered
                 and is_at_end and distance <= 7 and not is_auto_renew
                 then 'product_renumbered'
+            -- Another billing system took it over: created there before the cancellation here, or a few days after.
+            when is_same_account and is_other_system and starts_on between cancelled_from - 31 and cancelled_from + 7
+                and worth between ended_worth / 2 and ended_worth * 2
+                then 'system_changed'
             -- An evergreen contract is changed by cancelling it and starting another.
-            when is_same_account and cancelled_from is not null
+            when is_same_account and cancelled_from is not null and rolls_until is not null
                 and (distance <= 1
                     or (is_same_product and starts_on >= cancelled_from - 31 and starts_on <= cancelled_from + 7))
                 then 'cancelled_for'
@@ -297,7 +322,7 @@ ranked_methods as (
         values
             ('answer', 0), ('reference', 1), ('number', 2), ('renewal', 3), ('product', 4), ('family_number', 5),
             ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8), ('renewal_early', 9),
-            ('renewal_late', 10), ('renewal_of_automatic', 11), ('cancelled_for', 12)
+            ('renewal_late', 10), ('renewal_of_automatic', 11), ('cancelled_for', 12), ('system_changed', 13)
     ) as m (method, surest)
 ),
 
@@ -323,7 +348,10 @@ ordered as (
     select
         *,
         row_number() over (
-            partition by opportunity_key, case when has_same_product then product_key else '' end
+            partition by
+                opportunity_key,
+                case when has_same_product then product_key else '' end,
+                case when is_later then starts_on end
             order by
                 case when has_same_here and not is_same_product and surest > 0 then 1 else 0 end,
                 surest,
@@ -356,6 +384,7 @@ chosen as (
         min(surest) as surest,
         min(next_account_key) as next_account_key,
         min(starts_on) as starts_on,
+        max(case when is_later then starts_on end) as later_from,
         max(case when is_same_product then 1 else 0 end) = 1 as is_same_product,
         max(case when is_at_end then 1 else 0 end) = 1 as is_at_end,
         max(distance) as distance
@@ -456,6 +485,7 @@ all_links as (
         c.term_id,
         r.method,
         c.next_account_key,
+        c.later_from,
         c.is_same_product,
         case
             when c.surest <= 1 then 1.0
@@ -466,14 +496,14 @@ all_links as (
             when c.surest = 4 then 0.65
             when c.surest = 5 then 0.9
             when c.surest in (8, 10) then 0.7
-            when c.surest = 12 then case when c.distance <= 1 then 0.85 else 0.75 end
+            when c.surest in (12, 13) then case when c.distance <= 1 then 0.85 else 0.75 end
             when c.surest = 11 then case when c.is_same_product and c.distance <= 7 then 0.85 else 0.75 end
             else 0.6
         end as confidence
     from chosen as c
     join ranked_methods as r on r.surest = c.surest
     union all
-    select opportunity_key, term_id, 'consolidated', next_account_key, true, 0.7 from consolidated
+    select opportunity_key, term_id, 'consolidated', next_account_key, null, true, 0.7 from consolidated
 ),
 
 -- Cancelled within a term, and not at its end.
@@ -504,6 +534,7 @@ links as (
         l.term_id,
         l.method,
         l.next_account_key,
+        l.later_from,
         l.is_same_product,
         case when w.term_id is not null and l.method <> 'answer' then least(l.confidence, 0.7) else l.confidence end
             as confidence
@@ -517,7 +548,8 @@ brought as (
         l.opportunity_key,
         l.product_key,
         l.currency,
-        min(s.starts_on) as starts_on,
+        s.starts_on,
+        s.is_later,
         max(coalesce(l.term_end, cast('2100-12-31' as date))) as ends_on,
         min(l.committed_on) as committed_on,
         sum(l.arr) as arr,
@@ -526,7 +558,7 @@ brought as (
     join deal_starts as s on s.opportunity_key = l.opportunity_key and s.product_key = l.product_key
     where l.status <> 'copy' and l.term_start = s.starts_on
         and coalesce(l.term_end, l.active_to) > s.starts_on
-    group by l.opportunity_key, l.product_key, l.currency
+    group by l.opportunity_key, l.product_key, l.currency, s.starts_on, s.is_later
 ),
 
 weights as (
@@ -542,13 +574,15 @@ weights as (
         coalesce(sum(p.worth), 0) as target,
         max(w.worth) as whole
     from links as k
-    join brought as b on b.opportunity_key = k.opportunity_key
+    join brought as b
+        on b.opportunity_key = k.opportunity_key
+        and case when k.later_from is null then not b.is_later else b.starts_on = k.later_from end
     join term_worth as w on w.term_id = k.term_id
     left join term_products as p
         on p.term_id = k.term_id and (p.product_key = b.product_key or p.product_key = '' or b.product_key = '')
     group by
-        k.opportunity_key, k.term_id, k.method, k.next_account_key, k.is_same_product, k.confidence, b.product_key,
-        b.currency, b.starts_on, b.ends_on, b.committed_on, b.arr, b.list_arr
+        k.opportunity_key, k.term_id, k.method, k.next_account_key, k.later_from, k.is_same_product, k.confidence,
+        b.product_key, b.currency, b.starts_on, b.ends_on, b.committed_on, b.arr, b.list_arr
 ),
 
 shares as (
@@ -560,7 +594,7 @@ shares as (
             else cast(1 as numeric) / count(*) over w
         end as share
     from weights
-    window w as (partition by opportunity_key, product_key, currency)
+    window w as (partition by opportunity_key, product_key, currency, starts_on)
 ),
 
 converted as (
@@ -726,7 +760,7 @@ select
                     and v.starts_on < v.agreed_end - 92)
             )
         )
-        or (v.method = 'cancelled_for' and w.term_id is not null)
+        or (v.method in ('cancelled_for', 'system_changed') and w.term_id is not null)
         or (
             v.method in ('number', 'product')
             and o.opportunity_type <> 'renewal'

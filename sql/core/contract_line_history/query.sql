@@ -72,6 +72,7 @@ recorded as (
             when source in (select source from billing_systems) or opportunity_id like 'subscriptions-%' then 'billing'
             else 'line'
         end as way,
+        false as is_deal,
         line_id,
         opportunity_id,
         product,
@@ -102,6 +103,7 @@ recorded as (
     select
         v.source,
         case when v.source in (select source from billing_systems) then 'billing' else 'deal' end,
+        true,
         'deal-' || v.opportunity_id,
         v.opportunity_id,
         null,
@@ -113,8 +115,8 @@ recorded as (
         null,
         v.currency,
         true,
-        false,
-        coalesce(v.term_start, v.close_date),
+        v.is_evergreen,
+        v.term_start,
         v.term_end,
         v.term_months,
         null,
@@ -128,7 +130,7 @@ recorded as (
         v.source_at
     from opportunity_versions as v
     where coalesce(v.amount, 0) <> 0
-        and (v.term_end is not null or v.term_months is not null)
+        and (v.term_end is not null or v.term_months is not null or v.is_evergreen)
         and not exists (
             select 1 from all_line_versions as l where l.source = v.source and l.opportunity_id = v.opportunity_id
         )
@@ -136,6 +138,7 @@ recorded as (
     select
         source,
         'company',
+        false,
         'company-' || account_id || '-' || version_no,
         'company-' || account_id || '-' || term_no,
         null,
@@ -171,7 +174,9 @@ with_end as (
         o.opportunity_key,
         o.close_date,
         o.ended_on,
-        coalesce(r.term_start, o.term_start) as starts_on,
+        o.paused_on as deal_paused_on,
+        o.resumed_on as deal_resumed_on,
+        coalesce(r.term_start, o.term_start, case when r.is_deal then o.close_date end) as starts_on,
         case
             when r.is_evergreen then least(r.term_end, o.ended_on)
             else coalesce(
@@ -183,7 +188,8 @@ with_end as (
         end as given_end
     from recorded as r
     join opportunities as o on o.opportunity_key = r.source || ':' || r.opportunity_id
-    left join meta.calendar as s on s.day = coalesce(r.term_start, o.term_start)
+    left join meta.calendar as s
+        on s.day = coalesce(r.term_start, o.term_start, case when r.is_deal then o.close_date end)
     left join months as m on m.month_no = s.month_no + r.term_months
     left join months as n on n.month_no = s.month_no + o.term_months
 ),
@@ -374,8 +380,8 @@ select
     case when v.version_no > v.fixed_by then f.ends_on else v.ends_on end as agreed_end,
     v.source || ':' || v.replaces_id as replaces_key,
     coalesce(v.change_amount = 'total', false) as is_new_total,
-    v.paused_on,
-    v.resumed_on,
+    coalesce(v.paused_on, v.deal_paused_on) as paused_on,
+    case when v.paused_on is not null then v.resumed_on else v.deal_resumed_on end as resumed_on,
     v.is_deleted,
     v.deleted_at,
     v.batch_id,

@@ -49,25 +49,97 @@ newest_versions as (
             over (partition by source, opportunity_id) as ended_at,
         min(case when batch_id > last_won_batch then coalesce(source_at, known_from) end)
             over (partition by source, opportunity_id) as unwon_at,
-        max(case when batch_id = last_won_batch then close_date end) over (partition by source, opportunity_id)
-            as won_on,
         nullif(upper(regexp_replace(contract_number, '[^[:alnum:]]', '', 'g')), '') as plain_number
     from known_versions
+),
+
+-- A pause known only as a state lasts from the first version with that state to the next version without it.
+paused as (
+    select
+        source,
+        opportunity_id,
+        max(case when is_paused then day end) as paused_on,
+        max(case when not is_paused then day end) as resumed_on
+    from (
+        select
+            source,
+            opportunity_id,
+            is_paused,
+            lag(is_paused) over (partition by source, opportunity_id order by known_from, batch_id) as was_paused,
+            cast(coalesce(source_at, known_from) at time zone :zone as date) as day
+        from known_versions
+        where not is_deleted
+    ) as v
+    where is_paused <> coalesce(was_paused, false)
+    group by source, opportunity_id
+),
+
+-- A close date that changes to the day of the change, over a month after the win, comes from the CRM: it sets the date
+-- if a closed deal moves to another closed stage, or is reopened for a correction. The first win counts.
+won_versions as (
+    select
+        *,
+        lag(close_date) over w as close_date_before,
+        lag(next_day) over w as left_before
+    from (
+        select
+            source,
+            opportunity_id,
+            batch_id,
+            known_from,
+            close_date,
+            is_won and not is_deleted as is_won,
+            cast(coalesce(source_at, known_from) at time zone :zone as date) as changed_on,
+            lead(cast(coalesce(source_at, known_from) at time zone :zone as date))
+                over (partition by source, opportunity_id order by known_from, batch_id) as next_day
+        from known_versions
+    ) as v
+    where is_won
+    window w as (partition by source, opportunity_id order by known_from, batch_id)
+),
+
+numbered as (
+    select
+        *,
+        sum(
+            case
+                when close_date > close_date_before + 31
+                    and close_date between changed_on - 1 and changed_on
+                    and changed_on <= left_before + 31
+                    then 0
+                else 1
+            end
+        ) over (partition by source, opportunity_id order by known_from, batch_id) as win_no
+    from won_versions
+),
+
+won as (
+    select source, opportunity_id, min(close_date) as won_on
+    from (
+        select *, max(win_no) over (partition by source, opportunity_id) as last_win_no from numbered
+    ) as n
+    where win_no = last_win_no
+    group by source, opportunity_id
 ),
 
 -- Won, and moved to lost over a month later: many teams mark so that a customer left. The lines count until then.
 deals as (
     select
-        *,
+        v.*,
+        w.won_on,
         case
-            when is_closed and not is_won and not is_deleted
-                and cast(unwon_at at time zone :zone as date) > won_on + 31
-                then case when close_date > won_on then close_date else cast(unwon_at at time zone :zone as date) end
+            when v.is_closed and not v.is_won and not v.is_deleted
+                and cast(v.unwon_at at time zone :zone as date) > w.won_on + 31
+                then case
+                    when v.close_date > w.won_on then v.close_date
+                    else cast(v.unwon_at at time zone :zone as date)
+                end
         end as left_on,
-        case when plain_number not in ('NA', 'TBD', 'TBA', 'NONE', 'UNKNOWN', 'NULL', '0') then plain_number end
+        case when v.plain_number not in ('NA', 'TBD', 'TBA', 'NONE', 'UNKNOWN', 'NULL', '0') then v.plain_number end
             as number
-    from newest_versions
-    where age = 1
+    from newest_versions as v
+    left join won as w on w.source = v.source and w.opportunity_id = v.opportunity_id
+    where v.age = 1
 )
 
 select
@@ -85,7 +157,8 @@ select
     v.stage,
     v.is_closed or v.is_won as is_closed,
     v.is_won or v.left_on is not null as is_won,
-    case when v.left_on is not null then v.won_on else v.close_date end as close_date,
+    case when v.left_on is not null or v.is_won then coalesce(v.won_on, v.close_date) else v.close_date end
+        as close_date,
     v.amount,
     v.currency,
     v.source || ':' || v.renews_id as renews_key,
@@ -97,6 +170,8 @@ select
     case when v.left_on is not null then least(v.notice_given_on, v.left_on) else v.notice_given_on end
         as notice_given_on,
     cast(v.ended_at at time zone :zone as date) as ended_on,
+    p.paused_on,
+    case when p.resumed_on >= p.paused_on then p.resumed_on end as resumed_on,
     v.left_on,
     v.lost_reason,
     v.source || ':' || v.owner_id as owner_key,
@@ -106,6 +181,7 @@ select
     v.deleted_batch
 from deals as v
 join bridge as b on b.source = v.source and b.source_id = v.account_id
+left join paused as p on p.source = v.source and p.opportunity_id = v.opportunity_id
 where b.account_key is not null
     and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 union all
@@ -132,6 +208,8 @@ select
     null,
     null,
     false,
+    null,
+    null,
     null,
     null,
     null,

@@ -42,6 +42,11 @@ sources_with_deals as (
     where opportunity_type = 'renewal' and not is_closed and not is_deleted
 ),
 
+-- If the CRM's deals have terms, a deal without an end or a length counts nowhere.
+sources_with_terms as (
+    select distinct split_part(line_key, ':', 1) as source from core.contract_line where way = 'deal'
+),
+
 -- A first term has no earlier deals of its account to compare with, so the CRM's practice elsewhere decides.
 entered_when_won as (
     select account_key
@@ -114,9 +119,22 @@ findings as (
     where r.outcome in ('lost', 'after_grace') and r.due_date > cast(:newest as date) - 366
         and coalesce(c.shown_to > r.due_date + r.grace_days, true)
     union all
+    select 'no_term', o.account_key, '', o.opportunity_key, o.close_date, o.amount, null, null
+    from opportunities as o
+    join sources_with_terms as s on s.source = split_part(o.opportunity_key, ':', 1)
+    where o.is_won and not o.is_deleted and o.amount > 0 and o.opportunity_type <> 'renewal'
+        and o.close_date > cast(:newest as date) - 366
+        and not exists (select 1 from lines as l where l.opportunity_key = o.opportunity_key)
+    union all
+    select 'signed_late', account_key, line_key, opportunity_key, term_start, arr, null, null
+    from lines
+    where status = 'active' and way in ('line', 'deal') and arr > 0
+        and committed_on > term_start + 92
+        and coalesce(term_end > cast(:newest as date), true)
+    union all
     select 'end_moved', account_key, line_key, opportunity_key, term_end, arr, null, null
     from lines
-    where is_end_moved and status = 'active'
+    where is_end_moved and not is_evergreen and status = 'active'
         and term_end > cast(:newest as date) - 366
 )
 

@@ -33,7 +33,8 @@ stripe_subscriptions as (
         to_timestamp(cast(s ->> 'current_period_end' as double precision)) as current_period_end,
         to_timestamp(cast(s ->> 'canceled_at' as double precision)) as canceled_at,
         to_timestamp(cast(s ->> 'ended_at' as double precision)) as ended_at,
-        coalesce(s #>> '{cancellation_details,feedback}', s #>> '{cancellation_details,reason}') as why_cancelled
+        coalesce(s #>> '{cancellation_details,feedback}', s #>> '{cancellation_details,reason}') as why_cancelled,
+        s #>> '{pause_collection,behavior}' as unpaid_invoices
     from (select to_jsonb(t) as s from subscriptions as t) as t
     where coalesce(cast(s ->> 'livemode' as boolean), true)
 ),
@@ -62,15 +63,19 @@ stripe_items as (
     left join (select to_jsonb(t) as d from products as t) as d on d ->> 'id' = p ->> 'product'
 ),
 
+-- An older API version has one `discount`, a newer a list of `discounts`; where that holds ids alone, none is known.
 given_discounts as (
-    select
-        s ->> 'id' as subscription_id,
-        null as customer_id,
-        coalesce(
-            nullif(s -> 'discount', 'null'),
-            case when jsonb_typeof(s #> '{discounts,0}') = 'object' then s #> '{discounts,0}' end
-        ) as d
+    select s ->> 'id' as subscription_id, null as customer_id, d
     from (select to_jsonb(t) as s from subscriptions as t) as t
+    cross join lateral (
+        select value as d from jsonb_array_elements(
+            case
+                when jsonb_typeof(t.s -> 'discount') = 'object' then jsonb_build_array(t.s -> 'discount')
+                when jsonb_typeof(t.s -> 'discounts') = 'array' then t.s -> 'discounts'
+                else '[]'
+            end
+        ) as e (value)
+    ) as l
     union all
     select null, c ->> 'id', nullif(c -> 'discount', 'null')
     from (select to_jsonb(t) as c from customers as t) as t

@@ -33,7 +33,8 @@ stripe_subscriptions as (
         to_timestamp(cast(s ->> 'current_period_end' as double precision)) as current_period_end,
         to_timestamp(cast(s ->> 'canceled_at' as double precision)) as canceled_at,
         to_timestamp(cast(s ->> 'ended_at' as double precision)) as ended_at,
-        coalesce(s ->> 'cancellation_details__feedback', s ->> 'cancellation_details__reason') as why_cancelled
+        coalesce(s ->> 'cancellation_details__feedback', s ->> 'cancellation_details__reason') as why_cancelled,
+        s ->> 'pause_collection__behavior' as unpaid_invoices
     from (select to_jsonb(t) as s from subscription as t) as t
     where coalesce(cast(s ->> 'livemode' as boolean), true)
 ),

@@ -35,7 +35,8 @@ stripe_subscriptions as (
         cast(s ->> 'current_period_end' as timestamptz) as current_period_end,
         cast(s ->> 'canceled_at' as timestamptz) as canceled_at,
         cast(s ->> 'ended_at' as timestamptz) as ended_at,
-        cast(null as text) as why_cancelled
+        cast(null as text) as why_cancelled,
+        s ->> 'pause_collection_behavior' as unpaid_invoices
     -- An older connector has `subscription` instead.
     from (select to_jsonb(t) as s from subscription_history as t) as t
     where coalesce(cast(s ->> '_fivetran_active' as boolean), true)

@@ -7,6 +7,7 @@
 with paying as (
     select
         subscription_id,
+        max(case when status = 'paid' and total > 0 then 1 else 0 end) = 1 as is_ever_paid,
         max(case when status = 'paid' and total > 0 then 1 else 0 end) = 0
         and max(case when status in ('open', 'uncollectible', 'void') and total > 0 then 1 else 0 end) = 1
             as is_never_paid
@@ -43,7 +44,9 @@ subscriptions as (
             s.cancel_at,
             case when s.is_cancelled_at_period_end then s.current_period_end end
         ) as ends_at,
-        coalesce(s.first_trial_end is not null and p.is_never_paid, false) as is_never_paid
+        coalesce(s.first_trial_end is not null and p.is_never_paid, false) as is_never_paid,
+        -- `paused` is also what a trial becomes that ends without a means to pay.
+        s.status = 'paused' and (s.first_trial_end is null or coalesce(p.is_ever_paid, false)) as is_stopped
     from trials as s
     left join paying as p on p.subscription_id = s.id
     left join given_away as g on g.subscription_id = s.id
