@@ -102,7 +102,7 @@ def _found(entity: str, batch_id: int) -> dict[str, set[int]]:
     made = [Check(rule, rule.expect(known)) for rule in of_entity(entity) if rule.scope == "row"]
     found = {}
     for outcome in table.check(made):
-        rows = table.found(outcome.check)
+        rows = table.sample(outcome.check)
         numbers = {row["_row"] for row in rows} if rows else set(table.bad_rows(outcome))
         found[outcome.check.rule.id.split(".")[2]] = numbers
     return found

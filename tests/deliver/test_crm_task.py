@@ -188,5 +188,5 @@ def test_a_list_of_owners_that_leads_nowhere_ends(channel: HubSpotTasks, portal:
 
     with serve(answer) as stub:
         channel._client.base_url = stub.url
-        with pytest.raises(Unavailable, match=r"HubSpot's list /crm/v3/owners: the vendor gave"):
+        with pytest.raises(Unavailable, match=r"HubSpot's list /crm/v3/owners: the vendor returned"):
             channel._read_owners()

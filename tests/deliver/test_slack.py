@@ -195,5 +195,5 @@ def test_a_list_of_channels_that_leads_nowhere_ends(channel: SlackChannel, works
         return {"ok": True, "channels": [{"id": "C1", "name": "other"}], "response_metadata": following}
 
     workspace.conversations_list = answer  # type: ignore[method-assign]
-    with pytest.raises(Unavailable, match=r"Slack's conversations\.list: the vendor gave"):
+    with pytest.raises(Unavailable, match=r"Slack's conversations\.list: the vendor returned"):
         channel._channel_named("cs-operations")

@@ -145,7 +145,7 @@ def test_a_list_that_leads_nowhere_ends(
     portal.change = _leading(path, cursor, empty=empty)
     # What it asks for after the cursor is beyond everything, unless the same rows are shown again.
     portal._page = lambda rows, request: (200, {"results": rows[:3]})  # type: ignore[method-assign]
-    with pytest.raises(Unavailable, match=rf"HubSpot's .*{path}.*: the vendor gave"):
+    with pytest.raises(Unavailable, match=rf"HubSpot's .*{path}.*: the vendor returned"):
         read(source, portal)
     assert len(portal.seen) < 40
 
@@ -166,6 +166,6 @@ def test_associations_that_lead_nowhere_end(cursor: Callable[[int], str], empty:
         return page | {"results": [result | {"paging": {"next": {"after": cursor(next(numbers))}}}], "errors": []}
 
     portal.change = change
-    with pytest.raises(Unavailable, match=r"HubSpot's /crm/v4/associations/contacts/companies.*: the vendor gave"):
+    with pytest.raises(Unavailable, match=r"HubSpot's /crm/v4/associations/contacts/companies.*: the vendor returned"):
         pull(connect(portal), "contact", portal)
     assert len(portal.seen) < 40

@@ -224,7 +224,7 @@ def test_pages_that_lead_nowhere_end(org: SandboxProcess, cursor, n_rows: int) -
 
     patched = cast(Any, api.client)
     patched.get = answer
-    with pytest.raises(Unavailable, match=r"Salesforce's query of Account: the vendor gave"):
+    with pytest.raises(Unavailable, match=r"Salesforce's query of Account: the vendor returned"):
         list(api.everything("SELECT Id FROM Account"))
     with pytest.raises(Unavailable, match=r"Salesforce's list of Account ids: the vendor returned"):
         for _ in by_id("SELECT Id FROM Account", "", lambda soql, is_all: Found([row], 900, "")):

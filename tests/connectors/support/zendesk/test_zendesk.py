@@ -162,7 +162,7 @@ def test_whatever_leads_nowhere_ends(cursor, rows: list, entity: str, how: str) 
 
     desk.before = lambda request: (200, {"tickets": []}) if "show_many" in request.path else answer(request)
     source = connect(desk)
-    with pytest.raises(Unavailable, match=r"Zendesk's .*: the vendor gave"):
+    with pytest.raises(Unavailable, match=r"Zendesk's .*: the vendor returned"):
         pull(source, entity, desk) if how == "read" else list(source.ids(entity))
     assert len(desk.seen) < 40
 
@@ -171,7 +171,7 @@ def test_an_export_by_time_that_moves_on_without_end_ends() -> None:
     desk = FakeZendesk()
     numbers = itertools.count(1)
     desk.before = lambda request: (200, {"organizations": [], "end_time": next(numbers), "next_page": "x"})
-    with pytest.raises(Unavailable, match=r"Zendesk's .*organizations: the vendor gave 10 empty pages"):
+    with pytest.raises(Unavailable, match=r"Zendesk's .*organizations: the vendor returned 10 empty pages"):
         pull(connect(desk), "organization", desk)
     assert len(desk.seen) < 40
 
