@@ -117,7 +117,7 @@ def test_a_failure_of_the_whole_source_is_red(raw: str) -> None:
         raise Unavailable("no answer", cure="wait")
     verdict = verdicts.publish("crm", ENTITIES)
     assert (verdict.state, verdict.cure) == ("red", "wait")
-    assert "merge failed" in verdict.reason
+    assert "merge has been failing" in verdict.reason
 
 
 def test_an_unexpected_error_is_noted_without_its_text(raw: str) -> None:

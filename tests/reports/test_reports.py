@@ -115,7 +115,7 @@ def test_nothing_is_reported_while_a_first_load_is_under_way(filled: Path) -> No
     )
     made = publish.publish()
     assert {one.report for one in made} >= ALL and not any(one.is_new for one in made)
-    assert all("the first load of support is under way" in one.reason for one in made)
+    assert all("the first load of support is in progress" in one.reason for one in made)
     execute("update meta.batch set opened_at = now() - interval '31 minutes', closed_at = null, merged_at = null")
     assert any(one.is_new for one in publish.publish())
 
