@@ -1,4 +1,4 @@
-"""What is kept in the CRM's account records: planned where it has changed, and never from a source in trouble."""
+"""Fields written to the CRM's account records: planned only on change, and never from an unfit source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def turn_on(overlay: Path, dry_run: bool = False) -> None:
 
 
 def planned(signal_book: SignalBook, *rows: dict[str, Any], day: int = 0, name: str = "") -> list[Delivery]:  # noqa: F811
-    """Decide on some customers; return the writes that are planned then."""
+    """Decide on some customers. Return the planned writes."""
     signal_book.set_clock(at(day))
     signal_book.set_subjects("account", *rows)
     signal_book.book.decide(decision_id=name or f"day {day}")
@@ -38,7 +38,7 @@ def settle(signal_book: SignalBook, state: str = "sent") -> None:  # noqa: F811
     )
 
 
-def test_only_what_has_changed_is_planned(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+def test_only_changed_fields_are_planned(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
     one, other = account(1), account(2)
     assert planned(signal_book, one, other, name="off") == []
     turn_on(overlay, dry_run=True)
@@ -49,7 +49,7 @@ def test_only_what_has_changed_is_planned(signal_book: SignalBook, overlay: Path
     first, _ = planned(signal_book, one, other, name="on")
     assert (first.body, first.episode_no) == ({"record": "1", "fields": HEALTHY}, 2)
     assert set(first.reads) == {"crm", "support", "product_db"}
-    # What has not left is brought up to date, and what has left is not written again.
+    # Unsent writes are updated, and sent ones are not repeated.
     assert len(planned(signal_book, one, other, name="again")) == 2
     settle(signal_book)
     assert planned(signal_book, one, other, name="sent") == []
@@ -62,22 +62,22 @@ def test_only_what_has_changed_is_planned(signal_book: SignalBook, overlay: Path
     }
     assert changed.episode_no == 3
     settle(signal_book, "uncertain")
-    assert planned(signal_book, one, account(2), day=2) == []  # what the record holds is not known
+    assert planned(signal_book, one, account(2), day=2) == []  # the record's current value is unknown
     signal_book.book._execute("update ops.outbox set state = 'sent' where state = 'uncertain'")
-    # The alert of the day before has left meanwhile; what it was about is over.
+    # Yesterday's alert was sent meanwhile, and its risk has ended.
     (changed,) = planned(signal_book, one, account(2), day=2, name="known")
     assert changed.body["fields"] == {**HEALTHY, "p_told": "2026-11-17"}
     settle(signal_book, "expired")
     assert [row.episode_no for row in planned(signal_book, one, account(2), day=2, name="expired")] == [5]
 
 
-def test_nothing_is_written_from_a_source_in_trouble(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+def test_no_field_is_written_from_an_unfit_source(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
     turn_on(overlay)
     bad = account(1, n_bad_ratings_30d=2)
     planned(signal_book, bad)
     settle(signal_book)
     signal_book.book.verdict("product_db", "product", "red", NOW, "x")
-    # Whether a risk is open rests on the product too; the dates do not.
+    # The risk field depends on product data too, the date fields do not.
     signal_book.set_subjects("account", account(1, next_decision_date=date(2027, 4, 1)))
     signal_book.book.decide(decision_id="red product")
     (row,) = signal_book.book.outbox(channel="crm_field", state="planned")

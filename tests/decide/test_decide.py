@@ -1,4 +1,4 @@
-"""Decisions about the ladder: once, forward only, on good data only."""
+"""Decisions on the reminder ladder: once, forward only, and on fit data only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import TODAY, renewal
 
-ZONE = ZoneInfo("Europe/Berlin")  # where the reader is
+ZONE = ZoneInfo("Europe/Berlin")  # in the reader's time zone
 
 
 def message(book: Book, **wanted: object) -> Message:
@@ -21,7 +21,7 @@ def message(book: Book, **wanted: object) -> Message:
     return Message.model_validate(row.body)
 
 
-def test_a_reminder_goes_to_the_manager_over_both_channels(book: Book) -> None:
+def test_reminder_reaches_the_manager_on_both_channels(book: Book) -> None:
     book.renewals(renewal(1, days=30), renewal(2, days=45))
     result = book.decide()
     assert (result.n_renewals, result.n_planned, result.n_opened) == (2, 3, 1)
@@ -44,7 +44,7 @@ def test_a_reminder_goes_to_the_manager_over_both_channels(book: Book) -> None:
     assert episode["evidence"]["usage_ratio"] == 0.95
 
 
-def test_the_same_day_again_plans_nothing(book: Book) -> None:
+def test_rerun_of_the_same_day_plans_nothing(book: Book) -> None:
     book.renewals(renewal(1, days=30, usage_ratio=0.5))
     first = book.decide()
     assert first.n_planned == 6  # two messages and their task, three tasks of the playbook
@@ -55,7 +55,7 @@ def test_the_same_day_again_plans_nothing(book: Book) -> None:
     assert book.decide(decision_id="another").n_planned == 0
 
 
-def test_the_next_days_plan_nothing_until_the_next_rung(book: Book) -> None:
+def test_no_plan_until_the_next_rung(book: Book) -> None:
     rows = [renewal(1, days=30)]
     book.renewals(*rows)
     book.decide()
@@ -69,7 +69,7 @@ def test_the_next_days_plan_nothing_until_the_next_rung(book: Book) -> None:
     assert {row.step for row in book.outbox()} == {"30", "task", "14"}
 
 
-def test_an_older_day_is_refused(book: Book) -> None:
+def test_older_day_is_rejected(book: Book) -> None:
     book.renewals(renewal(1, days=30))
     book.decide()
     book._execute("delete from meta.build")
@@ -80,12 +80,12 @@ def test_an_older_day_is_refused(book: Book) -> None:
     assert len(book.outbox()) == 3
 
 
-def test_nothing_built_yet(book: Book) -> None:
+def test_decide_before_the_first_build(book: Book) -> None:
     book._execute("delete from meta.build")
     assert "no tables" in book.decide().reason
 
 
-def test_dry_run_of_the_command_writes_nothing(book: Book) -> None:
+def test_command_dry_run_writes_nothing(book: Book) -> None:
     book.renewals(renewal(1, days=30))
     result = book.decide(dry_run=True)
     assert result.n_planned == 3 and len(result.planned) == 3
@@ -93,7 +93,7 @@ def test_dry_run_of_the_command_writes_nothing(book: Book) -> None:
     assert book.scalar("select count(*) from ops.decision") == 0
 
 
-def test_dry_run_of_a_channel_suppresses_for_good(book: Book, overlay) -> None:
+def test_channel_dry_run_suppresses_permanently(book: Book, overlay) -> None:
     channels = overlay / "config" / "channels.yaml"
     on = channels.read_text()
     channels.write_text(on.replace("email: {dry_run: false}", "email: {dry_run: true}"))
@@ -106,7 +106,7 @@ def test_dry_run_of_a_channel_suppresses_for_good(book: Book, overlay) -> None:
     assert book.outbox(channel="email")[0].state == "suppressed"
 
 
-def test_after_a_gap_only_the_most_urgent_goes_out_and_the_rest_is_on_record(book: Book) -> None:
+def test_most_urgent_rung_is_sent_after_a_gap_and_the_rest_recorded(book: Book) -> None:
     row = renewal(1, days=90)
     book.renewals(row)
     book.decide()
@@ -114,24 +114,24 @@ def test_after_a_gap_only_the_most_urgent_goes_out_and_the_rest_is_on_record(boo
     book.renewals(row)
     result = book.decide()
     assert (result.n_planned, result.n_expired) == (2, 2)
-    states = {(letter.step, letter.state) for letter in book.outbox(channel="slack")}
+    states = {(delivery.step, delivery.state) for delivery in book.outbox(channel="slack")}
     assert states == {("90", "planned"), ("60", "expired"), ("30", "planned")}
     assert "passed over" in book.outbox(channel="slack", step="60")[0].reason
 
 
-def test_a_first_sight_late_in_the_ladder_leaves_no_trace_of_earlier_rungs(book: Book) -> None:
+def test_renewal_first_seen_late_has_no_record_of_earlier_rungs(book: Book) -> None:
     book.renewals(renewal(1, days=13))
     book.decide()
     assert {row.step for row in book.outbox()} == {"14", "task"}
 
 
-def test_short_terms_hear_once(book: Book) -> None:
+def test_short_terms_get_one_reminder(book: Book) -> None:
     book.renewals(renewal(1, days=30, term_days=60), renewal(2, days=7, term_days=60))
     book.decide()
     assert {(row.entity_id, row.step) for row in book.outbox()} == {("C-2#2", "7"), ("C-2#2", "task")}
 
 
-def test_an_auto_renewing_contract_is_silent_after_its_notice_deadline(book: Book) -> None:
+def test_auto_renewing_contract_is_silent_after_its_notice_deadline(book: Book) -> None:
     row = renewal(
         1, days=7, is_auto_renew=True, notice_deadline=TODAY + timedelta(days=7), due_date=TODAY + timedelta(days=97)
     )
@@ -146,7 +146,7 @@ def test_an_auto_renewing_contract_is_silent_after_its_notice_deadline(book: Boo
     assert book.decide(decision_id="again").n_closed == 0
 
 
-def test_a_renewal_that_is_won_closes_its_episode(book: Book) -> None:
+def test_won_renewal_closes_its_episode(book: Book) -> None:
     book.renewals(renewal(1, days=30))
     book.decide()
     book.renewals()
@@ -159,7 +159,7 @@ def test_a_renewal_that_is_won_closes_its_episode(book: Book) -> None:
     assert episode["evidence"]["usage_ratio"] == 0.95
 
 
-def test_a_renewal_that_vanished_closes_its_episode(book: Book) -> None:
+def test_vanished_renewal_closes_its_episode(book: Book) -> None:
     book.renewals(renewal(1, days=30))
     book.decide()
     book.renewals()
@@ -167,7 +167,7 @@ def test_a_renewal_that_vanished_closes_its_episode(book: Book) -> None:
     assert "no longer in the CRM" in book.episodes()[0]["close_reason"]
 
 
-def test_a_renewal_that_comes_back_is_a_new_episode(book: Book) -> None:
+def test_returning_renewal_opens_a_new_episode(book: Book) -> None:
     book.renewals(renewal(1, days=30))
     book.decide()
     book.renewals()
@@ -177,7 +177,7 @@ def test_a_renewal_that_comes_back_is_a_new_episode(book: Book) -> None:
     assert [episode["episode_no"] for episode in book.episodes()] == [1, 2]
 
 
-def test_who_stands_in_for_an_owner_who_left(book: Book) -> None:
+def test_stand_in_for_a_departed_owner(book: Book) -> None:
     book.renewals(
         renewal(1, owner_is_active=False),
         renewal(2, owner_key=None, owner_name=None, owner_email=None, owner_team=None, owner_is_active=None),
@@ -196,7 +196,7 @@ def test_who_stands_in_for_an_owner_who_left(book: Book) -> None:
     assert "has no e-mail address" in notes[2]
 
 
-def test_a_new_owner_gets_what_has_not_left_yet(book: Book) -> None:
+def test_new_owner_receives_unsent_deliveries(book: Book) -> None:
     book.renewals(renewal(1))
     book.decide()
     book.renewals(renewal(1, owner_key="crm:78", owner_email="bob@vendor.example", owner_name="Bob"))
@@ -204,7 +204,7 @@ def test_a_new_owner_gets_what_has_not_left_yet(book: Book) -> None:
     assert {row.recipient for row in book.outbox()} == {"bob@vendor.example"}
 
 
-def test_hostile_names_reach_no_header_and_no_link(book: Book) -> None:
+def test_hostile_names_stay_out_of_headers_and_links(book: Book) -> None:
     book.renewals(renewal(1, account_name="<!channel>\r\nBcc: x", crm_account_id='1"/../x?y=<script>'))
     book.decide()
     shown = message(book, channel="slack")
@@ -212,7 +212,7 @@ def test_hostile_names_reach_no_header_and_no_link(book: Book) -> None:
     assert shown.links[0].url == "https://crm.example/companies/1%22%2F..%2Fx%3Fy%3D%3Cscript%3E"
 
 
-def test_one_transaction(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decision_is_one_transaction(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     from include.outbox import store
 
     def fail(*arguments: object) -> None:
@@ -227,7 +227,7 @@ def test_one_transaction(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     assert book.decide().n_planned == 3
 
 
-def test_unknown_figures_do_not_break_a_message(book: Book) -> None:
+def test_message_renders_with_unknown_figures(book: Book) -> None:
     unknown = (
         "account_name tier industry region contract_number target_arr currency is_auto_renew usage_28d usage_baseline"
         " usage_ratio active_users_28d paid_seats seat_utilisation n_open_tickets n_open_urgent_tickets"

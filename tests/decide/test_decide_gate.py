@@ -1,4 +1,4 @@
-"""Decisions on data that is bad, late, not built yet or not measured any more."""
+"""Decisions on data that is bad, late, not built yet or no longer measured."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import NOW, renewal
 
-ZONE = ZoneInfo("Europe/Berlin")  # where the reader is
+ZONE = ZoneInfo("Europe/Berlin")  # in the reader's time zone
 
 
-def test_a_red_support_desk_leaves_the_reminder_and_says_how_old_it_is(book: Book) -> None:
+def test_reminder_with_a_red_support_desk_states_the_age_of_its_data(book: Book) -> None:
     book.verdict("support", "support", "red", NOW - timedelta(days=2), "too many bad rows")
     book.renewals(renewal(1, n_open_urgent_tickets=4))
     assert book.decide().n_planned == 3
@@ -31,7 +31,7 @@ def test_a_red_support_desk_leaves_the_reminder_and_says_how_old_it_is(book: Boo
     assert book.episodes()[0]["evidence"]["n_open_urgent_tickets"] is None
 
 
-def test_stale_usage_is_a_sentence(book: Book) -> None:
+def test_stale_usage_is_stated_in_the_reminder(book: Book) -> None:
     book.verdict("product_db", "product", "stale", NOW - timedelta(days=5), "not read since")
     book.renewals(renewal(1, usage_ratio=0.1))
     book.decide()
@@ -40,7 +40,7 @@ def test_stale_usage_is_a_sentence(book: Book) -> None:
     assert not any("baseline" in item.text for item in shown.evidence)
 
 
-def test_data_that_is_read_but_not_built_makes_no_figure_newer(book: Book) -> None:
+def test_unbuilt_data_does_not_make_figures_newer(book: Book) -> None:
     book.built_up_to(NOW - timedelta(hours=8), "support")
     book.built_up_to(NOW - timedelta(hours=40), "product_db")
     book.renewals(renewal(1, usage_ratio=0.1, n_open_urgent_tickets=0))
@@ -53,14 +53,14 @@ def test_data_that_is_read_but_not_built_makes_no_figure_newer(book: Book) -> No
     assert result.gate["product_db"]["watermark"] == NOW - timedelta(hours=40)
 
 
-def test_a_source_that_no_build_holds_yet_is_not_fit(book: Book) -> None:
+def test_source_missing_from_every_build_is_unfit(book: Book) -> None:
     book._execute("update meta.build set watermarks = watermarks - 'crm'")
     book.renewals(renewal(1))
     assert book.decide().n_on_hold == 1
     assert book.decide(decision_id="again").gate["crm"]["reasons"] == ["crm has not been built yet"]
 
 
-def test_what_was_never_connected_is_said(book: Book) -> None:
+def test_unconnected_source_is_stated(book: Book) -> None:
     book.unload("support")
     book.renewals(renewal(1))
     assert book.decide().n_planned == 3
@@ -69,7 +69,7 @@ def test_what_was_never_connected_is_said(book: Book) -> None:
 
 
 @pytest.mark.parametrize("state", ["red", "stale", "unknown"])
-def test_a_bad_crm_holds_reminders_and_names_near_deadlines_once(book: Book, state: str) -> None:
+def test_unfit_crm_holds_reminders_and_reports_near_deadlines_once(book: Book, state: str) -> None:
     book.verdict("crm", "crm", state, NOW - timedelta(days=3), "half of the rows are gone")
     book.renewals(renewal(1, days=30), renewal(2, days=13))
     result = book.decide()
@@ -90,10 +90,10 @@ def test_a_bad_crm_holds_reminders_and_names_near_deadlines_once(book: Book, sta
     book.set_clock(at(1))
     book.verdict("crm", "crm", state, NOW - timedelta(days=3), "half of the rows are gone")
     book.renewals(renewal(2, days=13))
-    assert book.decide().n_planned == 0  # the same notice is not given every day
+    assert book.decide().n_planned == 0  # the notice is not repeated daily
 
 
-def test_when_the_crm_is_good_again_the_reminder_follows(book: Book) -> None:
+def test_reminder_follows_once_the_crm_recovers(book: Book) -> None:
     book.verdict("crm", "crm", "red", NOW - timedelta(hours=3), "x")
     book.renewals(renewal(2, days=13))
     book.decide()
@@ -102,7 +102,7 @@ def test_when_the_crm_is_good_again_the_reminder_follows(book: Book) -> None:
     assert {row.step for row in book.outbox(recipient="ada@vendor.example")} == {"14", "task", "deadline_notice:csm"}
 
 
-def test_a_reminder_that_has_left_needs_no_notice(book: Book) -> None:
+def test_sent_reminder_needs_no_notice(book: Book) -> None:
     book.renewals(renewal(2, days=13))
     book.decide()
     book._execute("update ops.outbox set state = 'sent'")
@@ -110,14 +110,14 @@ def test_a_reminder_that_has_left_needs_no_notice(book: Book) -> None:
     assert book.decide(decision_id="next").n_planned == 0
 
 
-def test_manager_and_lead_who_are_one_person_get_one_notice(book: Book) -> None:
+def test_one_person_as_manager_and_lead_gets_one_notice(book: Book) -> None:
     book.verdict("crm", "crm", "red", NOW - timedelta(hours=3), "x")
     book.renewals(renewal(2, days=13, owner_is_active=False))
     book.decide()
     assert [row.recipient for row in book.outbox(channel="slack")] == ["lead@vendor.example"]
 
 
-def test_an_account_in_quarantine_is_held_alone(book: Book) -> None:
+def test_quarantine_holds_only_its_account(book: Book) -> None:
     book.quarantine("1001")
     book.renewals(renewal(1), renewal(2))
     result = book.decide()
@@ -125,7 +125,7 @@ def test_an_account_in_quarantine_is_held_alone(book: Book) -> None:
     assert {row.entity_id for row in book.outbox()} == {"C-2#2"}
 
 
-def test_nothing_is_closed_on_bad_data(book: Book) -> None:
+def test_no_episode_is_closed_on_unfit_data(book: Book) -> None:
     book.renewals(renewal(1))
     book.decide()
     book.verdict("crm", "crm", "red", NOW, "x")
@@ -133,7 +133,7 @@ def test_nothing_is_closed_on_bad_data(book: Book) -> None:
     assert book.decide(decision_id="next").n_closed == 0
 
 
-def test_old_tables_hold_everything(book: Book) -> None:
+def test_outdated_tables_hold_all_decisions(book: Book) -> None:
     book.renewals(renewal(1, days=30), renewal(2, days=16))
     book.pass_time(at(3))
     for source, kind in (("crm", "crm"), ("support", "support"), ("product_db", "product")):
@@ -153,7 +153,7 @@ def load_support(book: Book, state: str, opened_at: str) -> None:
     )
 
 
-def test_a_first_load_under_way_is_waited_for(book: Book) -> None:
+def test_decision_waits_for_a_first_load_in_progress(book: Book) -> None:
     book.renewals(renewal(1))
     load_support(book, "landing", "now()")
     result = book.decide()
@@ -162,13 +162,13 @@ def test_a_first_load_under_way_is_waited_for(book: Book) -> None:
 
 
 @pytest.mark.parametrize(("state", "opened_at"), [("held", "now()"), ("landing", "now() - interval '1 hour'")])
-def test_a_first_load_that_got_stuck_is_not_waited_for(book: Book, state: str, opened_at: str) -> None:
+def test_decision_does_not_wait_for_a_stuck_first_load(book: Book, state: str, opened_at: str) -> None:
     book.renewals(renewal(1))
     load_support(book, state, opened_at)
     assert book.decide().n_planned == 3
 
 
-def test_a_first_load_that_failed_is_not_waited_for(book: Book) -> None:
+def test_decision_does_not_wait_for_a_failed_first_load(book: Book) -> None:
     book.renewals(renewal(1))
     load_support(book, "landing", "now()")
     book._execute(
@@ -177,7 +177,7 @@ def test_a_first_load_that_failed_is_not_waited_for(book: Book) -> None:
     assert book.decide().n_planned == 3
 
 
-def test_what_goes_out_on_the_data_of_a_late_source_says_how_old_it_is(book: Book) -> None:
+def test_message_based_on_a_late_source_states_the_age_of_its_data(book: Book) -> None:
     book.verdict("crm", "crm", "stale", NOW - timedelta(hours=30), "not read since")
     book.renewals(renewal(1, days=30, usage_ratio=0.5))
     assert book.decide().n_on_hold == 0
@@ -185,7 +185,7 @@ def test_what_goes_out_on_the_data_of_a_late_source_says_how_old_it_is(book: Boo
     assert all("CRM&#39;s data is 30 hours old" in row.body["html"] for row in book.outbox(channel="crm_task"))
 
 
-def test_a_feature_that_is_not_measured_any_more_is_no_risk(book: Book) -> None:
+def test_unmeasured_feature_is_not_a_risk(book: Book) -> None:
     book._execute(
         "insert into meta.feature_hold values ('product_db', 'reports', :day, 40, 30, :now, :now)",
         day=NOW.date(),
@@ -206,7 +206,7 @@ def test_a_feature_that_is_not_measured_any_more_is_no_risk(book: Book) -> None:
         ("not loaded", {"C-1#2"}, {("crm", "product_db", "support")}),
     ],
 )
-def test_a_bad_billing_system_holds_the_accounts_whose_contract_comes_from_it(
+def test_unfit_billing_system_holds_accounts_billed_by_it(
     book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, billing: str, planned: set, reads: set
 ) -> None:
     (tmp_path / "config").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Why something did not open: each filter gives its code and its values."""
+"""Explanations of signals that did not open: each filter reports its code and values."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ steps:
 
 @pytest.fixture
 def rule(signal_book: SignalBook, overlay: Path) -> Any:  # noqa: F811
-    """Put the signal in force, with further keys, and decide on an account."""
+    """Install the signal with extra keys and decide on one account."""
     (overlay / "config" / "signals").mkdir()
 
     def decided(more: str = "", status: str = "live", first_scan: str = "notify", **columns: Any) -> Line:
@@ -60,12 +60,12 @@ def rule(signal_book: SignalBook, overlay: Path) -> Any:  # noqa: F811
         (overlay / "config" / "signals" / "fall.yaml").write_text(text)
         signal_book.set_subjects("account", account(**{**BELOW, **columns}))
         signal_book.book.decide()
-        return asked()
+        return explain_one()
 
     return decided
 
 
-def asked(rule: str = "fall", subject: str = "crm:1", **about: Any) -> Line:
+def explain_one(rule: str = "fall", subject: str = "crm:1", **about: Any) -> Line:
     (line,) = explain(subject, rule, **about).lines
     return line
 
@@ -79,11 +79,11 @@ def playbook(overlay: Path, trigger: str, more: str = "", version: int = 1) -> N
     (overlay / "playbooks" / "call.yaml").write_text(text)
 
 
-def test_every_reason_has_a_text() -> None:
+def test_every_reason_has_text() -> None:
     assert set(TEXTS) == set(Reason)
 
 
-def test_a_condition_that_does_not_hold_is_shown_with_its_values(rule: Any) -> None:
+def test_explain_false_condition_with_its_values(rule: Any) -> None:
     line = rule(usage_28d=84, usage_baseline=90, usage_ratio=84 / 90)
     assert (line.outcome, codes(line)) == ("not opened", [Reason.CONDITION_NOT_MET])
     facts = line.why[0].facts
@@ -95,12 +95,12 @@ def test_a_condition_that_does_not_hold_is_shown_with_its_values(rule: Any) -> N
     assert line.text == "Not opened: usage 28 d is 84 against a baseline of 90 (93%); opens below 70%."
 
 
-def test_an_unknown_value_is_said_to_be_unknown(rule: Any) -> None:
+def test_explain_unknown_value(rule: Any) -> None:
     line = rule(usage_28d=None, usage_ratio=None)
     assert codes(line) == [Reason.VALUE_UNKNOWN] and line.why[0].facts["values"] == {"usage_ratio": None}
 
 
-def test_the_threshold_is_that_of_the_tier(rule: Any) -> None:
+def test_explain_shows_the_threshold_of_the_tier(rule: Any) -> None:
     line = rule("tiers: {standard: {low: 0.4}}")
     assert codes(line) == [Reason.CONDITION_NOT_MET] and line.why[0].facts["thresholds"] == {"low": 0.4}
 
@@ -117,17 +117,17 @@ def test_the_threshold_is_that_of_the_tier(rule: Any) -> None:
         ),
     ],
 )
-def test_a_filter_of_the_signal(rule: Any, more: str, reason: Reason, facts: dict[str, Any]) -> None:
+def test_explain_signal_filter(rule: Any, more: str, reason: Reason, facts: dict[str, Any]) -> None:
     line = rule(more)
     assert (line.outcome, codes(line), dict(line.why[0].facts)) == ("not opened", [reason], facts)
 
 
-def test_several_filters_are_all_named(rule: Any) -> None:
+def test_explain_names_all_filters(rule: Any) -> None:
     line = rule("min_days_as_customer: 900\nquiet: [{first: 11-10, last: 11-20}]")
     assert set(codes(line)) == {Reason.MINIMUM_HISTORY, Reason.QUIET_PERIOD}
 
 
-def test_the_cool_down(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+def test_explain_cool_down(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     assert rule("cool_down_days: 20").outcome == "opened"
     signal_book.set_clock(at(1))
     closed = rule("cool_down_days: 20", usage_ratio=0.95)
@@ -136,12 +136,12 @@ def test_the_cool_down(signal_book: SignalBook, rule: Any) -> None:  # noqa: F81
     line = rule("cool_down_days: 20")
     assert codes(line) == [Reason.COOL_DOWN]
     assert line.why[0].facts == {"closed_on": "2026-11-17", "opens_again_on": "2026-12-07", "is_answered": False}
-    # The days before are still answered.
-    assert asked(day=TODAY).outcome == "opened" and asked(day=TODAY + timedelta(days=1)).outcome == "closed"
+    # Earlier days can still be explained.
+    assert explain_one(day=TODAY).outcome == "opened" and explain_one(day=TODAY + timedelta(days=1)).outcome == "closed"
 
 
 @pytest.mark.parametrize(("status", "source"), [("red", "crm"), ("red", "product_db")])
-def test_a_source_that_is_not_ready(signal_book: SignalBook, rule: Any, status: str, source: str) -> None:  # noqa: F811
+def test_explain_source_not_ready(signal_book: SignalBook, rule: Any, status: str, source: str) -> None:  # noqa: F811
     kind = {"crm": "crm", "product_db": "product"}[source]
     signal_book.book.verdict(source, kind, status, NOW, "half of the rows are gone")
     line = rule()
@@ -149,29 +149,29 @@ def test_a_source_that_is_not_ready(signal_book: SignalBook, rule: Any, status: 
     assert "half of the rows are gone" in line.why[0].facts["reason"]
 
 
-def test_an_account_in_quarantine(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+def test_explain_quarantined_account(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     signal_book.book.quarantine("1")
     line = rule()
     assert codes(line) == [Reason.QUARANTINED] and line.why[0].facts == {"source": "crm"}
 
 
-def test_an_entity_that_no_source_gives(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+def test_explain_entity_without_a_source(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     signal_book.book._execute("delete from meta.verdict where entity = 'milestone'")
     line = rule("needs: [milestone]")
     assert codes(line) == [Reason.NOT_AVAILABLE] and "milestone" in line.why[0].facts["needs"]
 
 
-def test_a_condition_that_cannot_be_evaluated(overlay: Path, signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+def test_explain_condition_that_fails_to_evaluate(overlay: Path, signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     (overlay / "config" / "signals" / "typo.yaml").write_text(
         SIGNAL.format(more="", status="live", first_scan="notify")
         .replace("name: fall", "name: typo")
         .replace("usage_ratio < low and", "region > 3 and")
     )
     rule()
-    assert codes(asked("typo")) == [Reason.NOT_EVALUATED]
+    assert codes(explain_one("typo")) == [Reason.NOT_EVALUATED]
 
 
-def test_what_opened_says_what_became_of_its_messages(rule: Any, overlay: Path) -> None:
+def test_explain_open_episode_shows_the_status_of_its_messages(rule: Any, overlay: Path) -> None:
     channels = overlay / "config" / "channels.yaml"
     channels.write_text(channels.read_text().replace("email: {dry_run: false}", "email: {dry_run: true}"))
     line = rule()
@@ -191,38 +191,38 @@ def test_what_opened_says_what_became_of_its_messages(rule: Any, overlay: Path) 
         ("update ops.outbox set state = 'sent', address = 'U1' where channel = 'slack'", "SENT"),
     ],
 )
-def test_what_became_of_a_message_afterwards(signal_book: SignalBook, rule: Any, change: str, reason: str) -> None:  # noqa: F811
+def test_explain_message_status_after_delivery(signal_book: SignalBook, rule: Any, change: str, reason: str) -> None:  # noqa: F811
     rule()
     signal_book.book._execute("delete from ops.channel")
     signal_book.book._execute(change)
-    found = {why.reason: why.facts.get("channels") for why in asked().why}
+    found = {why.reason: why.facts.get("channels") for why in explain_one().why}
     assert found[Reason[reason]] == ["slack"]
 
 
-def test_above_the_caps(rule: Any, overlay: Path) -> None:
+def test_explain_message_above_the_caps(rule: Any, overlay: Path) -> None:
     (overlay / "config" / "caps.yaml").write_text("actions_per_run: 1\n")
     found = {why.reason: why.facts for why in rule().why}
     assert found[Reason.ABOVE_CAP]["approval_id"] and "cap of 1 action" in found[Reason.ABOVE_CAP]["reason"]
 
 
-def test_above_the_daily_budget(rule: Any, overlay: Path) -> None:
+def test_explain_message_above_the_daily_budget(rule: Any, overlay: Path) -> None:
     (overlay / "config" / "attention.yaml").write_text("alerts_per_person_and_day: 0\n")
     assert Reason.DAILY_BUDGET in codes(rule())
 
 
-def test_a_draft_notifies_nobody(rule: Any) -> None:
+def test_draft_signal_notifies_nobody(rule: Any) -> None:
     assert codes(rule(status="draft")) == [Reason.OPENED, Reason.DRAFT]
 
 
-def test_what_held_before_the_first_scan_notifies_nobody(rule: Any) -> None:
+def test_condition_true_before_the_first_scan_notifies_nobody(rule: Any) -> None:
     assert codes(rule(first_scan="silent")) == [Reason.OPENED, Reason.BEFORE_FIRST_SCAN]
 
 
-def test_a_retired_signal(rule: Any) -> None:
+def test_explain_retired_signal(rule: Any) -> None:
     assert codes(rule(status="retired")) == [Reason.RETIRED]
 
 
-def test_the_rungs_of_a_renewal(book: Book) -> None:
+def test_explain_rungs_of_a_renewal(book: Book) -> None:
     book.renewals(renewal(1, days=30), renewal(2, days=30, term_days=150))
     book.decide()
     found = {(line.subject_id, line.step): codes(line)[0] for line in explain("crm:1001", "renewal").lines}
@@ -239,7 +239,7 @@ def test_the_rungs_of_a_renewal(book: Book) -> None:
     assert of_short["180"] is of_short["90"] is Reason.TERM_TOO_SHORT and of_short["60"] is Reason.PASSED_OVER
 
 
-def test_a_rung_that_the_gate_holds(book: Book) -> None:
+def test_explain_rung_held_by_the_gate(book: Book) -> None:
     book.quarantine("1001")
     book.renewals(renewal(1, days=30))
     book.decide()
@@ -247,7 +247,7 @@ def test_a_rung_that_the_gate_holds(book: Book) -> None:
     assert found["30"] == [Reason.QUARANTINED]
 
 
-def test_a_rung_that_was_snoozed(book: Book) -> None:
+def test_explain_snoozed_rung(book: Book) -> None:
     book.renewals(renewal(1, days=60))
     book.decide()
     book._execute("update ops.episode set snoozed_until = '2026-12-20' where signal = 'renewal'")
@@ -258,7 +258,7 @@ def test_a_rung_that_was_snoozed(book: Book) -> None:
     assert (found["30"].reason, found["30"].facts["until"]) == (Reason.SNOOZED, "2026-12-20")
 
 
-def test_a_rung_that_was_answered(book: Book) -> None:
+def test_explain_answered_rung(book: Book) -> None:
     book.renewals(renewal(1, days=30))
     book.decide()
     book._execute(
@@ -272,11 +272,11 @@ def test_a_rung_that_was_answered(book: Book) -> None:
     assert (found["30"].reason, found["30"].facts["answered_on"]) == (Reason.ANSWERED, "2026-11-16")
 
 
-def test_the_filters_of_a_playbook_on_a_rung(book: Book, overlay: Path) -> None:
+def test_explain_playbook_filters_on_a_rung(book: Book, overlay: Path) -> None:
     playbook(overlay, "{rung: 20}")
     book.renewals(renewal(1, days=30))
     book.decide()
-    line = asked("call", "crm:1001")
+    line = explain_one("call", "crm:1001")
     assert codes(line) == [Reason.RUNG_NOT_REACHED] and line.why[0].facts == {"days_to_decision": 30, "rung": 20}
     for version, (trigger, more, reason) in enumerate(
         (
@@ -290,10 +290,10 @@ def test_the_filters_of_a_playbook_on_a_rung(book: Book, overlay: Path) -> None:
     ):
         playbook(overlay, trigger, more, version)
         book.decide(decision_id=trigger)
-        assert codes(asked("call", "crm:1001"))[0] is reason, (trigger, more)
+        assert codes(explain_one("call", "crm:1001"))[0] is reason, (trigger, more)
 
 
-def test_a_playbook_that_ran_before(book: Book, overlay: Path) -> None:
+def test_explain_playbook_that_ran_before(book: Book, overlay: Path) -> None:
     playbook(overlay, "{rung: 40}")
     book.renewals(renewal(1, days=30))
     book.decide()
@@ -303,30 +303,30 @@ def test_a_playbook_that_ran_before(book: Book, overlay: Path) -> None:
     book.set_clock(at(1))
     book.renewals(renewal(1, days=30))
     book.decide()
-    assert codes(asked("call", "crm:1001")) == [Reason.RAN_BEFORE]
+    assert codes(explain_one("call", "crm:1001")) == [Reason.RAN_BEFORE]
 
 
-def test_a_playbook_whose_signal_is_not_open(rule: Any, overlay: Path) -> None:
+def test_explain_playbook_without_an_open_signal(rule: Any, overlay: Path) -> None:
     (overlay / "config" / "signals" / "fall.yaml").write_text(
         SIGNAL.format(more="", status="live", first_scan="notify")
     )
     playbook(overlay, "{signals: [fall]}")
     rule(usage_ratio=0.95)
-    line = asked("call")
+    line = explain_one("call")
     assert codes(line) == [Reason.SIGNAL_NOT_OPEN] and line.why[0].facts == {"signals": ["fall"]}
 
 
-def test_a_playbook_whose_signal_is_open_and_whose_condition_does_not_hold(rule: Any, overlay: Path) -> None:
+def test_explain_playbook_with_an_open_signal_and_a_false_condition(rule: Any, overlay: Path) -> None:
     (overlay / "config" / "signals" / "fall.yaml").write_text(
         SIGNAL.format(more="", status="live", first_scan="notify")
     )
     playbook(overlay, "{signals: [fall], when: arr > 99999}")
     assert rule().outcome == "opened"
-    line = asked("call")
+    line = explain_one("call")
     assert codes(line) == [Reason.CONDITION_NOT_MET] and line.text == "Not opened: arr is 12,000; opens above 99,999."
 
 
-def test_the_same_decision_again_writes_the_same_rows(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+def test_repeated_decision_writes_the_same_rows(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     every = (
         "select jsonb_build_array((select jsonb_agg(e order by day, rule, subject_id, reason) from ops.evaluation e),"
         " (select jsonb_agg(i order by account_key, subject_kind, subject_id) from ops.evaluation_input i))"
@@ -337,18 +337,18 @@ def test_the_same_decision_again_writes_the_same_rows(signal_book: SignalBook, r
     assert signal_book.book.scalar(every) == before
     rule("min_days_as_customer: 100")  # the filter no longer blocks it, so its row goes
     assert signal_book.book.scalar("select count(*) from ops.evaluation where reason = 'minimum_history'") == 0
-    signal_book.set_subjects("account")  # nobody is a customer any more: what the earlier decision of the day saw goes
+    signal_book.set_subjects("account")  # no customers are left: the rows of the day's earlier decision are deleted
     signal_book.book.decide()
     assert signal_book.book.scalar("select count(*) from ops.evaluation_input where subject_kind = 'account'") == 0
 
 
-def test_dry_run_keeps_nothing(book: Book) -> None:
+def test_dry_run_stores_no_explanation(book: Book) -> None:
     book.renewals(renewal(1))
     book.decide(dry_run=True)
     assert book.scalar("select count(*) from ops.evaluation") == 0
 
 
-def test_no_person_is_kept(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+def test_explanation_stores_no_personal_data(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     rule("min_days_as_customer: 900")
     kept = signal_book.book.scalar(
         "select (select string_agg(e::text, '') from ops.evaluation e)"
@@ -357,17 +357,17 @@ def test_no_person_is_kept(signal_book: SignalBook, rule: Any) -> None:  # noqa:
     assert not any(word in kept for word in ("Ada", "Lovelace", "vendor.example", "Bo Li"))
 
 
-def test_a_merged_account_is_found_by_both_ids(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+def test_merged_account_is_found_by_either_id(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     rule("min_days_as_customer: 900")
     signal_book.book._execute(
         "insert into meta.account_merge_history (source, loser_id, survivor_id, batch_id, known_from)"
         " values ('crm', '1', '2', 1, now())"
     )
     assert explain("crm:1").account_key == explain("crm:2").account_key == "crm:2"
-    assert codes(asked(subject="crm:2")) == [Reason.MINIMUM_HISTORY]
+    assert codes(explain_one(subject="crm:2")) == [Reason.MINIMUM_HISTORY]
 
 
-def test_what_is_not_known_is_said(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+def test_explain_reports_unknown_accounts_and_rules(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     rule()
     with pytest.raises(ConfigError, match="was not evaluated"):
         explain("crm:999")

@@ -1,4 +1,4 @@
-"""What people do with the tasks of a playbook's steps: the next begins, waits, changes hands, or it all ends."""
+"""CSM changes to step tasks start, postpone or reassign the next step, or end the playbook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from include.decide.renewals.checkpoint import Checkpoint
 from include.outbox.store import Delivery
-from tests.decide.test_task_feedback import answer
+from tests.decide.test_task_feedback import set_task_state
 from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import NOW, TODAY, renewal
@@ -31,8 +31,8 @@ steps:
 """
 
 
-def begin(book: Book, overlay: Path, *renewals: Checkpoint) -> dict[str, Delivery]:
-    """Start the playbook; return the tasks of its first step, which have left, by renewal."""
+def start_playbook(book: Book, overlay: Path, *renewals: Checkpoint) -> dict[str, Delivery]:
+    """Start the playbook and mark the tasks of its first step as sent. Return them by renewal."""
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text("disabled: true\n")
     write(overlay)
     book.renewals(*renewals)
@@ -52,46 +52,46 @@ def sent(book: Book, step: str) -> dict[str, Delivery]:
     return {task.entity_id: task for task in book.outbox(channel="crm_task", step=step)}
 
 
-def go_on(book: Book, day: int, *renewals: Checkpoint) -> dict[str, str]:
-    """Decide some days later; return the steps that are given out then, by renewal."""
+def planned_steps(book: Book, day: int, *renewals: Checkpoint) -> dict[str, str]:
+    """Decide some days later. Return the newly planned steps by renewal."""
     book.set_clock(at(day))
     book.renewals(*renewals)
     book.decide()
     return {row.entity_id: row.step for row in book.outbox(rule="three_steps", state="planned")}
 
 
-def test_what_becomes_of_a_step_says_when_the_next_begins_and_whose_it_is(book: Book, overlay: Path) -> None:
+def test_step_outcome_sets_start_and_owner_of_the_next_step(book: Book, overlay: Path) -> None:
     book.owners({"crm:78": "bob@vendor.example"})
     five = [dataclasses.replace(RENEWAL, renewal_id=name) for name in ("done", "thrown", "moved", "given", "untouched")]
-    tasks = begin(book, overlay, *five)
-    answer(book, tasks["done"], "done", outcome="They miss reports")
-    answer(book, tasks["thrown"], "deleted", due_on=None, owner_id="")
-    answer(book, tasks["moved"], due_on=(TODAY + timedelta(days=20)).isoformat())
-    answer(book, tasks["given"], "done", owner_id="78")
+    tasks = start_playbook(book, overlay, *five)
+    set_task_state(book, tasks["done"], "done", outcome="They miss reports")
+    set_task_state(book, tasks["thrown"], "deleted", due_on=None, owner_id="")
+    set_task_state(book, tasks["moved"], due_on=(TODAY + timedelta(days=20)).isoformat())
+    set_task_state(book, tasks["given"], "done", owner_id="78")
     write(overlay, version=2, meet="Meet them all")
-    assert go_on(book, 1, *five) == {"done": "meet", "thrown": "meet", "given": "meet"}
+    assert planned_steps(book, 1, *five) == {"done": "meet", "thrown": "meet", "given": "meet"}
     meet = sent(book, "meet")
-    # Five working days after that Monday, in the words of the version that it began with.
+    # Five working days after that Monday, with the text of the version that it started with.
     assert (meet["done"].body["due_on"], meet["done"].subject) == ("2026-11-23", "Meet")
     assert {task.version for task in meet.values()} == {"three_steps 1"}
     given = meet["given"]
     assert (given.recipient, given.owner_key, given.body["owner_id"]) == ("bob@vendor.example", "", "")
     assert "because an earlier task was assigned to you" in given.body["html"]
-    # What nobody touches is over on the day after it was due; what was moved, after its new date.
-    answer(book, given, "done")
-    assert go_on(book, 8, *five) == {"done": "agree", "thrown": "agree", "given": "agree", "untouched": "meet"}
+    # An untouched task ends on the day after its due date; a postponed one after its new date.
+    set_task_state(book, given, "done")
+    assert planned_steps(book, 8, *five) == {"done": "agree", "thrown": "agree", "given": "agree", "untouched": "meet"}
     assert sent(book, "agree")["given"].recipient == "lead@vendor.example"  # another role
-    assert "moved" not in go_on(book, 20, *five)
-    assert go_on(book, 21, *five)["moved"] == "meet"
+    assert "moved" not in planned_steps(book, 20, *five)
+    assert planned_steps(book, 21, *five)["moved"] == "meet"
 
 
-def test_an_outcome_ends_it_and_closes_what_is_open(book: Book, overlay: Path) -> None:
-    task = begin(book, overlay, RENEWAL)[RENEWAL.renewal_id]
-    answer(book, task, "done")
-    assert list(go_on(book, 1, RENEWAL).values()) == ["meet"]
+def test_outcome_ends_the_playbook_and_closes_open_tasks(book: Book, overlay: Path) -> None:
+    task = start_playbook(book, overlay, RENEWAL)[RENEWAL.renewal_id]
+    set_task_state(book, task, "done")
+    assert list(planned_steps(book, 1, RENEWAL).values()) == ["meet"]
     sent(book, "meet")
-    answer(book, task, "done", outcome=" Lost ")
-    # What people say holds although the CRM's data is not up to date and validated.
+    set_task_state(book, task, "done", outcome=" Lost ")
+    # CSM feedback counts even while the CRM's data is unfit.
     book.verdict("crm", "crm", "red", NOW, "x")
     book.renewals(RENEWAL)
     result = book.decide(decision_id="lost")
@@ -100,17 +100,17 @@ def test_an_outcome_ends_it_and_closes_what_is_open(book: Book, overlay: Path) -
     assert (episode["answer"], episode["close_reason"]) == ("lost", "completed in the CRM: lost")
     (closing,) = book.outbox(rule="three_steps", state="planned")
     assert closing.step == "close:meet"
-    # It would begin again as long as the condition holds; but somebody has said how it ended.
-    assert list(go_on(book, 2, RENEWAL).values()) == ["close:meet"]
+    # The condition still holds, but the recorded outcome prevents a restart.
+    assert list(planned_steps(book, 2, RENEWAL).values()) == ["close:meet"]
 
 
-def test_it_ends_with_its_last_step(book: Book, overlay: Path) -> None:
-    answer(book, begin(book, overlay, RENEWAL)[RENEWAL.renewal_id], "done")
+def test_playbook_ends_with_its_last_step(book: Book, overlay: Path) -> None:
+    set_task_state(book, start_playbook(book, overlay, RENEWAL)[RENEWAL.renewal_id], "done")
     for day, step in ((1, "meet"), (2, "agree")):
-        assert list(go_on(book, day, RENEWAL).values()) == [step]
+        assert list(planned_steps(book, day, RENEWAL).values()) == [step]
         task = sent(book, step)[RENEWAL.renewal_id]
-        answer(book, task, "done", outcome="They signed" if step == "agree" else "")
-    assert go_on(book, 3, RENEWAL) == {}
+        set_task_state(book, task, "done", outcome="They signed" if step == "agree" else "")
+    assert planned_steps(book, 3, RENEWAL) == {}
     (episode,) = book.episodes("three_steps")
     assert (episode["state"], episode["answer"]) == ("closed", "They signed")
     book.renewals(dataclasses.replace(RENEWAL, usage_ratio=0.4))

@@ -1,4 +1,4 @@
-"""Message, task and field say the same about an account's risk, and what is not known is said as not known."""
+"""Message, task and CRM field state the same risk for an account, and unknown values as unknown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.fixtures.subjects_store import account
 
 FIELDS = "{crm: {p_risk: risk_band, p_risks: open_risks}}"
 FALLEN = {"usage_28d": Decimal(200), "usage_ratio": 0.2, "user_days_28d": 30, "user_days_ratio_14d_ago": 0.5}
-# What is known of an account on the second day -> the band, and what its messages then say.
+# Facts about an account on the second day -> its band, and the text of its messages.
 ACCOUNTS: dict[int, tuple[dict[str, Any], str, str]] = {
     1: ({}, "none", "No risks found."),
     2: ({"n_bad_ratings_30d": 2}, "some", "At risk: Bad support rating."),
@@ -40,14 +40,14 @@ ACCOUNTS: dict[int, tuple[dict[str, Any], str, str]] = {
         "some",
         "At risk: Bad support rating. No data on usage.",
     ),
-    # Neither low use nor an urgent ticket of today is a risk yet: no signal is open for it.
+    # Low usage and a new urgent ticket are not a risk yet: no signal is open.
     7: ({"usage_28d": Decimal(700), "usage_ratio": 0.7, "n_open_urgent_tickets": 2}, "none", "No risks found."),
 }
 _SHARED = ("usage_28d", "usage_baseline", "usage_ratio", "n_open_tickets", "n_open_urgent_tickets")
 
 
 def decided(signal_book: SignalBook, overlay: Path) -> dict[str, list[Delivery]]:  # noqa: F811
-    """Decide on the accounts and a renewal of each that is due at a checkpoint; return what was planned, by account."""
+    """Decide on the accounts, each with a renewal due at a checkpoint. Return the planned deliveries by account."""
     text = f"{OVERLAY['channels.yaml']}crm_field: {{dry_run: false, fields: {FIELDS}}}\n"
     (overlay / "config" / "channels.yaml").write_text(text)
     shipped = paths.ROOT / "include" / "defaults" / "playbooks" / "renewal_at_risk.yaml"
@@ -73,7 +73,7 @@ def decided(signal_book: SignalBook, overlay: Path) -> dict[str, list[Delivery]]
     return found
 
 
-def test_message_task_and_field_agree_for_every_account(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+def test_message_task_and_crm_field_agree_for_every_account(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
     planned = decided(signal_book, overlay)
     for number, (_, band, says) in ACCOUNTS.items():
         rows = planned[f"crm:{number}"]
@@ -98,7 +98,7 @@ def test_message_task_and_field_agree_for_every_account(signal_book: SignalBook,
         assert all(f"Open risks: {'; '.join(titles)}." in html for html in first)
 
 
-def test_the_playbook_ends_with_the_risk(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+def test_playbook_ends_when_the_risk_ends(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
     decided(signal_book, overlay)
     assert {row["state"] for row in signal_book.book.episodes("renewal_at_risk")} == {"open"}
     signal_book.set_clock(at(2))
@@ -110,7 +110,7 @@ def test_the_playbook_ends_with_the_risk(signal_book: SignalBook, overlay: Path)
     assert ended["C-3#2"] == "the account has no open risk any more"
 
 
-def test_while_a_source_is_held_nothing_is_called_good(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+def test_no_value_is_called_good_while_a_source_is_held(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
     signal_book.book.verdict("support", "support", "red", NOW, "held")
     text = f"{OVERLAY['channels.yaml']}crm_field: {{dry_run: false, fields: {FIELDS}}}\n"
     (overlay / "config" / "channels.yaml").write_text(text)
@@ -131,10 +131,10 @@ def test_while_a_source_is_held_nothing_is_called_good(signal_book: SignalBook, 
         (Risk((OpenRisk("a", "A", "normal", date(2026, 1, 1)), OpenRisk("b", "B", "high", date(2026, 1, 1)))), "high"),
     ],
 )
-def test_the_band(risk: Risk, band: str) -> None:
+def test_risk_band(risk: Risk, band: str) -> None:
     assert risk.band == band
 
 
-def test_the_sandboxs_drop_down_takes_every_band() -> None:
-    """It refuses other values, as HubSpot does: the demo would end red."""
+def test_sandbox_drop_down_accepts_every_band() -> None:
+    """It rejects other values, as HubSpot does, and the demo would fail."""
     assert set(COMPANIES.properties["perennial_risk"].options) == set(get_args(Band))

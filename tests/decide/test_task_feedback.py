@@ -1,4 +1,4 @@
-"""What people do with an alert's task is their answer: closed, put to rest, given away."""
+"""CSM changes to an alert's task are feedback: completed, postponed or reassigned."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.fixtures.subjects_store import account
 BAD = {"n_bad_ratings_30d": 2}
 
 
-def written(book: Book, **wanted: Any) -> Delivery:
-    """Say that everything planned has left; return the alert's task."""
+def sent_task(book: Book, **wanted: Any) -> Delivery:
+    """Mark all planned deliveries as sent. Return the alert's task."""
     book._execute(
         "update ops.outbox set state = 'sent', resolved_at = :now, external_id = '9001',"
         " address = coalesce(body ->> 'owner_id', '') where state = 'planned'",
@@ -29,8 +29,8 @@ def written(book: Book, **wanted: Any) -> Delivery:
     return task
 
 
-def answer(book: Book, task: Delivery, state: str = "open", **changes: Any) -> None:
-    """Say what the CRM showed of a task just now."""
+def set_task_state(book: Book, task: Delivery, state: str = "open", **changes: Any) -> None:
+    """Store the current state of a task in the CRM."""
     shown = {"due_on": task.body["due_on"], "owner_id": task.address, "outcome": "", **changes}
     book._execute(
         "insert into ops.task (key, state, due_on, owner_id, outcome, read_at)"
@@ -44,10 +44,10 @@ def answer(book: Book, task: Delivery, state: str = "open", **changes: Any) -> N
     )
 
 
-def test_an_untouched_task_changes_nothing(signal_book: SignalBook) -> None:  # noqa: F811
+def test_untouched_task_changes_nothing(signal_book: SignalBook) -> None:  # noqa: F811
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
-    answer(signal_book.book, written(signal_book.book))
+    set_task_state(signal_book.book, sent_task(signal_book.book))
     before = signal_book.book.scalar("select jsonb_agg(e order by signal) from ops.episode e")
     assert signal_book.book.decide(decision_id="again").n_answered == 0
     assert signal_book.book.scalar("select jsonb_agg(e order by signal) from ops.episode e") == before
@@ -66,7 +66,7 @@ def test_an_untouched_task_changes_nothing(signal_book: SignalBook) -> None:  # 
         ("deleted", "", "deleted", "its task was deleted in the CRM"),
     ],
 )
-def test_completed_closes_with_that_reason_and_stays_closed(
+def test_completed_task_closes_its_episode_for_good(
     signal_book: SignalBook,  # noqa: F811
     state: str,
     outcome: str,
@@ -75,11 +75,11 @@ def test_completed_closes_with_that_reason_and_stays_closed(
 ) -> None:
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
-    answer(signal_book.book, written(signal_book.book), state, outcome=outcome)
+    set_task_state(signal_book.book, sent_task(signal_book.book), state, outcome=outcome)
     assert signal_book.book.decide(decision_id="next").n_answered == 1
     (episode,) = signal_book.book.episodes("bad_rating")
     assert (episode["state"], episode["answer"], episode["close_reason"]) == ("closed", kept, reason)
-    # The rule's own cool-down is 14 days, but a person has said that it is dealt with.
+    # The rule's cool-down is 14 days, but a CSM has closed it as dealt with.
     signal_book.set_clock(at(29))
     assert signal_book.book.decide().n_opened == 0
     signal_book.set_clock(at(30))
@@ -87,45 +87,45 @@ def test_completed_closes_with_that_reason_and_stays_closed(
     assert [row["episode_no"] for row in signal_book.book.episodes("bad_rating")] == [1, 2]
 
 
-def test_a_later_due_date_puts_it_to_rest_until_then(signal_book: SignalBook) -> None:  # noqa: F811
+def test_postponed_task_snoozes_its_episode_until_the_new_due_date(signal_book: SignalBook) -> None:  # noqa: F811
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
-    task = written(signal_book.book)
-    answer(signal_book.book, task, due_on=(TODAY + timedelta(days=9)).isoformat())
+    task = sent_task(signal_book.book)
+    set_task_state(signal_book.book, task, due_on=(TODAY + timedelta(days=9)).isoformat())
     for day in (1, 8):
         signal_book.set_clock(at(day))
-        signal_book.set_subjects("account", account(1, n_bad_ratings_30d=5))  # worse meanwhile: it rests all the same
+        signal_book.set_subjects("account", account(1, n_bad_ratings_30d=5))  # worse meanwhile: it stays snoozed
         assert signal_book.book.decide().n_planned == 0, day
     signal_book.set_clock(at(9))
     assert signal_book.book.decide().n_planned == 2
     (row,) = signal_book.book.outbox(channel="slack", state="planned")
     assert row.step == "due:2026-11-25"
     assert "Your snooze ended today" in row.body["why_now"]
-    written(signal_book.book)
+    sent_task(signal_book.book)
     signal_book.set_clock(at(10))
     assert signal_book.book.decide().n_planned == 0
     assert len(signal_book.book.outbox(channel="crm_task")) == 1
 
 
-def test_what_waits_to_be_sent_rests_too(signal_book: SignalBook) -> None:  # noqa: F811
+def test_snooze_also_holds_pending_deliveries(signal_book: SignalBook) -> None:  # noqa: F811
     from include.deliver.recheck import Gate, check
 
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
-    (letter,) = signal_book.book.outbox(channel="email")
+    (delivery,) = signal_book.book.outbox(channel="email")
     signal_book.book._execute("update ops.episode set snoozed_until = :day", day=TODAY + timedelta(days=2))
     with engine("builder").connect() as connection:
-        assert check(connection, letter, Gate(), at(1)).reason == "the CSM snoozed it until 2026-11-18"
-        assert "snoozed" not in check(connection, letter, Gate(), at(2)).reason
+        assert check(connection, delivery, Gate(), at(1)).reason == "the CSM snoozed it until 2026-11-18"
+        assert "snoozed" not in check(connection, delivery, Gate(), at(2)).reason
 
 
-def test_whoever_was_given_the_task_is_told_from_then_on(signal_book: SignalBook) -> None:  # noqa: F811
+def test_new_task_assignee_receives_later_messages(signal_book: SignalBook) -> None:  # noqa: F811
     signal_book.book.owners({"crm:78": "bob@vendor.example", "crm:79": ""})
     signal_book.set_subjects("account", account(1, **BAD), account(2, **BAD))
     signal_book.book.decide()
-    first, second = written(signal_book.book, entity_id="crm:1"), written(signal_book.book, entity_id="crm:2")
-    answer(signal_book.book, first, owner_id="78")
-    answer(signal_book.book, second, owner_id="79")
+    first, second = sent_task(signal_book.book, entity_id="crm:1"), sent_task(signal_book.book, entity_id="crm:2")
+    set_task_state(signal_book.book, first, owner_id="78")
+    set_task_state(signal_book.book, second, owner_id="79")
     signal_book.set_clock(at(1))
     signal_book.set_subjects("account", account(1, n_bad_ratings_30d=4), account(2, n_bad_ratings_30d=4))
     signal_book.book.decide()
@@ -136,11 +136,11 @@ def test_whoever_was_given_the_task_is_told_from_then_on(signal_book: SignalBook
     assert row.recipient == "ada@vendor.example"
 
 
-def test_a_renewal_is_answered_until_its_next_checkpoint(book: Book) -> None:
+def test_answered_renewal_is_silent_until_its_next_checkpoint(book: Book) -> None:
     row = renewal(1, days=60)
     book.renewals(row)
     book.decide()
-    answer(book, written(book), "done", outcome="They will sign")
+    set_task_state(book, sent_task(book), "done", outcome="They will sign")
     for day in (0, 3):
         book.set_clock(at(day))
         book.renewals(row)
@@ -151,19 +151,19 @@ def test_a_renewal_is_answered_until_its_next_checkpoint(book: Book) -> None:
     assert [episode["answer"] for episode in book.episodes()] == ["They will sign", ""]
 
 
-def test_a_renewal_at_rest_hears_the_checkpoint_that_is_then_due(book: Book) -> None:
+def test_snoozed_renewal_gets_the_checkpoint_due_at_its_end(book: Book) -> None:
     row = renewal(1, days=60)
     book.renewals(row)
     book.decide()
-    answer(book, written(book), due_on=(TODAY + timedelta(days=32)).isoformat())
+    set_task_state(book, sent_task(book), due_on=(TODAY + timedelta(days=32)).isoformat())
     for day, planned in ((30, 0), (31, 0), (32, 2)):
         book.set_clock(at(day))
         book.renewals(row)
         assert book.decide().n_planned == planned, day
-    assert {letter.step for letter in book.outbox(state="planned")} == {"30"}
+    assert {delivery.step for delivery in book.outbox(state="planned")} == {"30"}
 
 
-def test_messages_are_made_and_a_task_has_a_day_of_its_region(signal_book: SignalBook) -> None:  # noqa: F811
+def test_messages_render_and_task_due_dates_follow_the_region(signal_book: SignalBook) -> None:  # noqa: F811
     signal_book.set_subjects("account", account(1, **BAD), account(2, region="Japan", n_bad_ratings_30d=3))
     signal_book.book.decide()
     tasks = {row.entity_id: row.body for row in signal_book.book.outbox(channel="crm_task")}
@@ -174,7 +174,7 @@ def test_messages_are_made_and_a_task_has_a_day_of_its_region(signal_book: Signa
     assert "Move the due date to snooze the alert" in tasks["crm:1"]["html"]
 
 
-def test_a_task_whose_reason_is_gone_is_closed_with_a_note(signal_book: SignalBook) -> None:  # noqa: F811
+def test_obsolete_task_is_closed_with_a_note(signal_book: SignalBook) -> None:  # noqa: F811
     signal_book.set_subjects("account", account(1, **BAD), account(2, **BAD))
     signal_book.book.decide()
     signal_book.book._execute("update ops.outbox set state = 'sent' where entity_id = 'crm:1'")

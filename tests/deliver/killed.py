@@ -1,4 +1,4 @@
-"""Delivers and dies on the way, by SIGKILL: ``python -m tests.deliver.killed CHANNEL POINT``."""
+"""Deliver and get killed by SIGKILL on the way: ``python -m tests.deliver.killed CHANNEL POINT``."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ CHANNELS: dict[str, Any] = {"slack": SlackChannel, "email": EmailChannel, "crm_t
 
 
 def die(*arguments: object) -> Any:
-    """End at once, as a machine does that loses its power."""
+    """Kill the process, as a power failure would."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main(channel: str, point: str) -> None:
-    """Deliver; die between claim and call, between call and record, or between a task and its association."""
+    """Deliver, and die between claim and call, call and record, or task and association."""
     chosen = CHANNELS[channel]
     send = chosen.send
 
-    def send_and_die(self: Any, letters: Any) -> None:
-        send(self, letters)
+    def send_and_die(self: Any, deliveries: Any) -> None:
+        send(self, deliveries)
         die()
 
     if point == "claimed":

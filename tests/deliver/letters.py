@@ -1,4 +1,4 @@
-"""Example messages and letters for the tests of delivery."""
+"""Example messages and deliveries for the tests of ``deliver``."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ TASK = {
 }
 
 
-def letter(channel: str = "slack", step: str = "30", **changes: Any) -> Delivery:
-    """Return a letter that is being sent."""
+def delivery(channel: str = "slack", step: str = "30", **changes: Any) -> Delivery:
+    """Return a delivery in state ``sending``."""
     planned = action(channel, step)
     values: dict[str, Any] = {
         "outbox_id": 1,

@@ -1,4 +1,4 @@
-"""Values written back into HubSpot's companies and Salesforce's accounts: what differs, once, record by record."""
+"""Field writes to HubSpot companies and Salesforce accounts: only differences, once, with a result per record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.deliver.channels.crm_field import channel
 from include.deliver.channels.crm_field.channel import CrmFields
 from include.outbox.store import Delivery
 from include.sandbox.salesforce import ids
-from tests.deliver.letters import letter
+from tests.deliver.letters import delivery
 from tests.fixtures.receivers import skip_retry_waits
 from tests.fixtures.sandbox import SandboxProcess
 
@@ -45,16 +45,16 @@ class Crm:
         write = self.channel._accounts.write
         self.channel._accounts.write = lambda changes: self.writes.append(changes) or write(changes)  # type: ignore
 
-    def letters(self, *fields: Mapping[str, Any]) -> list[Delivery]:
-        """Return one letter for each of the first accounts."""
+    def deliveries(self, *fields: Mapping[str, Any]) -> list[Delivery]:
+        """Return one delivery for each of the first accounts."""
         return [
-            letter("crm_field", str(number), address=record, body={"record": record, "fields": dict(given)})
+            delivery("crm_field", str(number), address=record, body={"record": record, "fields": dict(given)})
             for number, (record, given) in enumerate(zip(self.accounts, fields, strict=False))
         ]
 
-    def send(self, letters: list[Delivery]) -> list[str]:
-        outcomes = self.channel.send(letters)
-        return [outcomes[one.key].state for one in letters]
+    def send(self, deliveries: list[Delivery]) -> list[str]:
+        outcomes = self.channel.send(deliveries)
+        return [outcomes[one.key].state for one in deliveries]
 
     def fault(self, kind: str, **more: Any) -> None:
         self.sandbox.control("faults", vendor=self.vendor, kind=kind, path=UPDATE[self.vendor], times=1, **more)
@@ -71,46 +71,46 @@ def crm(
     return Crm(request.param, sandbox)
 
 
-def test_what_differs_is_written_once_and_each_record_has_its_own_result(crm: Crm) -> None:
+def test_changed_values_are_written_once_with_a_result_per_record(crm: Crm) -> None:
     fields = FIELDS[crm.vendor]
     risk, next_decision, arr = fields
-    letters = crm.letters(fields, fields)
-    assert crm.send(letters) == ["sent", "sent"]
-    # Numbers and dates read back as what was written: nothing is left to write.
-    assert crm.send(letters) == ["sent", "sent"]
+    deliveries = crm.deliveries(fields, fields)
+    assert crm.send(deliveries) == ["sent", "sent"]
+    # Numbers and dates read back as written: no differences are left.
+    assert crm.send(deliveries) == ["sent", "sent"]
     assert [sorted(each) for each in crm.writes] == [sorted(crm.accounts[:2])]
-    # Only the value that differs goes out, and one that is taken away is cleared.
-    crm.send(crm.letters({**fields, risk: "high"}, {**fields, next_decision: None}))
+    # Only the changed value is sent, and a removed one is cleared.
+    crm.send(crm.deliveries({**fields, risk: "high"}, {**fields, next_decision: None}))
     assert crm.writes[1][crm.accounts[0]] == {risk: "high"}
     assert list(crm.writes[1][crm.accounts[1]]) == [next_decision]
-    assert crm.send(crm.letters(fields, {**fields, next_decision: None})) == ["sent", "sent"]
-    # One record that is gone, and one wrong value, keep no other from being written.
-    gone, wrong, right = crm.letters(fields, {**fields, arr: "a lot"}, fields)
+    assert crm.send(crm.deliveries(fields, {**fields, next_decision: None})) == ["sent", "sent"]
+    # A deleted record and an invalid value do not block the other writes.
+    gone, wrong, right = crm.deliveries(fields, {**fields, arr: "a lot"}, fields)
     gone = dataclasses.replace(gone, address="999999999" if crm.vendor == "hubspot" else ids.encode("001", 999_999))
     assert crm.send([gone, wrong, right]) == ["refused", "refused", "sent"]
     assert "ingest the CRM" in crm.channel.send([gone])[gone.key].reason
 
 
 def test_two_deliveries_of_one_record_are_both_written(crm: Crm) -> None:
-    # An approved tier leaves next to the values that are kept.
+    # An approved tier is sent along with the regular fields.
     (risk, given), (_, day), _ = FIELDS[crm.vendor].items()
-    one, other = crm.letters({risk: given})[0], crm.letters({list(FIELDS[crm.vendor])[1]: day})[0]
+    one, other = crm.deliveries({risk: given})[0], crm.deliveries({list(FIELDS[crm.vendor])[1]: day})[0]
     assert crm.send([one, dataclasses.replace(other, key="tier")]) == ["sent", "sent"]
     assert [list(each[crm.accounts[0]]) for each in crm.writes] == [[risk], [list(FIELDS[crm.vendor])[1]]]
 
 
-def test_an_answer_that_is_lost_is_asked_for_again_and_a_missing_property_is_named(crm: Crm) -> None:
+def test_lost_response_is_retried_and_missing_property_is_reported(crm: Crm) -> None:
     fields = FIELDS[crm.vendor]
     crm.fault("drop_after")
-    assert crm.send(crm.letters(fields)) == ["sent"]
-    (one,) = crm.letters({"perennial_nothing": "x"})
+    assert crm.send(crm.deliveries(fields)) == ["sent"]
+    (one,) = crm.deliveries({"perennial_nothing": "x"})
     with pytest.raises(ConfigError, match="no writable property perennial_nothing"):
         crm.channel.send([one])
     assert list(crm.channel.take_back([one])) == [one.key]
 
 
 def writing_with(connection: str) -> Settings:
-    """The settings with a connection of its own to write into the CRM with."""
+    """Return settings with a separate connection for CRM writes."""
     settings = load()
     ways = {
         name: getattr(settings.channels, name).model_copy(update={"connections": {"crm": connection}})
@@ -119,20 +119,20 @@ def writing_with(connection: str) -> Settings:
     return settings.model_copy(update={"channels": settings.channels.model_copy(update=ways)})
 
 
-def test_another_vendor_is_no_crm_to_write_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vendor_without_field_writes_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "postgres", "host": "db.example"}')
     with pytest.raises(ConfigError, match="only be written to HubSpot and Salesforce"):
         channel.connect(writing_with("other"), "crm")
 
 
-def test_nothing_is_written_by_default() -> None:
+def test_no_fields_are_written_by_default() -> None:
     shipped = load().channels.crm_field
     assert (shipped.dry_run, shipped.fields) == (True, {})
     assert CrmFields.is_repeatable
 
 
 @pytest.mark.parametrize("connect", [crm_task.connect, channel.connect])
-def test_a_writer_of_its_own_counts_against_the_limits_of_the_portal_that_is_read(
+def test_separate_write_connection_shares_the_rate_limits_of_its_portal(
     connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, token in (("CRM", "pat-reads"), ("WRITER", "pat-writes")):

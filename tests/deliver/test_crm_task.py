@@ -1,4 +1,4 @@
-"""Tasks in HubSpot: once, on the right company, whatever goes wrong in between."""
+"""Tasks in HubSpot: created once, on the right company, despite failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.config import load
 from include.deliver.channels import crm_task
 from include.deliver.channels.crm_task.hubspot import HubSpotTasks
 from include.outbox.store import Delivery
-from tests.deliver.letters import TASK, letter
+from tests.deliver.letters import TASK, delivery
 from tests.fixtures.hubspot_server import ASSOCIATE, UPDATE, UPSERT, Portal
 from tests.fixtures.vendor_server import Stub, serve
 
@@ -42,11 +42,11 @@ def channel(hubspot: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> H
 
 
 def task(step: str = "a", **body: str) -> Delivery:
-    one = letter("crm_task", step, body={**TASK, **body})
+    one = delivery("crm_task", step, body={**TASK, **body})
     return replace(one, address=one.body["owner_id"])
 
 
-def test_a_task_on_its_company_under_a_unique_property(channel: HubSpotTasks, portal: Portal) -> None:
+def test_task_is_created_on_its_company_with_a_unique_key(channel: HubSpotTasks, portal: Portal) -> None:
     one = task()
     outcome = channel.send([one])[one.key]
     assert (outcome.state, outcome.external_id, outcome.reason) == ("sent", "500", "")
@@ -64,7 +64,7 @@ def test_a_task_on_its_company_under_a_unique_property(channel: HubSpotTasks, po
     assert portal.links == {"500": {"1001"}}
 
 
-def test_a_second_time_changes_nothing(channel: HubSpotTasks, portal: Portal, hubspot: Stub) -> None:
+def test_repeated_delivery_changes_nothing(channel: HubSpotTasks, portal: Portal, hubspot: Stub) -> None:
     one = task()
     channel.send([one])
     portal.tasks["500"]["hs_task_status"] = "COMPLETED"
@@ -75,7 +75,7 @@ def test_a_second_time_changes_nothing(channel: HubSpotTasks, portal: Portal, hu
 
 @pytest.mark.parametrize("path", [UPSERT, ASSOCIATE])
 @pytest.mark.parametrize("fault", ["hang", "drop", "refuse", 502])
-def test_an_answer_in_doubt_is_cured_by_doing_it_again(
+def test_uncertain_response_is_resolved_by_a_repeat(
     channel: HubSpotTasks, portal: Portal, hubspot: Stub, path: str, fault: str | int
 ) -> None:
     one = task()
@@ -88,13 +88,13 @@ def test_an_answer_in_doubt_is_cured_by_doing_it_again(
 def test_killed_between_task_and_association(channel: HubSpotTasks, portal: Portal) -> None:
     one = task()
     channel.send([one])
-    portal.links.clear()  # as if the sender had died before the second call
+    portal.links.clear()  # as if the sender was killed before the second call
     assert channel.send([one])[one.key].state == "sent"
     assert portal.links == {"500": {"1001"}}
     assert len(portal.tasks) == 1
 
 
-def test_each_letter_of_a_batch_gets_its_own_outcome(channel: HubSpotTasks, portal: Portal) -> None:
+def test_each_delivery_of_a_batch_gets_its_own_outcome(channel: HubSpotTasks, portal: Portal) -> None:
     good, bad, elsewhere = task("a"), task("b", priority="HUGE"), task("c", company_id="1002")
     outcomes = channel.send([good, bad, elsewhere])
     assert [outcomes[one.key].state for one in (good, bad, elsewhere)] == ["sent", "refused", "sent"]
@@ -103,12 +103,12 @@ def test_each_letter_of_a_batch_gets_its_own_outcome(channel: HubSpotTasks, port
     assert by_key == {good.key: {"1001"}, elsewhere.key: {"1002"}}
 
 
-def test_a_wrong_value_alone(channel: HubSpotTasks) -> None:
+def test_invalid_value_fails_alone(channel: HubSpotTasks) -> None:
     bad = task(priority="HUGE")
     assert channel.send([bad])[bad.key].state == "refused"
 
 
-def test_an_association_that_hubspot_drops_is_an_alarm(channel: HubSpotTasks, portal: Portal) -> None:
+def test_association_dropped_by_hubspot_raises_an_alarm(channel: HubSpotTasks, portal: Portal) -> None:
     portal.drops_links = True
     one = task()
     outcome = channel.send([one])[one.key]
@@ -116,12 +116,12 @@ def test_an_association_that_hubspot_drops_is_an_alarm(channel: HubSpotTasks, po
     assert "does not show it on company 1001" in outcome.reason
 
 
-def test_a_company_that_is_gone_is_an_alarm(channel: HubSpotTasks) -> None:
+def test_missing_company_raises_an_alarm(channel: HubSpotTasks) -> None:
     one = task(company_id="4711")
     assert "company 4711" in channel.send([one])[one.key].reason
 
 
-def test_a_deactivated_owner_does_not_lose_the_task(channel: HubSpotTasks, portal: Portal) -> None:
+def test_task_survives_a_deactivated_owner(channel: HubSpotTasks, portal: Portal) -> None:
     good, orphan = task("a"), replace(task("b"), address="99")
     outcomes = channel.send([good, orphan])
     assert outcomes[orphan.key].state == "sent"
@@ -130,15 +130,15 @@ def test_a_deactivated_owner_does_not_lose_the_task(channel: HubSpotTasks, porta
     assert len(portal.tasks) == 2
 
 
-def test_who_owns_a_task(channel: HubSpotTasks) -> None:
-    assert channel.address(letter("crm_task")) == "77"
-    lead = letter("crm_task", body={**TASK, "owner_id": ""}, recipient="lead@vendor.example")
+def test_task_owner(channel: HubSpotTasks) -> None:
+    assert channel.address(delivery("crm_task")) == "77"
+    lead = delivery("crm_task", body={**TASK, "owner_id": ""}, recipient="lead@vendor.example")
     assert channel.address(lead) == "78"
-    stranger = letter("crm_task", body={**TASK, "owner_id": ""}, recipient="queue@vendor.example")
+    stranger = delivery("crm_task", body={**TASK, "owner_id": ""}, recipient="queue@vendor.example")
     assert channel.address(stranger) == ""
 
 
-def test_a_property_that_is_not_unique_is_refused(channel: HubSpotTasks, portal: Portal) -> None:
+def test_non_unique_key_property_is_rejected(channel: HubSpotTasks, portal: Portal) -> None:
     portal.properties["perennial_key"] = {"name": "perennial_key", "hasUniqueValue": False}
     with pytest.raises(ConfigError, match="not unique"):
         channel.send([task()])
@@ -146,11 +146,11 @@ def test_a_property_that_is_not_unique_is_refused(channel: HubSpotTasks, portal:
 
 
 def closing(key: str) -> Delivery:
-    return letter("crm_task", "close:a", body={"closes": key, "note": "Closed: usage > 80% & all is well"})
+    return delivery("crm_task", "close:a", body={"closes": key, "note": "Closed: usage > 80% & all is well"})
 
 
 @pytest.mark.parametrize("fault", [None, "drop", 502])
-def test_a_task_whose_reason_is_gone_is_closed_once_with_a_note(
+def test_obsolete_task_is_closed_once_with_a_note(
     channel: HubSpotTasks, portal: Portal, hubspot: Stub, fault: str | int | None
 ) -> None:
     one = task()
@@ -165,7 +165,7 @@ def test_a_task_whose_reason_is_gone_is_closed_once_with_a_note(
     assert len(portal.tasks) == 1
 
 
-def test_what_somebody_completed_or_deleted_is_left_alone(channel: HubSpotTasks, portal: Portal) -> None:
+def test_completed_or_deleted_task_is_left_alone(channel: HubSpotTasks, portal: Portal) -> None:
     one = task()
     channel.send([one])
     portal.tasks["500"] |= {"hs_task_status": "COMPLETED", "hs_task_body": "done"}
@@ -177,7 +177,7 @@ def test_what_somebody_completed_or_deleted_is_left_alone(channel: HubSpotTasks,
 
 
 @pytest.mark.parametrize("cursor", [lambda n: "7", lambda n: str(7 + n % 2), lambda n: str(n)])
-def test_a_list_of_owners_that_leads_nowhere_ends(channel: HubSpotTasks, portal: Portal, cursor) -> None:
+def test_endless_owner_list_ends_with_an_error(channel: HubSpotTasks, portal: Portal, cursor) -> None:
     numbers, known = itertools.count(1), portal.answer
 
     def answer(call):

@@ -1,4 +1,4 @@
-"""Delivery as a whole: once, or visibly uncertain; never on a hold, a closed signal or bad data."""
+"""Delivery end to end: once or marked uncertain, and never on a hold, a closed signal or bad data."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def plan(*actions: object) -> None:
         store.plan(connection, actions, "d", NOW)  # type: ignore[arg-type]
 
 
-def test_everything_arrives_once(live_book: Book, receivers: Receivers) -> None:
+def test_every_delivery_arrives_once(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(AT_RISK, renewal(2, days=14))
     live_book.decide()
     result = run(live_book)
@@ -58,7 +58,7 @@ def test_everything_arrives_once(live_book: Book, receivers: Receivers) -> None:
     assert len(receivers.received()) == 9
 
 
-def test_a_dry_run_of_the_command_sends_nothing(live_book: Book, receivers: Receivers) -> None:
+def test_command_dry_run_sends_nothing(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(AT_RISK)
     live_book.decide()
     result = deliver.deliver(dry_run=True, now=live_book.now)
@@ -69,7 +69,7 @@ def test_a_dry_run_of_the_command_sends_nothing(live_book: Book, receivers: Rece
 # Holds.
 
 
-def test_a_new_store_holds_mails_until_a_person_releases_them(book: Book, receivers: Receivers) -> None:
+def test_new_store_holds_mails_until_released(book: Book, receivers: Receivers) -> None:
     book.renewals(AT_RISK)
     book.decide()
     run(book)
@@ -84,12 +84,12 @@ def test_a_new_store_holds_mails_until_a_person_releases_them(book: Book, receiv
     assert states(book, channel="email") == {"sent": 1}
 
 
-def test_a_restored_store_sends_nothing_that_people_have_already(live_book: Book, receivers: Receivers) -> None:
+def test_restored_store_sends_no_duplicates(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(AT_RISK)
     live_book.decide()
     run(live_book)
     before = receivers.received()
-    # What a backup from before the decision, restored on another server, knows:
+    # The state of a backup from before the decision, restored on another server:
     for table in ("outbox", "episode", "decision", "compared_address", "found_outside"):
         live_book._execute(f"delete from ops.{table}")
     live_book._execute("update ops.channel set store_mark = 'the other server'")
@@ -98,14 +98,12 @@ def test_a_restored_store_sends_nothing_that_people_have_already(live_book: Book
     assert result.channels["slack"]["found_outside"] == 1
     assert receivers.received() == before
     assert states(live_book, channel="slack") == {"sent": 1} and states(live_book, channel="crm_task") == {"sent": 4}
-    assert states(live_book, channel="email") == {"planned": 1}  # held until a person says
-    # What is planned only now, and people had before, is known too.
+    assert states(live_book, channel="email") == {"planned": 1}  # held until released manually
+    # A delivery planned only now, but received before, is recognised too.
     assert live_book.outbox(channel="slack")[0].reason == "found in the outside system"
 
 
-def test_a_history_that_cannot_be_read_keeps_slack_on_hold_until_released(
-    live_book: Book, receivers: Receivers
-) -> None:
+def test_unreadable_history_keeps_slack_on_hold_until_released(live_book: Book, receivers: Receivers) -> None:
     receivers.workspace.may_read_history = False
     live_book.renewals(renewal(1))
     live_book.decide()
@@ -117,7 +115,7 @@ def test_a_history_that_cannot_be_read_keeps_slack_on_hold_until_released(
     assert states(live_book, channel="slack") == {"sent": 1}
 
 
-def test_a_hold_by_a_person_ends_by_a_person(live_book: Book, receivers: Receivers) -> None:
+def test_manual_hold_ends_only_by_a_manual_release(live_book: Book, receivers: Receivers) -> None:
     holds.hold("slack", "the workspace moves", "me", live_book.now)
     live_book.renewals(renewal(1))
     live_book.decide()
@@ -129,7 +127,7 @@ def test_a_hold_by_a_person_ends_by_a_person(live_book: Book, receivers: Receive
     assert row.state == "expired" and "on hold" in row.reason
 
 
-def test_a_channel_switched_back_to_dry_run_sends_nothing(live_book: Book, receivers: Receivers, overlay: Path) -> None:
+def test_channel_set_back_to_dry_run_sends_nothing(live_book: Book, receivers: Receivers, overlay: Path) -> None:
     live_book.renewals(renewal(1))
     live_book.decide()
     channels = overlay / "config" / "channels.yaml"
@@ -138,21 +136,21 @@ def test_a_channel_switched_back_to_dry_run_sends_nothing(live_book: Book, recei
     assert receivers.workspace.messages == []
 
 
-# The last look.
+# Checks just before sending.
 
 
-def test_a_source_that_turned_red_since_holds_what_reads_it(live_book: Book, receivers: Receivers) -> None:
+def test_source_gone_red_since_holds_its_deliveries(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(renewal(1))
     live_book.decide()
     live_book.verdict("support", "support", "red", NOW, "broken")
     assert run(live_book).n_sent == 0
     assert "broken" in live_book.outbox(channel="slack")[0].reason
-    # The next decision writes it without what is red, and it goes.
+    # The next decision renders it without the red source, and it is sent.
     assert live_book.decide(decision_id="next").n_refreshed == 3
     assert run(live_book, 2).n_sent == 3
 
 
-def test_a_plain_notice_goes_although_the_crm_is_red(live_book: Book, receivers: Receivers) -> None:
+def test_plain_notice_is_sent_while_the_crm_is_red(live_book: Book, receivers: Receivers) -> None:
     live_book.verdict("crm", "crm", "red", NOW, "x")
     live_book.renewals(renewal(1, days=13))
     live_book.decide()
@@ -160,7 +158,7 @@ def test_a_plain_notice_goes_although_the_crm_is_red(live_book: Book, receivers:
     assert len({message["channel"] for message in receivers.workspace.messages}) == 2
 
 
-def test_what_changed_since_the_decision(live_book: Book, receivers: Receivers) -> None:
+def test_changes_since_the_decision_are_rechecked(live_book: Book, receivers: Receivers) -> None:
     rows = [renewal(number) for number in range(1, 6)]
     live_book.renewals(*rows)
     live_book.decide()
@@ -186,7 +184,7 @@ def test_what_changed_since_the_decision(live_book: Book, receivers: Receivers) 
     assert "a new owner" in found["C-3#2"][1] and "2027-03-16" in found["C-4#2"][1]
 
 
-def test_what_comes_too_late_expires(live_book: Book, receivers: Receivers) -> None:
+def test_late_delivery_expires(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(renewal(1))
     live_book.decide()
     live_book.pass_time(at(8))
@@ -199,9 +197,7 @@ def test_what_comes_too_late_expires(live_book: Book, receivers: Receivers) -> N
 
 
 @pytest.mark.parametrize("fault", ["drop", "hang"])
-def test_a_post_whose_answer_was_lost_is_found_and_not_repeated(
-    live_book: Book, receivers: Receivers, fault: str
-) -> None:
+def test_post_with_a_lost_response_is_found_and_not_repeated(live_book: Book, receivers: Receivers, fault: str) -> None:
     receivers.slack.faults[POST] = [fault]
     live_book.renewals(renewal(1))
     live_book.decide()
@@ -212,20 +208,20 @@ def test_a_post_whose_answer_was_lost_is_found_and_not_repeated(
     assert len(receivers.workspace.messages) == 1
 
 
-def test_a_post_that_never_arrived_is_sent_again_once_that_is_certain(live_book: Book, receivers: Receivers) -> None:
+def test_lost_post_is_resent_once_it_is_certain(live_book: Book, receivers: Receivers) -> None:
     receivers.slack.faults[POST] = ["refuse"]
     live_book.renewals(renewal(1))
     live_book.decide()
     run(live_book)
     assert states(live_book, channel="slack") == {"uncertain": 1}
-    run(live_book, 2)  # too soon: it may still come in
+    run(live_book, 2)  # too soon: it may still arrive
     assert states(live_book, channel="slack") == {"uncertain": 1}
     run(live_book, 5)
     assert states(live_book, channel="slack") == {"sent": 1}
     assert len(receivers.workspace.messages) == 1
 
 
-def test_a_wrong_token_stops_its_channel_only(live_book: Book, receivers: Receivers) -> None:
+def test_wrong_token_stops_only_its_channel(live_book: Book, receivers: Receivers) -> None:
     receivers.workspace.next_error = "token_revoked"
     live_book.renewals(renewal(1))
     live_book.decide()
@@ -239,7 +235,7 @@ def test_a_wrong_token_stops_its_channel_only(live_book: Book, receivers: Receiv
     assert len(receivers.workspace.messages) == 1
 
 
-def test_a_missing_connection_stops_its_channel_only(
+def test_missing_connection_stops_only_its_channel(
     live_book: Book, receivers: Receivers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_SLACK")
@@ -250,20 +246,20 @@ def test_a_missing_connection_stops_its_channel_only(
     assert states(live_book, channel="email") == {"sent": 1}
 
 
-def test_a_mail_server_that_is_down_is_tried_again_later(live_book: Book, receivers: Receivers) -> None:
+def test_unavailable_mail_server_is_retried_later(live_book: Book, receivers: Receivers) -> None:
     receivers.mail.answers = {"MAIL": ""}
     live_book.renewals(renewal(1))
     live_book.decide()
     with pytest.raises(Unavailable):
         run(live_book)
     receivers.mail.answers = {}
-    run(live_book, 1)  # the pause is not over
+    run(live_book, 1)  # the pause has not ended
     assert states(live_book, channel="email") == {"planned": 1}
     run(live_book, 5)
     assert states(live_book, channel="email") == {"sent": 1}
 
 
-def test_whom_slack_does_not_know_gets_a_mail(live_book: Book, receivers: Receivers) -> None:
+def test_recipient_unknown_to_slack_gets_a_mail(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(renewal(1, owner_email="stranger@vendor.example"))
     live_book.decide()
     run(live_book)
@@ -272,14 +268,14 @@ def test_whom_slack_does_not_know_gets_a_mail(live_book: Book, receivers: Receiv
     assert states(live_book, channel="email") == {"sent": 1}
 
 
-def test_a_refusal_goes_over_the_second_channel(live_book: Book, receivers: Receivers) -> None:
+def test_rejected_message_uses_the_second_channel(live_book: Book, receivers: Receivers) -> None:
     receivers.workspace.next_error = "is_archived"
     plan(action("slack", entity_kind="other", reads=()))
     run(live_book)
     assert {row.channel: row.state for row in live_book.outbox()} == {"slack": "failed", "email": "sent"}
 
 
-def test_case_54_one_refused_address_spoils_no_other(live_book: Book, receivers: Receivers) -> None:
+def test_case_54_one_rejected_address_does_not_affect_others(live_book: Book, receivers: Receivers) -> None:
     receivers.mail.answers = {"RCPT": "550 5.1.1 unknown user"}
     plan(action("email", entity_kind="other", reads=()))
     run(live_book)
@@ -289,7 +285,7 @@ def test_case_54_one_refused_address_spoils_no_other(live_book: Book, receivers:
     assert {row.step: row.state for row in live_book.outbox(channel="email")} == {"30": "failed", "14": "sent"}
 
 
-def test_a_letter_of_another_version_spoils_no_other(live_book: Book, receivers: Receivers) -> None:
+def test_delivery_in_an_old_format_does_not_affect_others(live_book: Book, receivers: Receivers) -> None:
     plan(action("slack", entity_kind="other", reads=(), body={"old": "form"}))
     plan(action("slack", step="14", entity_kind="other", reads=()))
     plan(action("crm_task", entity_kind="other", reads=(), body={"subject": "x"}))
@@ -301,7 +297,7 @@ def test_a_letter_of_another_version_spoils_no_other(live_book: Book, receivers:
     }
 
 
-def test_a_defect_in_a_channel_sends_nothing_twice(
+def test_channel_defect_sends_nothing_twice(
     live_book: Book, receivers: Receivers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     person = "ada@x.example"
@@ -324,7 +320,7 @@ def test_a_defect_in_a_channel_sends_nothing_twice(
     assert len(receivers.workspace.messages) == 1
 
 
-def test_only_one_sender_at_a_time(live_book: Book, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_sender_runs_at_a_time(live_book: Book, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliver, "_LOCK_PATIENCE_SECONDS", 0.1)
     live_book.renewals(renewal(1))
     live_book.decide()
@@ -335,7 +331,7 @@ def test_only_one_sender_at_a_time(live_book: Book, receivers: Receivers, monkey
     assert run(live_book).n_sent == 3
 
 
-def test_a_pass_whose_time_is_over_ends_in_order_and_the_next_goes_on(live_book: Book, receivers: Receivers) -> None:
+def test_pass_at_its_time_limit_exits_cleanly_and_the_next_continues(live_book: Book, receivers: Receivers) -> None:
     plan(
         *(
             action(channel, entity_kind="metric", entity_id=str(number), reads=(), deadline=None)
@@ -347,12 +343,12 @@ def test_a_pass_whose_time_is_over_ends_in_order_and_the_next_goes_on(live_book:
     def one_pass(minutes: int) -> deliver.Delivered:
         return deliver.deliver(now=live_book.now + timedelta(minutes=minutes), seconds=0)
 
-    # Each channel gets a turn, however short: one message, one mail, and tasks in one call.
+    # Each channel gets a turn: one message, one mail, and tasks in one call.
     assert [(done.n_sent, done.n_left) for done in map(one_pass, range(1, 4))] == [(5, 4), (2, 2), (2, 0)]
     assert receivers.received() == sorted(row.key for row in live_book.outbox())
 
 
-def test_channels_take_turns(live_book: Book, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_channels_are_served_in_turn(live_book: Book, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliver, "TURN_SECONDS", 0)
     order: list[str] = []
     add = deliver._Pass._add
@@ -365,7 +361,7 @@ def test_channels_take_turns(live_book: Book, receivers: Receivers, monkeypatch:
     assert result.n_left == 0
 
 
-def test_who_wants_no_mails_gets_the_message_by_the_second_channel_alone(
+def test_email_opt_out_gets_the_message_on_the_second_channel_only(
     live_book: Book, receivers: Receivers, overlay: Path
 ) -> None:
     settings = overlay / "config" / "channels.yaml"
@@ -376,7 +372,7 @@ def test_who_wants_no_mails_gets_the_message_by_the_second_channel_alone(
         both.replace("email: {dry_run: false}", "email: {dry_run: false, unsubscribed: [ADA@vendor.example]}")
     )
     run(live_book)
-    # What was planned before they said so does not go either, and Slack has it once.
+    # Mails planned before the opt-out are not sent either, and Slack gets the message once.
     (mail,) = live_book.outbox(channel="email")
     assert (mail.state, mail.reason.partition(" |")[0]) == ("failed", "ada@vendor.example has unsubscribed from e-mail")
     assert (len(receivers.mail.mails), len(receivers.workspace.messages)) == (0, 1)

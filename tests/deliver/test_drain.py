@@ -1,4 +1,4 @@
-"""Ten thousand planned actions leave at the limits of vendors that throttle, none lost, none doubled.
+"""Ten thousand planned deliveries are sent at the vendors' rate limits, none lost and none duplicated.
 
 Slack's share takes most of it: 4,000 messages at 240 a minute.
 """
@@ -24,7 +24,9 @@ SHARES = {"slack": 4000, "email": 3000, "crm_task": 3000}
 
 
 @pytest.mark.soak
-def test_ten_thousand_actions_drain(live_book: Book, receivers: Receivers, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ten_thousand_deliveries_drain(
+    live_book: Book, receivers: Receivers, capsys: pytest.CaptureFixture[str]
+) -> None:
     actions = [
         action(channel, entity_kind="metric", entity_id=str(number), deadline=None)
         for channel, share in SHARES.items()
@@ -32,7 +34,7 @@ def test_ten_thousand_actions_drain(live_book: Book, receivers: Receivers, capsy
     ]
     with engine("builder").begin() as connection:
         assert store.plan(connection, actions, "ten thousand", NOW).planned == 10_000
-    # Throttled every so often, and a lost answer now and then.
+    # Occasional throttling and lost responses.
     receivers.slack.faults["/chat.postMessage"] = [429 if number % 50 == 0 else "" for number in range(4000)]
     receivers.hubspot.faults["/crm/v3/objects/tasks/batch/upsert"] = [429, "drop", 502]
     began, now = time.monotonic(), NOW

@@ -1,4 +1,4 @@
-"""Mails: headers, and what each moment at which a server can fail means."""
+"""Mails: headers, and the outcome of a server failure at each point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.config import load
 from include.deliver.channels.base import Outcome, Undeliverable
 from include.deliver.channels.email import EmailChannel
 from include.outbox.message import Message
-from tests.deliver.letters import letter
+from tests.deliver.letters import delivery
 from tests.fixtures.mail_server import MailServer, running
 
 
@@ -31,13 +31,13 @@ def channel(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ema
 
 
 def send(channel: EmailChannel, **changes: object) -> Outcome:
-    one = letter("email", address="ada@vendor.example", **changes)
+    one = delivery("email", address="ada@vendor.example", **changes)
     return channel.send([one])[one.key]
 
 
-def test_what_a_mail_looks_like(channel: EmailChannel, server: MailServer) -> None:
+def test_mail_format(channel: EmailChannel, server: MailServer) -> None:
     outcome = send(channel)
-    one = letter("email")
+    one = delivery("email")
     assert outcome == Outcome("sent", external_id=f"<{one.key}@example.com>")
     mail = message_from_bytes(server.mails[0], policy=policy.default)
     assert mail["To"] == "ada@vendor.example"
@@ -51,7 +51,7 @@ def test_what_a_mail_looks_like(channel: EmailChannel, server: MailServer) -> No
     assert "<h1" in mail.get_body(("html",)).get_content()
 
 
-def test_mails_about_one_account_are_one_thread(channel: EmailChannel, server: MailServer) -> None:
+def test_mails_about_one_account_share_a_thread(channel: EmailChannel, server: MailServer) -> None:
     send(channel, step="30")
     send(channel, step="14")
     first, second = (message_from_bytes(mail, policy=policy.default) for mail in server.mails)
@@ -59,7 +59,7 @@ def test_mails_about_one_account_are_one_thread(channel: EmailChannel, server: M
     assert first["Message-ID"] != second["Message-ID"]
 
 
-def test_a_name_cannot_add_a_header(channel: EmailChannel, server: MailServer) -> None:
+def test_name_cannot_inject_a_header(channel: EmailChannel, server: MailServer) -> None:
     hostile = Message(subject="Acme\r\nBcc: all@vendor.example\r\n\r\nx", summary="y").model_dump(mode="json")
     assert send(channel, body=hostile).state == "sent"
     mail = message_from_bytes(server.mails[0], policy=policy.default)
@@ -67,7 +67,7 @@ def test_a_name_cannot_add_a_header(channel: EmailChannel, server: MailServer) -
     assert mail["Subject"] == "Acme Bcc: all@vendor.example x"
 
 
-def test_a_line_that_is_a_dot_is_no_end(channel: EmailChannel, server: MailServer) -> None:
+def test_line_with_a_single_dot_does_not_end_the_mail(channel: EmailChannel, server: MailServer) -> None:
     body = Message(subject="x", summary=".", why_now=". . .").model_dump(mode="json")
     send(channel, body=body)
     text = message_from_bytes(server.mails[0], policy=policy.default).get_body(("plain",)).get_content()
@@ -88,30 +88,32 @@ def test_a_line_that_is_a_dot_is_no_end(channel: EmailChannel, server: MailServe
         ({"CONTENT": ""}, "uncertain"),
     ],
 )
-def test_what_the_servers_answers_mean(
+def test_smtp_responses_map_to_outcomes(
     channel: EmailChannel, server: MailServer, answers: dict[str, str], state: str
 ) -> None:
     server.answers = answers
     assert send(channel).state == state
     server.answers = {}
-    assert send(channel, step="14").state == "sent"  # the next one is not spoilt
+    assert send(channel, step="14").state == "sent"  # the next mail is unaffected
 
 
 @pytest.mark.parametrize("verb", ["EHLO", "MAIL", "RCPT", "DATA"])
-def test_a_connection_lost_before_the_content_is_no_doubt(channel: EmailChannel, server: MailServer, verb: str) -> None:
+def test_connection_lost_before_the_content_is_not_uncertain(
+    channel: EmailChannel, server: MailServer, verb: str
+) -> None:
     server.answers = {verb: "", "HELO": ""}
     with pytest.raises(Unavailable, match="does not answer"):
         send(channel)
     assert server.mails == []
 
 
-def test_a_server_that_is_not_there(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_mail_server(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SMTP", '{"conn_type": "smtp", "host": "127.0.0.1", "port": 9}')
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
         send(EmailChannel.connect(load()))
 
 
-def test_a_refused_login_shows_no_password(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejected_login_does_not_show_the_password(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"EHLO": "250-hello\r\n250 AUTH PLAIN", "AUTH": "535 5.7.8 no"}
     with running(MailServer(answers)) as server:
         monkeypatch.setenv(
@@ -127,17 +129,17 @@ def test_a_refused_login_shows_no_password(socket_enabled: None, monkeypatch: py
     "address",
     ["", "ada", "a@b", "a b@c.example", "a@c.example,b@c.example", "a@c.example\r\nBcc: x@y.example", "ä@c.de"],
 )
-def test_what_is_no_address(channel: EmailChannel, address: str) -> None:
+def test_invalid_address_is_rejected(channel: EmailChannel, address: str) -> None:
     with pytest.raises(Undeliverable):
-        channel.address(letter("email", recipient=address))
+        channel.address(delivery("email", recipient=address))
 
 
-def test_a_mail_server_keeps_no_history(channel: EmailChannel) -> None:
-    assert channel.find("ada@vendor.example", letter().sending_at) is None
+def test_mail_server_has_no_history(channel: EmailChannel) -> None:
+    assert channel.find("ada@vendor.example", delivery().sending_at) is None
 
 
 class _Offering:
-    """A mail server off this machine, as far as the channel can see."""
+    """A fake of a remote mail server."""
 
     def __init__(self, *offers: str) -> None:
         self.offers, self.is_encrypted = offers, False
@@ -160,7 +162,7 @@ class _Offering:
     ("offers", "extra", "is_encrypted"),
     [(["starttls"], "", True), ([], "", None), ([], '"starttls": true', None), ([], '"starttls": false', False)],
 )
-def test_off_this_machine_mails_are_encrypted_unless_somebody_wrote_that_they_need_not_be(
+def test_remote_mail_server_requires_tls_unless_disabled(
     monkeypatch: pytest.MonkeyPatch, offers: list[str], extra: str, is_encrypted: bool | None
 ) -> None:
     offering = _Offering(*offers)
@@ -176,7 +178,7 @@ def test_off_this_machine_mails_are_encrypted_unless_somebody_wrote_that_they_ne
 
 
 @pytest.mark.parametrize(("verb", "state"), [("EHLO", ""), ("CONTENT", "uncertain")])
-def test_an_answer_that_goes_on_for_ever_ends(channel: EmailChannel, server: MailServer, verb: str, state: str) -> None:
+def test_endless_smtp_response_is_cut_off(channel: EmailChannel, server: MailServer, verb: str, state: str) -> None:
     server.answers[verb] = "\r\n".join(["250-and more"] * 2_000 + ["250 at last"])
     if state:
         assert send(channel).state == state

@@ -1,4 +1,4 @@
-"""Holds: a store that is not the one a channel was released on is recognised, whatever its rows say."""
+"""Holds: a store other than the one a channel was released on is recognised, whatever its rows contain."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def held() -> dict[str, bool]:
     return {state.channel: state.is_on_hold for state in holds.states(NOW)}
 
 
-def test_a_new_store_holds_every_channel(warehouse: str) -> None:
+def test_new_store_holds_every_channel(warehouse: str) -> None:
     assert held() == {"slack": True, "email": True, "wecom": True, "crm_task": True, "crm_field": True}
 
 
-def test_a_release_lasts_and_is_on_record(warehouse: str) -> None:
+def test_release_persists_and_is_recorded(warehouse: str) -> None:
     holds.release("email", "first use", "ada", NOW)
     assert held()["email"] is False
     (state,) = [state for state in holds.states(NOW) if state.channel == "email"]
     assert (state.reason, state.changed_by, state.changed_at) == ("first use", "ada", NOW)
 
 
-def test_a_copy_of_the_store_is_on_hold_again(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copied_store_is_on_hold_again(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     holds.release("email", "first use", "ada", NOW)
     for role in ("owner", "loader", "builder", "reader"):
         engine(role).dispose()  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def test_a_copy_of_the_store_is_on_hold_again(warehouse: str, monkeypatch: pytes
     assert held()["email"] is False
 
 
-def test_a_server_that_keeps_its_identity_to_itself(warehouse: str) -> None:
+def test_channel_is_released_without_a_readable_server_identity(warehouse: str) -> None:
     with engine("owner").begin() as connection:
         connection.execute(sa.text("revoke execute on function pg_control_system() from public"))
     holds.release("slack", "first use", "ada", NOW)

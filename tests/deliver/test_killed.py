@@ -1,4 +1,4 @@
-"""Killed anywhere, and with outsides that break: each message arrives once or is visibly uncertain, each task once."""
+"""Kills anywhere, with failing vendors: each message arrives once or is marked uncertain, each task arrives once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AT_RISK = renewal(1, days=30, usage_ratio=0.5)
 @pytest.mark.parametrize(
     ("channel", "point", "arrived", "state"),
     [
-        # Not called: Slack can be asked and is sent again; e-mail cannot, so it stays uncertain.
+        # Not called: Slack can be queried and the message is resent; e-mail cannot, so it stays uncertain.
         ("slack", "claimed", 1, "sent"),
         ("slack", "sent", 1, "sent"),
         ("email", "claimed", 0, "uncertain"),
@@ -56,12 +56,12 @@ def test_sigkill(live_book: Book, receivers: Receivers, channel: str, point: str
 
 
 class Killed(BaseException):
-    """Stands for a SIGKILL where a new process for each would take too long."""
+    """Simulates a SIGKILL, since a new process per kill would take too long."""
 
 
-# Carried out and answered too late, twice, or not at all; not carried out; refused for now.
+# Executed with a late, repeated or missing response; not executed; rejected for now.
 BROKEN = ("drop", "hang", "late", "refuse", 500, 429, 503)
-# Every place where a death leaves something half done.
+# Every place where a kill leaves partial work.
 PLACES = (
     (store, "plan"),
     (store, "claim"),
@@ -76,8 +76,8 @@ PLACES = (
 )
 
 
-def trouble(chance: random.Random, receivers: Receivers) -> None:
-    """Let the receivers break at random."""
+def inject_faults(chance: random.Random, receivers: Receivers) -> None:
+    """Inject random faults into the receivers."""
 
     def some(*more: str) -> list[str | int]:
         return [chance.choice([*BROKEN, *more]) for _ in range(chance.randint(0, 2))]
@@ -85,7 +85,7 @@ def trouble(chance: random.Random, receivers: Receivers) -> None:
     for path in ("/chat.postMessage", "/chat.delete", "/conversations.history", "/users.lookupByEmail"):
         receivers.slack.faults[path] = some()
     for path in ("upsert", "read", "archive"):
-        # Only what the vendor keeps unique can survive a proxy that repeats a call.
+        # Only keys that the vendor keeps unique survive a proxy that repeats calls.
         receivers.hubspot.faults[f"/crm/v3/objects/tasks/batch/{path}"] = some("twice")
     receivers.mail.answers = chance.choice(
         [{}, {"CONTENT": ""}, {"RCPT": "450 later"}, {"MAIL": ""}, {"CONTENT": "451 x"}]
@@ -93,13 +93,13 @@ def trouble(chance: random.Random, receivers: Receivers) -> None:
 
 
 class Story:
-    """Decisions, approvals, a run taken back, and deliveries, all killed at random moments.
+    """Decisions, approvals, a recalled run and deliveries, all killed at random moments.
 
     Args:
         signal_book: The book, with signals.
         receivers: The receivers.
-        monkeypatch: Makes the places deadly.
-        seed: What happens.
+        monkeypatch: Adds the kills.
+        seed: Seed of the random events.
     """
 
     def __init__(
@@ -126,8 +126,8 @@ class Story:
 
         return wrapper
 
-    def tell(self) -> None:
-        """Let it happen; in the end all is well."""
+    def play(self) -> None:
+        """Run the story, then recover and finish everything."""
         for number in range(9):
             self.now += timedelta(minutes=self.chance.choice([1, 2, 5, 15]))
             self.book.pass_time(self.now)
@@ -141,7 +141,7 @@ class Story:
                 with contextlib.suppress(Killed, ConfigError):
                     undo.recall(self.chance.choice(runs)["run"], "grace", "wrong", self.now)
                     self.is_undone = True
-            trouble(self.chance, self.receivers)
+            inject_faults(self.chance, self.receivers)
             self._deliver(is_red=self.chance.random() < 0.25)
         self.is_deadly = False
         for stub in (self.receivers.slack, self.receivers.hubspot):
@@ -173,13 +173,13 @@ class Story:
             self._verdict("green")
 
     def _verdict(self, state: str) -> None:
-        """Change what the gate says of the CRM, and leave what it says of each entity."""
+        """Change the gate's verdict on the CRM, but not those on its entities."""
         self.book._execute(
             "update meta.verdict set state = :state, reason = '' where source = 'crm' and entity = ''", state=state
         )
 
     def arrived(self) -> Counter[str]:
-        """Return the keys of all that ever arrived, what was taken back too."""
+        """Return the keys of everything that ever arrived, including recalled deliveries."""
         deleted = [message["metadata"]["event_payload"]["key"] for message in self.receivers.workspace.deleted]
         archived = [task["perennial_key"] for task in self.receivers.portal.archived.values()]
         return Counter([*self.receivers.received(), *deleted, *archived])
@@ -188,7 +188,7 @@ class Story:
         return str(self.book.scalar(f"select (o.*)::text from ops.outbox as o where key = '{key}'"))
 
     def check(self) -> None:
-        """See that what the outbox says is what arrived, and that nothing is left half done."""
+        """Check that the outbox matches what arrived, and that no partial work is left."""
         arrived, there = self.arrived(), set(self.receivers.received())
         assert max(arrived.values(), default=1) == 1
         rows = {row.key: row for row in self.book.outbox()}
@@ -211,7 +211,7 @@ class Story:
 
 
 @pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 300))])
-def test_random_deaths(
+def test_random_kills(
     signal_book: SignalBook,
     live_book: Book,
     receivers: Receivers,
@@ -221,5 +221,5 @@ def test_random_deaths(
 ) -> None:
     (overlay / "config" / "caps.yaml").write_text("actions_per_run: 9\n")
     story = Story(signal_book, receivers, monkeypatch, seed)
-    story.tell()
+    story.play()
     story.check()

@@ -1,4 +1,4 @@
-"""No way leads round the gate: anyone who starts a run, however often, however late."""
+"""The gate cannot be bypassed by manual, repeated or late runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _quarantined(book: Book) -> None:
     book.quarantine("1001")
 
 
-def _lapsed_waiver(book: Book) -> None:
+def _expired_waiver(book: Book) -> None:
     book.quarantine("1001")
     _loader("update quarantine.record set state = 'waived', waived_until = :at", at=NOW - timedelta(minutes=1))
 
@@ -69,7 +69,7 @@ def _unmeasured(book: Book) -> None:
 SHUT: list[Callable[[Book], None]] = [
     _red,
     _quarantined,
-    _lapsed_waiver,
+    _expired_waiver,
     _dropped_batch,
     _old_tables,
     _old_reading,
@@ -79,14 +79,14 @@ SHUT: list[Callable[[Book], None]] = [
 
 
 @pytest.mark.parametrize("shut", SHUT)
-def test_what_was_decided_on_good_data_is_held_when_the_gate_shuts(
+def test_decided_deliveries_are_held_when_the_gate_closes(
     live_book: Book, receivers: Receivers, shut: Callable[[Book], None]
 ) -> None:
     live_book.renewals(AT_RISK)
     live_book.decide()
     planned = {row.key for row in live_book.outbox()}
     shut(live_book)
-    # By hand, by the command, and again: a run is a run.
+    # Manually, by the command, and repeated: every run is checked.
     assert _run(live_book).n_sent == 0
     assert main(["deliver"]) == 0
     assert _run(live_book, 30).n_sent == 0
@@ -95,7 +95,7 @@ def test_what_was_decided_on_good_data_is_held_when_the_gate_shuts(
 
 
 @pytest.mark.parametrize("shut", [_red, _quarantined, _old_tables, _old_reading, _other_tables])
-def test_a_decision_by_hand_plans_no_figures_while_the_gate_is_shut(
+def test_manual_decision_plans_no_figures_while_the_gate_is_closed(
     live_book: Book, receivers: Receivers, shut: Callable[[Book], None]
 ) -> None:
     live_book.renewals(AT_RISK, renewal(2, days=60))
@@ -110,14 +110,14 @@ def test_a_decision_by_hand_plans_no_figures_while_the_gate_is_shut(
     )
 
 
-def test_a_retry_asks_the_gate_again(live_book: Book, receivers: Receivers) -> None:
+def test_retry_checks_the_gate_again(live_book: Book, receivers: Receivers) -> None:
     receivers.mail.answers = {"MAIL": ""}
     live_book.renewals(AT_RISK)
     live_book.decide()
     with pytest.raises(Unavailable):
         _run(live_book)
-    (letter,) = live_book.outbox(channel="email")
-    assert letter.state == "planned"
+    (delivery,) = live_book.outbox(channel="email")
+    assert delivery.state == "planned"
     receivers.mail.answers = {}
     _red(live_book)
     before = receivers.received()
@@ -125,8 +125,8 @@ def test_a_retry_asks_the_gate_again(live_book: Book, receivers: Receivers) -> N
     assert live_book.outbox(channel="email")[0].state == "planned"
 
 
-def test_a_message_approved_late_goes_only_if_the_gate_is_open_then(live_book: Book, receivers: Receivers) -> None:
-    """A hold of a channel is what a person releases: what waited behind it is looked at again."""
+def test_late_approved_message_is_sent_only_if_the_gate_is_open(live_book: Book, receivers: Receivers) -> None:
+    """Releasing a channel's hold does not bypass the gate: waiting deliveries are checked again."""
     from include.deliver import holds
 
     holds.hold("slack", "not yet", "ada", live_book.now)
@@ -142,11 +142,11 @@ def test_a_message_approved_late_goes_only_if_the_gate_is_open_then(live_book: B
     assert len(receivers.workspace.messages) == 1
 
 
-def test_a_backfill_decides_and_sends_nothing(live_book: Book, receivers: Receivers) -> None:
+def test_backfill_decides_and_sends_nothing(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(AT_RISK)
     _red(live_book)
     with engine("builder").begin() as connection:
-        # A rebuild of past days that has just ended, newer than every forward build, and well read.
+        # A rebuild of past days that has just ended, newer than every forward build, on fit sources.
         connection.execute(
             sa.text(
                 "insert into meta.build (build_id, kind, state, window_start, window_end, newest_day, first_day,"
@@ -167,5 +167,5 @@ def test_a_backfill_decides_and_sends_nothing(live_book: Book, receivers: Receiv
             ),
             {"now": NOW.isoformat()},
         )
-    # What the backfill holds does not make the newest day's tables newer.
+    # The backfill's data does not make the newest day's tables newer.
     assert live_book.decide(decision_id="after").n_planned == 0

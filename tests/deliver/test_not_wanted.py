@@ -1,4 +1,4 @@
-"""What was tried and is not wanted any more: looked for outside, taken back, or said to stay."""
+"""Attempted deliveries that became obsolete: looked up, recalled, or reported as remaining."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT_RISK = renewal(1, days=30, usage_ratio=0.5)
 
 
 @pytest.mark.parametrize("is_undone", [False, True])
-def test_a_task_whose_answer_was_lost_is_taken_back_when_it_is_not_wanted_any_more(
+def test_task_with_a_lost_response_is_deleted_once_obsolete(
     live_book: Book, receivers: Receivers, is_undone: bool
 ) -> None:
     live_book.renewals(AT_RISK)
@@ -42,7 +42,7 @@ def test_a_task_whose_answer_was_lost_is_taken_back_when_it_is_not_wanted_any_mo
     assert {row.state for row in live_book.outbox(channel="crm_task") if row.key in written} == {"suppressed"}
 
 
-def test_a_task_asked_back_whose_crm_is_not_listed_any_more_stays_and_says_so(
+def test_recalled_task_of_an_unlisted_crm_stays_and_is_reported(
     live_book: Book, receivers: Receivers, overlay: Path
 ) -> None:
     live_book.renewals(AT_RISK)
@@ -58,7 +58,7 @@ def test_a_task_asked_back_whose_crm_is_not_listed_any_more_stays_and_says_so(
     )
 
 
-def test_a_letter_that_was_suppressed_while_it_was_asked_back_is_settled(live_book: Book, receivers: Receivers) -> None:
+def test_delivery_suppressed_during_its_recall_is_settled(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(AT_RISK)
     live_book.decide(decision_id="first")
     deliver.deliver(now=NOW)

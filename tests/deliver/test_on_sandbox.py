@@ -1,4 +1,4 @@
-"""The channels against the sandbox vendors, which are strict and go wrong on demand."""
+"""The channels against the sandbox vendors, which are strict and fail on demand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UPSERT = "/crm/v3/objects/tasks/batch/upsert"
 
 
 class Vendors:
-    """The sandbox, as the tests ask it."""
+    """Queries and changes of the sandbox for these tests."""
 
     def __init__(self, sandbox: SandboxProcess) -> None:
         self.sandbox = sandbox
@@ -40,7 +40,7 @@ class Vendors:
         return requests.get(f"{self._crm['host']}{path}", headers=self._headers(), timeout=600).json()
 
     def change_task(self, number: str, **properties: str) -> None:
-        """Do what a person does with a task in the CRM; without properties, throw it away."""
+        """Change a task in the CRM as a CSM would. Without properties, delete it."""
         url, headers = f"{self._crm['host']}/crm/v3/objects/tasks/{number}", self._headers()
         if properties:
             answer = requests.patch(url, json={"properties": properties}, headers=headers, timeout=600)
@@ -60,7 +60,7 @@ class Vendors:
         return [company["id"] for company in self.get("/crm/v3/objects/companies?limit=5")["results"]]
 
     def tasks(self) -> dict[str, tuple[str, list[str]]]:
-        """Return task id -> (key, companies) of all tasks that we made."""
+        """Return task id -> (key, companies) of all tasks created by Perennial."""
         found = {}
         page = self.get("/crm/v3/objects/tasks?limit=100&properties=perennial_key,hubspot_owner_id")
         for task in page["results"]:
@@ -87,7 +87,7 @@ def vendors(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 @pytest.fixture
 def at_risk(warehouse: str, overlay: Path, vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> Book:  # noqa: F811
-    """A decided renewal of a real account: one message over each channel, its task, and three of the playbook."""
+    """A decided renewal of a real account: one message per channel, its task, and three playbook tasks."""
     book = Book(monkeypatch)
     book.set_clock(NOW)
     owner, company = vendors.owner(), vendors.companies()[0]
@@ -132,7 +132,7 @@ def check_arrived_once(book: Book, vendors: Vendors) -> None:
     assert {tuple(companies) for _, companies in tasks} == {(company,)}
 
 
-def test_everything_arrives_once_and_a_second_run_sends_nothing(at_risk: Book, vendors: Vendors) -> None:
+def test_deliveries_arrive_once_and_a_second_run_sends_nothing(at_risk: Book, vendors: Vendors) -> None:
     run(at_risk)
     check_arrived_once(at_risk, vendors)
     (message,), (mail,) = vendors.sandbox.inbox()["messages"], vendors.sandbox.inbox()["mails"]
@@ -144,7 +144,7 @@ def test_everything_arrives_once_and_a_second_run_sends_nothing(at_risk: Book, v
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "truncate", "late"])
-def test_case_53_slack_accepts_and_the_answer_is_lost(
+def test_case_53_slack_accepts_and_the_response_is_lost(
     at_risk: Book, vendors: Vendors, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vendors.fault("slack", kind, "/api/chat.postMessage", seconds=2)
@@ -176,14 +176,14 @@ def test_case_53_slack_breaks_before_it_accepts(
     check_arrived_once(at_risk, vendors)
 
 
-def test_case_53_slack_and_hubspot_say_too_many(at_risk: Book, vendors: Vendors) -> None:
+def test_case_53_slack_and_hubspot_throttle(at_risk: Book, vendors: Vendors) -> None:
     vendors.fault("slack", "status", "/api/chat.postMessage", status=429, retry_after=0.1, times=2)
     vendors.fault("hubspot", "status", UPSERT, status=429, times=2)
     run(at_risk)
     check_arrived_once(at_risk, vendors)
 
 
-def test_slack_says_ok_false(at_risk: Book, vendors: Vendors) -> None:
+def test_slack_returns_ok_false(at_risk: Book, vendors: Vendors) -> None:
     body = {"ok": False, "error": "fatal_error"}
     vendors.fault("slack", "status", "/api/chat.postMessage", status=200, body=body)
     run(at_risk)
@@ -194,7 +194,7 @@ def test_slack_says_ok_false(at_risk: Book, vendors: Vendors) -> None:
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "late", "truncate", "twice"])
 @pytest.mark.parametrize("path", [UPSERT, "/crm/v4/associations/tasks/companies/batch/create"])
-def test_case_19_hubspot_breaks_and_each_task_exists_once(
+def test_case_19_each_task_exists_once_when_hubspot_breaks(
     at_risk: Book, vendors: Vendors, kind: str, path: str
 ) -> None:
     vendors.fault("hubspot", kind, path, seconds=0.6)
@@ -202,20 +202,20 @@ def test_case_19_hubspot_breaks_and_each_task_exists_once(
     check_arrived_once(at_risk, vendors)
 
 
-def test_case_20_an_association_that_hubspot_drops_is_an_alarm(at_risk: Book, vendors: Vendors) -> None:
-    # Accepted, and nothing done: what a wrong association type comes to.
+def test_case_20_association_dropped_by_hubspot_raises_an_alarm(at_risk: Book, vendors: Vendors) -> None:
+    # Accepted without effect, as with a wrong association type.
     done = {"status": "COMPLETE", "results": []}
     vendors.fault(
         "hubspot", "status", "/crm/v4/associations/tasks/companies/batch/create", status=201, body=done, times=None
     )
     run(at_risk)
-    letters = [row for row in at_risk.outbox() if row.channel == "crm_task"]
-    assert [row.state for row in letters] == ["failed"] * 4
-    assert all("does not show it on company" in row.reason for row in letters)
+    deliveries = [row for row in at_risk.outbox() if row.channel == "crm_task"]
+    assert [row.state for row in deliveries] == ["failed"] * 4
+    assert all("does not show it on company" in row.reason for row in deliveries)
     assert [companies for _, companies in vendors.tasks().values()] == [[]] * 4
 
 
-def test_case_21_a_task_is_never_sent_without_its_associations_array(
+def test_case_21_task_is_never_sent_without_an_associations_array(
     at_risk: Book, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[Any] = []
@@ -223,27 +223,27 @@ def test_case_21_a_task_is_never_sent_without_its_associations_array(
     monkeypatch.setattr(
         Client, "call", lambda self, method, path, **more: sent.append((path, more)) or call(self, method, path, **more)
     )
-    # The vendor's way: without the array a task is refused.
+    # HubSpot rejects a task without the array.
     crm = vendors.sandbox.connection("crm")
     bare = {"properties": {"hs_timestamp": "1", "hs_task_subject": "x"}}
     headers = {"Authorization": f"Bearer {crm['password']}"}
     refused = requests.post(f"{crm['host']}/crm/v3/objects/tasks", json=bare, headers=headers, timeout=600)
     assert refused.status_code == 400 and "associations" in refused.text
     run(at_risk)
-    # Ours: the upsert, which takes none, and then a call of its own that ties each task; never a bare create.
+    # We upsert without associations, then associate each task in a second call, and never create it directly.
     written = {path for path, more in sent if "/tasks" in path and more.get("json")}
     assert written >= {UPSERT, "/crm/v4/associations/tasks/companies/batch/create"}
     assert not written & {"/crm/v3/objects/tasks", "/crm/v3/objects/tasks/batch/create"}
     assert [bool(companies) for _, companies in vendors.tasks().values()] == [True] * 4
 
 
-def test_answers_in_another_order(at_risk: Book, vendors: Vendors) -> None:
+def test_batch_responses_in_another_order(at_risk: Book, vendors: Vendors) -> None:
     vendors.sandbox.control("switches", **{"hubspot.shuffle_batches": True})
     run(at_risk)
     check_arrived_once(at_risk, vendors)
 
 
-def test_case_54_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: Book, vendors: Vendors) -> None:
+def test_case_54_mail_with_a_lost_confirmation_is_not_repeated(at_risk: Book, vendors: Vendors) -> None:
     vendors.fault("smtp", "drop_after", method="DATA")
     run(at_risk)
     run(at_risk, 60)
@@ -252,7 +252,7 @@ def test_case_54_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: Book
     assert vendors.count() == (1, 1)
 
 
-def test_case_54_a_mail_that_was_not_taken_is_sent_later(at_risk: Book, vendors: Vendors) -> None:
+def test_case_54_deferred_mail_is_sent_later(at_risk: Book, vendors: Vendors) -> None:
     vendors.fault("smtp", "status", method="CONNECT", status=421)
     with pytest.raises(PerennialError, match="does not answer"):
         run(at_risk)
@@ -260,7 +260,7 @@ def test_case_54_a_mail_that_was_not_taken_is_sent_later(at_risk: Book, vendors:
     check_arrived_once(at_risk, vendors)
 
 
-def test_a_revoked_token_is_named_without_being_shown(
+def test_revoked_token_is_reported_without_being_shown(
     at_risk: Book, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = vendors.sandbox.connections["AIRFLOW_CONN_SLACK"]
@@ -273,7 +273,7 @@ def test_a_revoked_token_is_named_without_being_shown(
     check_arrived_once(at_risk, vendors)
 
 
-def test_an_owner_deactivated_since_the_last_ingest_does_not_lose_a_task(at_risk: Book, vendors: Vendors) -> None:
+def test_task_survives_an_owner_deactivated_since_the_last_ingest(at_risk: Book, vendors: Vendors) -> None:
     owner = int(at_risk.outbox(channel="crm_task", step="find_the_cause")[0].body["owner_id"])
     vendors.sandbox.mutate("owner", owner, op="delete")
     run(at_risk)
@@ -282,10 +282,10 @@ def test_an_owner_deactivated_since_the_last_ingest_does_not_lose_a_task(at_risk
     assert len(vendors.tasks()) == 4
 
 
-def test_what_a_manager_does_with_the_task_holds_in_the_next_run(at_risk: Book, vendors: Vendors) -> None:
+def test_csm_changes_to_a_task_apply_in_the_next_run(at_risk: Book, vendors: Vendors) -> None:
     run(at_risk)
     (task,) = at_risk.outbox(channel="crm_task", step="task")
-    # Messages link the task, which was written before they were sent.
+    # Messages link to the task, which is written first.
     link = f"https://crm.example/tasks/{task.external_id}"
     (message,), (mail,) = vendors.sandbox.inbox()["messages"], vendors.sandbox.inbox()["mails"]
     assert link in str(message) and link in str(mail)
@@ -318,9 +318,7 @@ def test_what_a_manager_does_with_the_task_holds_in_the_next_run(at_risk: Book, 
     assert closing == ["close:meet_the_decision_maker", "close:agree_the_plan"]
 
 
-def test_a_task_thrown_away_is_an_answer_and_one_that_hubspot_does_not_show_is_none(
-    at_risk: Book, vendors: Vendors
-) -> None:
+def test_deleted_task_is_feedback_and_an_empty_read_is_not(at_risk: Book, vendors: Vendors) -> None:
     run(at_risk)
     (task,) = at_risk.outbox(channel="crm_task", step="task")
     nothing = {"status": "COMPLETE", "results": []}
@@ -332,7 +330,7 @@ def test_a_task_thrown_away_is_an_answer_and_one_that_hubspot_does_not_show_is_n
     assert at_risk.episodes()[0]["close_reason"] == "its task was deleted in the CRM"
 
 
-def test_values_are_written_into_the_crm_once_its_data_is_fit(
+def test_crm_fields_are_written_once_crm_data_is_fit(
     at_risk: Book,
     vendors: Vendors,
     overlay: Path,  # noqa: F811
@@ -363,7 +361,7 @@ def test_values_are_written_into_the_crm_once_its_data_is_fit(
     assert (states(at_risk)["crm_field", "sent"], held()) == (1, "some")
 
 
-def test_a_crm_that_does_not_answer_is_a_problem_and_no_answer(at_risk: Book, vendors: Vendors) -> None:
+def test_unresponsive_crm_is_a_problem_not_feedback(at_risk: Book, vendors: Vendors) -> None:
     run(at_risk)
     vendors.fault("hubspot", "status", status=401, times=None)
     result = read_back(at_risk.now)

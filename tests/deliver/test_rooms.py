@@ -1,4 +1,4 @@
-"""Messages into rooms: a webhook of Slack, the robot of a WeCom group; what is personal stays out of them."""
+"""Messages to rooms by a Slack webhook or a WeCom group robot, without personal data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from include.deliver.render import wecom as render_wecom
 from include.outbox import personal_data
 from include.outbox.message import Evidence
 from include.sandbox.wecom import GROUP
-from tests.deliver.letters import MESSAGE, letter
+from tests.deliver.letters import MESSAGE, delivery
 from tests.fixtures.receivers import skip_retry_waits
 from tests.fixtures.sandbox import SandboxProcess
 from tests.fixtures.vendor_server import Answer, Call, Stub, serve
@@ -31,13 +31,13 @@ SECRET = "T1/B1/verysecret"
 
 @dataclass
 class Rooms:
-    """A webhook and a robot; ``next_answer`` is given once instead of the usual one."""
+    """A webhook and a robot. ``next_answer`` replaces one response."""
 
     posted: list[Any] = field(default_factory=list)
     next_answer: Answer | None = None
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call."""
+        """Respond to a call."""
         if self.next_answer:
             answer, self.next_answer = self.next_answer, None
             return answer
@@ -67,41 +67,41 @@ def rooms(socket_enabled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         yield made, stub
 
 
-def _letter(**changes: Any) -> Any:
+def _delivery(**changes: Any) -> Any:
     named = MESSAGE.model_copy(
         update={
             "subject": f"{personal_data.personal('Bo Li')} of Customer 1 has left",
             "evidence": (Evidence(text=f"{personal_data.personal('Bo Li')} decided."), *MESSAGE.evidence),
         }
     )
-    return letter(body=named.model_dump(mode="json"), address="x", **changes)
+    return delivery(body=named.model_dump(mode="json"), address="x", **changes)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("slack", SlackWebhook), ("wecom", WeComChannel)])
-def test_a_room_learns_whom_it_is_for_and_nothing_personal(
+def test_room_message_names_its_addressee_and_no_personal_data(
     rooms: tuple[Rooms, Stub], name: str, kind: type[Any]
 ) -> None:
     channel = open_channel(name, load())
     assert isinstance(channel, kind)
-    sent = _letter(channel=name)
+    sent = _delivery(channel=name)
     assert channel.send([sent])[sent.key].state == "sent"
     (posted,) = rooms[0].posted
     assert "ada" in str(posted) and "Customer 1" in str(posted) and personal_data.HIDDEN in str(posted)
     assert "Bo Li" not in str(posted)
     assert message_of(sent).subject == "Bo Li of Customer 1 has left"
-    # Nobody can ask a room what it has received, nor take it back.
+    # Rooms have no history API and no recall.
     assert channel.find("x", sent.sending_at) is None and channel.take_back([sent])[sent.key]
     channel.close()
 
 
 @pytest.mark.parametrize("name", ["slack", "wecom"])
 @pytest.mark.parametrize(("fault", "state"), [("drop", "uncertain"), ("hang", "uncertain"), (500, "uncertain")])
-def test_a_broken_connection_leaves_it_in_doubt(
+def test_broken_connection_leaves_the_delivery_uncertain(
     rooms: tuple[Rooms, Stub], name: str, fault: str | int, state: str
 ) -> None:
     path = f"/services/{SECRET}" if name == "slack" else "/cgi-bin/webhook/send"
     rooms[1].faults[path] = [fault]
-    channel, sent = open_channel(name, load()), _letter(channel=name)
+    channel, sent = open_channel(name, load()), _delivery(channel=name)
     outcome = channel.send([sent])[sent.key]
     assert (outcome.state, "verysecret" in outcome.reason) == (state, False)
     channel.close()
@@ -117,21 +117,21 @@ def test_a_broken_connection_leaves_it_in_doubt(
         ("wecom", (200, "nonsense"), "uncertain"),
     ],
 )
-def test_what_the_vendor_says_decides(rooms: tuple[Rooms, Stub], name: str, answer: Answer, state: str) -> None:
+def test_vendor_response_sets_the_outcome(rooms: tuple[Rooms, Stub], name: str, answer: Answer, state: str) -> None:
     rooms[0].next_answer = answer
-    channel, sent = open_channel(name, load()), _letter(channel=name)
+    channel, sent = open_channel(name, load()), _delivery(channel=name)
     assert channel.send([sent])[sent.key].state == state
     channel.close()
 
 
 @pytest.mark.parametrize("name", ["slack", "wecom"])
-def test_a_wrong_secret_stops_the_channel_and_is_not_shown(
+def test_wrong_secret_stops_the_channel_and_is_not_shown(
     rooms: tuple[Rooms, Stub], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = {"conn_type": "slack" if name == "slack" else "generic", "password": "T1/B1/wrongsecret"}
     connection["host"] = f"{rooms[1].url}/services" if name == "slack" else rooms[1].url
     monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
-    channel, sent = open_channel(name, load()), _letter(channel=name)
+    channel, sent = open_channel(name, load()), _delivery(channel=name)
     with pytest.raises(AuthError) as caught:
         channel.send([sent])
     assert "wrongsecret" not in str(caught.value)
@@ -142,7 +142,7 @@ def test_a_wrong_secret_stops_the_channel_and_is_not_shown(
     channel.close()
 
 
-def test_long_messages_are_split_and_hostile_names_do_nothing() -> None:
+def test_long_messages_are_split_and_hostile_names_are_inert() -> None:
     name = "<@all> [click](http://evil.example) **x** \n# 张三 <font color='red'>"
     evidence = tuple(Evidence(text=f"{number}: {name}") for number in range(60))
     parts = render_wecom.parts(MESSAGE.model_copy(update={"evidence": evidence}), "ada@vendor.example")
@@ -155,9 +155,9 @@ def test_long_messages_are_split_and_hostile_names_do_nothing() -> None:
     assert long < render_wecom.MAX_BYTES
 
 
-def test_a_second_part_that_breaks_leaves_the_message_in_doubt(rooms: tuple[Rooms, Stub]) -> None:
+def test_failed_second_part_leaves_the_message_uncertain(rooms: tuple[Rooms, Stub]) -> None:
     evidence = tuple(Evidence(text=f"{number} {'x' * 200}") for number in range(40))
-    sent = letter(
+    sent = delivery(
         channel="wecom", address="group", body=MESSAGE.model_copy(update={"evidence": evidence}).model_dump(mode="json")
     )
     channel = open_channel("wecom", load())
@@ -168,7 +168,7 @@ def test_a_second_part_that_breaks_leaves_the_message_in_doubt(rooms: tuple[Room
     channel.close()
 
 
-def test_a_robots_twenty_messages_a_minute(
+def test_robot_limit_of_20_messages_a_minute(
     sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
@@ -177,15 +177,15 @@ def test_a_robots_twenty_messages_a_minute(
     assert isinstance(channel, WeComChannel)
     limiter, clock = channel._client.limiter, [1000.0]
     limiter.clock, limiter.sleep = lambda: clock[0], lambda seconds: clock.append(clock.pop() + seconds)
-    letters = [letter(channel="wecom", step=str(number), address="group") for number in range(22)]
+    deliveries = [delivery(channel="wecom", step=str(number), address="group") for number in range(22)]
 
     def send(number: int) -> tuple[str, float]:
-        """Return what became of a message, and how many seconds it had to wait."""
+        """Send a message. Return its outcome and the seconds waited."""
         began = clock[0]
-        return channel.send([letters[number]])[letters[number].key].state, clock[0] - began
+        return channel.send([deliveries[number]])[deliveries[number].key].state, clock[0] - began
 
     assert [send(number) for number in range(20)] == [("sent", 0.0)] * 20
-    # Ours waits for its minute; the sandbox counts in real time, and says that it is one too many.
+    # Our limiter waits a minute on a fake clock; the sandbox counts in real time and reports one too many.
     state, waited = send(20)
     assert state == "later" and 59 < waited < 66
     sandbox.control("limits", lift=True)
@@ -195,21 +195,21 @@ def test_a_robots_twenty_messages_a_minute(
     assert len([one for one in sandbox.inbox()["messages"] if one["channel"] == GROUP]) == 21
     channel._key = "another"
     with pytest.raises(AuthError, match="93000"):
-        channel.send([letters[21]])
+        channel.send([deliveries[21]])
     channel.close()
 
 
-def test_who_wants_no_mails_gets_none() -> None:
+def test_no_email_to_a_person_who_opted_out() -> None:
     from include.common.connections import Connection
     from include.deliver.channels.base import Undeliverable
 
     channel = EmailChannel(Connection("smtp", host="127.0.0.1"), "P", "p@vendor.example", ("ADA@vendor.example",))
     with pytest.raises(Undeliverable, match="has unsubscribed"):
-        channel.address(letter(channel="email"))
-    assert channel.address(letter(channel="email", recipient="bo@vendor.example")) == "bo@vendor.example"
+        channel.address(delivery(channel="email"))
+    assert channel.address(delivery(channel="email", recipient="bo@vendor.example")) == "bo@vendor.example"
 
 
-def test_marks_are_of_no_use_to_a_hostile_name() -> None:
+def test_marker_characters_in_a_hostile_name_are_inert() -> None:
     marked = personal_data.personal("Bo\ue001 Li\ue000")
     assert personal_data.shown(f"a {marked} b", True) == f"a {personal_data.HIDDEN} b"
     assert personal_data.shown({"x": [f"{marked}", 1, None]}, False) == {"x": ["Bo Li", 1, None]}

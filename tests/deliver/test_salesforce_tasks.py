@@ -1,4 +1,4 @@
-"""Tasks in Salesforce: once, on the right account, whatever goes wrong in between."""
+"""Tasks in Salesforce: created once, on the right account, despite failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.deliver.channels.crm_task.salesforce import SalesforceTasks
 from include.http.client import Refused
 from include.outbox.store import Delivery
 from include.sandbox.salesforce import ids
-from tests.deliver.letters import TASK, letter
+from tests.deliver.letters import TASK, delivery
 from tests.fixtures.sandbox import NOW, SandboxProcess
 
 UPSERT = "/services/data/*/composite/sobjects/Task/Perennial_Key__c"
@@ -48,7 +48,7 @@ def task(org: SandboxProcess, step: str = "a", **changes: str) -> Delivery:
     truth = org.truth()
     account, owner = truth["account"]["live_ids"][0], truth["owner"]["live_ids"][0]
     body = {**TASK, "company_id": ids.encode("001", account), "owner_id": ids.encode("005", owner), **changes}
-    one = letter("crm_task", step, body=body)
+    one = delivery("crm_task", step, body=body)
     return replace(one, address=body["owner_id"])
 
 
@@ -56,7 +56,7 @@ def tasks(channel: SalesforceTasks, fields: str = "Id, Perennial_Key__c") -> lis
     return list(channel._api.everything(f"SELECT {fields} FROM Task WHERE Perennial_Key__c != NULL"))
 
 
-def test_a_task_on_its_account(channel: SalesforceTasks, org: SandboxProcess) -> None:
+def test_task_is_created_on_its_account(channel: SalesforceTasks, org: SandboxProcess) -> None:
     one = task(org, html="Call them &amp; <b>listen</b>.<br>See <a href='https://x.example/1'>the account</a>.")
     outcome = channel.send([one])[one.key]
     assert channel.is_repeatable and (outcome.state, outcome.reason) == ("sent", "")
@@ -74,26 +74,26 @@ def test_a_task_on_its_account(channel: SalesforceTasks, org: SandboxProcess) ->
     }
 
 
-def test_the_day_is_the_one_that_was_meant(channel: SalesforceTasks, org: SandboxProcess) -> None:
-    one = task(org, due_at="2026-12-02T01:00:00.000Z", due_on="2026-12-01")  # five in the afternoon, far in the west
+def test_due_date_is_independent_of_the_time_zone(channel: SalesforceTasks, org: SandboxProcess) -> None:
+    one = task(org, due_at="2026-12-02T01:00:00.000Z", due_on="2026-12-01")  # 5 p.m. in a western time zone
     channel.send([one])
     assert tasks(channel, "Id, ActivityDate")[0]["ActivityDate"] == "2026-12-01"
 
 
-def test_a_second_time_changes_nothing(channel: SalesforceTasks, org: SandboxProcess) -> None:
+def test_repeated_delivery_changes_nothing(channel: SalesforceTasks, org: SandboxProcess) -> None:
     one = task(org)
     made = channel.send([one])[one.key].external_id
     number = ids.decode(made, "00T")
     org.mutate("sf_task", number, set={"Status": "Completed"})
     assert channel.send([one])[one.key].external_id == made
     assert [row["Status"] for row in tasks(channel, "Id, Status")] == ["Completed"]
-    org.mutate("sf_task", number, op="delete")  # anyone who deleted it does not want it back
+    org.mutate("sf_task", number, op="delete")  # a deleted task is not wanted back
     assert channel.send([one])[one.key].external_id == made
     assert len(tasks(channel)) == 1
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "truncate", "status"])
-def test_case_19_an_answer_in_doubt_is_cured_by_doing_it_again(
+def test_case_19_uncertain_response_is_resolved_by_a_repeat(
     channel: SalesforceTasks, org: SandboxProcess, kind: str
 ) -> None:
     org.control("faults", vendor="salesforce", path=UPSERT, kind=kind, times=1)
@@ -102,7 +102,7 @@ def test_case_19_an_answer_in_doubt_is_cured_by_doing_it_again(
     assert len(tasks(channel)) == 1
 
 
-def test_each_letter_of_a_batch_gets_its_own_outcome(channel: SalesforceTasks, org: SandboxProcess) -> None:
+def test_each_delivery_of_a_batch_gets_its_own_outcome(channel: SalesforceTasks, org: SandboxProcess) -> None:
     good, nowhere, odd = task(org, "a"), task(org, "b", company_id="001SB0zzzzzzzzz"), task(org, "c", due_at="soon")
     outcomes = channel.send([good, nowhere, odd])
     assert [outcomes[one.key].state for one in (good, nowhere, odd)] == ["sent", "refused", "refused"]
@@ -111,7 +111,7 @@ def test_each_letter_of_a_batch_gets_its_own_outcome(channel: SalesforceTasks, o
     assert [row["Perennial_Key__c"] for row in tasks(channel)] == [good.key]
 
 
-def test_a_key_that_is_not_unique_names_the_records_that_have_it(channel: SalesforceTasks, org: SandboxProcess) -> None:
+def test_duplicate_key_names_its_records(channel: SalesforceTasks, org: SandboxProcess) -> None:
     # https://developer.salesforce.com/docs/platform/api-rest/guide/dome-upsert.html
     both = [f"/services/data/v62.0/sobjects/Task/{one}" for one in ("00T1", "00T2")]
     org.control("faults", vendor="salesforce", path="*/sobjects/Task/*", kind="status", status=300, body=both, times=1)
@@ -120,7 +120,7 @@ def test_a_key_that_is_not_unique_names_the_records_that_have_it(channel: Salesf
     assert "keep the key on one of these records" in caught.value.cure
 
 
-def test_a_locked_row_is_tried_later(channel: SalesforceTasks, org: SandboxProcess) -> None:
+def test_locked_row_is_retried_later(channel: SalesforceTasks, org: SandboxProcess) -> None:
     locked = [{"success": False, "errors": [{"statusCode": "UNABLE_TO_LOCK_ROW", "message": "x", "fields": []}]}]
     org.control("faults", vendor="salesforce", path=UPSERT, kind="status", status=200, body=locked, times=1)
     one = task(org)
@@ -128,9 +128,7 @@ def test_a_locked_row_is_tried_later(channel: SalesforceTasks, org: SandboxProce
     assert channel.send([one])[one.key].state == "sent"
 
 
-def test_case_17_an_owner_who_has_left_keeps_no_task_from_being_written(
-    channel: SalesforceTasks, org: SandboxProcess
-) -> None:
+def test_case_17_task_of_a_departed_owner_is_still_written(channel: SalesforceTasks, org: SandboxProcess) -> None:
     (gone,) = channel._api.everything("SELECT Id, Email FROM User WHERE IsActive = FALSE")
     one = task(org, owner_id=gone["Id"])
     outcome = channel.send([one])[one.key]
@@ -139,14 +137,14 @@ def test_case_17_an_owner_who_has_left_keeps_no_task_from_being_written(
     assert channel.address(replace(one, body={**one.body, "owner_id": ""}, recipient=gone["Email"])) == ""
 
 
-def test_an_owner_is_found_by_address(channel: SalesforceTasks, org: SandboxProcess) -> None:
+def test_owner_is_found_by_email_address(channel: SalesforceTasks, org: SandboxProcess) -> None:
     (someone, *_) = channel._api.everything("SELECT Id, Email FROM User WHERE IsActive = TRUE")
     one = task(org, owner_id="")
     assert channel.address(replace(one, recipient=someone["Email"].upper())) == someone["Id"]
     assert channel.address(replace(one, recipient="o'brien\\@nowhere.example")) == ""
 
 
-def test_without_a_unique_key_a_doubt_is_looked_up_and_never_repeated(org: SandboxProcess) -> None:
+def test_uncertain_write_without_a_unique_key_is_looked_up_not_repeated(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.plain_fields": ["Task.Perennial_Key__c"]})
     channel = opened()
     assert not channel.is_repeatable
@@ -163,13 +161,13 @@ def test_without_a_unique_key_a_doubt_is_looked_up_and_never_repeated(org: Sandb
     assert sorted(row["Perennial_Key__c"] for row in tasks(channel)) == sorted([one.key, two.key])
 
 
-def test_tasks_without_the_field_are_a_clear_error(org: SandboxProcess) -> None:
+def test_missing_key_field_is_a_clear_error(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.removed_fields": ["Task.Perennial_Key__c"]})
     with pytest.raises(ConfigError, match=r"no field Perennial_Key__c.*on the object Activity"):
         opened()
 
 
-def test_a_vendor_that_takes_no_tasks(org: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vendor_without_tasks_is_rejected(org: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRM", '{"conn_type": "zendesk", "host": "https://x.example", "password": "x"}')
     with pytest.raises(ConfigError, match="only be written to HubSpot and Salesforce"):
         crm_task.connect(load(), "crm")
@@ -185,14 +183,14 @@ def test_a_vendor_that_takes_no_tasks(org: SandboxProcess, monkeypatch: pytest.M
         ("<a>no address</a>", "no address"),
     ],
 )
-def test_html_as_plain_text(html: str, text: str) -> None:
+def test_html_is_converted_to_plain_text(html: str, text: str) -> None:
     assert plain(html) == text
 
 
-def test_a_task_whose_reason_is_gone_is_closed_once_with_a_note(channel: SalesforceTasks, org: SandboxProcess) -> None:
+def test_obsolete_task_is_closed_once_with_a_note(channel: SalesforceTasks, org: SandboxProcess) -> None:
     one = task(org)
     channel.send([one])
-    ends = letter("crm_task", "close:a", body={"closes": one.key, "note": "Closed: the risk is gone"})
+    ends = delivery("crm_task", "close:a", body={"closes": one.key, "note": "Closed: the risk is gone"})
     assert channel.address(ends) == ""
     for reason in ("", "it was already completed"):
         outcome = channel.send([ends])[ends.key]
@@ -202,18 +200,18 @@ def test_a_task_whose_reason_is_gone_is_closed_once_with_a_note(channel: Salesfo
     assert found["Description"].startswith("Closed: the risk is gone")
 
 
-def test_what_became_of_tasks_is_read_back(channel: SalesforceTasks, org: SandboxProcess) -> None:
-    left, moved, done, deleted = letters = [task(org, step) for step in "abcd"]
-    outcomes = channel.send(letters)
+def test_task_outcomes_are_read_back(channel: SalesforceTasks, org: SandboxProcess) -> None:
+    left, moved, done, deleted = deliveries = [task(org, step) for step in "abcd"]
+    outcomes = channel.send(deliveries)
 
-    def change(letter: Delivery, method: str = "PATCH", **fields: str) -> None:
-        path = f"{DATA}/sobjects/Task/{outcomes[letter.key].external_id}"
+    def change(delivery: Delivery, method: str = "PATCH", **fields: str) -> None:
+        path = f"{DATA}/sobjects/Task/{outcomes[delivery.key].external_id}"
         channel._api.client.call(method, path, json=fields or None, is_repeatable=True)
 
     change(moved, ActivityDate="2026-12-24", Status="In Progress")
     change(done, Status="Completed", Perennial_Outcome__c="No risk")
     change(deleted, "DELETE")
-    found = channel.read_back(letters)
+    found = channel.read_back(deliveries)
     assert found[left.key].state == "open" and found[left.key].owner_id == left.address
     assert found[left.key].due_on == date(2026, 11, 18)
     assert (found[moved.key].state, found[moved.key].due_on) == ("started", date(2026, 12, 24))
@@ -221,15 +219,13 @@ def test_what_became_of_tasks_is_read_back(channel: SalesforceTasks, org: Sandbo
     assert found[deleted.key].state == "deleted"
 
 
-def test_tasks_are_taken_back_but_for_those_that_somebody_has_completed(
-    channel: SalesforceTasks, org: SandboxProcess
-) -> None:
+def test_recall_deletes_tasks_except_completed_ones(channel: SalesforceTasks, org: SandboxProcess) -> None:
     left, done, deleted, never_written = (task(org, step) for step in "abcd")
     outcomes = channel.send([left, done, deleted])
     org.mutate("sf_task", ids.decode(outcomes[done.key].external_id, "00T"), set={"Status": "Completed"})
     org.mutate("sf_task", ids.decode(outcomes[deleted.key].external_id, "00T"), op="delete")
-    ends = letter("crm_task", "close:b", body={"closes": done.key, "note": "x"})
-    # Its answer is lost, so that it is done again.
+    ends = delivery("crm_task", "close:b", body={"closes": done.key, "note": "x"})
+    # The response is lost, so the call is repeated.
     org.control("faults", vendor="salesforce", path="*", method="DELETE", kind="drop_after", times=1)
     for _ in range(2):
         stays = channel.take_back([left, done, deleted, never_written, ends])

@@ -1,4 +1,4 @@
-"""A task goes into the CRM that its account is of, and one CRM that does not answer holds up no other."""
+"""Tasks are written to the CRM of their account, and a failing CRM does not block others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ sources:
 
 @pytest.fixture
 def europe(book: Book, overlay: Path, receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
-    """A second portal, with companies and owners of its own."""
+    """A second portal with its own companies and owners."""
     portal = Portal(companies=frozenset({"2001"}), active_owners=frozenset({"90"}))
     (overlay / "config" / "settings.yaml").write_text(SETTINGS)
     with serve(portal.answer) as stub:
@@ -55,7 +55,7 @@ def _plan(*more: Action) -> None:
         store.plan(connection, [_task("crm:1001", "1001", "77"), _task("crm_eu:2001", "2001", "90"), *more], "d", NOW)
 
 
-def test_a_task_is_written_where_its_account_is(book: Book, receivers: Receivers, europe: Portal) -> None:
+def test_task_is_written_to_the_crm_of_its_account(book: Book, receivers: Receivers, europe: Portal) -> None:
     _plan()
     result = deliver.deliver(now=book.now + timedelta(minutes=1))
     assert result.channels == {"crm_task (crm)": {"sent": 1}, "crm_task (crm_eu)": {"sent": 1}}
@@ -64,7 +64,7 @@ def test_a_task_is_written_where_its_account_is(book: Book, receivers: Receivers
     assert [task["hubspot_owner_id"] for task in europe.tasks.values()] == ["90"]
 
 
-def test_one_that_does_not_work_holds_up_no_other(
+def test_failing_crm_does_not_block_others(
     book: Book, receivers: Receivers, europe: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _plan()
@@ -76,7 +76,7 @@ def test_one_that_does_not_work_holds_up_no_other(
     assert {row.account_key: row.state for row in book.outbox()} == {"crm:1001": "planned", "crm_eu:2001": "sent"}
 
 
-def test_it_may_be_written_with_other_credentials_than_it_is_read(
+def test_separate_write_credentials_are_supported(
     book: Book, overlay: Path, receivers: Receivers, europe: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channels = overlay / "config" / "channels.yaml"
@@ -89,7 +89,7 @@ def test_it_may_be_written_with_other_credentials_than_it_is_read(
     assert deliver.deliver(now=book.now + timedelta(minutes=1)).n_sent == 2
 
 
-def test_a_task_of_a_crm_that_is_no_longer_listed_expires(book: Book, receivers: Receivers, europe: Portal) -> None:
+def test_task_of_an_unlisted_crm_expires(book: Book, receivers: Receivers, europe: Portal) -> None:
     _plan(_task("crm_us:3001", "3001", "77"))
     deliver.deliver(now=book.now + timedelta(minutes=1))
     assert [row.state for row in book.outbox(account_key="crm_us:3001")] == ["planned"]
@@ -98,7 +98,7 @@ def test_a_task_of_a_crm_that_is_no_longer_listed_expires(book: Book, receivers:
     assert row.state == "expired" and "not among the sources" in row.reason
 
 
-def test_a_billing_system_is_no_crm_to_write_to(overlay: Path) -> None:
+def test_billing_system_is_not_a_crm_target(overlay: Path) -> None:
     billing = "  - {id: stripe, kind: crm, is_billing: true, owner: {name: C, email: c@vendor.example}}\n"
     (overlay / "config" / "settings.yaml").write_text(SETTINGS + billing)
     assert {crm for _, crm in channels.routes(load())} == {"crm", "crm_eu", ""}

@@ -1,4 +1,4 @@
-"""The Slack channel: what each of Slack's ways to fail means for a message."""
+"""The Slack channel: the outcome of each kind of Slack failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from include.deliver.channels.base import Undeliverable
 from include.deliver.channels.slack import SlackChannel, connect
 from include.deliver.channels.slack_webhook import SlackWebhook
 from include.outbox.store import Delivery
-from tests.deliver.letters import NOW, letter
+from tests.deliver.letters import NOW, delivery
 from tests.fixtures.slack_server import Workspace
 from tests.fixtures.vendor_server import Stub, serve
 
@@ -46,13 +46,11 @@ def channel(slack: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sla
 
 
 def addressed(channel: SlackChannel, **changes: object) -> Delivery:
-    one = letter("slack", **changes)
+    one = delivery("slack", **changes)
     return replace(one, address=channel.address(one))
 
 
-def test_a_direct_message_with_its_key_and_nothing_that_slack_acts_on(
-    channel: SlackChannel, workspace: Workspace
-) -> None:
+def test_direct_message_has_its_key_and_no_active_markup(channel: SlackChannel, workspace: Workspace) -> None:
     one = addressed(channel)
     outcome = channel.send([one])[one.key]
     assert (outcome.state, outcome.external_id) == ("sent", "DU1/1800000000.000100")
@@ -64,7 +62,7 @@ def test_a_direct_message_with_its_key_and_nothing_that_slack_acts_on(
 
 
 @pytest.mark.parametrize("fault", ["hang", "drop", "refuse", 500, 503])
-def test_a_broken_answer_is_uncertain_and_is_not_sent_again(
+def test_broken_response_is_uncertain_and_not_resent(
     channel: SlackChannel, slack: Stub, workspace: Workspace, fault: str | int
 ) -> None:
     one = addressed(channel)
@@ -85,7 +83,7 @@ def test_a_broken_answer_is_uncertain_and_is_not_sent_again(
         ("is_archived", "refused"),
     ],
 )
-def test_ok_false(channel: SlackChannel, workspace: Workspace, error: str, state: str) -> None:
+def test_slack_error_responses(channel: SlackChannel, workspace: Workspace, error: str, state: str) -> None:
     one = addressed(channel)
     workspace.next_error = error
     outcome = channel.send([one])[one.key]
@@ -94,9 +92,7 @@ def test_ok_false(channel: SlackChannel, workspace: Workspace, error: str, state
 
 
 @pytest.mark.parametrize("error", ["invalid_auth", "token_revoked", "missing_scope", "account_inactive"])
-def test_a_wrong_token_stops_the_channel_not_the_message(
-    channel: SlackChannel, workspace: Workspace, error: str
-) -> None:
+def test_wrong_token_stops_the_channel_not_the_message(channel: SlackChannel, workspace: Workspace, error: str) -> None:
     one = addressed(channel)
     workspace.next_error = error
     with pytest.raises(AuthError, match=error) as caught:
@@ -105,34 +101,34 @@ def test_a_wrong_token_stops_the_channel_not_the_message(
     assert "connection slack" in caught.value.cure
 
 
-def test_too_many_calls_are_waited_for_and_sent_once(channel: SlackChannel, slack: Stub, workspace: Workspace) -> None:
+def test_throttled_message_waits_and_is_sent_once(channel: SlackChannel, slack: Stub, workspace: Workspace) -> None:
     one = addressed(channel)
     slack.faults["/chat.postMessage"] = [429, 429]
     assert channel.send([one])[one.key].state == "sent"
     assert len(workspace.messages) == 1
 
 
-def test_too_many_calls_for_long_stop_the_channel(channel: SlackChannel, slack: Stub) -> None:
+def test_long_throttling_stops_the_channel(channel: SlackChannel, slack: Stub) -> None:
     one = addressed(channel)
     slack.faults["/chat.postMessage"] = [429] * 20
     with pytest.raises(PerennialError, match="429"):
         channel.send([one])
 
 
-def test_nobody_at_home(channel: SlackChannel) -> None:
+def test_no_slack_user_for_the_recipient(channel: SlackChannel) -> None:
     with pytest.raises(Undeliverable, match=r"nobody@vendor\.example") as caught:
-        channel.address(letter("slack", recipient="nobody@vendor.example"))
+        channel.address(delivery("slack", recipient="nobody@vendor.example"))
     assert "same e-mail address" in caught.value.cure
 
 
-def test_people_yaml_names_a_place(channel: SlackChannel) -> None:
-    assert channel.address(letter("slack", recipient="cs-operations@example.com")) == "C9"
+def test_people_yaml_can_name_a_slack_channel(channel: SlackChannel) -> None:
+    assert channel.address(delivery("slack", recipient="cs-operations@example.com")) == "C9"
 
 
-def test_an_address_set_by_hand_wins_over_what_slack_knows(
+def test_configured_address_wins_over_the_slack_lookup(
     channel: SlackChannel, slack: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert channel.address(letter("slack", recipient="ada@vendor.example")) == "DU1"
+    assert channel.address(delivery("slack", recipient="ada@vendor.example")) == "DU1"
     folder = tmp_path / "overlay" / "config"
     folder.mkdir(parents=True)
     shipped = paths.ROOT / "include" / "defaults" / "config" / "people.yaml"
@@ -141,12 +137,12 @@ def test_an_address_set_by_hand_wins_over_what_slack_knows(
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
     by_hand = SlackChannel.connect(load())
     slack.calls.clear()
-    assert by_hand.address(letter("slack", recipient="ada@vendor.example")) == "DU2"
-    assert by_hand.address(letter("slack", recipient="nobody@vendor.example")) == "DU1"
+    assert by_hand.address(delivery("slack", recipient="ada@vendor.example")) == "DU2"
+    assert by_hand.address(delivery("slack", recipient="nobody@vendor.example")) == "DU1"
     assert not [call for call in slack.calls if "lookupByEmail" in call.path]
 
 
-def test_every_token_and_webhook_of_a_workspace_counts_against_the_same_limits(
+def test_tokens_and_webhooks_of_a_workspace_share_rate_limits(
     channel: SlackChannel, slack: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = channel.client.limiter.path
@@ -162,7 +158,7 @@ def test_every_token_and_webhook_of_a_workspace_counts_against_the_same_limits(
     assert {other.client.limiter.path, webhook._client.limiter.path} == {channel.client.limiter.path}
 
 
-def test_a_workspace_that_cannot_be_asked_refuses_nothing(
+def test_workspace_error_is_not_a_rejection(
     channel: SlackChannel, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(Unavailable, match="internal_error"):
@@ -171,7 +167,7 @@ def test_a_workspace_that_cannot_be_asked_refuses_nothing(
     assert addressed(channel).address == "DU1"
 
 
-def test_a_history_is_read_to_its_end(channel: SlackChannel, workspace: Workspace) -> None:
+def test_history_is_read_to_its_end(channel: SlackChannel, workspace: Workspace) -> None:
     workspace.page = 2
     keys = []
     for number in range(5):
@@ -181,13 +177,13 @@ def test_a_history_is_read_to_its_end(channel: SlackChannel, workspace: Workspac
     assert set(channel.find("DU1", NOW) or {}) == set(keys)
 
 
-def test_a_history_that_may_not_be_read_is_none(channel: SlackChannel, workspace: Workspace) -> None:
+def test_history_without_permission_is_none(channel: SlackChannel, workspace: Workspace) -> None:
     workspace.may_read_history = False
     assert channel.find("DU1", NOW) is None
 
 
 @pytest.mark.parametrize("cursor", [lambda n: "a", lambda n: "ab"[n % 2], lambda n: f"c{n}"])
-def test_a_list_of_channels_that_leads_nowhere_ends(channel: SlackChannel, workspace: Workspace, cursor) -> None:
+def test_endless_channel_list_ends_with_an_error(channel: SlackChannel, workspace: Workspace, cursor) -> None:
     numbers = itertools.count()
 
     def answer(call) -> dict:

@@ -1,4 +1,4 @@
-"""Uncertain messages that nobody can look up: notified once, by the second channel or a digest, never repeated."""
+"""Uncertain messages that cannot be looked up: reported once by the second channel or a digest, never resent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def lose_a_mail(book: Book, receivers: Receivers, **changes: object) -> None:
     assert states(book, channel="email", step="30") == {"uncertain": 1}
 
 
-def test_a_mail_in_doubt_near_the_deadline_is_told_over_slack(live_book: Book, receivers: Receivers) -> None:
+def test_uncertain_mail_near_the_deadline_is_reported_on_slack(live_book: Book, receivers: Receivers) -> None:
     lose_a_mail(live_book, receivers, deadline=at(13).date())
     (posted,) = receivers.workspace.messages
     assert "This may be a duplicate: it was sent to you by e-mail" in posted["blocks"][1]["text"]["text"]
@@ -31,7 +31,7 @@ def test_a_mail_in_doubt_near_the_deadline_is_told_over_slack(live_book: Book, r
     assert live_book.outbox(channel="email")[0].state == "uncertain"
 
 
-def test_a_mail_in_doubt_far_from_the_deadline_is_told_in_a_digest(live_book: Book, receivers: Receivers) -> None:
+def test_uncertain_mail_far_from_the_deadline_is_reported_in_a_digest(live_book: Book, receivers: Receivers) -> None:
     lose_a_mail(live_book, receivers)
     (digest,) = live_book.outbox(rule=uncertain.DIGEST)
     assert (digest.channel, digest.recipient, digest.state) == ("slack", "ada@vendor.example", "sent")
@@ -42,7 +42,7 @@ def test_a_mail_in_doubt_far_from_the_deadline_is_told_in_a_digest(live_book: Bo
     assert len(receivers.workspace.messages) == 1 and len(receivers.mail.mails) == 1
 
 
-def test_a_digest_a_day(live_book: Book, receivers: Receivers) -> None:
+def test_uncertain_digest_is_sent_daily(live_book: Book, receivers: Receivers) -> None:
     lose_a_mail(live_book, receivers)
     receivers.mail.answers = {"CONTENT": ""}
     plan(action("email", step="14", entity_kind="other", reads=()))
@@ -55,9 +55,7 @@ def test_a_digest_a_day(live_book: Book, receivers: Receivers) -> None:
     assert len(receivers.workspace.messages) == 2
 
 
-def test_when_the_same_message_went_over_slack_nobody_is_told_a_third_time(
-    live_book: Book, receivers: Receivers
-) -> None:
+def test_no_report_when_the_message_also_went_to_slack(live_book: Book, receivers: Receivers) -> None:
     receivers.mail.answers = {"CONTENT": ""}
     live_book.renewals(renewal(1, days=13))
     live_book.decide()
@@ -69,7 +67,9 @@ def test_when_the_same_message_went_over_slack_nobody_is_told_a_third_time(
     assert len(receivers.workspace.messages) == 1 and len(receivers.mail.mails) == 1
 
 
-def test_without_a_second_channel_the_digest_is_a_mail(live_book: Book, receivers: Receivers, overlay: Path) -> None:
+def test_uncertain_digest_is_a_mail_without_a_second_channel(
+    live_book: Book, receivers: Receivers, overlay: Path
+) -> None:
     channels = overlay / "config" / "channels.yaml"
     channels.write_text(channels.read_text().replace("slack: {dry_run: false}", "slack: {dry_run: true}"))
     lose_a_mail(live_book, receivers, deadline=at(5).date())
@@ -77,7 +77,7 @@ def test_without_a_second_channel_the_digest_is_a_mail(live_book: Book, receiver
     assert len(receivers.mail.mails) == 2
 
 
-def test_a_slack_post_in_doubt_without_history_is_told_by_mail(live_book: Book, receivers: Receivers) -> None:
+def test_uncertain_slack_post_without_history_is_reported_by_mail(live_book: Book, receivers: Receivers) -> None:
     holds.release("slack", "new", "me", live_book.now)
     receivers.workspace.may_read_history = False
     receivers.slack.faults[POST] = ["drop"]

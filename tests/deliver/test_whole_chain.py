@@ -1,4 +1,4 @@
-"""From the vendors' systems to a manager's inbox, by the functions that the DAGs call."""
+"""From the vendors' systems to a CSM's inbox, by the functions that the DAGs call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fixtures.receivers import skip_retry_waits
 from tests.fixtures.sandbox import SandboxProcess
 
 
-def test_alerts_go_out_while_the_support_desk_is_red(
+def test_alerts_are_sent_while_the_support_desk_is_red(
     warehouse: str,
     sandbox: SandboxProcess,
     overlay: Path,  # noqa: F811
@@ -41,7 +41,7 @@ def test_alerts_go_out_while_the_support_desk_is_red(
     inbox = sandbox.inbox()
     with engine("reader").connect() as connection:
         planned = outbox.read(connection, "true")
-    # The week's list of accounts without a manager goes to a queue that is not in this Slack.
+    # The weekly list of accounts without a manager goes to a queue unknown to this Slack.
     lists, rows = [row for row in planned if row.rule == "orphans"], [row for row in planned if row.rule != "orphans"]
     assert {(row.channel, row.state) for row in lists} == {("slack", "failed"), ("email", "sent")}
     assert delivered.n_sent == decision.n_planned - 1
@@ -54,13 +54,13 @@ def test_alerts_go_out_while_the_support_desk_is_red(
         if row.channel == "slack":
             texts = [item["text"] for item in row.body["evidence"]]
             assert "Tickets not shown: the support desk has not been loaded." in texts
-            # Of some customers the product's account is not matched.
+            # Some customers have no matched product account.
             assert any(text.startswith(("Usage in the last 28 days", "No usage recorded")) for text in texts)
     shown = [item["text"] for row in rows if row.channel == "slack" for item in row.body["evidence"]]
     assert any(text.startswith("Usage in the last 28 days") for text in shown)
     assert decide("second").n_planned == 0
     assert deliver.deliver().channels == {}
-    # A broken CRM later the same day: what has left stays, and nothing new goes.
+    # The CRM breaks later that day: sent deliveries stay, and nothing new is sent.
     sandbox.control("faults", vendor="hubspot", kind="status", status=401)
     with pytest.raises(PerennialError):
         pipeline.run("crm")

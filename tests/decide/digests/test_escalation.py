@@ -1,4 +1,4 @@
-"""Alerts that nobody answers go further up, by working hours, once at each level."""
+"""Unanswered alerts escalate after working hours, once per level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from include.common.working_days import calendar, worked
 from include.decide.digests import escalation
-from tests.decide.test_task_feedback import answer, written
+from tests.decide.test_task_feedback import sent_task, set_task_state
 from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import renewal
@@ -21,7 +21,7 @@ BAD = {"n_bad_ratings_30d": 2}
 BERLIN, SHANGHAI = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Shanghai")
 
 
-def test_working_hours_leave_out_nights_weekends_holidays_and_count_make_up_days() -> None:
+def test_working_hours_skip_nights_weekends_holidays_and_count_make_up_days() -> None:
     def hours(country: str, zone: ZoneInfo, since: datetime, until: datetime) -> float:
         found = worked(since, until, zone, calendar(country), time(8), time(18))
         return found / timedelta(hours=1)
@@ -29,28 +29,28 @@ def test_working_hours_leave_out_nights_weekends_holidays_and_count_make_up_days
     friday = datetime(2026, 11, 20, 17, tzinfo=BERLIN)
     assert hours("DE", BERLIN, friday, datetime(2026, 11, 23, 9, tzinfo=BERLIN)) == 2
     assert hours("DE", BERLIN, datetime(2026, 12, 24, 8, tzinfo=BERLIN), datetime(2026, 12, 28, 8, tzinfo=BERLIN)) == 10
-    # Saturday 14 February 2026 is worked in China, and the week after it is free.
+    # Saturday 14 February 2026 is a working day in China, and the following week is a holiday.
     start = datetime(2026, 2, 13, 18, tzinfo=SHANGHAI)
     assert hours("CN", SHANGHAI, start, datetime(2026, 2, 20, 8, tzinfo=SHANGHAI)) == 10
-    # The clocks go back on 25 October, at night: a day of work stays ten hours.
+    # The clocks go back on the night of 25 October: a working day still has ten hours.
     day = datetime(2026, 10, 23, 18, tzinfo=BERLIN)
     assert hours("DE", BERLIN, day, datetime(2026, 10, 26, 18, tzinfo=BERLIN)) == 10
     assert hours("DE", BERLIN, friday, friday - timedelta(days=3)) == 0
 
 
-def told(book: Book) -> list[tuple[str, str, int]]:
+def escalations(book: Book) -> list[tuple[str, str, int]]:
     return [
         (row.recipient, row.step.partition(":")[0], len(row.body["evidence"]))
         for row in book.outbox(channel="email", rule=escalation.RULE)
     ]
 
 
-def test_first_the_lead_then_the_head_each_once(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+def test_escalation_goes_to_the_lead_then_the_head_once_each(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
     people = overlay / "config" / "people.yaml"
     people.write_text(people.read_text() + "head: {name: Hedy, email: head@vendor.example}\n")
     signal_book.set_subjects("account", account(1, **BAD), account(2, **BAD))
     signal_book.book.decide()
-    tasks = [written(signal_book.book, entity_id=f"crm:{number}") for number in (1, 2)]
+    tasks = [sent_task(signal_book.book, entity_id=f"crm:{number}") for number in (1, 2)]
     expected: dict[int, list[tuple[str, str, int]]] = {
         1: [],
         2: [("lead@vendor.example", "lead", 2)],
@@ -61,10 +61,10 @@ def test_first_the_lead_then_the_head_each_once(signal_book: SignalBook, overlay
     }
     for day, wanted in expected.items():
         signal_book.set_clock(at(day))
-        answer(signal_book.book, tasks[0])
-        answer(signal_book.book, tasks[1], "started" if day > 2 else "open")
+        set_task_state(signal_book.book, tasks[0])
+        set_task_state(signal_book.book, tasks[1], "started" if day > 2 else "open")
         signal_book.book.decide()
-        assert told(signal_book.book) == wanted, day
+        assert escalations(signal_book.book) == wanted, day
         signal_book.book._execute("update ops.outbox set state = 'sent' where state = 'planned'")
     (lead,) = signal_book.book.outbox(channel="email", rule=escalation.RULE, recipient="lead@vendor.example")
     assert lead.subject == "2 alerts that nobody has answered"
@@ -72,37 +72,37 @@ def test_first_the_lead_then_the_head_each_once(signal_book: SignalBook, overlay
     assert {row["escalated_to"] for row in signal_book.book.episodes("bad_rating")} == {"lead", "head"}
 
 
-def test_nobody_is_accused_while_the_crm_cannot_be_read(book: Book) -> None:
+def test_no_escalation_while_the_crm_is_unreadable(book: Book) -> None:
     row = renewal(1, days=60)
     book.renewals(row)
     book.decide()
-    task = written(book)
-    answer(book, task)  # read back now, and never again
+    task = sent_task(book)
+    set_task_state(book, task)  # read back now and never again
     for day in (2, 4):
         book.set_clock(at(day))
         book.renewals(row)
         book.decide()
-        assert told(book) == []
-    answer(book, task)
+        assert escalations(book) == []
+    set_task_state(book, task)
     book.decide(decision_id="read again")
-    assert told(book) == [("lead@vendor.example", "lead", 1)]
+    assert escalations(book) == [("lead@vendor.example", "lead", 1)]
 
 
-def test_where_the_lead_is_the_reader_the_next_one_up_is_the_head(book: Book) -> None:
+def test_alert_owned_by_the_lead_escalates_to_the_head(book: Book) -> None:
     row = renewal(1, days=60, owner_is_active=False)
     book.renewals(row)
     book.decide()
-    task = written(book)
+    task = sent_task(book)
     assert task.recipient == "lead@vendor.example"
     book.set_clock(at(7))
     book.renewals(row)
-    answer(book, task)
+    set_task_state(book, task)
     book.decide()
-    assert told(book) == [("queue@vendor.example", "head", 1)]
+    assert escalations(book) == [("queue@vendor.example", "head", 1)]
 
 
 @pytest.mark.parametrize("text", ["lead_after_hours: 40", "head_after_hours: 20"])
-def test_the_head_is_told_later_than_the_lead(overlay: Path, text: str) -> None:
+def test_head_is_notified_later_than_the_lead(overlay: Path, text: str) -> None:
     from include.common.errors import ConfigError
     from include.config import load
 

@@ -1,4 +1,4 @@
-"""A missed target reaches the metric's owner once, with what is below it in the tree."""
+"""A missed target is reported to the metric's owner once, with its branch of the metric tree."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _INSERT = sa.text(
 
 
 @pytest.fixture
-def missed(book: Book) -> Book:
-    """A closed month in which half of the accounts were active, and less of their people than before."""
+def missed_target(book: Book) -> Book:
+    """A closed month in which half of the accounts were active, and fewer of their users than before."""
     book.set_clock(at(17))
     book.renewals()
     end = book.now.date().replace(day=1)
@@ -51,46 +51,46 @@ def missed(book: Book) -> Book:
     return book
 
 
-def test_a_missed_target_is_told_once(missed: Book) -> None:
-    missed.decide()
-    told = missed.outbox(rule=metric_targets.RULE)
+def test_missed_target_is_reported_once(missed_target: Book) -> None:
+    missed_target.decide()
+    told = missed_target.outbox(rule=metric_targets.RULE)
     assert [(each.recipient, each.state, each.channel) for each in told] == [
         ("cs-operations@example.com", "planned", "email")
     ]
     assert told[0].subject.startswith("Activity rate missed its target: 50.0% in the month to ")
     said = Message.model_validate(told[0].body)
     assert [fact.value for fact in said.facts[:2]] == ["50.0%", "at least 85.0%"]
-    # The branch below it, with the value before; then the group that is furthest off, and not the one that is not.
+    # The branch below it with earlier values, then only the group furthest from its target.
     assert [(each.text, each.level) for each in said.evidence] == [
         ("Stickiness: 30.0%, 40.0% in the month before", "risk"),
         ("csm crm:7: 20.0%", "risk"),
     ]
     assert told[0].reads == ("crm", "product_db")
-    missed.decide(decision_id="again")
-    assert len(missed.outbox(rule=metric_targets.RULE)) == 1
+    missed_target.decide(decision_id="again")
+    assert len(missed_target.outbox(rule=metric_targets.RULE)) == 1
 
 
-def test_it_waits_for_a_source_that_is_not_fit(missed: Book) -> None:
-    missed.verdict("product_db", "product", "red", missed.now, "broken")
-    assert missed.decide().n_on_hold >= 1
-    assert missed.outbox(rule=metric_targets.RULE) == []
-    missed.verdict("product_db", "product", "green", missed.now)
-    missed.decide(decision_id="later")
-    assert len(missed.outbox(rule=metric_targets.RULE)) == 1
+def test_missed_target_waits_for_an_unfit_source(missed_target: Book) -> None:
+    missed_target.verdict("product_db", "product", "red", missed_target.now, "broken")
+    assert missed_target.decide().n_on_hold >= 1
+    assert missed_target.outbox(rule=metric_targets.RULE) == []
+    missed_target.verdict("product_db", "product", "green", missed_target.now)
+    missed_target.decide(decision_id="later")
+    assert len(missed_target.outbox(rule=metric_targets.RULE)) == 1
 
 
-def test_the_past_is_no_news(missed: Book) -> None:
-    missed.set_clock(at(40))
-    missed.decide()
-    assert missed.outbox(rule=metric_targets.RULE) == []
+def test_past_months_are_not_reported(missed_target: Book) -> None:
+    missed_target.set_clock(at(40))
+    missed_target.decide()
+    assert missed_target.outbox(rule=metric_targets.RULE) == []
 
 
-def test_a_correction_by_hand_counts(missed: Book) -> None:
+def test_manual_override_counts_for_a_target(missed_target: Book) -> None:
     with engine("builder").begin() as connection:
         connection.exec_driver_sql(
             "insert into meta.kpi_override (metric_id, period, as_of, grain, grain_key, value, reason, entered_by,"
             " approved_by, expires_on) select 'activity_rate', 'month', max(as_of), 'all', 'all', 0.9, 'r', 'a', 'b',"
             " '2100-01-01' from marts.kpi_value"
         )
-    missed.decide()
-    assert missed.outbox(rule=metric_targets.RULE) == []
+    missed_target.decide()
+    assert missed_target.outbox(rule=metric_targets.RULE) == []

@@ -1,4 +1,4 @@
-"""What a week begins with: the lead's digest, and the accounts that nobody looks after."""
+"""The weekly digests: the lead's summary and the list of accounts without a manager."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from include.decide.digests import weekly
 from include.scores.forecast.lines import Line
 from include.warehouse.engine import engine
-from tests.decide.test_task_feedback import answer, written
+from tests.decide.test_task_feedback import sent_task, set_task_state
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import TODAY, renewal
 from tests.fixtures.signals import SignalBook, signal_book  # noqa: F401
@@ -27,19 +27,19 @@ def lists(signal_book: SignalBook, rule: str) -> list[tuple[str, str]]:  # noqa:
     return [(row.recipient, row.step) for row in signal_book.book.outbox(channel="email", rule=rule)]
 
 
-def test_the_lead_reads_on_monday_morning_how_the_team_stands_once(signal_book: SignalBook) -> None:  # noqa: F811
+def test_weekly_digest_reaches_the_lead_once_on_monday_morning(signal_book: SignalBook) -> None:  # noqa: F811
     rows = [renewal(1, days=30), renewal(2, days=60, tier="key_account"), renewal(3, days=120)]
     signal_book.book.renewals(*rows)
     signal_book.set_subjects(
         "account", account(1, **BAD), account(2, **BAD, **GONE), account(9, arr=Decimal(5), **NOBODY)
     )
     signal_book.book.decide()
-    assert lists(signal_book, weekly.DIGEST) == []  # four in the morning, where the lead is
-    task = written(signal_book.book, rule="bad_rating", entity_id="crm:1")
+    assert lists(signal_book, weekly.DIGEST) == []  # four in the morning in the lead's time zone
+    task = sent_task(signal_book.book, rule="bad_rating", entity_id="crm:1")
     for day, hour, weeks in ((1, 9, 0), (7, 9, 0), (7, 14, 1), (7, 16, 1), (8, 15, 1)):
         signal_book.set_clock(at(day, hour=hour))
         signal_book.book.renewals(*rows)
-        answer(signal_book.book, task, "started")
+        set_task_state(signal_book.book, task, "started")
         signal_book.book.decide(decision_id=f"{day} {hour}")
         assert len(lists(signal_book, weekly.DIGEST)) == weeks, (day, hour)
     assert lists(signal_book, weekly.DIGEST) == [("lead@vendor.example", "2026-W48")]
@@ -62,7 +62,7 @@ def test_the_lead_reads_on_monday_morning_how_the_team_stands_once(signal_book: 
     assert task.body["due_on"] < TODAY.replace(day=23).isoformat()
 
 
-def test_a_week_whose_first_days_were_missed_is_told_on_the_next_morning_that_decides(signal_book: SignalBook) -> None:  # noqa: F811
+def test_weekly_digest_is_sent_on_the_first_decided_morning_of_a_week(signal_book: SignalBook) -> None:  # noqa: F811
     signal_book.set_subjects("account", account(1, **BAD))
     for day, hour, weeks in ((2, 9, []), (2, 15, ["2026-W47"]), (3, 15, ["2026-W47"]), (5, 15, ["2026-W47"]),
                              (7, 15, ["2026-W47", "2026-W48"])):  # fmt: skip
@@ -72,7 +72,7 @@ def test_a_week_whose_first_days_were_missed_is_told_on_the_next_morning_that_de
         assert sorted(step for _, step in lists(signal_book, weekly.DIGEST)) == weeks, (day, hour)
 
 
-def test_nothing_is_said_of_a_week_while_the_crm_is_red(signal_book: SignalBook) -> None:  # noqa: F811
+def test_no_weekly_digest_while_the_crm_is_red(signal_book: SignalBook) -> None:  # noqa: F811
     signal_book.set_clock(at(7, hour=14))
     signal_book.book.renewals(renewal(1, days=30))
     signal_book.set_subjects("account", account(2, **GONE))
@@ -81,7 +81,7 @@ def test_nothing_is_said_of_a_week_while_the_crm_is_red(signal_book: SignalBook)
     assert lists(signal_book, weekly.DIGEST) == lists(signal_book, weekly.ORPHANS) == []
 
 
-def test_the_lead_reads_where_people_and_figures_disagree_90_days_before(
+def test_lead_sees_calls_that_contradict_the_figures_90_days_before(
     signal_book: SignalBook,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Triggers over the real table: three-valued, blind to what is unfit, unable to change or to hang anything."""
+"""Triggers on the real table: three-valued, unknown for unfit data, read-only and time-limited."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def ended(found: dict[str, Hit]) -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def by_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An overlay with a playbook that has conditions of its own."""
+def custom_conditions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An overlay with a playbook that has its own conditions."""
     (tmp_path / "playbooks").mkdir()
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     return Path(shutil.copy(BY_FIGURES, tmp_path / "playbooks"))
@@ -53,30 +53,30 @@ def renewals(warehouse: str) -> None:
     )
 
 
-def test_trigger_and_exit(renewals: None) -> None:
+def test_trigger_and_exit_conditions(renewals: None) -> None:
     found = answers()
     assert started(found) == {"C-2#2", "C-3#2", "C-4#2"}
-    assert ended(found) == {"C-1#2"}  # number 6 is unknown, therefore neither
+    assert ended(found) == {"C-1#2"}  # number 6 is unknown, so neither
 
 
-def test_a_rung_is_left_out_of_short_terms(warehouse: str) -> None:
+def test_rung_is_skipped_for_short_terms(warehouse: str) -> None:
     store([renewal(1, usage_ratio=0.5, term_days=180), renewal(2, usage_ratio=0.5, term_days=90)])
     assert started(answers()) == {"C-1#2"}
 
 
-def test_what_comes_from_an_unfit_source_is_unknown(renewals: None) -> None:
+def test_values_from_an_unfit_source_are_unknown(renewals: None) -> None:
     found = answers({"product": None})
     assert started(found) == {"C-3#2", "C-4#2"}
     assert ended(found) == set()
     assert found["C-2#2"].values["usage_ratio"] is None and found["C-2#2"].values["n_open_tickets"] == 3
 
 
-def test_only_the_named_accounts_are_unknown(renewals: None) -> None:
+def test_only_quarantined_accounts_are_unknown(renewals: None) -> None:
     assert started(answers({"product": ["crm:1002"]})) == {"C-3#2", "C-4#2"}
     assert started(answers({"product": ["crm:1001"]})) == {"C-2#2", "C-3#2", "C-4#2"}
 
 
-def test_a_steps_condition_is_true_false_or_unknown(renewals: None) -> None:
+def test_step_condition_is_true_false_or_unknown(renewals: None) -> None:
     store([renewal(1), renewal(2, n_open_urgent_tickets=1), renewal(3, n_open_urgent_tickets=None)])
     found = answers(name="renewal_key_account")
     assert [answer.only_if for answer in found.values()] == [
@@ -84,7 +84,9 @@ def test_a_steps_condition_is_true_false_or_unknown(renewals: None) -> None:
     ]  # fmt: skip
 
 
-def test_a_condition_of_the_wrong_type_is_told(renewals: None, by_figures: Path) -> None:
-    by_figures.write_text(by_figures.read_text().replace("when: >-\n    usage", "when: >-\n    tier < 5 or usage", 1))
+def test_condition_of_the_wrong_type_is_reported(renewals: None, custom_conditions: Path) -> None:
+    custom_conditions.write_text(
+        custom_conditions.read_text().replace("when: >-\n    usage", "when: >-\n    tier < 5 or usage", 1)
+    )
     with pytest.raises(ConfigError, match="renewal_at_risk"):
         answers()

@@ -1,4 +1,4 @@
-"""Playbook files: what is shipped is valid, and what is wrong is named with file and line."""
+"""Playbook files: shipped ones are valid, and errors name file and line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "playbooks" / "renewal_at_risk.yaml"
 
 
-def test_the_shipped_playbook() -> None:
+def test_shipped_playbook_loads() -> None:
     playbook = load()["renewal_at_risk"].file
     assert playbook.status == "live"
     assert [(step.id, step.owner) for step in playbook.steps] == [
@@ -37,7 +37,7 @@ def test_the_shipped_playbook() -> None:
     assert [step.due_in_working_days for step in playbook.steps] == [2, 5, 8]
 
 
-def test_the_overlay_replaces_it_and_can_switch_it_off(overlay: Path) -> None:
+def test_overlay_replaces_or_disables_a_shipped_playbook(overlay: Path) -> None:
     overlay.write_text(BY_FIGURES.read_text().replace("version: 1", "version: 7"))
     assert load()["renewal_at_risk"].file.version == 7
     overlay.write_text("disabled: true\n")
@@ -84,7 +84,7 @@ def line_of(text: str, part: str) -> int:
         ("{{ decision_maker_name }}", "{{ account_name.__class__.__mro__ }}", "", "not allowed"),
     ],
 )
-def test_a_mistake_is_named_with_file_and_line(overlay: Path, old: str, new: str, at: str, said: str) -> None:
+def test_mistake_is_reported_with_file_and_line(overlay: Path, old: str, new: str, at: str, said: str) -> None:
     text = BY_FIGURES.read_text()
     assert old in text
     text = text.replace(old, new, 1)
@@ -103,7 +103,7 @@ TEN = {
 }  # fmt: skip
 
 
-def test_what_is_shipped() -> None:
+def test_shipped_playbooks() -> None:
     found = load()
     assert found.keys() == TEN | {"renewal_at_risk"}
     assert {loaded.file.status for loaded in found.values()} == {"live"}
@@ -112,7 +112,7 @@ def test_what_is_shipped() -> None:
     assert {loaded.about for loaded in found.values()} == {"renewal", "account", "contact", "former"}
 
 
-def test_none_is_told_as_none_and_not_as_unknown() -> None:
+def test_zero_is_rendered_as_none_and_not_as_unknown() -> None:
     for loaded in load().values():
         full, *_ = subjects.table(loaded.about).examples()
         nobody = {name: 0 if isinstance(value, (int, Decimal)) else value for name, value in full.items()}
@@ -122,13 +122,13 @@ def test_none_is_told_as_none_and_not_as_unknown() -> None:
             assert "unknown" not in said and "Many days" not in said, (loaded.file.name, step.id)
 
 
-def test_what_runs_is_revived_from_what_was_kept() -> None:
+def test_running_playbook_is_restored_from_its_stored_version() -> None:
     loaded = load()["adoption_recovery"]
     again = revive("adoption_recovery", orjson.loads(orjson.dumps(loaded.content)))
     assert (again.file, again.about, again.only_if) == (loaded.file, "account", loaded.only_if)
 
 
-def test_a_share_is_held_out_by_hash() -> None:
+def test_hold_out_share_is_chosen_by_hash() -> None:
     playbook = load()["expansion"].file.model_copy(update={"hold_out": 0.2})
     chosen = [playbook.holds_out(f"crm:{number}") for number in range(2000)]
     assert 0.17 < sum(chosen) / len(chosen) < 0.23
@@ -137,17 +137,17 @@ def test_a_share_is_held_out_by_hash() -> None:
     assert chosen != [other.holds_out(f"crm:{number}") for number in range(2000)]
 
 
-def test_broken_yaml_is_named(overlay: Path) -> None:
+def test_broken_yaml_is_reported(overlay: Path) -> None:
     overlay.write_text("name: renewal_at_risk\n  version: [1\n")
     with pytest.raises(ConfigError, match=r"renewal_at_risk\.yaml:2"):
         load()
 
 
-def test_the_file_is_plain_yaml() -> None:
+def test_playbook_file_is_plain_yaml() -> None:
     assert yaml.safe_load(BY_FIGURES.read_text())["name"] == "renewal_at_risk"
 
 
-def test_no_text_says_none_where_a_count_is_unknown() -> None:
+def test_unknown_count_is_never_rendered_as_none() -> None:
     texts = (path.read_text() for path in (paths.ROOT / "include" / "defaults" / "playbooks").glob("*.yaml"))
     said = [found for text in texts for found in re.findall(r"\{\{ (?:n_|active_)\w+ or '(?:no|none)'", text, re.I)]
     assert said == []

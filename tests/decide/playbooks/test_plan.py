@@ -1,4 +1,4 @@
-"""The shipped playbook end to end: when it starts, what it plans, when it ends."""
+"""The shipped playbook end to end: start, planned tasks and end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_three_tasks_with_owners_and_due_dates(book: Book) -> None:
     assert book.decide(decision_id="again").n_planned == 0
 
 
-def test_a_hostile_name_is_text_in_a_task(book: Book) -> None:
+def test_hostile_name_is_plain_text_in_a_task(book: Book) -> None:
     hostile = "<script>alert(1)</script>"
     book.renewals(
         dataclasses.replace(
@@ -58,7 +58,7 @@ def test_a_hostile_name_is_text_in_a_task(book: Book) -> None:
         assert "&lt;script&gt;" in row.body["html"]
 
 
-def test_due_dates_follow_the_regions_holidays(book: Book) -> None:
+def test_due_dates_follow_regional_holidays(book: Book) -> None:
     book.renewals(dataclasses.replace(AT_RISK, region="elsewhere"))
     book.set_clock(at(7))  # Monday 23 November; Thursday 26 is Thanksgiving in the United States
     book.renewals(dataclasses.replace(AT_RISK, region="elsewhere"))
@@ -67,7 +67,7 @@ def test_due_dates_follow_the_regions_holidays(book: Book) -> None:
     assert row.body["due_at"] == "2026-12-01T22:00:00.000Z"
 
 
-def test_it_ends_when_the_risk_is_gone_and_not_a_moment_before(book: Book) -> None:
+def test_playbook_ends_only_when_the_risk_is_gone(book: Book) -> None:
     book.renewals(AT_RISK)
     book.decide()
     book.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.75))
@@ -81,14 +81,14 @@ def test_it_ends_when_the_risk_is_gone_and_not_a_moment_before(book: Book) -> No
     assert [row["episode_no"] for row in book.episodes("renewal_at_risk")] == [1, 2]
 
 
-def test_it_ends_with_the_renewal(book: Book) -> None:
+def test_playbook_ends_with_the_renewal(book: Book) -> None:
     book.renewals(AT_RISK)
     book.decide()
     book.renewals()
     assert book.decide(decision_id="won").n_closed == 1
 
 
-def test_doubtful_usage_neither_starts_nor_ends_it(book: Book) -> None:
+def test_unfit_usage_neither_starts_nor_ends_a_playbook(book: Book) -> None:
     book.verdict("product_db", "product", "red", NOW, "x")
     book.renewals(AT_RISK)
     assert book.decide().n_planned == 0
@@ -99,14 +99,14 @@ def test_doubtful_usage_neither_starts_nor_ends_it(book: Book) -> None:
     assert book.decide(decision_id="red").n_closed == 0
 
 
-def test_a_bad_crm_starts_nothing(book: Book) -> None:
+def test_unfit_crm_starts_no_playbook(book: Book) -> None:
     book.verdict("crm", "crm", "red", NOW, "x")
     book.renewals(AT_RISK)
     result = book.decide()
     assert (result.n_planned, result.n_on_hold, result.n_opened) == (0, 1, 0)
 
 
-def test_an_account_in_quarantine_starts_nothing(book: Book) -> None:
+def test_quarantined_account_starts_no_playbook(book: Book) -> None:
     book.quarantine("1001")
     book.renewals(AT_RISK)
     assert book.decide().n_planned == 0
@@ -120,7 +120,7 @@ def put(overlay: Path, *changes: tuple[str, str]) -> None:
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text(text)
 
 
-def test_a_draft_starts_nothing_and_a_retired_one_ends_what_it_started(book: Book, overlay: Path) -> None:
+def test_draft_playbook_starts_nothing_and_retired_one_ends_its_runs(book: Book, overlay: Path) -> None:
     book.renewals(AT_RISK)
     put(overlay, ("status: live", "status: draft"))
     assert book.decide().n_planned == 0
@@ -132,7 +132,7 @@ def test_a_draft_starts_nothing_and_a_retired_one_ends_what_it_started(book: Boo
     assert (result.n_opened, result.n_closed) == (0, 1)
 
 
-def test_an_audience_limits_it(book: Book, overlay: Path) -> None:
+def test_audience_limits_a_playbook(book: Book, overlay: Path) -> None:
     put(overlay, ("status: live", "status: live\naudience: {tiers: [key account], regions: [Germany]}"))
     book.renewals(
         dataclasses.replace(AT_RISK, renewal_id="a#1"),
@@ -143,7 +143,7 @@ def test_an_audience_limits_it(book: Book, overlay: Path) -> None:
     assert {row.entity_id for row in tasks(book)} == {"b#1"}
 
 
-def test_a_running_playbook_goes_on_with_its_version(book: Book, overlay: Path) -> None:
+def test_running_playbook_keeps_its_version(book: Book, overlay: Path) -> None:
     book.renewals(AT_RISK)
     book.decide()
     book._execute("update ops.outbox set state = 'sent' where step = 'find_the_cause'")
@@ -166,7 +166,7 @@ def test_a_running_playbook_goes_on_with_its_version(book: Book, overlay: Path) 
     assert begun["name_the_cause"] == "renewal_at_risk 2"
 
 
-def test_a_change_without_a_new_version_starts_nothing_and_is_told(book: Book, overlay: Path) -> None:
+def test_edit_without_a_version_bump_starts_nothing_and_is_reported(book: Book, overlay: Path) -> None:
     book.renewals(AT_RISK)
     book.decide()
     put(overlay, ("meet the person who decides", "meet who decides"))
@@ -176,7 +176,7 @@ def test_a_change_without_a_new_version_starts_nothing_and_is_told(book: Book, o
     assert "raise the version" in result.problems[0]
 
 
-def test_what_runs_ends_even_when_its_file_is_gone(book: Book, overlay: Path) -> None:
+def test_running_playbook_ends_after_its_file_is_deleted(book: Book, overlay: Path) -> None:
     book.renewals(AT_RISK)
     book.decide()
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text("disabled: true\n")
@@ -184,7 +184,7 @@ def test_what_runs_ends_even_when_its_file_is_gone(book: Book, overlay: Path) ->
     assert book.decide(decision_id="gone").n_closed == 1
 
 
-def test_open_tasks_are_closed_with_a_note_when_the_risk_is_gone(book: Book) -> None:
+def test_open_tasks_are_closed_with_a_note_when_the_risk_ends(book: Book) -> None:
     book.renewals(AT_RISK)
     book.decide()
     book._execute("update ops.outbox set state = 'sent' where step <> 'agree_the_plan'")
@@ -202,7 +202,7 @@ def test_open_tasks_are_closed_with_a_note_when_the_risk_is_gone(book: Book) -> 
     assert book.decide(decision_id="again").n_planned == 0
 
 
-def test_a_broken_trigger_is_reported_after_all_else_is_decided(book: Book, overlay: Path) -> None:
+def test_broken_trigger_is_reported_after_the_other_decisions(book: Book, overlay: Path) -> None:
     put(overlay, ("usage_ratio < 0.7\n", "tier < 5\n"))
     book.renewals(dataclasses.replace(AT_RISK, decision_date=TODAY + timedelta(days=30)))
     (problem,) = book.decide().problems
@@ -210,7 +210,7 @@ def test_a_broken_trigger_is_reported_after_all_else_is_decided(book: Book, over
     assert {row.rule for row in book.outbox()} == {"renewal"}
 
 
-def test_a_wrong_file_decides_nothing(book: Book, overlay: Path) -> None:
+def test_invalid_playbook_file_blocks_the_decision(book: Book, overlay: Path) -> None:
     put(overlay, ("usage_ratio < 0.7", "usage_rate < 0.7"))
     book.renewals(AT_RISK)
     with pytest.raises(ConfigError, match=r"renewal_at_risk\.yaml:\d+"):

@@ -1,4 +1,4 @@
-"""The open renewals: the same columns in the code as in the table's own description."""
+"""The code and the table's metadata list the same columns for open renewals."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from include.models import registry
 from tests.fixtures.renewal_rows import renewal
 
 
-def test_the_table_has_these_columns() -> None:
+def test_table_has_the_checkpoint_columns() -> None:
     described = registry.get(TABLE).metadata.columns
     assert set(COLUMNS) == set(described)
 
 
-def test_what_is_unfit_is_unknown() -> None:
+def test_unfit_values_are_unknown() -> None:
     row = renewal(1)
     blind = without(row, {"support"}, table("renewal"))
     assert (blind.n_open_tickets, blind.n_open_urgent_tickets, blind.oldest_open_urgent_at) == (None, None, None)

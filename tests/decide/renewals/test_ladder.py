@@ -1,4 +1,4 @@
-"""The ladder, by examples and by properties that hold for any term and any day."""
+"""The reminder ladder: examples, and properties for any term and day."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_rungs_longer_than_half_the_term_are_skipped(term_days: int, expected: l
     assert days_before(term_days) == expected
 
 
-def test_the_decision_date_is_the_notice_deadline_where_there_is_one() -> None:
+def test_decision_date_is_the_notice_deadline_if_there_is_one() -> None:
     assert decision_date(date(2026, 12, 31), date(2026, 9, 30)) == date(2026, 9, 30)
     assert decision_date(date(2026, 12, 31), None) == date(2026, 12, 31)
 
@@ -78,31 +78,31 @@ def test_the_decision_date_is_the_notice_deadline_where_there_is_one() -> None:
         (-1, None),
     ],
 )
-def test_which_rung_is_due(days_left: int, expected: int | None) -> None:
+def test_due_rung_by_days_left(days_left: int, expected: int | None) -> None:
     due = due_on(DECISION - timedelta(days=days_left), DECISION, 365, LADDER)
     assert (due.days if due else None) == expected
 
 
-def test_after_a_gap_only_the_most_urgent_goes_out_and_the_others_are_recorded() -> None:
+def test_only_the_most_urgent_rung_is_sent_after_a_gap() -> None:
     last_run, today = DECISION - timedelta(days=100), DECISION - timedelta(days=26)
     assert due_on(today, DECISION, 365, LADDER).days == 30
     assert [rung.days for rung in passed_over(last_run, today, DECISION, 365, LADDER)] == [90, 60]
 
 
-def test_a_rung_missed_altogether_is_recorded_although_none_is_due() -> None:
+def test_missed_rung_is_recorded_when_none_is_due() -> None:
     last_run, today = DECISION - timedelta(days=125), DECISION - timedelta(days=95)
     assert due_on(today, DECISION, 365, LADDER) is None
     assert [rung.days for rung in passed_over(last_run, today, DECISION, 365, LADDER)] == [120]
 
 
 @pytest.mark.parametrize("wrong", [(), (7, 14), (14, 14), (14, 0), (90, 60)])
-def test_a_ladder_out_of_order_is_refused(wrong: tuple[int, ...]) -> None:
+def test_unordered_ladder_is_rejected(wrong: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="ladder"):
         Ladder(wrong, 7, 90)
 
 
 @given(decisions, terms, ladders)
-def test_intervals_never_overlap_and_end_with_the_decision(decision: date, term: int, ladder: Ladder) -> None:
+def test_rung_intervals_do_not_overlap_and_end_at_the_decision(decision: date, term: int, ladder: Ladder) -> None:
     found = rungs(decision, term, ladder)
     for rung, following in itertools.pairwise(found):
         assert rung.on < rung.until <= following.on
@@ -110,7 +110,7 @@ def test_intervals_never_overlap_and_end_with_the_decision(decision: date, term:
 
 
 @given(decisions, terms, ladders)
-def test_no_rung_looks_further_back_than_half_a_long_term(decision: date, term: int, ladder: Ladder) -> None:
+def test_no_rung_reaches_back_more_than_half_a_long_term(decision: date, term: int, ladder: Ladder) -> None:
     found = rungs(decision, term, ladder)
     if term < 90:
         assert [rung.days for rung in found] == [ladder.rungs[-1]]
@@ -120,7 +120,7 @@ def test_no_rung_looks_further_back_than_half_a_long_term(decision: date, term: 
 
 
 @given(decisions, terms, ladders, st.integers(-500, 60))
-def test_what_is_due_is_the_nearest_rung_reached(decision: date, term: int, ladder: Ladder, offset: int) -> None:
+def test_due_rung_is_the_nearest_one_reached(decision: date, term: int, ladder: Ladder, offset: int) -> None:
     day = decision + timedelta(days=offset)
     due = due_on(day, decision, term, ladder)
     if due is None:
@@ -130,10 +130,10 @@ def test_what_is_due_is_the_nearest_rung_reached(decision: date, term: int, ladd
 
 
 @given(decisions, terms, ladders, st.lists(st.integers(-450, 30), min_size=1, max_size=12, unique=True))
-def test_every_rung_is_sent_or_recorded_exactly_once_whatever_days_are_run(
+def test_every_rung_is_sent_or_recorded_once_for_any_run_days(
     decision: date, term: int, ladder: Ladder, offsets: list[int]
 ) -> None:
-    """Running on arbitrary days, each rung reached after the first run ends as sent once or as passed over."""
+    """On arbitrary run days, each rung reached after the first run is sent once or recorded as skipped."""
     days = [decision + timedelta(days=offset) for offset in sorted(offsets)]
     sent, recorded, after = set(), [], days[0] - timedelta(days=1)
     for day in days:
@@ -148,7 +148,7 @@ def test_every_rung_is_sent_or_recorded_exactly_once_whatever_days_are_run(
     assert not sent & set(recorded)
 
 
-def test_a_wrong_ladder_in_the_settings_is_named_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_ladder_in_the_settings_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "renewals.yaml").write_text("ladder_days: [30, 60]\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))

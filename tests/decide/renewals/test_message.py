@@ -1,4 +1,4 @@
-"""What a manager reads, word for word."""
+"""The exact text of renewal messages."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def text(row: Checkpoint, readiness: Readiness = FIT, risk: Risk | None = None) 
     return render_mail.text(message.checkpoint_message(row, rung, following, to, risk or Risk(), day(readiness)))
 
 
-def test_a_renewal_at_risk() -> None:
+def test_message_for_a_renewal_at_risk() -> None:
     assert text(AT_RISK, risk=OPEN) == EXPECTED_AT_RISK
 
 
@@ -132,7 +132,7 @@ Renewal checkpoint 30 of contract C-1, term 2; data as of 16 Nov 2026. All times
 """
 
 
-def test_a_healthy_renewal_says_so() -> None:
+def test_message_for_a_healthy_renewal() -> None:
     said = text(renewal(1, days=90))
     assert "No risks found." in said
     assert "[-]" not in said
@@ -140,7 +140,7 @@ def test_a_healthy_renewal_says_so() -> None:
     assert "1. Review this term's results with the customer" in said
 
 
-def test_near_the_end_the_answer_comes_first() -> None:
+def test_message_near_the_decision_date_asks_for_the_answer_first() -> None:
     assert "1. Get the customer's answer in writing before Mon 23 Nov 2026" in text(renewal(1, days=7))
     assert "renewal date 16 Nov 2026 (today)" in text(renewal(1, days=0))
     assert "renewal date 17 Nov 2026 (1 day)" in text(renewal(1, days=1))
@@ -152,7 +152,7 @@ ANSWER, TALK, REVIEW = "Get the customer's answer", "Schedule the renewal call",
 @pytest.mark.parametrize(
     ("days", "first"), [(13, ANSWER), (14, ANSWER), (15, TALK), (59, TALK), (60, TALK), (61, REVIEW)]
 )
-def test_the_first_step_changes_with_14_and_with_60_days_left(days: int, first: str) -> None:
+def test_first_step_changes_at_14_and_60_days_left(days: int, first: str) -> None:
     steps = message._next_steps(evidence.Findings((), frozenset()), days, renewal(1, days=days))
     assert steps[0].startswith(first)
 
@@ -171,7 +171,7 @@ def test_the_first_step_changes_with_14_and_with_60_days_left(days: int, first: 
         ({"last_contact_at": NOW - timedelta(days=46)}, False),
     ],
 )
-def test_a_figure_is_good_up_to_its_threshold_and_not_beyond(changes: dict[str, Any], is_good: bool) -> None:
+def test_figure_is_good_up_to_and_including_its_threshold(changes: dict[str, Any], is_good: bool) -> None:
     zone = ZoneInfo("Europe/Berlin")
     found = evidence.gather(renewal(1, **changes), Risk(), FIT, zone, NOW)
     about = {"usage_ratio": "Usage in", "paid_seats": "paid seats", "last_contact_at": "Last contact"}
@@ -179,12 +179,12 @@ def test_a_figure_is_good_up_to_its_threshold_and_not_beyond(changes: dict[str, 
     assert line.level == ("good" if is_good else "info")
 
 
-def test_times_are_the_readers_own() -> None:
+def test_times_are_in_the_readers_time_zone() -> None:
     assert "09:40 CET" in text(renewal(1, days=30))
     assert "03:40 EST" in text(renewal(1, days=30, region="unknown region"))
 
 
-def test_unfit_evidence_is_a_sentence_with_its_age() -> None:
+def test_unfit_evidence_is_replaced_by_a_sentence_with_its_age() -> None:
     red = Readiness(
         (
             FIT.sources[0],
@@ -199,7 +199,7 @@ def test_unfit_evidence_is_a_sentence_with_its_age() -> None:
     assert "urgent" not in said.lower() and "38%" not in said
 
 
-def test_a_link_with_the_placeholder_is_left_out() -> None:
+def test_link_with_a_placeholder_is_omitted() -> None:
     row = renewal(1, days=30)
     to = recipient(row, "csm", SHIPPED.people)
     rung = due_on(TODAY, row.decision_date, row.term_days, SHIPPED.renewals.ladder())
@@ -208,5 +208,5 @@ def test_a_link_with_the_placeholder_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("word", ["discount", "free", "guarantee", "promise", "refund"])
-def test_a_message_promises_nothing(word: str) -> None:
+def test_messages_make_no_promises(word: str) -> None:
     assert word not in text(AT_RISK, risk=OPEN).lower()

@@ -1,4 +1,4 @@
-"""Templates promise neither price nor commitment."""
+"""Templates must not promise prices or commitments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.decide.signals.load import load as load_signals
     "text",
     ["Offer a 10% off deal", "offer 20 % OFF", "We  guarantee\nthat", "a Discount.", "three free months", "kostenlos"],
 )
-def test_a_promise_is_found(text: str) -> None:
+def test_promise_in_a_template_is_found(text: str) -> None:
     with pytest.raises(ValueError, match="promise"):
         forbidden_phrases.check(text)
 
@@ -23,11 +23,11 @@ def test_a_promise_is_found(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["{{ discount_depth }}", "{% if guaranteed %}x{% endif %}", "counted discounting", "Call."]
 )
-def test_what_is_filled_in_or_part_of_a_word_is_none(text: str) -> None:
+def test_placeholders_and_parts_of_words_are_not_promises(text: str) -> None:
     forbidden_phrases.check(text)
 
 
-def test_a_signal_that_promises_is_refused_by_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signal_with_a_promise_is_rejected_with_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = Path("include/defaults/config/signals/usage_down.yaml").read_text().splitlines()
     at = next(number for number, line in enumerate(shipped) if line.startswith("subject:"))
     shipped[at] = 'subject: "{{ account_name }}: offer a refund"'

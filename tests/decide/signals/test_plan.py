@@ -1,4 +1,4 @@
-"""Episodes of signals and what managers are told of them."""
+"""Episodes of signals, and the alerts that CSMs receive."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BAD = {"n_bad_ratings_30d": 2}
 DOWN = {"user_days_28d": 60, "user_days_ratio_14d_ago": 0.5, "usage_ratio": 0.5}
 
 
-def told(book: Book, **wanted: Any) -> list[tuple[str, str, str]]:
-    """Return what is in the outbox for Slack: rule, subject, step."""
+def slack_rows(book: Book, **wanted: Any) -> list[tuple[str, str, str]]:
+    """Return the Slack rows of the outbox: rule, subject, step."""
     return [(row.rule, row.entity_id, row.step) for row in book.outbox(channel="slack", **wanted)]
 
 
@@ -33,11 +33,11 @@ def states(book: Book, signal: str) -> list[tuple[str, str, str]]:
     return [(row["entity_id"], row["state"], row["notified_as"]) for row in book.episodes(signal)]
 
 
-def test_what_opens_is_told_once_with_its_figures(signal_book: SignalBook) -> None:
+def test_opened_episode_is_reported_once_with_its_figures(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", account(1, **BAD), account(2))
     result = signal_book.book.decide()
     assert (result.n_opened, result.n_planned) == (1, 3)
-    assert told(signal_book.book) == [("bad_rating", "crm:1", "opened")]
+    assert slack_rows(signal_book.book) == [("bad_rating", "crm:1", "opened")]
     (row,) = signal_book.book.outbox(channel="email")
     message = Message.model_validate(row.body)
     assert message.subject == "Customer 1 (USD 12,000): 2 bad support ratings in 30 days"
@@ -56,7 +56,7 @@ def test_what_opens_is_told_once_with_its_figures(signal_book: SignalBook) -> No
         assert signal_book.book.decide().n_planned == 0
 
 
-def test_a_signal_that_is_switched_off_leaves_nothing_open(signal_book: SignalBook) -> None:
+def test_disabled_signal_leaves_no_open_episode(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     folder = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "signals"
@@ -68,11 +68,14 @@ def test_a_signal_that_is_switched_off_leaves_nothing_open(signal_book: SignalBo
     assert (episode["state"], episode["close_reason"]) == ("closed", "the signal was disabled")
 
 
-def test_one_cause_is_one_alert(signal_book: SignalBook) -> None:
+def test_one_cause_gives_one_alert(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", account(1, **FELL), account(2, **FELL, **BAD))
     assert signal_book.book.decide().n_opened == 2
-    assert sorted(told(signal_book.book)) == [("bad_rating", "crm:2", "opened"), ("health_fell", "crm:1", "opened")]
-    # Once the other risk is over, what still holds is told.
+    assert sorted(slack_rows(signal_book.book)) == [
+        ("bad_rating", "crm:2", "opened"),
+        ("health_fell", "crm:1", "opened"),
+    ]
+    # Once the other risk ends, the remaining one is reported.
     signal_book.set_clock(at(1))
     signal_book.set_subjects("account", account(1, **FELL), account(2, **FELL))
     signal_book.book.decide()
@@ -81,7 +84,7 @@ def test_one_cause_is_one_alert(signal_book: SignalBook) -> None:
     assert ("crm:2", "open", "alert") in states(signal_book.book, "health_fell")
 
 
-def test_the_first_scan_of_a_rule_is_silent(book: Book) -> None:
+def test_first_scan_of_a_rule_is_silent(book: Book) -> None:
     book.renewals()
     signal_book = SignalBook(book)
     signal_book.set_subjects("account", account(1, **BAD))
@@ -92,10 +95,10 @@ def test_the_first_scan_of_a_rule_is_silent(book: Book) -> None:
     signal_book.set_clock(at(1))
     signal_book.set_subjects("account", account(1, **BAD), account(2, **BAD))
     assert book.decide().n_planned == 3
-    assert told(book) == [("bad_rating", "crm:2", "opened")]
+    assert slack_rows(book) == [("bad_rating", "crm:2", "opened")]
 
 
-def test_a_rule_may_ask_to_tell_at_its_first_scan(book: Book, overlay: Path) -> None:
+def test_rule_can_opt_into_alerts_at_its_first_scan(book: Book, overlay: Path) -> None:
     shipped = (Path(__file__).parents[3] / "include/defaults/config/signals/bad_rating.yaml").read_text()
     (overlay / "config" / "signals").mkdir()
     (overlay / "config" / "signals" / "bad_rating.yaml").write_text(shipped + "first_scan: notify\n")
@@ -106,7 +109,7 @@ def test_a_rule_may_ask_to_tell_at_its_first_scan(book: Book, overlay: Path) -> 
     assert book.decide().n_planned == 3
 
 
-def test_it_closes_with_its_reason_and_rests_before_it_opens_again(signal_book: SignalBook) -> None:
+def test_episode_closes_with_its_cause_and_cools_down_before_reopening(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     signal_book.set_clock(at(1))
@@ -121,38 +124,38 @@ def test_it_closes_with_its_reason_and_rests_before_it_opens_again(signal_book: 
         signal_book.set_clock(at(day))
         signal_book.set_subjects("account", account(1, **BAD))
         assert signal_book.book.decide().n_opened == opened, day
-    assert told(signal_book.book) == [("bad_rating", "crm:1", "opened")] * 2
+    assert slack_rows(signal_book.book) == [("bad_rating", "crm:1", "opened")] * 2
     assert [row["episode_no"] for row in signal_book.book.episodes("bad_rating")] == [1, 2]
 
 
-def test_worse_is_told_once_more_and_only_once(signal_book: SignalBook) -> None:
+def test_worsening_is_reported_exactly_once(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     for day in (1, 2):
         signal_book.set_clock(at(day))
         signal_book.set_subjects("account", account(1, n_bad_ratings_30d=3))
         signal_book.book.decide()
-    assert told(signal_book.book) == [("bad_rating", "crm:1", "opened"), ("bad_rating", "crm:1", "worse")]
+    assert slack_rows(signal_book.book) == [("bad_rating", "crm:1", "opened"), ("bad_rating", "crm:1", "worse")]
     assert signal_book.book.episodes("bad_rating")[0]["severity"] == "high"
 
 
-def test_a_few_alerts_a_day_and_the_rest_as_one_list_the_weightiest_first(signal_book: SignalBook) -> None:
+def test_top_alerts_are_sent_at_once_and_the_rest_in_one_digest(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", *(account(number, arr=Decimal(1000 * number), **BAD) for number in range(1, 9)))
     signal_book.book.decide()
-    alerts = told(signal_book.book, rule="bad_rating")
+    alerts = slack_rows(signal_book.book, rule="bad_rating")
     assert {subject for _, subject, _ in alerts} == {f"crm:{number}" for number in range(4, 9)}
     (row,) = signal_book.book.outbox(channel="email", rule="signal_digest")
     message = Message.model_validate(row.body)
     assert [line.text.partition(":")[0] for line in message.evidence] == ["Customer 3", "Customer 2", "Customer 1"]
     assert message.summary.startswith("They affect USD 6,000 a year")
     assert row.recipient == "ada@vendor.example"
-    # The same day again says the same; the next day tells nothing again.
+    # A rerun of the day changes nothing, and the next day repeats nothing.
     assert signal_book.book.decide(decision_id="again").n_planned == 0
     signal_book.set_clock(at(1))
     assert signal_book.book.decide().n_planned == 0
 
 
-def test_what_comes_after_the_list_has_left_waits_for_the_next_one(signal_book: SignalBook) -> None:
+def test_alert_after_the_digest_was_sent_waits_for_the_next(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", *(account(number, **BAD) for number in range(1, 8)))
     signal_book.book.decide()
     signal_book.book._execute("update ops.outbox set state = 'sent'")
@@ -166,7 +169,7 @@ def test_what_comes_after_the_list_has_left_waits_for_the_next_one(signal_book: 
     assert ("crm:8", "open", "digest") in states(signal_book.book, "bad_rating")
 
 
-def test_at_night_and_on_holidays_it_waits_for_the_next_working_hour(signal_book: SignalBook) -> None:
+def test_alert_at_night_or_on_a_holiday_waits_for_working_hours(signal_book: SignalBook) -> None:
     signal_book.set_clock(at(4, hour=19))  # a Friday evening in Berlin
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
@@ -175,17 +178,17 @@ def test_at_night_and_on_holidays_it_waits_for_the_next_working_hour(signal_book
     assert row.not_before.isoformat() == "2026-11-23T07:00:00+00:00"
 
 
-def test_a_red_desk_holds_what_reads_it_and_nothing_else(signal_book: SignalBook) -> None:
+def test_red_support_desk_holds_only_the_rules_that_read_it(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", account(1, **BAD), account(2, **DOWN))
     signal_book.book.verdict("support", "support", "red", None, "credentials")
     note_entities(signal_book.book.now)
     result = signal_book.book.decide()
-    assert told(signal_book.book) == [("usage_down", "crm:2", "opened")]
+    assert slack_rows(signal_book.book) == [("usage_down", "crm:2", "opened")]
     assert result.n_on_hold == 1
     assert states(signal_book.book, "bad_rating") == []
 
 
-def test_an_account_with_a_record_in_quarantine_is_left_as_it_is(signal_book: SignalBook) -> None:
+def test_quarantined_account_keeps_its_state(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.book.decide()
     signal_book.set_clock(at(1))
@@ -195,7 +198,7 @@ def test_an_account_with_a_record_in_quarantine_is_left_as_it_is(signal_book: Si
     assert states(signal_book.book, "bad_rating") == [("crm:1", "open", "alert"), ("crm:2", "open", "alert")]
 
 
-def test_a_customer_who_is_gone_closes_what_was_open(signal_book: SignalBook) -> None:
+def test_churned_customer_closes_open_episodes(signal_book: SignalBook) -> None:
     signal_book.set_subjects("account", account(1, **BAD))
     signal_book.set_subjects("contact", contact(1, is_gone=True, days_gone=1))
     signal_book.book.decide()
@@ -211,7 +214,7 @@ def test_a_customer_who_is_gone_closes_what_was_open(signal_book: SignalBook) ->
     [("min_days_as_customer: 900\n", "too young"), ("audience: {tiers: [key_account]}\n", "not for this tier"),
      ("quiet: [{first: 11-01, last: 11-30}]\n", "a quiet month"), ("status: retired\n", "retired")],
 )  # fmt: skip
-def test_whom_a_rule_leaves_alone(signal_book: SignalBook, overlay: Path, change: str, why: str) -> None:
+def test_accounts_excluded_by_a_rule(signal_book: SignalBook, overlay: Path, change: str, why: str) -> None:
     shipped = (Path(__file__).parents[3] / "include/defaults/config/signals/bad_rating.yaml").read_text()
     (overlay / "config" / "signals").mkdir()
     key = change.partition(":")[0]
@@ -221,25 +224,25 @@ def test_whom_a_rule_leaves_alone(signal_book: SignalBook, overlay: Path, change
     assert signal_book.book.decide().n_opened == 0, why
 
 
-def test_a_rule_whose_entity_nobody_gives_is_not_available(book: Book) -> None:
+def test_rule_without_a_source_for_its_entity_is_unavailable(book: Book) -> None:
     book.renewals()
     result = book.decide()
     assert result.unavailable["invoice_overdue"] == "not available: needs invoice"
     assert result.problems == []
 
 
-def test_a_rule_that_cannot_be_evaluated_hinders_no_other(signal_book: SignalBook, overlay: Path) -> None:
+def test_failing_rule_does_not_block_other_rules(signal_book: SignalBook, overlay: Path) -> None:
     shipped = (Path(__file__).parents[3] / "include/defaults/config/signals/no_touch.yaml").read_text()
     (overlay / "config" / "signals").mkdir()
     broken = shipped.replace("days_since_contact > touch_cadence_days", "account_name > touch_cadence_days")
     (overlay / "config" / "signals" / "no_touch.yaml").write_text(broken)
     signal_book.set_subjects("account", account(1, **BAD))
     result = signal_book.book.decide()
-    assert told(signal_book.book) == [("bad_rating", "crm:1", "opened")]
+    assert slack_rows(signal_book.book) == [("bad_rating", "crm:1", "opened")]
     assert "signal no_touch cannot be evaluated" in result.problems[0]
 
 
-def test_nobody_owns_it_then_the_queue_reads_why(signal_book: SignalBook) -> None:
+def test_alert_without_an_owner_goes_to_the_queue_with_the_reason(signal_book: SignalBook) -> None:
     signal_book.set_subjects(
         "account", account(1, owner_key=None, owner_name=None, owner_email=None, owner_team=None, **BAD)
     )
@@ -249,7 +252,7 @@ def test_nobody_owns_it_then_the_queue_reads_why(signal_book: SignalBook) -> Non
     assert "has no owner" in row.body["notes"][0]
 
 
-def test_the_clock_of_quiet_days_may_run_over_new_year() -> None:
+def test_seasonal_quiet_period_can_span_new_year() -> None:
     from include.decide.signals.schema import Quiet
 
     quiet = Quiet(first="12-20", last="01-05")

@@ -1,4 +1,4 @@
-"""Playbooks that signals start: once per episode, for told ones, by steps, to the end."""
+"""Playbooks started by signals: once per reported episode, step by step, to the end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def steps(book: Book) -> dict[str, str]:
     return {row.step: row.state for row in book.outbox(channel="crm_task", rule="adoption_recovery")}
 
 
-def test_it_starts_with_the_signal_and_goes_on_step_by_step(recovery: SignalBook) -> None:
+def test_playbook_starts_with_its_signal_and_continues_by_step(recovery: SignalBook) -> None:
     book = recovery.book
     recovery.set_subjects("account", account(1, **DOWN))
     book.decide(decision_id="down")
@@ -52,7 +52,7 @@ def test_it_starts_with_the_signal_and_goes_on_step_by_step(recovery: SignalBook
     assert (episode["arm"], episode["evidence"]["started_by"]) == ("acted", "usage_down 1")
 
 
-def test_a_step_whose_condition_is_false_is_left_out_for_good(recovery: SignalBook) -> None:
+def test_step_with_a_false_condition_is_skipped_for_good(recovery: SignalBook) -> None:
     book = recovery.book
     recovery.set_subjects("account", account(1, **DOWN, days_to_decision=300))
     book.decide(decision_id="down")
@@ -65,7 +65,7 @@ def test_a_step_whose_condition_is_false_is_left_out_for_good(recovery: SignalBo
     assert book.decide(decision_id="now true").n_planned == 0
 
 
-def test_it_ends_with_its_signal_and_starts_anew_only_with_the_next(recovery: SignalBook) -> None:
+def test_playbook_ends_with_its_episode_and_restarts_only_with_the_next(recovery: SignalBook) -> None:
     book = recovery.book
     recovery.set_subjects("account", account(1, **DOWN))
     book.decide(decision_id="down")
@@ -81,7 +81,7 @@ def test_it_ends_with_its_signal_and_starts_anew_only_with_the_next(recovery: Si
     assert [row["episode_no"] for row in book.episodes("adoption_recovery")] == [1, 2]
 
 
-def test_its_time_may_be_over_and_the_same_episode_starts_it_no_more(recovery: SignalBook) -> None:
+def test_expired_playbook_is_not_restarted_by_the_same_episode(recovery: SignalBook) -> None:
     book = recovery.book
     recovery.set_subjects("account", account(1, **DOWN))
     book.decide(decision_id="down")
@@ -95,7 +95,7 @@ def test_its_time_may_be_over_and_the_same_episode_starts_it_no_more(recovery: S
     assert len(book.episodes("adoption_recovery")) == 1
 
 
-def test_nothing_starts_on_what_was_there_at_the_first_scan(signal_book: SignalBook, overlay: Path) -> None:
+def test_findings_of_the_first_scan_start_no_playbook(signal_book: SignalBook, overlay: Path) -> None:
     signal_book.set_subjects("account", account(1, **DOWN))
     signal_book.book.decide(decision_id="down before there was a playbook")
     signal_book.set_clock(at(1))
@@ -107,7 +107,7 @@ def test_nothing_starts_on_what_was_there_at_the_first_scan(signal_book: SignalB
     assert len(signal_book.book.episodes("adoption_recovery")) == 1
 
 
-def test_a_silent_episode_starts_nothing(book: Book, overlay: Path) -> None:
+def test_silent_episode_starts_no_playbook(book: Book, overlay: Path) -> None:
     use(overlay, "adoption_recovery", ("trigger:", "first_scan: start\ntrigger:"))
     book.renewals()
     signal_book = SignalBook(book)
@@ -118,7 +118,7 @@ def test_a_silent_episode_starts_nothing(book: Book, overlay: Path) -> None:
     assert book.episodes("adoption_recovery") == []
 
 
-def test_held_out_accounts_are_on_record_and_left_alone(recovery: SignalBook, overlay: Path) -> None:
+def test_hold_out_accounts_are_recorded_and_not_contacted(recovery: SignalBook, overlay: Path) -> None:
     book = recovery.book
     use(overlay, "adoption_recovery", ("trigger:", "hold_out: 0.5\ntrigger:"))
     recovery.set_subjects("account", *(account(number, **DOWN) for number in range(1, 21)))

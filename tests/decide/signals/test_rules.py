@@ -1,4 +1,4 @@
-"""Every signal that is shipped: who has it opens it, who is well does not, and who got well ends it."""
+"""Every shipped signal opens for affected customers, not for healthy ones, and closes on recovery."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SICK: dict[str, dict[str, Any]] = {
     "customer_left": {"days_since_left": 70},
     "new_executive": {"is_executive": True, "job_title": "CFO", "days_known": 3},
 }
-# What makes each of them worse, next to what opened it; those that are not here never get worse.
+# Signal -> values that make it worse, in addition to those that open it. The others never worsen.
 WORSE: dict[str, dict[str, Any]] = {
     "usage_down": {"user_days_28d": 30},
     "seats_unused": {"active_seat_share": 0.1},
@@ -64,7 +64,7 @@ WORSE: dict[str, dict[str, Any]] = {
     "milestone_late": {"milestone_late_days": 40},
     "health_fell": {"health_band": "red"},
 }
-# Neither holds any more nor is over: an open one stays open, a closed one closed.
+# Between opening and closing thresholds: open ones stay open, closed ones stay closed.
 BETWEEN: dict[str, dict[str, Any]] = {
     "usage_down": {"user_days_28d": 130},
     "seats_unused": {"active_seat_share": 0.4},
@@ -83,8 +83,8 @@ BETWEEN: dict[str, dict[str, Any]] = {
 }
 
 
-def look(name: str, changes: dict[str, Any], is_open: bool = True) -> Hit | None:
-    """Return what a signal says of one subject."""
+def evaluate_signal(name: str, changes: dict[str, Any], is_open: bool = True) -> Hit | None:
+    """Evaluate a signal for one subject."""
     rule = load()[name]
     row = {"account": account, "contact": contact, "former": former}[rule.about](1, **changes)
     store(TODAY, rule.about, row)
@@ -93,7 +93,7 @@ def look(name: str, changes: dict[str, Any], is_open: bool = True) -> Hit | None
     return hits[0] if hits else None
 
 
-def test_every_signal_has_its_examples() -> None:
+def test_every_signal_has_examples() -> None:
     signals = load()
     assert signals.keys() == SICK.keys()
     assert {name for name, rule in signals.items() if rule.worse} == WORSE.keys()
@@ -101,27 +101,27 @@ def test_every_signal_has_its_examples() -> None:
 
 @pytest.mark.usefixtures("warehouse")
 @pytest.mark.parametrize("name", SICK)
-def test_opens_worsens_and_closes(name: str) -> None:
-    sick = look(name, SICK[name], is_open=False)
+def test_signal_opens_worsens_and_closes(name: str) -> None:
+    sick = evaluate_signal(name, SICK[name], is_open=False)
     assert sick
     assert (sick.opens, sick.is_worse, sick.closes) == (True, False, False)
-    assert look(name, {}, is_open=False) is None
-    healthy = look(name, {})
+    assert evaluate_signal(name, {}, is_open=False) is None
+    healthy = evaluate_signal(name, {})
     assert healthy
     assert (healthy.opens, healthy.closes) == (False, True)
     if name in WORSE:
-        worse = look(name, {**SICK[name], **WORSE[name]})
+        worse = evaluate_signal(name, {**SICK[name], **WORSE[name]})
         assert worse
         assert (worse.opens, worse.is_worse, worse.closes) == (True, True, False)
     if name in BETWEEN:
-        between = look(name, {**SICK[name], **BETWEEN[name]})
+        between = evaluate_signal(name, {**SICK[name], **BETWEEN[name]})
         assert between
         assert (between.opens, between.closes) == (False, False)
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_what_is_unknown_is_neither_true_nor_false() -> None:
-    unknown = look(
+def test_unknown_values_neither_open_nor_close() -> None:
+    unknown = evaluate_signal(
         "usage_down", dict.fromkeys(("user_days_28d", "user_days_usual", "user_days_ratio_14d_ago", "usage_ratio"))
     )
     assert unknown
@@ -132,46 +132,46 @@ def test_what_is_unknown_is_neither_true_nor_false() -> None:
 @pytest.mark.parametrize(
     ("name", "lacking"),
     [
-        # a fall like any of a team of two
+        # a normal fluctuation for a team of two
         ("usage_down", {"user_days_28d": 12, "user_days_usual": 22.0, "user_days_settled": 22.0}),
         ("usage_down", {"user_days_28d": 15, "user_days_usual": 25.0, "user_days_settled": 30.0}),
         ("health_fell", {"health_coverage": 0.69}),  # too little of the score is known
         ("health_fell", {"health_band": "unknown"}),
-        ("usage_down", {"user_days_ratio_14d_ago": 0.9}),  # since a few days only
-        ("usage_down", {"usage_ratio": 0.9}),  # at this time of the year it is always so
-        ("seats_unused", {"user_days_28d": 180}),  # idle ever since
+        ("usage_down", {"user_days_ratio_14d_ago": 0.9}),  # only for a few days
+        ("usage_down", {"usage_ratio": 0.9}),  # seasonal, as every year
+        ("seats_unused", {"user_days_28d": 180}),  # idle since then
         ("ticket_storm", {"n_open_urgent_tickets": 0}),
         ("bad_rating", {"n_bad_ratings_30d": 1}),
         ("detractor", {"n_bad_ratings_30d": 0}),
         ("no_touch", {"n_bad_ratings_30d": 0}),
-        ("key_user_silent", {"n_active_days_before": 9}),  # somebody who comes once a week
+        ("key_user_silent", {"n_active_days_before": 9}),  # a weekly user
         ("new_executive", {"days_as_customer": 100}),
     ],
 )
-def test_what_may_well_be_chance_opens_nothing(name: str, lacking: dict[str, Any]) -> None:
-    assert look(name, {**SICK[name], **lacking}, is_open=False) is None
+def test_likely_chance_fluctuation_does_not_open(name: str, lacking: dict[str, Any]) -> None:
+    assert evaluate_signal(name, {**SICK[name], **lacking}, is_open=False) is None
 
 
 @pytest.mark.usefixtures("warehouse")
 @pytest.mark.parametrize(
     "sign", [{"oldest_urgent_days": 6}, {"n_competitor_mentions_30d": 1}, {"user_days_28d": 80, "usage_ratio": 0.4}]
 )
-def test_one_of_several_second_signs_is_enough(sign: dict[str, Any]) -> None:
+def test_one_of_several_secondary_conditions_is_enough(sign: dict[str, Any]) -> None:
     for name in ("detractor", "no_touch"):
-        assert look(name, {**SICK[name], "n_bad_ratings_30d": 0, **sign}, is_open=False), name
+        assert evaluate_signal(name, {**SICK[name], "n_bad_ratings_30d": 0, **sign}, is_open=False), name
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_fall_that_has_lasted_opens_by_what_was_usual_before_it() -> None:
+def test_lasting_fall_is_compared_with_the_earlier_baseline() -> None:
     lasting = {"usage_ratio": 0.6, "user_days_28d": 100, "user_days_usual": 160.0, "user_days_ratio_14d_ago": 0.6}
-    fallen = look("usage_down", lasting)
+    fallen = evaluate_signal("usage_down", lasting)
     assert fallen
     assert (fallen.opens, fallen.closes) == (True, False)
-    assert look("usage_down", {**lasting, "user_days_settled": 160.0}, is_open=False) is None
-    settled = look("usage_down", {**lasting, "user_days_usual": 110.0})
+    assert evaluate_signal("usage_down", {**lasting, "user_days_settled": 160.0}, is_open=False) is None
+    settled = evaluate_signal("usage_down", {**lasting, "user_days_usual": 110.0})
     assert settled
     assert not settled.closes
-    over = look("usage_down", {**lasting, "user_days_usual": 110.0, "user_days_settled": 110.0})
+    over = evaluate_signal("usage_down", {**lasting, "user_days_usual": 110.0, "user_days_settled": 110.0})
     assert over
     assert over.closes
 
@@ -180,7 +180,7 @@ def test_a_fall_that_has_lasted_opens_by_what_was_usual_before_it() -> None:
 @pytest.mark.parametrize(
     ("usual", "settled", "used", "more", "said"),
     [
-        # Usual, settled and used days, and whether at exactly the threshold it opens, is severe, closes.
+        # Usual, settled and used days, and whether exactly at the threshold it opens, is severe, closes.
         (200.0, None, 79, {}, (True, False, False)),
         (200.0, None, 80, {}, (False, False, False)),  # low
         (6.0, None, 0, {}, (True, True, False)),  # chance
@@ -189,26 +189,26 @@ def test_a_fall_that_has_lasted_opens_by_what_was_usual_before_it() -> None:
         (40.0, 40.0, 20, {}, (True, False, False)),  # lasting_chance
         (200.0, None, 40, {}, (True, False, False)),  # severe
         (200.0, None, 39, {}, (True, True, False)),
-        (200.0, None, 160, {}, (False, False, True)),  # recovered, from what is usual
-        (100.0, 200.0, 160, {}, (False, False, True)),  # and from what was before it
+        (200.0, None, 160, {}, (False, False, True)),  # recovered, relative to the usual level
+        (100.0, 200.0, 160, {}, (False, False, True)),  # and relative to the level before
         (200.0, None, 79, {"user_days_ratio_14d_ago": 0.7}, (False, False, False)),  # low_before
         (200.0, None, 79, {"usage_ratio": 0.7}, (False, False, False)),  # seasonal
     ],
 )
-def test_usage_is_down_below_its_thresholds_and_not_at_them(
+def test_usage_down_opens_below_its_thresholds_not_at_them(
     usual: float, settled: float | None, used: int, more: dict[str, Any], said: tuple[bool, bool, bool]
 ) -> None:
     days = {"user_days_usual": usual, "user_days_settled": settled, "user_days_28d": used}
-    found = look("usage_down", {**SICK["usage_down"], **days, **more})
+    found = evaluate_signal("usage_down", {**SICK["usage_down"], **days, **more})
     assert found
     assert (found.opens, found.is_worse, found.closes) == said
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_tier_may_have_thresholds_of_its_own() -> None:
+def test_tier_can_override_thresholds() -> None:
     four_days = {"n_open_urgent_tickets": 1, "oldest_urgent_days": 4}
-    usual = look("urgent_ticket_ageing", four_days)
-    key = look("urgent_ticket_ageing", {**four_days, "tier": "key_account"})
+    usual = evaluate_signal("urgent_ticket_ageing", four_days)
+    key = evaluate_signal("urgent_ticket_ageing", {**four_days, "tier": "key_account"})
     assert usual
     assert key
     assert (usual.opens, key.opens) == (False, True)
@@ -232,7 +232,7 @@ def test_a_tier_may_have_thresholds_of_its_own() -> None:
         ("kind: risk", "kind: danger", "kind: Input should be 'risk', 'opportunity' or 'data'"),
     ],
 )
-def test_a_wrong_file_is_named_with_its_line(
+def test_invalid_file_is_reported_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, complaint: str
 ) -> None:
     shipped = (Path(__file__).parents[3] / "include/defaults/config/signals/bad_rating.yaml").read_text()
@@ -246,7 +246,7 @@ def test_a_wrong_file_is_named_with_its_line(
     assert complaint in f"{raised.value.message} | {raised.value.cure}"
 
 
-def test_a_signal_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signal_can_be_disabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "config" / "signals"
     folder.mkdir(parents=True)
     (folder / "bad_rating.yaml").write_text("disabled: true\n")

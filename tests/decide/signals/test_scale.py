@@ -1,4 +1,4 @@
-"""A book of 50,000 customers is decided on within the time and memory that a small machine has."""
+"""Decisions on 50,000 customers fit into the time and memory of a small machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fixtures import subjects_store
 from tests.fixtures.signals import SignalBook
 
 N = 50_000
-# One in six uses less, one in seven has not been spoken to, one in twelve waits for help, and so on.
+# One in six uses less, one in seven was not contacted, one in twelve waits for support, and so on.
 _SICK = """
 update marts.act_account set
     usage_ratio = case when n % 6 = 0 then 0.5 else usage_ratio end,
@@ -37,7 +37,7 @@ where key = account_key
 
 
 def _fill(signal_book: SignalBook) -> None:
-    """Copy one healthy customer and contact to a book's size; the managers have 60 customers each."""
+    """Copy one healthy customer and contact to the size of the book. Each CSM has 60 customers."""
     subjects_store.store(signal_book.book.now.date(), "account", subjects_store.account(0))
     subjects_store.store(signal_book.book.now.date(), "contact", subjects_store.contact(0))
     subjects_store.store(signal_book.book.now.date(), "former")
@@ -71,10 +71,10 @@ def _fill(signal_book: SignalBook) -> None:
 
 
 @pytest.mark.soak
-def test_deciding_on_fifty_thousand_customers(signal_book: SignalBook, capsys: pytest.CaptureFixture[str]) -> None:
+def test_decision_on_fifty_thousand_customers(signal_book: SignalBook, capsys: pytest.CaptureFixture[str]) -> None:
     _fill(signal_book)
     spent = []
-    for _ in range(2):  # the day on which all this opens, and one on which it only continues
+    for _ in range(2):  # the day on which the episodes open, and a day on which they only continue
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "include.cli", "decide"],
@@ -91,4 +91,4 @@ def test_deciding_on_fifty_thousand_customers(signal_book: SignalBook, capsys: p
         figures = {"rows": N, "episodes": episodes, "first": spent[0], "second": spent[1], "peak_mb": megabytes}
         print(f"\n{json.dumps(figures)}")  # the benchmark reads it
     assert episodes > N / 4
-    assert megabytes < 500  # how long it may take is the benchmark's business
+    assert megabytes < 500  # the benchmark checks the duration

@@ -1,4 +1,4 @@
-"""Mail bodies: complete in both forms, escaped, well formed."""
+"""Mail bodies: complete as HTML and text, escaped, well-formed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VOID = {"meta", "br"}
 
 
 class Reader(HTMLParser):
-    """Collects text and tags, and checks that every tag is closed."""
+    """Collect text and tags, and check that every tag is closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ def read(message: Message) -> Reader:
     return reader
 
 
-def test_both_forms_say_everything() -> None:
+def test_html_and_text_bodies_are_complete() -> None:
     message = MESSAGE.with_note("This may be a repeat.")
     html, text = read(message).text, email.text(message)
     said = [message.subject, message.summary, *message.notes, message.why_now, *message.next_steps, message.footer]
@@ -70,23 +70,23 @@ def test_hostile_names_are_text() -> None:
     assert "onmouseover='x'" not in email.html(message)
 
 
-def test_nothing_empty_is_headed() -> None:
+def test_empty_section_has_no_heading() -> None:
     html = read(Message(subject="x", summary="y")).text
     assert "What we see" not in html and "What to do next" not in html
     assert "WHY NOW" not in email.text(Message(subject="x", summary="y"))
 
 
-def test_a_long_list_is_cut_and_counted() -> None:
+def test_long_list_is_truncated_with_a_count() -> None:
     many = Message(subject="x", summary="y", evidence=tuple(Evidence(text=f"r{n}") for n in range(100)))
     assert "and 40 more" in email.text(many)
     assert "and 40 more" in read(many).text
 
 
-def test_a_subject_is_limited() -> None:
+def test_subject_length_is_limited() -> None:
     assert len(email.subject(Message(subject="x" * 500, summary="y"))) == 200
 
 
-def test_an_address_in_a_name_leads_nowhere_and_our_own_links_stay() -> None:
+def test_url_in_a_name_is_not_linked_and_our_links_remain() -> None:
     evil = "Sons http://evil.example/login WWW.evil.example mailto:a@evil.example"
     message = Message(subject=evil, summary=evil, next_steps=(evil,), links=MESSAGE.links)
     for shown in (email.text(message), wecom.parts(message, "Ada")[0], str(slack.blocks(message))):

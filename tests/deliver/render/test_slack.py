@@ -1,4 +1,4 @@
-"""Slack blocks: what they look like, their limits, and hostile names."""
+"""Slack blocks: format, limits and hostile names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def texts(message: Message) -> list[str]:
     return found
 
 
-def test_what_a_reminder_looks_like() -> None:
+def test_reminder_blocks() -> None:
     assert texts(MESSAGE) == [
         "Customer 1: 30 days to the renewal date",
         "*Customer*\nCustomer 1 (standard)",
@@ -34,14 +34,14 @@ def test_what_a_reminder_looks_like() -> None:
     ]
 
 
-def test_notes_come_right_after_the_subject() -> None:
+def test_notes_follow_the_subject() -> None:
     assert texts(MESSAGE.with_note("This may be a repeat."))[1] == "⚠️ This may be a repeat."
 
 
 HOSTILE = "<!channel> <@U1> <https://evil.example|click> & *bold* _it_ ~no~ `code` snake_case"
 
 
-def test_a_hostile_name_does_nothing() -> None:
+def test_hostile_name_is_inert() -> None:
     shown = slack.escape(HOSTILE)
     assert "<" not in shown and ">" not in shown
     assert not set("*~`") & set(shown)
@@ -64,7 +64,7 @@ def test_a_hostile_name_does_nothing() -> None:
             assert part is None or part["type"] == "plain_text" or part["verbatim"] is True
 
 
-def test_an_escape_is_never_cut_in_two() -> None:
+def test_escape_sequence_is_never_cut() -> None:
     for length in range(2990, 3010):
         assert not any(
             text.rstrip("…").endswith(("&", "&a", "&am", "&amp"))
@@ -72,7 +72,7 @@ def test_an_escape_is_never_cut_in_two() -> None:
         )
 
 
-def test_case_53_what_does_not_fit_is_counted() -> None:
+def test_case_53_omitted_lines_are_counted() -> None:
     many = Message(
         subject="x",
         summary="x",
@@ -103,7 +103,7 @@ words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_si
         footer=words,
     )
 )
-def test_slacks_limits_hold_for_any_message(message: Message) -> None:
+def test_slack_limits_hold_for_any_message(message: Message) -> None:
     blocks = slack.blocks(message)
     assert len(blocks) <= 50
     assert len(slack.fallback_text(message)) <= 3000
