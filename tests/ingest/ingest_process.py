@@ -1,6 +1,6 @@
-"""A process of its own that ingests a large source in memory: ``python -m tests.ingest.ingest_process N``.
+"""Ingest a large in-memory source in a separate process: ``python -m tests.ingest.ingest_process N``.
 
-It is killed by tests, or asked how much memory it took. Prints one JSON line at its end.
+Tests kill it or measure its memory. It prints one JSON line at its end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAGE = 200
 
 
 class Large(Source):
-    """Makes its records as they are read; changes the version of every seventh in a second pass of updates."""
+    """Create records while they are read. A second pass updates every seventh record."""
 
     vendor, kind = "hubspot", "crm"
 

@@ -1,6 +1,6 @@
-"""A process of its own that ingests the sandbox org: ``python -m tests.ingest.salesforce_process``.
+"""Ingest the sandbox org in a separate process: ``python -m tests.ingest.salesforce_process``.
 
-It is killed by tests. Contracts pass everything: they are tested elsewhere, and cost seconds to import.
+Tests kill it. Contracts pass everything: they have their own tests, and importing them takes seconds.
 """
 
 from __future__ import annotations

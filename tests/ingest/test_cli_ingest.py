@@ -1,4 +1,4 @@
-"""The commands around ingest, as a person and a script meet them."""
+"""The commands around ingest: output and exit status."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return status, shown.out, shown.err
 
 
-def test_ingest_says_how_far_the_source_is(crm, capsys) -> None:
+def test_ingest_reports_the_watermark_of_the_source(crm, capsys) -> None:
     status, out, _ = run(capsys, "ingest", "crm", "--only", "account", "--only", "contact")
     assert status == 0
     assert out == "crm is green, complete up to 2026-01-01 01:00:00 UTC\n"
 
 
-def test_a_held_batch_is_status_4_with_the_commands_that_decide_it(crm, contracts, capsys) -> None:
+def test_held_batch_exits_4_with_the_commands_to_decide_it(crm, contracts, capsys) -> None:
     contracts.hold = lambda entity: "60 of 100 rows are bad" if entity == "contact" else ""
     status, out, err = run(capsys, "ingest", "crm")
     assert status == 4
@@ -37,7 +37,7 @@ def test_a_held_batch_is_status_4_with_the_commands_that_decide_it(crm, contract
 
 
 @pytest.mark.parametrize(("error", "expected"), [(AuthError("refused"), 3), (Unavailable("down"), 5)])
-def test_errors_of_the_source_have_their_own_status(crm, capsys, error, expected: int) -> None:
+def test_source_errors_have_their_own_exit_status(crm, capsys, error, expected: int) -> None:
     def fail(entity: str, page: int) -> None:
         raise error
 
@@ -48,13 +48,13 @@ def test_errors_of_the_source_have_their_own_status(crm, capsys, error, expected
     assert "Traceback" not in err
 
 
-def test_an_unknown_source_is_status_2(crm, capsys) -> None:
+def test_unknown_source_exits_2(crm, capsys) -> None:
     status, _, err = run(capsys, "ingest", "erp")
     assert status == 2
     assert "unknown source erp" in err and "crm, support, product_db" in err
 
 
-def test_held_batches_are_listed_shown_and_accepted(crm, contracts, capsys) -> None:
+def test_held_batches_can_be_listed_shown_and_accepted(crm, contracts, capsys) -> None:
     contracts.hold = lambda entity: "doubled" if entity == "account" else ""
     run(capsys, "ingest", "crm")
     held_id = value("select batch_id from meta.batch where state = 'held'")
@@ -74,7 +74,7 @@ def test_held_batches_are_listed_shown_and_accepted(crm, contracts, capsys) -> N
     assert value("select decision_reason from meta.batch where batch_id = :id", id=held_id) == "they bought a company"
 
 
-def test_a_dropped_batch_says_how_to_read_it_again(crm, contracts, capsys) -> None:
+def test_batch_drop_prints_the_command_to_read_it_again(crm, contracts, capsys) -> None:
     contracts.hold = lambda entity: "doubled" if entity == "account" else ""
     run(capsys, "ingest", "crm")
     held_id = value("select batch_id from meta.batch where state = 'held'")
@@ -83,7 +83,7 @@ def test_a_dropped_batch_says_how_to_read_it_again(crm, contracts, capsys) -> No
     assert out == f"dropped {held_id}; `python -m include.cli ingest crm` extracts them again\n"
 
 
-def test_batch_show_masks_what_identifies_a_person(crm, capsys) -> None:
+def test_batch_show_masks_personal_data(crm, capsys) -> None:
     run(capsys, "ingest", "crm")
     batch_id = value("select batch_id from meta.batch where entity = 'contact'")
     record = {"id": "9", "email": "ada@example.com", "job_title": "CTO", "payload": {"email": "ada@example.com"}}
@@ -115,7 +115,7 @@ def test_status_shows_every_section(crm, capsys) -> None:
     assert {row["entity"]: row["merged"] for row in found["sources"]} == {"": 6, "account": 5, "contact": 1}
 
 
-def test_a_full_disk_is_one_clear_line_and_nothing_half_done(crm, capsys, monkeypatch) -> None:
+def test_full_disk_is_one_clear_line_without_partial_work(crm, capsys, monkeypatch) -> None:
     import psycopg
 
     from include.ingest import landing
@@ -131,7 +131,7 @@ def test_a_full_disk_is_one_clear_line_and_nothing_half_done(crm, capsys, monkey
     assert "No space left" in value("select reason from meta.source_failure where entity = 'account'")
 
 
-def test_as_a_process_it_prints_no_traceback(warehouse: str) -> None:
+def test_process_prints_no_traceback(warehouse: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "include.cli", "ingest", "crm"],
         cwd=paths.ROOT,

@@ -1,4 +1,4 @@
-"""The gate knows a decision: what a person accepted, or what is unchanged in quarantine, holds no batch again."""
+"""Accepted rows and unchanged quarantined rows do not hold another batch."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def bad(i: int, hours: int = 0, **other: object) -> Record:
     return made("contract_line", i, hours, **{"amount": None, **other})
 
 
-def test_what_was_accepted_does_not_hold_the_next_batch_and_what_is_new_does(crm, monkeypatch) -> None:
+def test_accepted_rows_do_not_hold_the_next_batch_but_new_ones_do(crm, monkeypatch) -> None:
     pipeline.run("crm")
     at(monkeypatch, 1)
     crm.records["contract_line"][:25] = [bad(i) for i in range(25)]
     assert pipeline.run("crm").state == "red"
     accept()
-    # Read again whole, and touched by a workflow that changes nothing but the clock.
+    # Read again in full, with only the modification time changed by a workflow.
     for hour in (2, 3):
         at(monkeypatch, hour)
         crm.records["contract_line"][:25] = [bad(i, hour - 1) for i in range(25)]
         assert pipeline.run("crm", full=hour == 3).state == "green"
     assert value("select count(distinct record_id) from quarantine.record where state = 'open'") == 25
     assert value("select count(*) from quarantine.record where state = 'open'") == 25
-    # Twenty more are within the limit, a twenty-first is not; those that are there already do not count to it.
+    # Twenty more are within the limit, a twenty-first is not. Existing ones do not count.
     at(monkeypatch, 4)
     crm.records["contract_line"] += [bad(i, 3) for i in range(50, 70)]
     assert pipeline.run("crm", full=True).state == "green"
@@ -56,7 +56,7 @@ def test_what_was_accepted_does_not_hold_the_next_batch_and_what_is_new_does(crm
     assert pipeline.run("crm").state == "red", "a changed row counts again"
 
 
-def test_the_same_row_with_another_fault_counts_again(crm, monkeypatch) -> None:
+def test_same_row_with_another_fault_counts_again(crm, monkeypatch) -> None:
     pipeline.run("crm")
     at(monkeypatch, 1)
     crm.records["contract_line"][:25] = [bad(i) for i in range(25)]
@@ -67,7 +67,7 @@ def test_the_same_row_with_another_fault_counts_again(crm, monkeypatch) -> None:
     assert pipeline.run("crm").state == "red"
 
 
-def test_what_was_dropped_and_not_corrected_holds_again(crm, monkeypatch) -> None:
+def test_dropped_and_uncorrected_rows_hold_again(crm, monkeypatch) -> None:
     pipeline.run("crm")
     at(monkeypatch, 1)
     crm.records["contract_line"][:25] = [bad(i) for i in range(25)]
@@ -78,7 +78,7 @@ def test_what_was_dropped_and_not_corrected_holds_again(crm, monkeypatch) -> Non
     assert pipeline.run("crm").state == "red"
 
 
-def test_rows_that_were_given_up_or_let_in_do_not_count(crm, monkeypatch) -> None:
+def test_discarded_or_waived_rows_do_not_count(crm, monkeypatch) -> None:
     pipeline.run("crm")
     at(monkeypatch, 1)
     crm.records["contract_line"][:25] = [made("contract_line", i, 0, term_end=None) for i in range(25)]
@@ -94,12 +94,12 @@ def test_rows_that_were_given_up_or_let_in_do_not_count(crm, monkeypatch) -> Non
         RowFilter(rule=rule, source="crm"), reason="credits", by="ada", until=START + timedelta(days=31, hours=1)
     )
     assert pipeline.run("crm").state == "green"
-    at(monkeypatch, 48)  # the waiver is over: they keep their accounts waiting, and hold no batch
+    at(monkeypatch, 48)  # the waiver has expired: they hold their accounts, but no batch
     assert pipeline.run("crm", full=True).state == "green"
     assert value("select count(*) from quarantine.record where state = 'open'") == 25
 
 
-def test_rows_that_never_got_in_are_not_growth_again(crm, monkeypatch) -> None:
+def test_rows_never_admitted_do_not_count_as_growth_again(crm, monkeypatch) -> None:
     pipeline.run("crm")
     at(monkeypatch, 1)
     crm.records["contract_line"] += [bad(i) for i in range(100, 250)]
@@ -120,7 +120,7 @@ def test_rows_that_never_got_in_are_not_growth_again(crm, monkeypatch) -> None:
         ("facts_stable", {"domain": "other.example"}),
     ],
 )
-def test_rules_on_a_batch_know_what_was_accepted(crm, monkeypatch, rule: str, changes: dict) -> None:
+def test_batch_rules_respect_earlier_acceptance(crm, monkeypatch, rule: str, changes: dict) -> None:
     crm.records["account"] = [made("account", i) for i in range(120)]
     pipeline.run("crm")
     at(monkeypatch, 1)
@@ -128,7 +128,7 @@ def test_rules_on_a_batch_know_what_was_accepted(crm, monkeypatch, rule: str, ch
     hours = 3 if rule == "clocks_agree" else 0
     odd = [made("account", i, hours, **(changes if i < 40 else {})) for i in range(n)]
     crm.before_page = lambda entity, n: None
-    # What comes now is all that comes, whatever its clock says.
+    # This read returns everything, whatever the modification times.
     monkeypatch.setattr(crm, "read", _only(crm, odd))
     assert pipeline.run("crm").state == "red"
     assert all(f"crm.account.{rule}" in reason for _, reason in held())
@@ -138,7 +138,7 @@ def test_rules_on_a_batch_know_what_was_accepted(crm, monkeypatch, rule: str, ch
         assert pipeline.run("crm").state == "green", held()
     others = [made("account", i, hours + 1, **changes, name="Changed") for i in range(60, 120)]
     monkeypatch.setattr(crm, "read", _only(crm, others))
-    # A column that was accepted as empty, and a value that was accepted, are usual from then on.
+    # A column accepted as empty and an accepted value are normal from then on.
     is_usual = rule in ("values_familiar", "columns_filled", "nulls_usual")
     assert pipeline.run("crm").state == ("green" if is_usual else "red")
 
@@ -153,14 +153,14 @@ def _only(crm, found: list[Record]):
 
 
 def quotes(first: int, n: int, hours: int = 0) -> list[Record]:
-    """Line items as a quote clones them: without deal and company, and often without dates."""
+    """Line items cloned by a quote: without deal and company, often without dates."""
     return [
         made("contract_line", i, hours, **NOTHING, term_start=None, term_end=None, currency=None, id=f"q{i}")
         for i in range(first, first + n)
     ]
 
 
-def test_line_items_of_quotes_are_nobodys(crm, monkeypatch) -> None:
+def test_quote_line_items_belong_to_no_account(crm, monkeypatch) -> None:
     crm.records["contract_line"] += quotes(0, 30)
     assert pipeline.run("crm").state == "green"
     for hour in range(1, 4):
@@ -173,14 +173,14 @@ def test_line_items_of_quotes_are_nobodys(crm, monkeypatch) -> None:
     assert value("select count(*) from raw.hubspot__contract_line where opportunity_id is null") == 210
     (line,) = [row for row in status.status()["set aside"] if row["source"] == "crm"]
     assert (line["entity"], line["n_rows"]) == ("contract_line", 210)
-    # A quote is thrown away, and its lines with it.
+    # A quote is deleted with its lines.
     at(monkeypatch, 5)
     crm.records["contract_line"] = [one for one in crm.records["contract_line"] if not one.id.startswith("q")]
     assert pipeline.run("crm", full=True).state == "green"
     assert value("select count(*) from raw.hubspot__contract_line where not _is_deleted") == 40
 
 
-def test_a_line_that_loses_its_deal_is_no_line_of_a_quote(crm, monkeypatch) -> None:
+def test_line_that_loses_its_deal_is_not_a_quote_line(crm, monkeypatch) -> None:
     pipeline.run("crm")
     at(monkeypatch, 1)
     crm.records["contract_line"][:25] = [made("contract_line", i, 0, **NOTHING) for i in range(25)]
@@ -188,7 +188,7 @@ def test_a_line_that_loses_its_deal_is_no_line_of_a_quote(crm, monkeypatch) -> N
     assert "share_of_bad_rows" in held()[0][1]
     accept()
     assert value("select count(*) from raw.hubspot__contract_line where opportunity_id is null") == 0
-    # The deal itself is deleted: its lines are nobody's from then on.
+    # The deal is deleted: its lines then belong to no account.
     at(monkeypatch, 2)
     gone = made("opportunity", 7, 1)
     crm.records["opportunity"][7] = Record("7", gone.values, gone.payload, gone.source_at, is_deleted=True)
@@ -199,7 +199,7 @@ def test_a_line_that_loses_its_deal_is_no_line_of_a_quote(crm, monkeypatch) -> N
     assert value("select count(*) from quarantine.record where state = 'open'") == 24
 
 
-def test_a_first_load_of_which_no_line_has_a_deal_is_held(crm) -> None:
+def test_first_load_without_any_deal_on_lines_is_held(crm) -> None:
     crm.records["contract_line"] = quotes(0, 30)
     assert pipeline.run("crm").state == "red"
     assert "no line belongs to an opportunity" in held()[0][1]
@@ -207,6 +207,6 @@ def test_a_first_load_of_which_no_line_has_a_deal_is_held(crm) -> None:
     assert pipeline.run("crm", full=True).state == "green"
 
 
-def test_no_cure_tells_people_to_delete_anything() -> None:
+def test_no_cure_advises_deleting_anything() -> None:
     telling = re.compile(r"\b(delete|remove|purge|erase|archive|merge them|throw)\b")
     assert [rule.id for rule in catalogue.shipped() if telling.search(rule.cure)] == []

@@ -1,4 +1,4 @@
-"""What sources do to their fields and texts, from the vendor's answer to the raw table and to the owner."""
+"""Schema drift and hostile texts, from the vendor's response to the raw table and the owner's notice."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from include.orchestration import notices
 from include.warehouse.engine import engine
 from tests.fixtures.sandbox import NOW, SandboxProcess
 
-# NUL, a lone surrogate, a formula, markup, right to left, emoji, and more than most tools take in one field.
+# NUL, a lone surrogate, a formula, markup, right-to-left text, emoji, and a very long text.
 HOSTILE = "=1+1\x00 \ud800 <script>alert(1)</script> \u202eabc \U0001f4a9 " + "x" * 200_000
 KEPT = HOSTILE.replace("\x00", "").replace("\ud800", "")
-# One more than a float can tell from its neighbour.
+# One more than a float can represent exactly.
 BIG = 2**53 + 1
 CHANGED = "2026-06-30T10:00:00Z"
 
@@ -37,30 +37,30 @@ def _rows(query: str, **parameters: Any) -> list[sa.Row]:
         return list(connection.execute(sa.text(query), parameters))
 
 
-def _told(source: str) -> list[str]:
+def _notices(source: str) -> list[str]:
     return [one.sentence for one in schema_drift.unreported(source)]
 
 
-def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_and_missing_hubspot_properties(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, str]] = []
     monkeypatch.setattr(sender, "notify", lambda to, message: sent.append((to.email, message.subject)))
     for entity in ("account", "contact"):
         pipeline.extract("crm", entity)
-    assert _told("crm") == []
+    assert _notices("crm") == []
     vendors.control("switches", **{"hubspot.removed_properties": ["customer_tier", "num_associated_deals"]})
-    # While no row comes nobody is told, and nothing is asked.
+    # Without rows nothing is checked or reported.
     n_calls = vendors.control("status")["calls"]["GET /hubspot/crm/v3/properties/companies"]
     pipeline.extract("crm", "account")
-    assert _told("crm") == []
+    assert _notices("crm") == []
     assert vendors.control("status")["calls"]["GET /hubspot/crm/v3/properties/companies"] == n_calls
     for kind in ("company", "contact"):
         one = vendors.truth()[{"company": "account"}.get(kind, kind)]["live_ids"][0]
         vendors.mutate(kind, one, set={}, at=CHANGED.replace("T10", "T11"))
-    # Nothing is mapped from the second; the first fills the tier, and only accounts are the poorer for it.
+    # The second is not mapped. The first fills the tier, so only accounts are affected.
     with pytest.raises(ContractError, match="the field customer_tier, which fills tier, is gone"):
         pipeline.extract("crm", "account")
     pipeline.extract("crm", "contact")
-    assert _told("crm") == [
+    assert _notices("crm") == [
         "customer_tier was removed (enumeration); it fills tier",
         "num_associated_deals was removed (number)",
     ]
@@ -74,10 +74,10 @@ def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeyp
     assert "customer_tier" not in states["contact"]
     vendors.control("switches", **{"hubspot.removed_properties": ["num_associated_deals"]})
     pipeline.extract("crm", "account")
-    assert _told("crm") == ["customer_tier was added (enumeration); it fills tier"]
+    assert _notices("crm") == ["customer_tier was added (enumeration); it fills tier"]
 
 
-def test_a_renamed_field_of_zendesk(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_renamed_zendesk_field(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     def fields(title: str) -> None:
         field = {"id": 4001, "type": "tagger", "title": title}
         vendors.control("switches", **{"zendesk.fields": {"ticket_fields": [field]}})
@@ -85,12 +85,12 @@ def test_a_renamed_field_of_zendesk(vendors: SandboxProcess, monkeypatch: pytest
     fields("Product area")
     pipeline.extract("support", "ticket")
     fields("Product areas")
-    monkeypatch.setenv("PERENNIAL_NOW", NOW.replace("06-30", "07-01"))  # looked at daily
+    monkeypatch.setenv("PERENNIAL_NOW", NOW.replace("06-30", "07-01"))  # checked daily
     pipeline.extract("support", "ticket")
-    assert _told("support") == ["Product area (4001) was renamed to Product areas (4001)"]
+    assert _notices("support") == ["Product area (4001) was renamed to Product areas (4001)"]
 
 
-def test_a_retyped_column_of_the_product(vendors: SandboxProcess, tmp_path: Path, monkeypatch: Any) -> None:
+def test_retyped_product_column(vendors: SandboxProcess, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     folder = tmp_path / "sql" / "sources" / "product"
     folder.mkdir(parents=True)
@@ -99,7 +99,7 @@ def test_a_retyped_column_of_the_product(vendors: SandboxProcess, tmp_path: Path
     pipeline.extract("product_db", "product_account")
     (folder / "product_account.sql").write_text(query.format("length(plan_code)"))
     pipeline.extract("product_db", "product_account")
-    assert _told("product_db") == ["plan changed from text to int4; it fills plan"]
+    assert _notices("product_db") == ["plan changed from text to int4; it fills plan"]
 
 
 def _hubspot(sandbox: SandboxProcess) -> str:
@@ -124,7 +124,7 @@ def _zendesk(sandbox: SandboxProcess) -> str:
 
 
 def _product(sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """PostgreSQL itself holds neither NUL nor lone surrogates: SQLite does hold the first."""
+    """PostgreSQL stores neither NUL nor lone surrogates. SQLite stores NUL."""
     path = tmp_path / "product.db"
     with sa.create_engine(f"sqlite:///{path}").begin() as connection:
         connection.exec_driver_sql("create table t (id integer, name text, at text)")
@@ -141,7 +141,7 @@ def _product(sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("source", "entity"), [("crm", "account"), ("support", "organization"), ("product_db", "product_account")]
 )
-def test_case_49_hostile_text_and_large_ids_arrive(
+def test_case_49_hostile_text_and_large_ids_are_loaded(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, entity: str
 ) -> None:
     if source == "crm":

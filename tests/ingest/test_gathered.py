@@ -1,4 +1,4 @@
-"""Small pages are landed together, and nothing that was read is lost by it."""
+"""Small pages are landed together without losing any."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.fixtures.fake_source import record
 
 
 def pages(*sizes: int, ends: bool = True) -> Iterator[Page]:
-    """Pages of so many records; the source fails after them unless it ends."""
+    """Yield pages of the given sizes, then end or fail."""
     for number, size in enumerate(sizes):
         is_last = ends and number == len(sizes) - 1
         records = [record(f"{number}.{row}") for row in range(size)]
@@ -22,20 +22,20 @@ def pages(*sizes: int, ends: bool = True) -> Iterator[Page]:
         raise Unavailable("gone")
 
 
-def test_pages_come_together_until_they_are_large_enough() -> None:
+def test_small_pages_are_batched_up_to_the_minimum_size() -> None:
     found = list(pull.combine_pages(pages(2, 2, 2, 1, 0), 4))
     assert [[one.id for one in page.records] for page in found] == [["0.0", "0.1", "1.0", "1.1"], ["2.0", "2.1", "3.0"]]
     assert [page.mark for page in found] == [{"at": 1}, {"at": 4}]
     assert found[-1].next_position == {"at": "end"}
 
 
-def test_what_was_read_before_a_failure_is_given_out_before_it() -> None:
+def test_pages_read_before_a_failure_are_yielded_first() -> None:
     gathering = pull.combine_pages(pages(2, 1, ends=False), 100)
     assert len(next(gathering).records) == 3
     with pytest.raises(Unavailable):
         next(gathering)
 
 
-def test_an_old_page_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_page_is_yielded_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pull, "_LAND_SECONDS", 0.0)
     assert [len(page.records) for page in pull.combine_pages(pages(2, 2, 2), 100)] == [2, 2, 2]

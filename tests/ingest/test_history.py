@@ -1,4 +1,4 @@
-"""The past is stored once, page by page, and never mistaken for what we saw ourselves."""
+"""Vendor history is stored once, page by page, and never replaces versions that we read ourselves."""
 
 from __future__ import annotations
 
@@ -19,52 +19,54 @@ STATES = "select id, tier, _source_at from raw.crm__account__history order by id
 
 @pytest.fixture
 def accounts(warehouse: str) -> None:
-    """Two accounts, loaded when they were a thousand seconds old."""
+    """Two accounts, loaded a thousand seconds after their creation."""
     raw_tables.ensure_raw_tables()
     store(record("1", 1000, tier="key"), record("2", 1000, tier="small"))
 
 
-def tell(*states, is_last: bool = True, mark: str = "a") -> int:
+def store_history(*states, is_last: bool = True, mark: str = "a") -> int:
     with history.storing("crm", "account") as connection:
         page = Page(list(states), {"mark": mark}, {"mark": mark} if is_last else None)
         return history.land(connection, "crm", "hubspot", "account", page)
 
 
-def test_states_before_the_first_load_are_kept_and_later_ones_are_not(accounts) -> None:
-    assert tell(record("1", 10, tier="small"), record("1", 1000, tier="key"), record("1", 1001, tier="huge")) == 2
+def test_only_states_before_the_first_load_are_stored(accounts) -> None:
+    assert (
+        store_history(record("1", 10, tier="small"), record("1", 1000, tier="key"), record("1", 1001, tier="huge")) == 2
+    )
     assert rows(STATES) == [
         ("1", "small", START + timedelta(seconds=10)),
         ("1", "key", START + timedelta(seconds=1000)),
     ]
-    # What we saw ourselves stays as it was.
+    # Versions that we read ourselves are unchanged.
     assert value("select count(*) from raw.crm__account__version") == 2
     assert rows("select tier from raw.crm__account order by id") == [("key",), ("small",)]
 
 
-def test_told_twice_a_state_is_stored_once(accounts) -> None:
-    assert tell(record("1", 10, tier="small")) == 1
-    assert tell(record("1", 10, tier="small"), record("1", 10, tier="other")) == 0
+def test_repeated_state_is_stored_once(accounts) -> None:
+    assert store_history(record("1", 10, tier="small")) == 1
+    assert store_history(record("1", 10, tier="small"), record("1", 10, tier="other")) == 0
     assert len(rows(STATES)) == 1
 
 
-def test_the_days_of_its_accounts_are_rebuilt(accounts) -> None:
+def test_days_of_affected_accounts_are_rebuilt(accounts) -> None:
     with engine("loader").begin() as connection:
         connection.execute(sa.text("delete from meta.dirty_range"))
-    tell(record("1", 10, tier="small"), record("3", 10, tier="small"))
+    store_history(record("1", 10, tier="small"), record("3", 10, tier="small"))
     assert rows("select account_ref, to_day from meta.dirty_range") == [("1", None)]
-    tell(record("1", 10, tier="small"))
+    store_history(record("1", 10, tier="small"))
     assert value("select count(*) from meta.dirty_range") == 1
 
 
-def test_it_goes_on_where_it_was_killed(accounts) -> None:
-    tell(record("1", 10, tier="small"), is_last=False, mark="page 1")
+def test_killed_history_load_resumes(accounts) -> None:
+    store_history(record("1", 10, tier="small"), is_last=False, mark="page 1")
     with engine("loader").connect() as connection:
         (waiting,) = history.waiting(connection, "crm", ("account", "contact"))
         assert (waiting.entity, waiting.mark, waiting.n_states) == ("account", {"mark": "page 1"}, 1)
         connection.rollback()
         history.store_problem(connection, "crm", "account", Unavailable("is down"))
         assert history.progress(connection, "crm", "account").problem == "is down"
-    tell(record("2", 20, tier="key"))
+    store_history(record("2", 20, tier="key"))
     with engine("loader").connect() as connection:
         assert history.waiting(connection, "crm", ("account", "contact")) == []
         connection.rollback()
@@ -72,6 +74,6 @@ def test_it_goes_on_where_it_was_killed(accounts) -> None:
     assert (done.n_states, done.problem, done.finished_at is None) == (2, "", False)
 
 
-def test_what_no_column_can_hold_is_left_out(accounts) -> None:
-    tell(record("1", 10, tier="sm\x00all", name="\ud800x"))
+def test_history_values_that_fit_no_column_are_skipped(accounts) -> None:
+    store_history(record("1", 10, tier="sm\x00all", name="\ud800x"))
     assert rows("select tier, name from raw.crm__account__history") == [("small", "x")]

@@ -1,4 +1,4 @@
-"""Ingest: what is new is read once, resumes where it stopped, and the gate hears of everything."""
+"""Ingest reads new records once, resumes where it stopped, and reports every result to the gate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def at(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", (START + timedelta(hours=hours)).isoformat())
 
 
-def test_a_run_reads_judges_merges_and_publishes(crm, contracts) -> None:
+def test_run_reads_validates_merges_and_publishes(crm, contracts) -> None:
     verdict = pipeline.run("crm", run_id="r1")
     assert (verdict.state, verdict.watermark) == ("green", START + timedelta(hours=1))
     assert rows(ACCOUNTS) == [(str(i),) for i in range(5)]
@@ -34,7 +34,7 @@ def test_a_run_reads_judges_merges_and_publishes(crm, contracts) -> None:
     assert tables() == set()
 
 
-def test_the_second_run_on_an_unchanged_source_changes_no_row(crm, monkeypatch) -> None:
+def test_second_run_on_an_unchanged_source_changes_no_row(crm, monkeypatch) -> None:
     pipeline.run("crm")
     query = "select ctid::text, * from raw.hubspot__account order by id"
     before, dirty = rows(query), value("select count(*) from meta.dirty_range")
@@ -46,13 +46,13 @@ def test_the_second_run_on_an_unchanged_source_changes_no_row(crm, monkeypatch) 
     assert crm.reads[-2]["position"] == {"at": (START + timedelta(hours=1)).isoformat()}
 
 
-def test_nothing_to_judge_does_not_import_the_contracts(crm, contracts, monkeypatch) -> None:
+def test_contracts_are_not_imported_without_a_batch(crm, contracts, monkeypatch) -> None:
     crm.records = {"account": []}
     assert pipeline.run("crm").state == "green"
     assert contracts.judged == []
 
 
-def test_a_read_longer_than_a_batch_fills_several(crm, tmp_path: Path, monkeypatch) -> None:
+def test_long_read_fills_several_batches(crm, tmp_path: Path, monkeypatch) -> None:
     overlay = tmp_path / "overlay" / "config"
     overlay.mkdir(parents=True)
     (overlay / "settings.yaml").write_text("batch_rows: 2\n")
@@ -64,7 +64,7 @@ def test_a_read_longer_than_a_batch_fills_several(crm, tmp_path: Path, monkeypat
     assert rows(ACCOUNTS) == [(str(i),) for i in range(5)]
 
 
-def test_a_failed_read_goes_on_where_it_stopped(crm, monkeypatch) -> None:
+def test_failed_read_resumes_where_it_stopped(crm, monkeypatch) -> None:
     def fail(entity: str, page: int) -> None:
         if entity == "account" and page == 1:
             raise Unavailable("the CRM is down", cure="wait")
@@ -85,7 +85,7 @@ def test_a_failed_read_goes_on_where_it_stopped(crm, monkeypatch) -> None:
     assert fresh["mark"] is None and fresh["until"] == START + timedelta(hours=2)
 
 
-def test_a_source_that_is_down_is_not_asked_on_and_the_rest_is_merged(crm) -> None:
+def test_unavailable_source_is_not_called_again_and_the_rest_is_merged(crm) -> None:
     pipeline.extract("crm", "contact")
 
     def fail(entity: str, page: int) -> None:
@@ -98,7 +98,7 @@ def test_a_source_that_is_down_is_not_asked_on_and_the_rest_is_merged(crm) -> No
     assert rows("select id from raw.hubspot__contact") == [("9",)]
 
 
-def test_one_entity_that_fails_does_not_keep_the_others_from_being_read(crm) -> None:
+def test_failing_entity_does_not_block_the_others(crm) -> None:
     def fail(entity: str, page: int) -> None:
         if entity == "account":
             raise AuthError("the token may not read companies", cure="grant crm.objects.companies.read")
@@ -111,8 +111,8 @@ def test_one_entity_that_fails_does_not_keep_the_others_from_being_read(crm) -> 
     assert states == {"": "red", "account": "red", "contact": "green"}
 
 
-def test_a_read_that_never_began_does_not_bind_the_next(crm, monkeypatch) -> None:
-    """A first load asked to start late, and failed before its first page, must not cut history off."""
+def test_read_that_failed_before_its_first_page_sets_no_start(crm, monkeypatch) -> None:
+    """A first load with a late start that failed before its first page must not cut off history."""
 
     def fail(entity: str, page: int) -> None:
         raise AuthError("no")
@@ -125,7 +125,7 @@ def test_a_read_that_never_began_does_not_bind_the_next(crm, monkeypatch) -> Non
     assert rows(ACCOUNTS) == [(str(i),) for i in range(5)]
 
 
-def test_a_batch_held_longer_than_deletions_are_kept_ends_in_a_full_read(crm, contracts, monkeypatch) -> None:
+def test_batch_held_beyond_deletion_retention_leads_to_a_full_read(crm, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     contracts.hold = lambda entity: "doubled" if entity == "account" else ""
     crm.records["account"].append(record("new", 90))
@@ -136,7 +136,7 @@ def test_a_batch_held_longer_than_deletions_are_kept_ends_in_a_full_read(crm, co
     contracts.hold = lambda entity: ""
     at(monkeypatch, 20 * 24)
     pipeline.run("crm")
-    del crm.records["account"][0]  # and by now the source tells of it no more
+    del crm.records["account"][0]  # and the source no longer lists the deletion
     at(monkeypatch, 31 * 24)
     pipeline.accept(value("select batch_id from meta.batch where state = 'held'"), reason="right", by="ada")
     assert pipeline.run("crm").state == "green"
@@ -145,7 +145,7 @@ def test_a_batch_held_longer_than_deletions_are_kept_ends_in_a_full_read(crm, co
     assert [read["full"] for read in crm.reads if read["entity"] == "account"] == [False, False, False, True, False]
 
 
-def test_a_held_batch_waits_and_reading_goes_on_behind_it(crm, contracts, monkeypatch) -> None:
+def test_held_batch_waits_while_reading_continues(crm, contracts, monkeypatch) -> None:
     contracts.hold = lambda entity: "doubled" if entity == "account" else ""
     verdict = pipeline.run("crm")
     assert verdict.state == "red" and "doubled" in verdict.reason
@@ -161,7 +161,7 @@ def test_a_held_batch_waits_and_reading_goes_on_behind_it(crm, contracts, monkey
     assert rows(ACCOUNTS) == [(id,) for id in ("0", "1", "2", "3", "4", "new")]
 
 
-def test_a_dropped_batch_is_read_again(crm, contracts) -> None:
+def test_dropped_batch_is_read_again(crm, contracts) -> None:
     contracts.hold = lambda entity: "doubled" if entity == "account" else ""
     pipeline.run("crm")
     held_id = value("select batch_id from meta.batch where state = 'held'")
@@ -173,7 +173,7 @@ def test_a_dropped_batch_is_read_again(crm, contracts) -> None:
 
 
 @pytest.mark.parametrize("decide", [held_batches.accept, held_batches.drop])
-def test_a_decision_needs_a_reason_and_something_to_decide(crm, decide) -> None:
+def test_batch_decision_needs_a_reason_and_a_held_batch(crm, decide) -> None:
     pipeline.run("crm")
     batch_id = value("select min(batch_id) from meta.batch")
     with pytest.raises(ConfigError, match="needs a reason"):
@@ -184,7 +184,7 @@ def test_a_decision_needs_a_reason_and_something_to_decide(crm, decide) -> None:
         decide(999, reason="reason", by="ada")
 
 
-def test_full_finds_what_is_gone(crm, monkeypatch) -> None:
+def test_full_read_finds_deleted_records(crm, monkeypatch) -> None:
     pipeline.run("crm")
     del crm.records["account"][0]
     at(monkeypatch, 2)
@@ -194,7 +194,7 @@ def test_full_finds_what_is_gone(crm, monkeypatch) -> None:
     assert rows(ACCOUNTS) == [(str(i),) for i in range(1, 5)]
 
 
-def test_since_reads_again_without_moving_the_cursor_back(crm, monkeypatch) -> None:
+def test_since_rereads_without_moving_the_cursor_back(crm, monkeypatch) -> None:
     pipeline.run("crm")
     cursor = rows("select entity, position, read_until from meta.cursor order by 1")
     crm.records["account"][1] = record("1", 1, name="fixed in the source without a trace")
@@ -204,7 +204,7 @@ def test_since_reads_again_without_moving_the_cursor_back(crm, monkeypatch) -> N
     assert crm.reads[-1]["since"] == START
 
 
-def test_only_reads_what_is_named(crm) -> None:
+def test_only_the_named_entities_are_read(crm) -> None:
     with pytest.raises(ConfigError, match="crm has no entity deal") as caught:
         pipeline.run("crm", only=["deal"])
     assert "account, contact" in caught.value.cure
@@ -212,25 +212,25 @@ def test_only_reads_what_is_named(crm) -> None:
     assert [read["entity"] for read in crm.reads] == ["contact"]
 
 
-def test_an_entity_that_the_source_does_not_have_is_skipped_with_a_note(crm) -> None:
+def test_entity_missing_at_the_source_is_skipped_with_a_note(crm) -> None:
     extracted = pipeline.extract("crm", "owner")
     assert extracted.n_rows == 0 and "has no owner" in extracted.note
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "31.01.2026"])
-def test_a_time_that_is_none_says_how_to_write_one(crm, text: str) -> None:
+def test_invalid_time_shows_the_expected_format(crm, text: str) -> None:
     with pytest.raises(ConfigError, match="is not a date or time") as caught:
         pipeline.extract("crm", "account", since=text)
     assert "2026-01-31" in caught.value.cure
 
 
-def test_a_source_that_ends_without_a_position_is_an_error_not_a_gap(crm, monkeypatch) -> None:
+def test_source_without_a_final_position_is_an_error_not_a_gap(crm, monkeypatch) -> None:
     monkeypatch.setattr(crm, "read", lambda entity, **how: iter([Page([record("1")], {"m": 1})]))
     with pytest.raises(Unavailable, match="ended without a position for the next run"):
         pipeline.extract("crm", "account")
 
 
-def test_a_connection_lost_while_landing_says_so_and_the_next_run_goes_on(crm) -> None:
+def test_connection_lost_while_landing_is_reported_and_the_next_run_resumes(crm) -> None:
     def cut(entity: str, page: int) -> None:
         if entity == "account" and page == 1:
             with engine("owner").connect() as connection:
@@ -249,7 +249,7 @@ def test_a_connection_lost_while_landing_says_so_and_the_next_run_goes_on(crm) -
     assert rows(ACCOUNTS) == [(str(i),) for i in range(5)]
 
 
-def test_a_missing_connection_is_red_with_its_cure(crm, monkeypatch) -> None:
+def test_missing_connection_is_red_with_a_cure(crm, monkeypatch) -> None:
     def missing(id: str):
         raise ConfigError("unknown connection crm", cure="set AIRFLOW_CONN_CRM")
 
@@ -260,7 +260,7 @@ def test_a_missing_connection_is_red_with_its_cure(crm, monkeypatch) -> None:
     assert verdict.state == "red" and verdict.cure == "set AIRFLOW_CONN_CRM"
 
 
-def test_a_failed_validation_is_red_until_one_succeeds(crm, contracts, monkeypatch) -> None:
+def test_failed_validation_is_red_until_one_succeeds(crm, contracts, monkeypatch) -> None:
     def fail(source_id: str, *, run_id: str = "") -> list:
         raise PerennialError("no memory for Great Expectations", cure="give it 400 MB")
 
@@ -273,7 +273,7 @@ def test_a_failed_validation_is_red_until_one_succeeds(crm, contracts, monkeypat
     assert pipeline.run("crm").state == "green"
 
 
-def test_long_pulls_say_how_far_they_are(crm, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_long_reads_log_their_progress(crm, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(pull, "_LOG_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(pull, "_LAND_ROWS", 2)
     with caplog.at_level(logging.INFO, logger="include.connectors"):
@@ -283,11 +283,11 @@ def test_long_pulls_say_how_far_they_are(crm, monkeypatch, caplog: pytest.LogCap
 
 
 @pytest.mark.parametrize(("name", "ids"), [("crm", ("crm",)), ("product", ("product_db",)), ("support", ("support",))])
-def test_sources_are_named_by_id_or_kind(name: str, ids: tuple[str, ...]) -> None:
+def test_sources_are_selected_by_id_or_kind(name: str, ids: tuple[str, ...]) -> None:
     assert pipeline.sources_named(name) == ids
 
 
-def test_an_unknown_source_lists_the_known(crm) -> None:
+def test_unknown_source_lists_the_known_ones(crm) -> None:
     with pytest.raises(ConfigError, match="unknown source erp") as caught:
         pipeline.sources_named("erp")
     assert "product_db" in caught.value.cure
@@ -298,7 +298,7 @@ def test_an_unknown_source_lists_the_known(crm) -> None:
 @pytest.mark.parametrize(
     "step", [lambda **how: pipeline.run("crm", **how), lambda **how: pipeline.extract("crm", "account", **how)]
 )
-def test_a_full_read_has_no_end(crm, step) -> None:
+def test_full_read_rejects_until(crm, step) -> None:
     with pytest.raises(ConfigError, match="--full and --until cannot be combined"):
         step(full=True, until="2026-01-01")
     assert crm.reads == []

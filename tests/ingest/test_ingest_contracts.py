@@ -1,4 +1,4 @@
-"""The whole way with the real contracts: landed, judged by Great Expectations, merged, and seen by the gate."""
+"""Ingest with the real contracts: landing, validation by Great Expectations, merge and verdict."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOW = START + timedelta(days=30)
 
 @pytest.fixture
 def crm(warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path) -> FakeSource:
-    """A CRM with forty accounts, each with one sold contract line, judged by the real contracts."""
+    """A CRM with forty accounts, each with one sold contract line, validated by the real contracts."""
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     at(monkeypatch, 0)
@@ -44,7 +44,7 @@ def at(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
 
 
 def made(entity: str, i: int, hours: int = -1, *, id: str = "", problems: dict | None = None, **other: Any) -> Record:
-    """A good record, changed at so many hours from NOW, with other values where a test asks for them."""
+    """A good record, changed ``hours`` after NOW, with optional other values."""
     moment = NOW + timedelta(hours=hours)
     values: dict[str, Any] = {
         "account": {"name": f"Customer {i}", "tier": "standard", "owner_id": "1", "domain": f"c{i}.example"},
@@ -78,7 +78,7 @@ def made(entity: str, i: int, hours: int = -1, *, id: str = "", problems: dict |
     return Record(id or str(i), values, {"id": id or str(i)}, moment, problems=problems or {})
 
 
-def test_good_data_passes_and_a_bad_row_is_kept_out_until_it_is_mended(crm, monkeypatch) -> None:
+def test_good_data_passes_and_a_bad_row_is_quarantined_until_fixed(crm, monkeypatch) -> None:
     assert ingest.run("crm").state == "green"
     assert value("select count(*) from raw.hubspot__contract_line") == 40
     assert value("select count(*) from quarantine.record") == 0
@@ -86,7 +86,7 @@ def test_good_data_passes_and_a_bad_row_is_kept_out_until_it_is_mended(crm, monk
 
     at(monkeypatch, 1)
     crm.records["contract_line"][7] = made("contract_line", 7, 0, amount=None, problems={"amount": "1,2OO"})
-    # A term without an end is a mistake (E27); what runs until it is cancelled has none (E26).
+    # A term without an end is an error (E27), but an evergreen contract has none (E26).
     crm.records["contract_line"][11] = made("contract_line", 11, 0, amount=Decimal(9), term_end=None)
     crm.records["contract_line"][12] = made("contract_line", 12, 0, term_end=None, is_evergreen=True)
     assert ingest.run("crm").state == "green"
@@ -110,7 +110,7 @@ def test_good_data_passes_and_a_bad_row_is_kept_out_until_it_is_mended(crm, monk
     assert "crm:7" not in verdicts.quarantined(["crm"])
 
 
-def test_too_many_bad_rows_hold_the_batch_and_accepting_it_keeps_them_out(crm, monkeypatch) -> None:
+def test_too_many_bad_rows_hold_the_batch_and_accept_keeps_them_out(crm, monkeypatch) -> None:
     ingest.run("crm")
     at(monkeypatch, 1)
     for i in range(25):
@@ -127,7 +127,7 @@ def test_too_many_bad_rows_hold_the_batch_and_accepting_it_keeps_them_out(crm, m
     assert value("select count(distinct record_id) from quarantine.record where state = 'open'") == 25
 
 
-def test_a_source_that_suddenly_lacks_most_records_is_held_before_it_deletes_them(crm, monkeypatch) -> None:
+def test_sudden_loss_of_most_records_is_held_before_any_deletion(crm, monkeypatch) -> None:
     ingest.run("crm")
     at(monkeypatch, 1)
     crm.records["account"] = crm.records["account"][:5]
@@ -138,7 +138,7 @@ def test_a_source_that_suddenly_lacks_most_records_is_held_before_it_deletes_the
     assert value("select count(*) from raw.hubspot__account where not _is_deleted") == 5
 
 
-def test_a_source_that_suddenly_has_nothing_is_held_too(crm, monkeypatch) -> None:
+def test_suddenly_empty_source_is_held(crm, monkeypatch) -> None:
     ingest.run("crm")
     at(monkeypatch, 1)
     crm.records["account"] = []
@@ -146,7 +146,7 @@ def test_a_source_that_suddenly_has_nothing_is_held_too(crm, monkeypatch) -> Non
     assert value("select count(*) from raw.hubspot__account where not _is_deleted") == 40
 
 
-def test_ids_that_no_index_can_hold_do_not_keep_the_others_out(crm) -> None:
+def test_oversized_ids_do_not_block_other_rows(crm) -> None:
     chance = random.Random(1)
     long = "".join(chr(chance.randrange(33, 0x2FFF)) for _ in range(9000))
     crm.records["account"] += [made("account", 90, id=" "), made("account", 91, id=long), made("account", 92)]
@@ -156,7 +156,7 @@ def test_ids_that_no_index_can_hold_do_not_keep_the_others_out(crm) -> None:
     assert value("select count(*) from quarantine.record where state = 'open'") == 2
 
 
-def test_a_kill_between_judging_and_merging_loses_nothing(crm, contracts_imported: None) -> None:
+def test_kill_between_validation_and_merge_loses_nothing(crm, contracts_imported: None) -> None:
     for entity in crm.records:
         ingest.extract("crm", entity)
     ingest.validate("crm")
@@ -169,7 +169,7 @@ def test_a_kill_between_judging_and_merging_loses_nothing(crm, contracts_importe
 
 @pytest.fixture
 def contracts_imported() -> None:
-    """Great Expectations takes seconds to import; not part of what the test is about."""
+    """Import Great Expectations first, which takes seconds, to keep that out of the test."""
     from include.contracts import validate
 
     assert validate

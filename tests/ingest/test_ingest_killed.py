@@ -1,4 +1,4 @@
-"""Killed anywhere and run again, ingest ends in the same rows; and it never holds more than a page in memory."""
+"""Killed anywhere and rerun, ingest produces the same rows, and it keeps at most a page in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.fixtures.landing import rows, tables, value
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: no handler of ours may catch it."""
+    """Simulates the end of the process. No handler of ours may catch it."""
 
 
 STATE = (
@@ -53,7 +53,7 @@ def _empty() -> None:
 
 
 def _run_killed_at(event_name: str, n: int) -> bool:
-    """Run, ended before the n-th statement or commit; return whether it got that far."""
+    """Run until just before the n-th statement or commit. Return whether it got that far."""
     counter = itertools.count()
 
     def kill(*_: object) -> None:
@@ -73,7 +73,7 @@ def _run_killed_at(event_name: str, n: int) -> bool:
 
 
 @pytest.mark.parametrize(("event_name", "step"), [("commit", 1), ("before_cursor_execute", 5)])
-def test_killed_at_any_commit_or_statement_and_run_again(crm, event_name: str, step: int) -> None:
+def test_kill_at_any_commit_or_statement_then_rerun(crm, event_name: str, step: int) -> None:
     crm.records["account"].append(record("5", 9, merged_ids="1"))
     raw_tables.ensure_raw_tables()
     pipeline.run("crm")
@@ -92,7 +92,7 @@ def test_killed_at_any_commit_or_statement_and_run_again(crm, event_name: str, s
 
 
 def _finish(*arguments: str) -> dict:
-    """Run to the end in a new interpreter, whose memory is its own."""
+    """Run to the end in a new interpreter, to measure its memory."""
     process = subprocess.run(
         [sys.executable, "-m", "tests.ingest.ingest_process", *arguments],
         cwd=paths.ROOT,
@@ -109,7 +109,7 @@ def _kill_some_and_check(seed: int, n: int) -> None:
     raw_tables.ensure_raw_tables()
     for _ in range(3):
         child = Child("tests.ingest.ingest_process", str(n), "0.01")
-        # Only while it works: a kill before the first row proves nothing.
+        # Only after it has started working: a kill before the first row proves nothing.
         before = _rows_landed()
         while _rows_landed() == before and not child.ends_within(0.02):
             pass

@@ -1,4 +1,4 @@
-"""Whose a record is, as far as the warehouse knows: landed or merged."""
+"""The account of a record, from landed or merged rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _deal(one: str, account: str | None, *, is_deleted: bool = False) -> Record:
     return Record(one, {"account_id": account}, {}, AT, is_deleted)
 
 
-def test_what_was_landed_last_counts_before_it_is_merged(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_latest_landed_account_counts_before_the_merge(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(landing, "_INDEXED_ROWS", 4)
     with batches.reading("crm", "opportunity") as connection:
         batch = batches.open_or_resume(

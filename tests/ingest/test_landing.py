@@ -1,4 +1,4 @@
-"""Pages land with their mark in one commit, hostile values included."""
+"""Pages land with their mark in one commit, even with hostile values."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ from include.warehouse.engine import engine
 from tests.fixtures.landing import START, land, record, rows, store, tables, value
 
 
-def test_raw_tables_of_every_entity_exist_for_sql_to_name(raw: str) -> None:
+def test_raw_tables_exist_for_every_entity(raw: str) -> None:
     names = {name for (name,) in rows("select table_name from information_schema.tables where table_schema = 'raw'")}
     assert {"hubspot__account", "hubspot__account__version", "zendesk__ticket", "product__usage_day"} <= names
     assert "zendesk__ticket__version" not in names
@@ -25,7 +25,7 @@ def test_raw_tables_of_every_entity_exist_for_sql_to_name(raw: str) -> None:
         assert any(name.endswith(f"__{entity.name}") for name in names)
 
 
-def test_a_column_added_to_an_entity_is_added_to_its_tables(raw: str) -> None:
+def test_column_added_to_an_entity_is_added_to_its_tables(raw: str) -> None:
     with engine("loader").begin() as connection:
         connection.execute(sa.text("alter table raw.hubspot__account drop column region cascade"))
         connection.execute(sa.text("alter table raw.hubspot__account__version drop column region cascade"))
@@ -35,7 +35,7 @@ def test_a_column_added_to_an_entity_is_added_to_its_tables(raw: str) -> None:
     assert value("select region from raw.hubspot__account") == "EU"
 
 
-def test_builder_and_reader_may_read_raw_and_not_write_it(raw: str) -> None:
+def test_builder_and_reader_can_read_but_not_write_raw(raw: str) -> None:
     store(record("1", name="Acme"))
     for role in ("builder", "reader"):
         with engine(role).connect() as connection:
@@ -44,7 +44,7 @@ def test_builder_and_reader_may_read_raw_and_not_write_it(raw: str) -> None:
         connection.execute(sa.text("delete from raw.hubspot__account"))
 
 
-def test_hostile_row_lands_beside_good_ones(raw: str) -> None:
+def test_hostile_row_lands_next_to_good_ones(raw: str) -> None:
     hostile = record("2", name="a\x00\ud800b", domain="‮\U0001f4a9<script>=1+1" + "x" * 200_000)
     batch = land(record("1", name="good"), hostile, record("3", name="tab\tnew\nline\\."))
     assert (batch.n_rows, batch.n_cleaned) == (3, 1)
@@ -64,7 +64,7 @@ def test_exact_numbers_and_long_ids_survive(raw: str) -> None:
 
 
 def test_mark_and_rows_commit_together(raw: str) -> None:
-    """A page that fails in the middle leaves neither its rows nor its mark."""
+    """A page that fails half-way leaves neither rows nor mark."""
     with batches.reading("crm", "account") as connection:
         batch = batches.open_or_resume(connection, "crm", "hubspot", "account", until=START)
         batch = landing.land_page(connection, batch, Page([record("1")], {"mark": 1}))
@@ -76,7 +76,7 @@ def test_mark_and_rows_commit_together(raw: str) -> None:
     assert value("select count(*) from raw.batch_1") == 1
 
 
-def test_a_killed_read_goes_on_in_its_batch_with_its_own_clock(raw: str) -> None:
+def test_killed_read_resumes_in_its_batch_with_its_own_clock(raw: str) -> None:
     first = land(record("1"), is_last=False, position=5)
     with batches.reading("crm", "account") as connection:
         resumed = batches.open_or_resume(
@@ -86,7 +86,7 @@ def test_a_killed_read_goes_on_in_its_batch_with_its_own_clock(raw: str) -> None
     assert (resumed.read_mark, resumed.until, resumed.is_full, resumed.n_rows) == ({"mark": 5}, START, False, 1)
 
 
-def test_a_read_longer_than_a_batch_goes_on_in_the_next(raw: str) -> None:
+def test_long_read_continues_in_the_next_batch(raw: str) -> None:
     first = land(record("1"), is_last=False, position=5, full=True)
     with batches.reading("crm", "account") as connection:
         closed = landing.close_full(connection, first)
@@ -102,19 +102,19 @@ def test_a_read_longer_than_a_batch_goes_on_in_the_next(raw: str) -> None:
     assert second.is_first_load
 
 
-def test_an_empty_read_makes_no_table(raw: str) -> None:
+def test_empty_read_creates_no_table(raw: str) -> None:
     batch = land(position=3)
     assert (batch.state, batch.table_name, batch.cursor_after) == ("closed", "", {"position": 3})
     assert tables() == set()
 
 
-def test_an_account_reference_that_no_index_can_hold_is_a_problem(raw: str) -> None:
+def test_oversized_account_reference_is_a_problem(raw: str) -> None:
     batch = land(record("1", account_id="x" * 9000), entity="contact")
     [(account, problems)] = rows(f"select account_id, _problems from raw.{batch.table_name}")
     assert account is None and problems[0].startswith("account_id=xxx")
 
 
-def test_a_batch_dropped_while_it_is_read_stops_the_reader(raw: str) -> None:
+def test_batch_dropped_during_the_read_stops_the_reader(raw: str) -> None:
     with batches.reading("crm", "account") as connection:
         batch = batches.open_or_resume(connection, "crm", "hubspot", "account", until=START)
         batch = landing.land_page(connection, batch, Page([record("1")], {"mark": 1}))
@@ -136,7 +136,7 @@ def test_two_runs_never_read_one_entity_at_once(raw: str, monkeypatch: pytest.Mo
         pass
 
 
-def test_waiting_for_another_run_ends_with_a_clear_error(raw: str) -> None:
+def test_wait_for_another_run_ends_with_a_clear_error(raw: str) -> None:
     from sqlalchemy import event
 
     def impatient(dbapi_connection, *_: object) -> None:
@@ -162,7 +162,7 @@ def test_waiting_for_another_run_ends_with_a_clear_error(raw: str) -> None:
         ("stg_product__usage_day", "product_account_id", "product__usage_day__by_account_id"),
     ],
 )
-def test_what_staging_gives_is_found_by_an_index(raw: str, table: str, column: str, index: str) -> None:
+def test_staging_lookup_uses_the_index(raw: str, table: str, column: str, index: str) -> None:
     with engine("loader").begin() as connection:
         connection.execute(sa.text(f"drop index raw.{index}"))
     raw_tables.ensure_raw_tables()

@@ -1,4 +1,4 @@
-"""Merging: the newest version wins, every change is kept, nothing that is unchanged is touched."""
+"""Merge: the newest version wins, every change is kept, and unchanged rows are not touched."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -16,7 +16,7 @@ VERSIONS = "select id, name, _is_deleted from raw.hubspot__account__version orde
 
 
 def dirty(entity: str) -> list[tuple]:
-    """The dirty ranges of an entity, and forget them."""
+    """Return the dirty ranges of an entity and delete them."""
     found = rows(
         "select account_ref, from_day, to_day from meta.dirty_range where entity = :entity order by 1, 2", entity=entity
     )
@@ -25,36 +25,36 @@ def dirty(entity: str) -> list[tuple]:
     return found
 
 
-def test_of_one_batch_the_newest_version_of_each_id_wins(raw: str) -> None:
+def test_newest_version_per_id_wins_within_a_batch(raw: str) -> None:
     merged = store(record("1", 5, name="new"), record("1", 3, name="old"), record("2", 1, name="two"))
     assert rows(ACCOUNTS) == [("1", "new", False), ("2", "two", False)]
     assert (merged.n_merged, merged.n_unchanged) == (2, 0)
     assert rows(VERSIONS) == [("1", "new", False), ("2", "two", False)]
 
 
-def test_of_equal_clocks_the_last_read_wins(raw: str) -> None:
+def test_last_read_wins_on_equal_clocks(raw: str) -> None:
     store(record("1", 5, name="first"), record("1", 5, name="second"))
     assert rows(ACCOUNTS) == [("1", "second", False)]
     store(record("1", 5, name="third"))
     assert rows(ACCOUNTS) == [("1", "third", False)]
 
 
-def test_an_older_version_changes_nothing(raw: str) -> None:
+def test_older_version_changes_nothing(raw: str) -> None:
     store(record("1", 5, name="new"))
     merged = store(record("1", 4, name="late"))
     assert rows(ACCOUNTS) == [("1", "new", False)]
     assert (merged.n_merged, merged.n_unchanged) == (0, 1)
 
 
-def test_an_older_version_between_two_equal_ones_does_not_win(raw: str) -> None:
-    """The clock is stored even when nothing else changed, else what came in between would look newer."""
+def test_older_version_between_two_equal_ones_does_not_win(raw: str) -> None:
+    """The modification time is stored even without other changes, or the version in between would look newer."""
     store(record("1", 1, name="a"))
     store(record("1", 3, name="a"))
     store(record("1", 2, name="b"))
     assert rows(ACCOUNTS) == [("1", "a", False)]
 
 
-def test_the_same_again_touches_no_row(raw: str) -> None:
+def test_unchanged_record_touches_no_row(raw: str) -> None:
     records = [record(str(i), i, name=f"n{i}", is_test=False) for i in range(20)]
     store(*records)
     dirty("account")
@@ -67,19 +67,19 @@ def test_the_same_again_touches_no_row(raw: str) -> None:
     assert dirty("account") == []
 
 
-def test_records_without_a_clock_follow_the_order_of_reading(raw: str) -> None:
+def test_records_without_a_clock_follow_read_order(raw: str) -> None:
     store(record("1", None, name="a"), record("1", None, name="b"))
     store(record("1", None, name="c"))
     assert rows(ACCOUNTS) == [("1", "c", False)]
 
 
-def test_a_cleared_value_overwrites(raw: str) -> None:
+def test_cleared_value_overwrites(raw: str) -> None:
     store(record("1", 1, name="a", tier="gold"))
     store(record("1", 2, name="a", tier=None))
     assert value("select tier from raw.hubspot__account") is None
 
 
-def test_case_24_a_tombstone_keeps_the_last_known_values(raw: str) -> None:
+def test_case_24_tombstone_keeps_the_last_known_values(raw: str) -> None:
     store(record("1", 1, name="a", tier="gold"))
     merged = store(record("1", 2, is_deleted=True))
     assert rows("select name, tier, _is_deleted, _deleted_at from raw.hubspot__account") == [
@@ -90,7 +90,7 @@ def test_case_24_a_tombstone_keeps_the_last_known_values(raw: str) -> None:
     assert store(record("1", 2, is_deleted=True)).n_merged == 0
 
 
-def test_a_restored_record_lives_again(raw: str) -> None:
+def test_restored_record_is_live_again(raw: str) -> None:
     store(record("1", 1, name="a"))
     store(record("1", 2, is_deleted=True))
     store(record("1", 3, name="a"))
@@ -118,25 +118,25 @@ def test_cursor_moves_with_its_rows(raw: str) -> None:
     assert tables() == set()
 
 
-def test_an_empty_batch_only_moves_the_cursor(raw: str) -> None:
+def test_empty_batch_only_moves_the_cursor(raw: str) -> None:
     land(position=9)
     assert merge.merge("crm") == merge.Merged(n_batches=1)
     assert value("select position from meta.cursor") == {"position": 9}
 
 
-def test_rereading_a_stretch_of_the_past_does_not_take_the_cursor_back(raw: str) -> None:
+def test_rereading_a_past_range_does_not_move_the_cursor_back(raw: str) -> None:
     store(record("1"), position=7, read_until=START + timedelta(days=9))
     store(record("2"), position=3, since=START, read_until=START + timedelta(days=2))
     assert rows("select position, read_until from meta.cursor") == [({"position": 7}, START + timedelta(days=9))]
 
 
-def test_rereading_from_later_than_what_is_read_leaves_no_gap(raw: str) -> None:
+def test_rereading_from_beyond_the_cursor_leaves_no_gap(raw: str) -> None:
     store(record("1"), read_until=START + timedelta(days=1))
     batch = land(record("2"), since=START + timedelta(days=5), read_until=START + timedelta(days=6))
     assert batch.since is None
 
 
-def test_bad_rows_stay_out_and_the_last_good_version_stays(raw: str) -> None:
+def test_bad_rows_stay_out_and_the_last_good_version_remains(raw: str) -> None:
     store(record("1", 1, name="good"))
     batch = land(record("1", 2, name="bad"), record("2", 1, name="fine"))
     judge(batch, "1")
@@ -144,7 +144,7 @@ def test_bad_rows_stay_out_and_the_last_good_version_stays(raw: str) -> None:
     assert rows(ACCOUNTS) == [("1", "good", False), ("2", "fine", False)]
 
 
-def test_a_good_version_mends_the_quarantine(raw: str) -> None:
+def test_good_version_clears_the_quarantine(raw: str) -> None:
     judge(land(record("1", 5, name="bad")), "1")
     merge.merge("crm")
     store(record("1", 4, name="older"))
@@ -155,14 +155,14 @@ def test_a_good_version_mends_the_quarantine(raw: str) -> None:
     assert rows("select state, resolved_by from quarantine.record") == [("resolved", merged_by.batch_id)]
 
 
-def test_a_record_gone_at_the_source_mends_its_quarantine(raw: str) -> None:
+def test_deletion_at_the_source_clears_the_quarantine(raw: str) -> None:
     judge(land(record("1", 5, name="bad")), "1")
     merge.merge("crm")
     store(record("1", 6, is_deleted=True))
     assert value("select state from quarantine.record") == "resolved"
 
 
-def test_two_processes_that_merge_at_once_merge_once(raw: str) -> None:
+def test_concurrent_merges_merge_once(raw: str) -> None:
     batch = land(*(record(str(i), 1) for i in range(500)))
     judge(batch)
     with ThreadPoolExecutor(4) as pool:
@@ -171,7 +171,7 @@ def test_two_processes_that_merge_at_once_merge_once(raw: str) -> None:
     assert value("select count(*) from raw.hubspot__account__version") == 500
 
 
-def test_dirty_ranges_name_the_old_and_the_new_account(raw: str) -> None:
+def test_dirty_ranges_cover_the_old_and_the_new_account(raw: str) -> None:
     line = {"entity": "contact"}
     store(record("7", 1, account_id="1"), **line)
     assert dirty("contact") == [("1", date(1, 1, 1), None)]
@@ -179,7 +179,7 @@ def test_dirty_ranges_name_the_old_and_the_new_account(raw: str) -> None:
     assert dirty("contact") == [("1", date(1, 1, 1), None), ("2", date(1, 1, 1), None)]
 
 
-def test_a_clock_that_moves_alone_makes_nothing_dirty(raw: str) -> None:
+def test_clock_change_alone_marks_nothing_dirty(raw: str) -> None:
     store(record("1", 1, name="a", updated_at=START))
     dirty("account")
     store(record("1", 2, name="a", updated_at=START + timedelta(seconds=2)))
@@ -187,7 +187,7 @@ def test_a_clock_that_moves_alone_makes_nothing_dirty(raw: str) -> None:
     assert value("select count(*) from raw.hubspot__account__version") == 2
 
 
-def test_usage_makes_each_account_dirty_once_from_its_first_day(raw: str) -> None:
+def test_usage_marks_each_account_dirty_once_from_its_first_day(raw: str) -> None:
     usage = {"source": "product_db", "vendor": "product", "entity": "usage_day"}
     store(
         *(record(f"{a}-{d}", 1, account_id=a, day=date(2026, 1, d), n_events=1) for a in "xy" for d in range(1, 31)),
@@ -196,7 +196,7 @@ def test_usage_makes_each_account_dirty_once_from_its_first_day(raw: str) -> Non
     assert dirty("usage_day") == [(a, date(2026, 1, 1), date(2026, 1, 30) + timedelta(days=113)) for a in "xy"]
 
 
-def test_days_far_apart_stay_two_ranges(raw: str) -> None:
+def test_distant_days_stay_two_ranges(raw: str) -> None:
     usage = {"source": "product_db", "vendor": "product", "entity": "usage_day"}
     store(
         record("1", 1, account_id="x", day=date(2024, 1, 1)),
@@ -206,7 +206,7 @@ def test_days_far_apart_stay_two_ranges(raw: str) -> None:
     assert [from_day for _, from_day, _ in dirty("usage_day")] == [date(2024, 1, 1), date(2026, 1, 1)]
 
 
-def test_a_row_that_moves_to_another_day_makes_both_dirty(raw: str) -> None:
+def test_row_moved_to_another_day_marks_both_days_dirty(raw: str) -> None:
     usage = {"source": "product_db", "vendor": "product", "entity": "usage_day"}
     store(record("1", 1, account_id="x", day=date(2024, 1, 1)), **usage)
     dirty("usage_day")
@@ -214,7 +214,7 @@ def test_a_row_that_moves_to_another_day_makes_both_dirty(raw: str) -> None:
     assert [from_day for _, from_day, _ in dirty("usage_day")] == [date(2024, 1, 1), date(2026, 1, 1)]
 
 
-def test_a_moment_is_dirty_from_the_day_before_whatever_the_zone(raw: str) -> None:
+def test_timestamp_is_dirty_from_the_day_before_in_any_time_zone(raw: str) -> None:
     desk = {"source": "support", "vendor": "zendesk", "entity": "ticket"}
     store(record("1", 1, organization_id="9", created_at=START), **desk)
     assert dirty("ticket") == [("9", date(2025, 12, 31), None)]
@@ -244,20 +244,20 @@ def test_batches_merge_in_order_and_wait_behind_a_held_one(raw: str) -> None:
     ]
 
 
-def test_a_batch_that_nobody_has_judged_is_not_merged(raw: str) -> None:
+def test_unvalidated_batch_is_not_merged(raw: str) -> None:
     land(record("1"))
     assert merge.merge("crm") == merge.Merged()
     assert rows(ACCOUNTS) == []
 
 
-def test_merging_a_merged_batch_again_does_nothing(raw: str) -> None:
+def test_merging_twice_changes_nothing(raw: str) -> None:
     batch = land(record("1"))
     judge(batch)
     assert merge.merge_batch(batch.batch_id) == merge.Merged(1, 1, 0, 0)
     assert merge.merge_batch(batch.batch_id) == merge.Merged()
 
 
-def test_a_long_first_load_is_merged_batch_by_batch_and_goes_on_after_each(raw: str) -> None:
+def test_long_first_load_is_merged_batch_by_batch(raw: str) -> None:
     from include.ingest import landing
 
     first = land(record("1"), is_last=False, position=5)
@@ -274,7 +274,7 @@ def test_a_long_first_load_is_merged_batch_by_batch_and_goes_on_after_each(raw: 
     assert rows("select distinct _is_first_load from raw.hubspot__account__version") == [(True,)]
 
 
-def test_settled_time_is_never_before_a_merge_that_is_under_way(raw: str) -> None:
+def test_settled_time_is_never_before_a_running_merge(raw: str) -> None:
     with engine("loader").begin() as merging:
         merging.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": locks.SETTLE_LOCK})
         with engine("reader").begin() as building, pytest.raises(sa.exc.OperationalError, match="lock timeout"):

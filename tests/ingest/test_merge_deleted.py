@@ -1,4 +1,4 @@
-"""What is gone: merged accounts, and records that a full read has not met any more."""
+"""Deletions: merged accounts, and records missing from a full read."""
 
 from include.ingest import batches, held_batches, landing, merge
 from tests.fixtures.landing import START, judge, land, record, rows, store, tables, value
@@ -7,7 +7,7 @@ ACCOUNTS = "select id, _is_deleted from raw.hubspot__account order by id"
 MERGES = "select loser_id, survivor_id from meta.account_merge order by 1"
 
 
-def test_case_12_a_merged_account_is_a_tombstone_and_points_to_its_survivor(raw: str) -> None:
+def test_case_12_merged_account_is_a_tombstone_with_its_survivor(raw: str) -> None:
     store(record("1", 1, name="keeps"), record("2", 1, name="loses"))
     merged = store(record("1", 2, name="keeps", merged_ids="2"))
     assert rows(ACCOUNTS) == [("1", False), ("2", True)]
@@ -19,7 +19,7 @@ def test_case_12_a_merged_account_is_a_tombstone_and_points_to_its_survivor(raw:
     assert versions == [("1", "keeps", False), ("2", "loses", True)]
 
 
-def test_a_loser_that_the_search_index_still_shows_stays_gone(raw: str) -> None:
+def test_merged_account_in_a_stale_search_index_stays_deleted(raw: str) -> None:
     store(record("1", 2, merged_ids="2"), record("2", 1))
     store(record("2", 3, name="late"))
     assert rows(ACCOUNTS) == [("1", False), ("2", True)]
@@ -28,13 +28,13 @@ def test_a_loser_that_the_search_index_still_shows_stays_gone(raw: str) -> None:
     assert value("select count(*) from raw.hubspot__account__version") == before
 
 
-def test_a_loser_that_was_never_loaded_is_still_mapped(raw: str) -> None:
+def test_merged_account_never_loaded_is_still_mapped(raw: str) -> None:
     store(record("1", 1, merged_ids="98;99"))
     assert rows(MERGES) == [("98", "1"), ("99", "1")]
     assert rows(ACCOUNTS) == [("1", False)]
 
 
-def test_a_chain_of_merges_ends_at_its_last_survivor(raw: str) -> None:
+def test_merge_chain_ends_at_the_last_survivor(raw: str) -> None:
     store(record("1", 1), record("2", 1), record("3", 1), record("4", 1))
     store(record("2", 2, merged_ids="1"))
     store(record("3", 3, merged_ids="2"))
@@ -46,13 +46,13 @@ def test_a_chain_of_merges_ends_at_its_last_survivor(raw: str) -> None:
     assert rows("select * from meta.account_merge order by loser_id") == known
 
 
-def test_a_chain_within_one_batch(raw: str) -> None:
+def test_merge_chain_within_one_batch(raw: str) -> None:
     store(record("1", 1), record("2", 2, merged_ids="1"), record("3", 3, merged_ids="2"))
     assert rows(MERGES) == [("1", "3"), ("2", "3")]
     assert rows(ACCOUNTS) == [("1", True), ("2", True), ("3", False)]
 
 
-def test_accounts_that_claim_each_other_all_stay(raw: str) -> None:
+def test_accounts_in_a_merge_cycle_all_stay(raw: str) -> None:
     store(record("1", 1, merged_ids="2"), record("2", 1, merged_ids="1"))
     store(
         record("5", 1, merged_ids="6"), record("6", 1, merged_ids="7"), record("7", 1, merged_ids="5"), record("8", 1)
@@ -61,13 +61,13 @@ def test_accounts_that_claim_each_other_all_stay(raw: str) -> None:
     assert rows(MERGES) == []
 
 
-def test_the_same_ids_of_another_portal_are_other_accounts(raw: str) -> None:
+def test_same_ids_of_another_portal_are_other_accounts(raw: str) -> None:
     store(record("2", 1), source="crm_eu")
     store(record("1", 2, merged_ids="2"))
     assert rows("select _is_deleted from raw.hubspot__account where source = 'crm_eu'") == [(False,)]
 
 
-def test_a_full_read_marks_what_it_has_not_met(raw: str) -> None:
+def test_full_read_marks_missing_records_deleted(raw: str) -> None:
     store(record("1", 1), record("2", 1), record("3", 1))
     merged = store(record("1", 1), record("3", 1), full=True, position=2)
     assert rows(ACCOUNTS) == [("1", False), ("2", True), ("3", False)]
@@ -76,14 +76,14 @@ def test_a_full_read_marks_what_it_has_not_met(raw: str) -> None:
     assert store(record("1", 1), record("3", 1), full=True).n_merged == 0
 
 
-def test_a_record_that_comes_back_unchanged_lives_again(raw: str) -> None:
+def test_unchanged_record_that_returns_is_live_again(raw: str) -> None:
     store(record("1", 1), record("2", 1))
     store(record("1", 1), full=True)
     store(record("1", 1), record("2", 1), full=True)
     assert rows(ACCOUNTS) == [("1", False), ("2", False)]
 
 
-def test_a_full_read_over_several_batches_counts_the_rows_of_all(raw: str) -> None:
+def test_full_read_over_several_batches_counts_all_rows(raw: str) -> None:
     store(*(record(str(i), 1) for i in range(5)))
     first = land(record("0", 1), record("1", 1), is_last=False, full=True)
     with batches.reading("crm", "account") as connection:
@@ -98,7 +98,7 @@ def test_a_full_read_over_several_batches_counts_the_rows_of_all(raw: str) -> No
     assert tables() == set()
 
 
-def test_a_bad_row_is_not_a_missing_one(raw: str) -> None:
+def test_bad_row_is_not_a_missing_one(raw: str) -> None:
     store(record("1", 1), record("2", 1))
     batch = land(record("1", 1), record("2", 2), full=True)
     judge(batch, "2")
@@ -106,21 +106,21 @@ def test_a_bad_row_is_not_a_missing_one(raw: str) -> None:
     assert rows(ACCOUNTS) == [("1", False), ("2", False)]
 
 
-def test_a_full_read_that_meets_nothing_at_all_marks_everything(raw: str) -> None:
-    """Whether that may be is the contract's question (more than 2 % at once is held), not the merge's."""
+def test_empty_full_read_marks_everything_deleted(raw: str) -> None:
+    """The contract, not the merge, decides whether that is plausible (more than 2% at once is held)."""
     store(record("1", 1))
     assert store(full=True).n_deleted == 1
     assert rows(ACCOUNTS) == [("1", True)]
 
 
-def test_an_unfinished_full_read_marks_nothing(raw: str) -> None:
+def test_unfinished_full_read_marks_nothing(raw: str) -> None:
     store(record("1", 1), record("2", 1))
     land(record("1", 1), is_last=False, full=True)
     merge.merge("crm")
     assert rows(ACCOUNTS) == [("1", False), ("2", False)]
 
 
-def test_a_dropped_batch_and_those_behind_it_are_read_again(raw: str) -> None:
+def test_dropped_batch_and_later_ones_are_read_again(raw: str) -> None:
     store(record("1", 1, name="a"), position=1)
     second = land(record("1", 2, name="wrong"), position=2)
     third = land(record("1", 3, name="wrong too"), position=3)
@@ -136,7 +136,7 @@ def test_a_dropped_batch_and_those_behind_it_are_read_again(raw: str) -> None:
     assert rows("select name from raw.hubspot__account") == [("right",)]
 
 
-def test_dropping_a_batch_in_the_middle_of_a_full_read_forgets_what_it_had_met(raw: str) -> None:
+def test_batch_dropped_in_a_full_read_forgets_its_seen_ids(raw: str) -> None:
     store(*(record(str(i), 1) for i in range(4)))
     first = land(record("0", 1), is_last=False, position=5, full=True)
     with batches.reading("crm", "account") as connection:
@@ -152,7 +152,7 @@ def test_dropping_a_batch_in_the_middle_of_a_full_read_forgets_what_it_had_met(r
     assert rows(ACCOUNTS) == [("0", False), ("1", False), ("2", True), ("3", True)]
 
 
-def test_clock_of_a_merge_is_the_runs_clock(raw: str, monkeypatch) -> None:
+def test_merge_uses_the_clock_of_the_run(raw: str, monkeypatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", START.isoformat())
     store(record("1", 1, merged_ids="2"), record("2", 1))
     assert value("select known_from from meta.account_merge") == START

@@ -1,4 +1,4 @@
-"""Killed at any statement, and run again, a merge ends in the same rows."""
+"""Killed at any statement and rerun, a merge produces the same rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fixtures.landing import judge, land, record, rows, store, tables
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: no handler of ours may catch it."""
+    """Simulates the end of the process. No handler of ours may catch it."""
 
 
 STATE = (
@@ -44,7 +44,7 @@ def _state() -> list[list[tuple]]:
 
 
 def _merge_killed_at(statement: int) -> bool:
-    """Merge, ended before the n-th statement; return whether it got that far."""
+    """Merge until just before the n-th statement. Return whether it got that far."""
     counter = itertools.count()
 
     def kill(*_: object) -> None:
@@ -63,12 +63,12 @@ def _merge_killed_at(statement: int) -> bool:
     return False
 
 
-def test_killed_before_every_single_statement(raw: str) -> None:
+def test_kill_before_every_statement(raw: str) -> None:
     _prepare()
     before = _state()
     n_kills = 0
     while _merge_killed_at(n_kills):
-        # Either nothing has happened, or everything of the one batch has.
+        # Either nothing or the whole batch was merged.
         assert _state() == before
         n_kills += 1
     assert n_kills > 10
@@ -86,7 +86,7 @@ def test_killed_before_every_single_statement(raw: str) -> None:
     assert _state() == after
 
 
-def test_killed_at_the_commit_it_is_done_or_not_done(raw: str) -> None:
+def test_kill_at_commit_merges_all_or_nothing(raw: str) -> None:
     _prepare()
 
     def kill(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Whatever the order and repetition in which versions arrive, the newest wins and every change is kept once."""
+"""In any order and repetition of versions, the newest wins and every change is kept once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Version:
 
 
 def versions() -> st.SearchStrategy[list[Version]]:
-    """Histories of three records: one version per moment, as a source's clock gives them."""
+    """Histories of three records, with one version per timestamp."""
     one = st.builds(
         Version, st.sampled_from("123"), st.integers(0, 6), st.sampled_from(["a", "b", None]), st.booleans()
     )
@@ -35,7 +35,7 @@ def versions() -> st.SearchStrategy[list[Version]]:
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> tuple[list[Version], list[list[Version]]]:
-    """A history, and batches that bring each of its versions at least once, in any order."""
+    """A history, and batches that contain each version at least once, in any order."""
     history = draw(versions())
     extra = draw(st.lists(st.sampled_from(history), max_size=6))
     stream = draw(st.permutations(history + extra))
@@ -67,7 +67,7 @@ def test_newest_version_wins_in_any_order(raw: str, delivery: tuple[list[Version
     names = dict(rows("select id, name from raw.hubspot__account where not _is_deleted"))
     assert names == {id: version.name for id, version in newest.items() if not version.is_deleted}
 
-    # The last version of each record is what is stored, and no two in a row are the same.
+    # The last version of each record is stored, and no two consecutive versions are equal.
     history_of = rows("select id, _hash from raw.hubspot__account__version order by id, _batch_id")
     last = dict(history_of)
     assert last == dict(rows("select id, _hash from raw.hubspot__account"))

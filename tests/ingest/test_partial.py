@@ -1,4 +1,4 @@
-"""A run that ends early for a good reason is not a failure; one that lost its batch meanwhile ends in an error."""
+"""A run that ends early for a valid reason is not a failure. A run that lost its batch ends in an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACCOUNTS = "select id from raw.hubspot__account order by id"
 RESUMES = "2026-01-02T00:00:00+00:00"
 
 
-def used_up(entity: str, n: int) -> None:
+def exhausted_quota(entity: str, n: int) -> None:
     if entity == "account" and n == 1:
         raise QuotaExhausted(
             f"no more calls today; partial, resumes at {RESUMES}", resumes_at=RESUMES, cure="nothing to do"
@@ -29,18 +29,16 @@ def at(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", (START + timedelta(hours=hours)).isoformat())
 
 
-def test_case_14_and_case_48_a_quota_that_is_used_up_is_no_failure(
-    crm: FakeSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_case_14_and_case_48_exhausted_quota_is_not_a_failure(crm: FakeSource, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.run("crm")
-    crm.before_page = used_up
+    crm.before_page = exhausted_quota
     at(monkeypatch, 1.5)
     extracted = pipeline.extract("crm", "account", full=True)
     assert extracted.is_partial and RESUMES in extracted.note
     verdict = pipeline.run("crm", only=("contact",))
     assert verdict.state == "green"
     assert f"account no more calls today; partial, resumes at {RESUMES}" in verdict.reason
-    # It stays so for as long as what is stored is fresh enough.
+    # It stays green while the stored data is fresh enough.
     at(monkeypatch, 30)
     assert pipeline.publish("crm").state == "stale"
     crm.before_page = lambda entity, n: None
@@ -49,10 +47,10 @@ def test_case_14_and_case_48_a_quota_that_is_used_up_is_no_failure(
     assert rows(ACCOUNTS) == [(str(i),) for i in range(5)]
 
 
-def test_case_14_a_first_load_goes_on_at_the_page_where_the_quota_ended(
+def test_case_14_first_load_resumes_at_the_page_where_the_quota_ran_out(
     crm: FakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crm.before_page = used_up
+    crm.before_page = exhausted_quota
     verdict = pipeline.run("crm")
     assert verdict.state == "red"
     assert f"was never completely read, 2 rows so far; no more calls today; partial, resumes at {RESUMES}" in (
@@ -66,7 +64,7 @@ def test_case_14_a_first_load_goes_on_at_the_page_where_the_quota_ended(
     assert value("select count(*) from meta.source_failure") == 0
 
 
-def test_a_read_dropped_between_two_of_its_batches_loses_no_tail(
+def test_drop_between_two_batches_of_a_read_loses_no_records(
     crm: FakeSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overlay = tmp_path / "overlay" / "config"

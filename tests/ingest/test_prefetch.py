@@ -1,4 +1,4 @@
-"""Reading ahead: one page and no more, errors in their turn, nothing left behind."""
+"""Prefetch reads one page ahead, raises errors in order, and leaves no thread behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def page(number: int) -> Page:
 
 
 class Source:
-    """Pages whose reading can be watched and held up; it fails behind the last."""
+    """A source whose reads can be observed and blocked. It fails after the last page."""
 
     def __init__(self, count: int, error: BaseException | None = None) -> None:
         self._count, self._error = count, error
@@ -41,21 +41,21 @@ class Source:
             self.is_closed = True
 
 
-def test_the_next_page_is_read_while_one_lands_and_none_after_it() -> None:
+def test_one_page_is_prefetched_while_another_lands() -> None:
     source = Source(4)
     source.may_go.release(4)
     pages = prefetch(source.pages())
     assert next(pages).mark == {"page": 1}
-    # This one has not landed, and the second is being read without anybody having asked for it.
+    # This page has not landed, and the second is already being read.
     assert source.begun.acquire(timeout=600) and source.begun.acquire(timeout=600)
-    a_third = source.begun.acquire(timeout=0.1)  # short: nothing comes
+    a_third = source.begun.acquire(timeout=0.1)  # short: nothing arrives
     assert not a_third, "a third page is read before the second was taken"
     assert [each.mark["page"] for each in pages] == [2, 3, 4]
     assert source.is_closed
     assert threading.get_ident() not in source.threads and len(source.threads) == 1
 
 
-def test_an_error_comes_after_the_pages_before_it() -> None:
+def test_read_error_is_raised_after_the_pages_before_it() -> None:
     source = Source(2, Unavailable("the vendor is down"))
     source.may_go.release(2)
     pages = prefetch(source.pages())
@@ -65,13 +65,13 @@ def test_an_error_comes_after_the_pages_before_it() -> None:
     assert source.is_closed
 
 
-def test_who_stops_taking_waits_for_no_slow_page_and_no_further_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_the_reader_neither_waits_nor_reads_further_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("include.ingest.prefetch._JOIN_SECONDS", 0.01)
     source = Source(5)
     source.may_go.release()
     pages = prefetch(source.pages())
     next(pages)
-    pages.close()  # returns though the second page hangs
+    pages.close()  # returns although the second page hangs
     reader = next(each for each in threading.enumerate() if each.ident in source.threads)
     assert reader.daemon, "a process that ends would wait for it"
     source.may_go.release(4)
@@ -79,7 +79,7 @@ def test_who_stops_taking_waits_for_no_slow_page_and_no_further_one_is_read(monk
     assert source.n_read == 2 and source.is_closed
 
 
-def test_fields_are_looked_at_by_the_thread_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_are_described_in_the_reading_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     monkeypatch.setattr("include.ingest.schema_drift.check", lambda *_: seen.append(threading.get_ident()))
     pull = Pull(None, None, "crm", "account", "")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Reconcile: what a source holds and the warehouse do not, and the other way round, is found and fixed once."""
+"""Reconcile finds records missing on either side, source or warehouse, and fixes them once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIVE = "select id from raw.hubspot__account where not _is_deleted order by id"
 
 
 class Listing(FakeSource):
-    """A source that can also say what it holds."""
+    """A source that can also count and list its records."""
 
     tells_counts = True
     tells_ids = True
@@ -51,7 +51,7 @@ def account(reports: list[reconcile.Reconciled]) -> reconcile.Reconciled:
     return next(report for report in reports if report.entity == "account")
 
 
-def test_equal_counts_end_it_without_a_full_read(listing: Listing, contracts) -> None:
+def test_equal_counts_need_no_full_read(listing: Listing, contracts) -> None:
     found = reconcile.run("crm")
     assert [(each.entity, each.state, each.compared_by, each.n_source, each.n_raw) for each in found] == [
         ("account", "equal", "counts", 5, 5),
@@ -64,7 +64,7 @@ def test_equal_counts_end_it_without_a_full_read(listing: Listing, contracts) ->
     ]
 
 
-def test_what_is_gone_without_a_trace_becomes_a_tombstone(listing: Listing, contracts, monkeypatch) -> None:
+def test_silently_deleted_record_becomes_a_tombstone(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     listing.records["account"] = [one for one in listing.records["account"] if one.id != "3"]
     at(monkeypatch, 2)
@@ -77,9 +77,9 @@ def test_what_is_gone_without_a_trace_becomes_a_tombstone(listing: Listing, cont
     assert account(reconcile.run("crm")).state == "equal"
 
 
-def test_what_was_missed_is_read(listing: Listing, contracts, monkeypatch) -> None:
+def test_missed_records_are_read(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
-    # It came with an older clock than what was read already: no incremental read meets it.
+    # It is older than the cursor, so no incremental read includes it.
     listing.records["account"].append(record("9", 1))
     at(monkeypatch, 2)
     found = account(reconcile.run("crm"))
@@ -87,7 +87,7 @@ def test_what_was_missed_is_read(listing: Listing, contracts, monkeypatch) -> No
     assert ("9",) in rows(LIVE)
 
 
-def test_as_many_missing_as_gone_is_found_by_ids_where_nobody_counts(listing: Listing, contracts, monkeypatch) -> None:
+def test_equal_numbers_missing_and_deleted_are_found_by_id(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     listing.tells_counts = False
     listing.records["account"][0] = record("9", 1)
@@ -96,14 +96,14 @@ def test_as_many_missing_as_gone_is_found_by_ids_where_nobody_counts(listing: Li
     assert (found.state, found.n_missing, found.n_gone) == ("resolved", 1, 1)
 
 
-def test_what_is_younger_than_the_last_read_is_not_missing(listing: Listing, contracts, monkeypatch) -> None:
+def test_records_newer_than_the_last_read_are_not_missing(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     listing.tells_counts = False
     listing.records["account"].append(record("9", 90))
     assert account(reconcile.run("crm")).state == "equal"
 
 
-def test_what_is_dated_ahead_and_not_read_is_never_equal(listing: Listing, contracts, monkeypatch) -> None:
+def test_unread_future_dated_record_is_reported_as_missing(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     listing.tells_counts = False
     listing.records["account"].append(record("9", 600))
@@ -112,7 +112,7 @@ def test_what_is_dated_ahead_and_not_read_is_never_equal(listing: Listing, contr
     assert "1 are still missing after a full read: for example 9" in found.note
 
 
-def test_a_source_that_lists_nothing_is_read_in_full(crm: FakeSource, contracts, monkeypatch) -> None:
+def test_source_without_listing_gets_a_full_read(crm: FakeSource, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     crm.records["account"] = [*crm.records["account"][1:], record("9", 1)]
     at(monkeypatch, 2)
@@ -124,7 +124,7 @@ def test_a_source_that_lists_nothing_is_read_in_full(crm: FakeSource, contracts,
     assert (again.state, again.n_missing, again.n_gone) == ("equal", 0, 0)
 
 
-def test_the_gate_holds_too_many_at_once_and_nothing_is_marked(listing: Listing, contracts, monkeypatch) -> None:
+def test_mass_difference_is_held_and_nothing_is_marked_deleted(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     listing.records["account"] = listing.records["account"][:1]
     contracts.hold = lambda entity: "an unusually large share of all records was deleted" if entity == "account" else ""
@@ -134,14 +134,14 @@ def test_the_gate_holds_too_many_at_once_and_nothing_is_marked(listing: Listing,
     assert (found.state, found.n_gone) == ("held", 4)
     assert "batch show" in found.note
     assert len(rows(LIVE)) == 5
-    # What is held already is not read again behind somebody's back.
+    # Held records are not read again before the decision.
     n_reads = sum(read["full"] for read in listing.reads)
     contracts.hold = lambda entity: ""
     assert account(reconcile.run("crm")).state == "held"
     assert sum(read["full"] for read in listing.reads) == n_reads
 
 
-def test_a_row_in_quarantine_is_not_missing(listing: Listing, contracts, monkeypatch) -> None:
+def test_quarantined_row_is_not_missing(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     with engine("owner").begin() as connection:
         connection.execute(sa.text("delete from raw.hubspot__account where id = '4'"))
@@ -155,7 +155,7 @@ def test_a_row_in_quarantine_is_not_missing(listing: Listing, contracts, monkeyp
         assert account(reconcile.run("crm")).state == "equal"
 
 
-def test_one_entity_that_fails_keeps_no_other_from_it(listing: Listing, contracts, monkeypatch) -> None:
+def test_failing_entity_does_not_block_other_entities(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     listing.records["contact"] = []
 
@@ -170,7 +170,7 @@ def test_one_entity_that_fails_keeps_no_other_from_it(listing: Listing, contract
 
 
 @pytest.mark.parametrize(("days", "is_full"), [(29, False), (31, True)])
-def test_after_a_gap_longer_than_deletions_are_told_everything_is_read(
+def test_full_read_follows_a_gap_beyond_deletion_retention(
     listing: Listing, contracts, monkeypatch, days: int, is_full: bool
 ) -> None:
     pipeline.run("crm")
@@ -181,9 +181,7 @@ def test_after_a_gap_longer_than_deletions_are_told_everything_is_read(
     assert len(rows(LIVE)) == (4 if is_full else 5)
 
 
-def test_a_batch_that_was_held_for_long_and_dropped_leads_to_a_full_read(
-    listing: Listing, contracts, monkeypatch
-) -> None:
+def test_batch_dropped_after_a_long_hold_leads_to_a_full_read(listing: Listing, contracts, monkeypatch) -> None:
     pipeline.run("crm")
     contracts.hold = lambda entity: "odd" if entity == "account" else ""
     listing.records["account"].append(record("7", 90))
@@ -198,12 +196,12 @@ def test_a_batch_that_was_held_for_long_and_dropped_leads_to_a_full_read(
     assert rows(LIVE) == [("1",), ("2",), ("3",), ("4",), ("7",)]
 
 
-def test_an_unknown_entity_is_named(listing: Listing) -> None:
+def test_unknown_entity_is_reported(listing: Listing) -> None:
     with pytest.raises(ConfigError, match="crm has no entity invoice"):
         reconcile.run("crm", ["invoice"])
 
 
-def test_which_sources_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reconcile_source_selection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
     assert reconcile.sources_to_reconcile() == ("crm", "support", "product_db")
     assert reconcile.sources_to_reconcile("product") == ("product_db",)
@@ -214,7 +212,7 @@ def test_which_sources_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
         reconcile.sources_to_reconcile("nowhere")
 
 
-def test_every_source_of_the_sandbox(sandbox: SandboxProcess, warehouse: str, tmp_path, monkeypatch, capsys) -> None:
+def test_reconcile_every_sandbox_source(sandbox: SandboxProcess, warehouse: str, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
     for source in ("support", "product_db"):
@@ -254,10 +252,10 @@ def test_every_source_of_the_sandbox(sandbox: SandboxProcess, warehouse: str, tm
         assert value(f"select count(*) from raw.{table} where not _is_deleted") == truth[entity]["live"], entity
 
 
-def test_a_mass_deletion_is_held_by_the_contract(
+def test_mass_deletion_is_held_by_the_contract(
     sandbox: SandboxProcess, warehouse: str, tmp_path, monkeypatch, capsys
 ) -> None:
-    """More than 2% of a source at once: nothing is marked as deleted before somebody has looked (E16)."""
+    """More than 2% of a source at once: nothing is marked as deleted before a person decides (E16)."""
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
     pipeline.run("support", only=["organization", "ticket"])

@@ -1,4 +1,4 @@
-"""What a person does about rows in quarantine, on a real PostgreSQL."""
+"""Manual handling of quarantined rows, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "of_entity", lambda name: tuple(rules))
 
 
-def test_a_row_is_merged_once_its_rule_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_is_merged_once_its_rule_is_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _stored() == {"2", "3"} and "crm:1" in verdicts.quarantined(["crm"])
     cursor = fetch("select position, read_until, updated_at from meta.cursor where entity = 'opportunity'")
     _lenient(monkeypatch)
@@ -75,13 +75,13 @@ def test_a_row_is_merged_once_its_rule_is_mended(monkeypatch: pytest.MonkeyPatch
     assert (found.n_rows, found.n_merged, found.n_bad, found.n_without_row) == (1, 1, 0, 0)
     assert _stored() == {"1", "2", "3"} and "crm:1" not in verdicts.quarantined(["crm"])
     assert _states() == [("1", "notice_months_plausible", "resolved")]
-    # The way of reading is as if nothing had happened.
+    # The read position is unaffected.
     assert fetch("select position, read_until, updated_at from meta.cursor where entity = 'opportunity'") == cursor
     with pytest.raises(ConfigError, match="no quarantined row matches"):
         fix.replay(WHICH)
 
 
-def test_a_row_that_is_bad_still_stays_and_is_counted_once() -> None:
+def test_row_still_invalid_stays_and_is_counted_once() -> None:
     since = fetch("select quarantined_at from quarantine.record")
     for _ in range(2):
         assert (fix.replay(WHICH).n_bad, _states()) == (1, [("1", "notice_months_plausible", "open")])
@@ -89,9 +89,9 @@ def test_a_row_that_is_bad_still_stays_and_is_counted_once() -> None:
     assert "crm:1" in verdicts.quarantined(["crm"])
 
 
-def test_an_old_bad_row_never_replaces_what_was_merged_since(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replayed_row_never_overwrites_a_newer_version(monkeypatch: pytest.MonkeyPatch) -> None:
     newer = good("opportunity")[0] | {"amount": 15000, "_source_at": LATELY + timedelta(hours=1)}
-    with engine("loader").begin() as connection:  # the good version came, but its note was lost
+    with engine("loader").begin() as connection:  # the good version arrived, but its note was lost
         _land([newer])
         connection.execute(sa.text("update quarantine.record set state = 'open', resolved_by = null"))
     _lenient(monkeypatch)
@@ -99,7 +99,7 @@ def test_an_old_bad_row_never_replaces_what_was_merged_since(monkeypatch: pytest
     assert fetch("select amount from raw.hubspot__opportunity where id = '1'") == [{"amount": 15000}]
 
 
-def test_killed_after_it_was_filled_the_next_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_killed_after_filling_is_resumed_by_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
     _lenient(monkeypatch)
 
     def dies(*arguments: object) -> None:
@@ -111,20 +111,20 @@ def test_killed_after_it_was_filled_the_next_run_goes_on(monkeypatch: pytest.Mon
             fix.replay(WHICH)
         with pytest.raises(KeyboardInterrupt):
             fix.replay(WHICH)
-    # Called twice, one batch waits; the ordinary run takes it.
+    # Called twice, only one batch waits; the ordinary run merges it.
     assert [row["n_rows"] for row in fetch("select n_rows from meta.batch where is_replay")] == [1]
     pipeline.validate("crm")
     pipeline.merge("crm")
     assert _stored() == {"1", "2", "3"} and _states()[0][2] == "resolved"
 
 
-def test_nothing_is_replayed_into_an_unfinished_read() -> None:
+def test_no_replay_into_an_unfinished_read() -> None:
     land("opportunity", good("opportunity"), state="landing", cursor_after=None)
     with pytest.raises(Unavailable, match=r"a read of crm\.opportunity is unfinished"):
         fix.replay(WHICH)
 
 
-def test_rows_of_which_only_the_place_was_kept_are_counted_not_lost() -> None:
+def test_rows_stored_without_values_are_counted() -> None:
     with engine("loader").begin() as connection:
         connection.execute(sa.text("update quarantine.record set record = null"))
     found = fix.replay(WHICH)
@@ -133,7 +133,7 @@ def test_rows_of_which_only_the_place_was_kept_are_counted_not_lost() -> None:
     assert fetch("select 1 from meta.batch where is_replay") == []
 
 
-def test_a_replay_waits_behind_a_held_batch_and_survives_its_drop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_waits_behind_a_held_batch_and_survives_its_drop(monkeypatch: pytest.MonkeyPatch) -> None:
     held_id = land("opportunity", good("opportunity"), state="held", validated_at=NOW)
     _lenient(monkeypatch)
     assert fix.replay(WHICH).n_waiting == 1
@@ -143,12 +143,12 @@ def test_a_replay_waits_behind_a_held_batch_and_survives_its_drop(monkeypatch: p
     assert fix.replay(WHICH).n_merged == 1
 
 
-def test_a_waiver_lets_rows_in_and_holds_them_again_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiver_admits_rows_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     until = NOW + timedelta(days=10)
     waiver_id, found = fix.waive(WHICH, reason="a real one", by="ada", until=until)
     assert (found.n_merged, found.n_bad) == (1, 0) and "1" in _stored()
     assert "crm:1" not in verdicts.quarantined(["crm"]) and _states()[-1][2] == "waived"
-    # A later bad row comes in too, and is noted.
+    # A later bad row is admitted too, and recorded.
     _land([good("opportunity")[0] | {"id": "9", "notice_months": 77}])
     assert "9" in _stored() and _states()[-1] == ("9", "notice_months_plausible", "waived")
     assert [(row["n_rows"], row["approved_by"], row["is_in_force"]) for row in quarantine.waivers()] == [
@@ -167,7 +167,7 @@ def test_a_waiver_lets_rows_in_and_holds_them_again_when_it_is_over(monkeypatch:
         quarantine.end_waiver(waiver_id, by="ada")
 
 
-def test_a_waiver_for_one_record_is_for_no_other() -> None:
+def test_waiver_covers_only_its_record() -> None:
     fix.waive(RowFilter(RULE, "crm", "8"), reason="a real one", by="ada", until=NOW + timedelta(days=1))
     _land([row | {"notice_months": 77} for row in good("opportunity", 2, first=8)])
     assert _states()[-2:] == [("8", "notice_months_plausible", "waived"), ("9", "notice_months_plausible", "open")]
@@ -182,12 +182,12 @@ def test_a_waiver_for_one_record_is_for_no_other() -> None:
         (RowFilter("crm.opportunity.castable", "crm"), "why", 1, "cannot be waived"),
     ],
 )
-def test_a_waiver_needs_its_parts(which: RowFilter, reason: str, days: int, expected: str) -> None:
+def test_waiver_requires_all_fields(which: RowFilter, reason: str, days: int, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
         quarantine.waive(which, reason=reason, by="ada", until=NOW + timedelta(days=days))
 
 
-def test_a_row_given_up_stays_out_as_long_as_it_is_the_same() -> None:
+def test_discarded_row_stays_out_until_it_changes() -> None:
     assert fix.drop(WHICH, reason="a test record", by="ada") == 1
     assert "crm:1" not in verdicts.quarantined(["crm"])
     _land([good("opportunity")[0] | {"notice_months": 90}])
@@ -197,13 +197,13 @@ def test_a_row_given_up_stays_out_as_long_as_it_is_the_same() -> None:
     assert _states()[-1][2] == "open" and "crm:1" in verdicts.quarantined(["crm"])
 
 
-def test_after_a_dropped_batch_its_accounts_wait_until_it_was_read_again() -> None:
+def test_accounts_of_a_dropped_batch_wait_for_the_reread() -> None:
     bad = [row | {"notice_months": 90} for row in good("opportunity", 25, first=100)]
     batch_id = _land([row | {"account_id": "2"} for row in bad])
     assert batch(batch_id)["state"] == "held" and "crm:2" in verdicts.quarantined(["crm"])
     held_batches.drop(batch_id, reason="half an export", by="ada")
     assert "crm:2" in verdicts.quarantined(["crm"])
-    # A replay is no read; nor is one that is unfinished.
+    # Neither a replay nor an unfinished read counts as a read.
     fix.replay(WHICH)
     _land([], cursor_after=None, read_mark='{"at": "here"}')
     assert "crm:2" in verdicts.quarantined(["crm"])
@@ -211,7 +211,7 @@ def test_after_a_dropped_batch_its_accounts_wait_until_it_was_read_again() -> No
     assert "crm:2" not in verdicts.quarantined(["crm"]) and "crm:1" in verdicts.quarantined(["crm"])
 
 
-def test_a_batch_held_longer_than_deletions_are_kept_is_followed_by_a_full_read() -> None:
+def test_batch_held_beyond_deletion_retention_is_followed_by_a_full_read() -> None:
     def owed() -> list[str]:
         return [
             row["full_refresh_reason"]
@@ -236,7 +236,7 @@ def test_a_batch_held_longer_than_deletions_are_kept_is_followed_by_a_full_read(
     assert owed() == [""]
 
 
-def test_what_waits_for_long_loses_its_values_and_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_quarantined_row_loses_its_values_but_stays_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = timedelta(days=config.load().retention.quarantine_values)
     for days, is_kept in ((-1, True), (1, False)):
         monkeypatch.setenv("PERENNIAL_NOW", (NOW + kept + timedelta(days=days)).isoformat())
@@ -269,13 +269,13 @@ WAIVED = {"action": "waive", "rule": RULE, "source": "crm", "until": "2026-12-01
         ({"action": "forget"}, "unknown action 'forget'"),
     ],
 )
-def test_what_is_filled_in_wrongly_is_named_and_changes_nothing(asked: dict, lacking: str) -> None:
+def test_invalid_form_input_is_reported_and_changes_nothing(asked: dict, lacking: str) -> None:
     with pytest.raises(ConfigError, match=lacking):
         quarantine_review.decide(asked, by="ada")
     assert _states() == [("1", "notice_months_plausible", "open")] and quarantine.waivers() == []
 
 
-def test_a_form_shows_what_waits_and_changes_nothing() -> None:
+def test_form_lists_waiting_rows_and_changes_nothing() -> None:
     held = land("opportunity", good("opportunity", 1, first=40), state="held", validated_at=NOW, hold_reason="half")
     before = fetch("select * from quarantine.record")
     everything = quarantine_review.decide({"action": "show"}, by="ada")
@@ -290,7 +290,7 @@ def test_a_form_shows_what_waits_and_changes_nothing() -> None:
     assert fetch("select * from quarantine.record") == before and batch(held)["state"] == "held"
 
 
-def test_a_form_waives_in_the_name_of_who_filled_it_in() -> None:
+def test_form_waiver_is_recorded_under_its_author() -> None:
     said = quarantine_review.decide(WAIVED, by="ada")
     assert said.endswith("in force until 2026-12-01; 1 rows validated again: 1 merged, 0 still bad")
     (waiver,) = quarantine.waivers()
@@ -302,7 +302,7 @@ def test_a_form_waives_in_the_name_of_who_filled_it_in() -> None:
     assert "1" in _stored()
 
 
-def test_a_form_replays_and_gives_up() -> None:
+def test_form_replays_and_discards_rows() -> None:
     assert (
         quarantine_review.decide({"action": "replay", "rule": RULE}, by="ada")
         == "1 rows validated again: 0 merged, 1 still bad"
@@ -314,7 +314,7 @@ def test_a_form_replays_and_gives_up() -> None:
     ]
 
 
-def test_a_form_decides_about_held_batches() -> None:
+def test_form_decides_held_batches() -> None:
     first, second = (
         land(
             "opportunity",
@@ -334,7 +334,7 @@ def test_a_form_decides_about_held_batches() -> None:
     assert [tuple(row.values()) for row in decided] == [("merged", "ada", "right"), ("dropped", "ada", "half")]
 
 
-def test_the_commands_show_and_count_without_personal_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_commands_list_and_count_without_personal_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     row = good("contact")[0] | {"_problems": ["email=anna.holm@aeroe-shipping.example"], "payload": {}}
     land("contact", [row], is_first_load=True)
     pipeline.validate("crm")

@@ -1,4 +1,4 @@
-"""Whatever a source delivers becomes a row that PostgreSQL takes; nothing is lost without being counted."""
+"""Any source record becomes a valid PostgreSQL row, and every lost value is counted."""
 
 import json
 from datetime import UTC, date, datetime
@@ -20,7 +20,7 @@ def make(entity=LINE, id: str = "1", payload: Any = None, source_at: datetime | 
     return dict(zip(row_values.columns(entity), row.values, strict=True)) | {"cleaned": row.is_cleaned}
 
 
-def test_good_values_go_through_unchanged() -> None:
+def test_good_values_pass_unchanged() -> None:
     good = {"amount": Decimal("12.50"), "term_start": date(2026, 1, 31), "is_recurring": True, "product": "Seats"}
     made = make(**good)
     assert {key: made[key] for key in good} == good
@@ -37,7 +37,7 @@ def test_case_49_nul_and_lone_surrogates_are_removed_counted_and_kept_escaped() 
     assert json.loads(f'"{payload["_removed"]["product"]}"') == "a\x00b\ud800c"
 
 
-def test_a_written_out_escape_is_no_nul() -> None:
+def test_literal_escape_sequence_is_not_a_nul() -> None:
     made = make(product="\\u0000", payload={"name": "\\u0000"})
     assert made["cleaned"] is False
     assert json.loads(made["payload"]) == {"name": "\\u0000"}
@@ -61,7 +61,7 @@ def test_a_written_out_escape_is_no_nul() -> None:
         ("opportunity_id", 1.5),
     ],
 )
-def test_a_value_that_does_not_fit_becomes_null_and_a_problem(column: str, value: Any) -> None:
+def test_value_that_does_not_fit_becomes_null_and_a_problem(column: str, value: Any) -> None:
     made = make(**{column: value})
     assert made[column] is None
     assert made["_problems"] == [f"{column}={value}"[: len(column) + 201]]
@@ -85,7 +85,7 @@ def test_any_payload_becomes_json(payload: dict) -> None:
     json.loads(make(payload=payload)["payload"])
 
 
-def test_a_payload_that_is_too_deep_is_replaced_and_counted() -> None:
+def test_too_deep_payload_is_replaced_and_counted() -> None:
     deep: Any = {}
     for _ in range(100_000):
         deep = {"a": deep}

@@ -24,7 +24,7 @@ START = datetime.fromisoformat(NOW)
 
 @pytest.fixture
 def org(sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    """The org as the only source, in small pages that take their time, with answers that get lost."""
+    """The org as the only source, with small slow pages and lost responses."""
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AIRFLOW_CONN_CRM", sandbox.connections["AIRFLOW_CONN_SALESFORCE"])
     sandbox.control("switches", **{"salesforce.page_rows": 15})
@@ -42,7 +42,7 @@ def _landed() -> int:
 
 def _kill_one(chance: random.Random) -> None:
     child = _start()
-    # Only while it works: a kill before the first row proves nothing.
+    # Only after it has started working: a kill before the first row proves nothing.
     before = _landed()
     while _landed() == before and not child.ends_within(0.02):
         pass
@@ -52,7 +52,7 @@ def _kill_one(chance: random.Random) -> None:
 
 
 def _finish() -> None:
-    for _ in range(3):  # a fault may end a run; the next one continues
+    for _ in range(3):  # a fault may end a run; the next one resumes
         status, printed = _start().end()
         if status == 0:
             break
@@ -94,11 +94,11 @@ def _seeded(org: SandboxProcess, seed: int, monkeypatch: pytest.MonkeyPatch, n_k
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_killed_with_faults_on_and_run_again(org: SandboxProcess, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_with_faults_then_rerun(org: SandboxProcess, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     _seeded(org, seed, monkeypatch, n_kills=1)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(4, 54))
-def test_killed_often(org: SandboxProcess, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_kills(org: SandboxProcess, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     _seeded(org, seed, monkeypatch, n_kills=4)

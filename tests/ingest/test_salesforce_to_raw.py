@@ -1,4 +1,4 @@
-"""From Salesforce's API to the raw tables, judged by the contracts, compared with the org, and seen by the SQL."""
+"""From Salesforce's API to the raw tables: validated by contracts, compared with the org, and readable by the SQL."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENTITIES = ("account", "contact", "opportunity", "contract_line")
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_first_load_a_day_of_life_and_a_purge(
+def test_first_load_a_day_of_changes_and_a_purge(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
@@ -39,7 +39,7 @@ def test_a_first_load_a_day_of_life_and_a_purge(
             stored = f"select id from raw.salesforce__{entity} where not _is_deleted"
             assert {row[0] for row in [*rows(stored), *rows(waiting)]} == expected, entity
 
-    # The clock of the world is still while ours continues: what is younger than the lag is then read too.
+    # The world's clock stands still while ours advances, so that rows within the lag are read too.
     run_at(START + timedelta(minutes=6), START)
     check()
     later = START + timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Fields that come, go, change names or types: noticed once, and no reason to stop, unless one is mapped and gone."""
+"""Added, removed, renamed and retyped fields: reported once, and blocking only if a mapped field is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.fixtures.fake_source import FakeSource
 
 @dataclass
 class Described(Source):
-    """A source that says which fields it has."""
+    """A source that describes its fields."""
 
     now: dict[str, str]
     fills: dict[str, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ def check(source: Any) -> None:
     schema_drift.check("crm", source, "account")
 
 
-def test_what_changed_is_told_apart():
+def test_schema_changes_are_classified():
     before = {"name": "string", "amount": "number", "tier": "string", "customer_segment": "string", "old": "date"}
     now = {"name": "string", "amount": "string", "customer_segment_v2": "string", "tier": "string", "new": "bool"}
     assert compare(before, now) == [
@@ -59,12 +59,12 @@ def test_what_changed_is_told_apart():
     ]
 
 
-def test_a_similar_name_of_another_type_is_no_renaming():
+def test_similar_name_with_another_type_is_not_a_rename():
     assert [one.kind for one in compare({"segment": "string"}, {"segments": "number"})] == ["removed", "new"]
 
 
 @given(*[st.dictionaries(st.text(max_size=5), st.sampled_from(["string", "number"]), max_size=6)] * 2)
-def test_the_changes_lead_from_the_one_to_the_other(before, now):
+def test_applying_the_changes_gives_the_new_schema(before, now):
     fields = dict(before)
     for change in compare(before, now):
         fields.pop(change.missing or change.field, None)
@@ -74,7 +74,7 @@ def test_the_changes_lead_from_the_one_to_the_other(before, now):
     assert compare(now, now) == []
 
 
-def test_the_first_look_is_no_change_and_each_later_one_is_told_once(warehouse):
+def test_first_check_reports_nothing_and_each_later_change_once(warehouse):
     source = Described({"name": "string", "tier": "string"}, {"tier": "tier"})
     check(source)
     assert schema_drift.unreported("crm") == []
@@ -94,7 +94,7 @@ def test_the_first_look_is_no_change_and_each_later_one_is_told_once(warehouse):
     ]
 
 
-def test_a_mapped_field_that_vanishes_fails_its_contract_until_it_is_back_or_not_mapped(warehouse):
+def test_missing_mapped_field_fails_its_contract_until_restored_or_unmapped(warehouse):
     source = Described({"name": "string", "tier": "string"}, {"tier": "tier"})
     check(source)
     source.now = {"name": "string"}
@@ -109,7 +109,7 @@ def test_a_mapped_field_that_vanishes_fails_its_contract_until_it_is_back_or_not
     check(source)
 
 
-def test_a_renamed_one_names_its_new_name(warehouse):
+def test_renamed_field_reports_its_new_name(warehouse):
     source = Described({"customer_tier": "string"}, {"customer_tier": "tier"})
     check(source)
     source.now = {"customer_tier_2": "string"}
@@ -118,7 +118,7 @@ def test_a_renamed_one_names_its_new_name(warehouse):
     assert "map customer_tier_2 instead" in caught.value.cure
 
 
-def test_a_source_that_cannot_say_is_read_all_the_same(warehouse):
+def test_source_without_a_schema_is_still_read(warehouse):
     source = Described({"name": "string"}, {"name": "name"})
     check(source)
     source.fails = True
@@ -129,7 +129,7 @@ def test_a_source_that_cannot_say_is_read_all_the_same(warehouse):
     assert schema_drift.unreported("crm") == []
 
 
-def test_hostile_names_are_kept(warehouse):
+def test_hostile_field_names_are_kept(warehouse):
     check(Described({"a\x00b \ud800 =1+1 <b> \u202e 🙂": "string"}))
     check(Described({"x" * 20_000: "string"}))
     with engine("reader").connect() as connection:

@@ -1,4 +1,4 @@
-"""Two portals and two product databases: read apart, judged apart, kept apart, each by its own mapping and queries."""
+"""Two portals and two product databases, read, validated and stored separately with their own mappings and queries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from workspaces
 def book(
     sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[SandboxProcess, Path]:
-    """Both portals are one sandbox under two connections; so are both databases, read by other queries."""
+    """Both portals are one sandbox under two connections. So are both databases, with different queries."""
     overlay = tmp_path / "overlay"
     (overlay / "config" / "mappings").mkdir(parents=True)
     (overlay / "config" / "settings.yaml").write_text(yaml.safe_dump({"sources": SOURCES}))
@@ -59,7 +59,7 @@ def _read(query: str) -> list[tuple]:
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
-def test_each_connection_is_read_by_its_own_mapping_and_judged_for_itself(book, monkeypatch):
+def test_each_connection_has_its_own_mapping_and_verdict(book, monkeypatch):
     sandbox, overlay = book
     for source in ("crm", "crm_eu"):
         assert pipeline.run(source, only=("account", "owner")).entity == ""
@@ -69,7 +69,7 @@ def test_each_connection_is_read_by_its_own_mapping_and_judged_for_itself(book, 
     assert _read("select count(*) from raw.crm__account where source = 'crm_eu' and industry <> domain") == [(0,)]
     assert _read("select count(*) > 0 from raw.crm__account where source = 'crm' and industry <> domain") == [(True,)]
 
-    # A mapping that breaks one of them says where, and leaves the other alone.
+    # A broken mapping of one names its position and does not affect the other.
     path = overlay / "config" / "mappings" / "europe.yaml"
     path.write_text(path.read_text().replace("      industry: domain\n", "      industry: branch\n"))
     with pytest.raises(ConfigError, match=r"europe\.yaml:\d+: .*branch"):
@@ -80,13 +80,13 @@ def test_each_connection_is_read_by_its_own_mapping_and_judged_for_itself(book, 
     assert "branch" in states["crm_eu"].reason
     assert verdicts.sources_ready(["crm_eu"], "renewal_alert") != []
 
-    # Without its mapping file it is the settings that are wrong.
+    # Without its mapping file the settings are invalid.
     path.unlink()
     with pytest.raises(ConfigError, match=r"mappings/europe\.yaml is missing"):
         pipeline.run("crm_eu", only=("account",))
 
 
-def test_a_database_with_queries_of_its_own_has_those_only(book):
+def test_database_with_its_own_queries_uses_only_those(book):
     _, overlay = book
     assert pipeline.run("app_eu").state == "green"
     pipeline.run("product_db", only=("product_account",))
@@ -94,7 +94,7 @@ def test_a_database_with_queries_of_its_own_has_those_only(book):
     assert {source for source, _, _ in rows} == {"app_eu", "product_db"}
     assert all(id.startswith("eu-") == (source == "app_eu") for source, id, _ in rows)
     assert all(ref.startswith("crm_eu:") for source, _, ref in rows if source == "app_eu" and ref)
-    # What it has no query for is not available, and no reason to be red.
+    # Entities without a query are unavailable, which is not red.
     assert {verdict.entity for verdict in verdicts.verdicts() if verdict.source == "app_eu"} == {"", "product_account"}
 
     (overlay / "sql" / "sources" / "app_us").mkdir()

@@ -1,4 +1,4 @@
-"""From the vendors' APIs to the raw tables: every live record is there once, or in quarantine with its reason."""
+"""From the vendors' APIs to the raw tables: every live record is stored once or quarantined with a reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read(query: str) -> list[sa.Row]:
 
 
 def live(entity: str) -> set[str]:
-    """The ids that are live in raw or wait in quarantine; a deactivated owner is not active, not deleted."""
+    """The ids live in raw or in quarantine. A deactivated owner is inactive, not deleted."""
     table = f"raw.{VENDORS[ENTITIES[entity].kind]}__{entity}"
     active = " and is_active is not false" if entity == "owner" else ""
     found = {row.id for row in read(f"select id from {table} where not _is_deleted{active}")}
@@ -40,15 +40,15 @@ def check(sandbox: SandboxProcess) -> None:
     assert len(given) > 12
     for entity, expected in truth.items():
         if entity not in given:
-            continue  # not mapped: not available
-        if ENTITIES[entity].kind == "product":  # the product's own keys are texts that the truth does not list
+            continue  # not mapped, so unavailable
+        if ENTITIES[entity].kind == "product":  # the product's keys are texts that the truth does not list
             assert len(live(entity)) == expected["live"], entity
         else:
             assert live(entity) == {str(one) for one in expected["live_ids"]}, entity
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_first_load_a_day_of_life_and_a_quiet_hour(
+def test_first_load_a_day_of_changes_and_a_quiet_hour(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path_factory.mktemp("home")))
@@ -60,7 +60,7 @@ def test_a_first_load_a_day_of_life_and_a_quiet_hour(
             verdict = pipeline.run(source_id)
             assert verdict.state == "green", verdict
 
-    # The clock of the world is still while ours continues: what is younger than the lag is then read too.
+    # The world's clock stands still while ours advances, so that rows within the lag are read too.
     run_at(START + timedelta(minutes=6), world=START)
     check(sandbox)
     run_at(START + timedelta(days=1), world=START + timedelta(days=1))
