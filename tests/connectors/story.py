@@ -1,19 +1,19 @@
-"""A story: whatever happens at the vendor, and on the way, once the source is quiet raw equals it exactly.
+"""Stories: after random changes and failures, once the source is quiet, the raw tables equal it exactly.
 
-Records are made, edited, tied in one millisecond, archived, restored, merged, moved without a trace and written late,
-while calls are throttled, refused, cut off and answered by gateways, and the index lags. Between the steps ingest runs
-and may fail. Then all falls silent, ingest runs twice, and every row is compared with a read from scratch and with what
-the sandbox says that there is. What no vendor tells of, an erasure, is left to a full read: ``erase`` after ``tell``.
+Records are created, edited within one millisecond, archived, restored, merged, moved silently and written late,
+while calls are throttled, rejected, cut off and answered by gateways, and the index lags. Between steps ingest runs
+and may fail. Then the vendor is quiet, ingest runs twice, and every row is compared with a fresh read and with
+the sandbox's truth. Erasures, which no vendor reports, are left to a full read: ``erase`` after ``run_story``.
 
-To use it for another vendor, describe it and call ``tell`` in a test that is given the fixtures:
+For another vendor, describe it and call ``run_story`` in a test with the fixtures:
 
     ORG = Vendor("crm", "salesforce", {"company": Edits("account", {"name": NAMES}, merges=True)}, "/services/data/*")
 
     @pytest.mark.parametrize("seed", range(3))
     def test_story(seed, warehouse, sandbox, quick):
-        tell(ORG, Scene(sandbox, quick), seed)
+        run_story(ORG, Scene(sandbox, quick), seed)
 
-``quick`` (in this folder's conftest) lets retries not wait and the contracts pass. ``killed`` runs the same story with
+``quick`` makes retries not wait and contracts pass. ``killed`` runs the same story with
 ingest in a process of its own that is killed at random moments: see ``tests.connectors.story_process``.
 """
 
@@ -42,15 +42,15 @@ KINDS = ("status", "drop_before", "drop_after", "truncate")
 
 @dataclass(frozen=True)
 class Edits:
-    """What may happen to one kind of the world's records.
+    """The changes allowed for one kind of the world's records.
 
     Args:
-        entity: What it is loaded as.
-        fields: Field -> values that it may take.
-        moves: Field -> the kind that it names.
-        merges: Two may become one.
-        deletes: They may be deleted and restored.
-        late_by: How many seconds late they may be written, with the time that they should have had.
+        entity: The entity that it is loaded as.
+        fields: Field -> possible values.
+        moves: Field -> the kind of record that it references.
+        merges: Whether two can be merged.
+        deletes: Whether they can be deleted and restored.
+        late_by: Maximum delay in seconds of a write that keeps its original time.
     """
 
     entity: str
@@ -63,19 +63,19 @@ class Edits:
 
 @dataclass(frozen=True)
 class Vendor:
-    """A vendor as the stories know it.
+    """A vendor in a story.
 
     Args:
         source: Connection id.
-        name: Vendor of the faults, and of the raw tables.
-        kinds: The world's kind -> what may happen to it.
-        paths: Where calls go wrong; "" for a database.
-        quiet_hours: After so long without changes, everything has been read again that may have changed untold.
+        name: Vendor name for faults and raw tables.
+        kinds: The world's kind -> allowed changes.
+        paths: Paths of faulty calls; "" for a database.
+        quiet_hours: Hours without changes after which silent changes have been read again.
         switches: Switch -> values.
-        prefixes: Kind -> what its ids begin with in raw.
-        quick_faults: Further kinds of faults that it must bear.
-        also: Entities that follow from the others' life.
-        as_read: Entity -> columns that say how another record was when this one was read.
+        prefixes: Kind -> prefix of its ids in raw.
+        quick_faults: Further kinds of faults that the source must tolerate.
+        also: Entities derived from changes of the others.
+        as_read: Entity -> columns that show another record's state at the time of reading.
     """
 
     source: str
@@ -91,16 +91,16 @@ class Vendor:
 
     @property
     def entities(self) -> tuple[str, ...]:
-        """What is loaded of it."""
+        """Return the loaded entities."""
         return tuple(dict.fromkeys([*(edits.entity for edits in self.kinds.values()), *self.also]))
 
 
 class Scene:
-    """The sandbox, its clock and ours.
+    """The sandbox, its clock and Perennial's.
 
     Args:
-        sandbox: As the fixture gives it.
-        patch: Sets our clock.
+        sandbox: The fixture.
+        patch: Sets Perennial's clock.
     """
 
     def __init__(self, sandbox: SandboxProcess, patch: pytest.MonkeyPatch) -> None:
@@ -108,12 +108,12 @@ class Scene:
         self.now = datetime.fromisoformat(NOW)
 
     def pass_time(self, minutes: float) -> None:
-        """Let both clocks continue."""
+        """Advance both clocks."""
         self.wait(minutes)
         self.sandbox.now(self.now.isoformat())
 
     def wait(self, minutes: float) -> None:
-        """Let our clock continue while nothing happens at the vendor."""
+        """Advance Perennial's clock only."""
         self.now += timedelta(minutes=minutes)
         self._patch.setenv("PERENNIAL_NOW", self.now.isoformat())
 
@@ -125,21 +125,21 @@ class Scene:
 
 
 def run(vendor: Vendor) -> None:
-    """Ingest once, as far as it gets."""
+    """Run ingest once. It may fail."""
     try:
         pipeline.run(vendor.source, only=vendor.entities)
     except PerennialError:
         return
 
 
-def tell(vendor: Vendor, scene: Scene, seed: int, n_steps: int = 6, step: Callable[[Vendor], None] = run) -> None:
-    """Tell one story and check its end.
+def run_story(vendor: Vendor, scene: Scene, seed: int, n_steps: int = 6, step: Callable[[Vendor], None] = run) -> None:
+    """Run one story and check the final state.
 
     Args:
-        vendor: Whose.
+        vendor: The vendor.
         scene: Sandbox and clocks.
-        seed: Of all draws.
-        n_steps: How often ingest runs meanwhile.
+        seed: Seed of the random events.
+        n_steps: Number of ingest runs during the story.
         step: Runs ingest; may fail or be killed.
     """
     rng = random.Random(seed)
@@ -155,7 +155,7 @@ def tell(vendor: Vendor, scene: Scene, seed: int, n_steps: int = 6, step: Callab
 
 
 def erase(vendor: Vendor, scene: Scene, seed: int) -> None:
-    """Erase something, of which no vendor tells, and check that a full read notices."""
+    """Erase a record, which no vendor reports, and check that a full read detects it."""
     rng = random.Random(f"erased {seed}")
     kind = rng.choice(sorted(vendor.kinds))
     scene.sandbox.mutate(kind, rng.choice(scene.live(vendor, kind)), op="erase")
@@ -165,7 +165,7 @@ def erase(vendor: Vendor, scene: Scene, seed: int) -> None:
 
 
 def settle(vendor: Vendor, scene: Scene) -> None:
-    """Let all trouble end, and ingest read what is left."""
+    """Lift all faults and let ingest catch up."""
     scene.sandbox.lift_faults()
     if vendor.switches:
         scene.sandbox.control("switches", **dict.fromkeys(vendor.switches))
@@ -173,13 +173,13 @@ def settle(vendor: Vendor, scene: Scene) -> None:
     pipeline.run(vendor.source, only=vendor.entities)
     scene.pass_time(20)
     if not vendor.paths:
-        # A database is written to all the time: what is younger than the lag is read too before rows are counted.
+        # A database is written to all the time: read rows within the lag too before counting.
         scene.wait(10)  # short: the world's clock
     pipeline.run(vendor.source, only=vendor.entities)
 
 
 def check(vendor: Vendor, scene: Scene, when: str) -> None:
-    """Compare raw with a read from scratch, and its ids with what the sandbox says."""
+    """Compare raw with a fresh read, and its ids with the sandbox's truth."""
     source = connect(connections.get(vendor.source))
     truth = scene.sandbox.truth()
     for entity in vendor.entities:

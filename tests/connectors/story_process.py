@@ -1,4 +1,4 @@
-"""Ingest in a process of its own, killed at a random moment: ``python -m tests.connectors.story_process``."""
+"""Ingest in a separate process, killed at a random moment: ``python -m tests.connectors.story_process``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.fixtures.children import Child
 if TYPE_CHECKING:
     from tests.connectors.story import Vendor
 
-# From its first call to well after its last; the process's own start comes before that.
+# From its first call to well after its last, not counting the start of the process.
 _SOONEST, _LATEST = 0.0, 2.5
 
 
 def killed(seed: int) -> Callable[[Vendor], None]:
-    """Return a step that starts ingest and kills it at a random moment, if it has not ended by then."""
+    """Return a step that starts ingest and kills it at a random moment unless it has ended."""
     rng = random.Random(f"killed {seed}")
 
     def step(vendor: Vendor) -> None:

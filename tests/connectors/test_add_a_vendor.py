@@ -1,4 +1,4 @@
-"""The how-to *add a vendor*, done: its folder and mapping put in place, its API served, connected, read twice."""
+"""The how-to *add a vendor*, followed: its folder and mapping installed, its API served, connected and read twice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ sources:
 
 
 class TinyDesk:
-    """The vendor's side: lists in the order of their change, three a page; every second call is throttled at first."""
+    """The vendor's API: lists ordered by modification, three per page. Every second call is throttled at first."""
 
     def __init__(self) -> None:
         self.lists: dict[str, dict[int, dict[str, Any]]] = {"customers": {}, "people": {}, "tickets": {}}
@@ -82,7 +82,7 @@ def desk(socket_enabled: None) -> Iterator[TinyDesk]:
         made.put("customers", number, "2026-01-02T00:00:00Z", name=f"Customer {number}", crm_id=str(1000 + number))
     made.put("people", 9, "2026-01-02T00:00:00Z", customer=1, mail="ada@customer.example", name="Ada")
     for number in range(100, 107):
-        # Larger than a float can hold exactly, and all changed in the same second.
+        # Larger than a float can represent exactly, and all changed in the same second.
         row = {"customer": number % 5 + 1, "asked_by": 9, "state": "open", "urgency": "high", "title": "It is slow"}
         made.put("tickets", 2**53 + number, "2026-01-03T00:00:00Z", **row)
     yield made
@@ -90,7 +90,7 @@ def desk(socket_enabled: None) -> Iterator[TinyDesk]:
     made.server.server_close()
 
 
-# Commands one after the other in one process, since the imports cost more than what they do.
+# Run the commands in one process, since the imports cost more than the commands.
 COMMANDS = """
 import contextlib, io, json, os, sys
 from include.cli import main as cli
@@ -107,7 +107,7 @@ for line in sys.stdin:
 
 @dataclass
 class Done:
-    """What became of a command."""
+    """The result of a command."""
 
     returncode: int
     stdout: str
@@ -116,7 +116,7 @@ class Done:
 
 @pytest.fixture
 def book(desk: TinyDesk, warehouse: str, tmp_path: Path) -> Iterator[Callable[..., Done]]:
-    """A copy of Perennial with the example's folder and mapping in their places; returns what runs a command of it."""
+    """A copy of Perennial with the example's folder and mapping installed. Return a function that runs its commands."""
     home = tmp_path / "perennial"
     leave_out = shutil.ignore_patterns("__pycache__", "sandbox")
     shutil.copytree(ROOT / "include", home / "include", ignore=leave_out)
@@ -159,7 +159,7 @@ def _tickets() -> list[tuple]:
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
-def test_a_folder_and_a_mapping_are_a_vendor(desk: TinyDesk, book: Callable[..., Done]) -> None:
+def test_folder_and_mapping_add_a_vendor(desk: TinyDesk, book: Callable[..., Done]) -> None:
     refused = book("connect", "check", "desk", password="wr0ng")
     assert refused.returncode == 3
     assert "correct the credentials of connection desk" in refused.stdout
@@ -179,7 +179,7 @@ def test_a_folder_and_a_mapping_are_a_vendor(desk: TinyDesk, book: Callable[...,
     assert [row[0] for row in first] == [str(2**53 + number) for number in range(100, 107)]
     assert {row[1] for row in first} == {"open"}
 
-    # An edit, a delete and a new field: the first two arrive, the third is told.
+    # An edit, a deletion and a new field: the first two are read, the third is reported.
     desk.put("tickets", 2**53 + 100, "2026-01-15T12:10:00Z", state="waiting")
     desk.put("tickets", 2**53 + 101, "2026-01-15T12:10:00Z", deleted=True, mood="glad")
     done = book("ingest", "desk", now=LATER)
@@ -191,7 +191,7 @@ def test_a_folder_and_a_mapping_are_a_vendor(desk: TinyDesk, book: Callable[...,
     assert second[2:] == first[2:]
 
 
-def test_nobody_but_the_folder_knows_the_vendor() -> None:
+def test_vendor_is_referenced_only_in_its_folder() -> None:
     for path in ("include", "sql", "dags", "plugins"):
         for file in (ROOT / path).rglob("*"):
             if file.suffix in (".py", ".sql", ".yaml"):

@@ -1,4 +1,4 @@
-"""Every source pulls everything from the sandbox vendors, and continues pulling while they live."""
+"""Every source reads everything from the sandbox vendors, and keeps up with their changes."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SUPPORT = ("organization", "support_user", "ticket", "ticket_event", "rating")
 
 
 @pytest.fixture(autouse=True)
-def own_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The portal's own objects are mapped too."""
+def custom_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also map the portal's custom objects."""
     folder = tmp_path / "overlay" / "config" / "mappings"
     folder.mkdir(parents=True)
     (folder / "hubspot.yaml").write_text(with_own_objects(SHIPPED.read_text()))
@@ -42,19 +42,19 @@ def own_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("source_id", "entities"), [("crm", CRM), ("support", SUPPORT)])
-def test_a_first_load_holds_what_the_vendor_has(sandbox: SandboxProcess, source_id: str, entities: tuple) -> None:
-    # What is younger than the lag belongs to the next read: look a little later.
+def test_first_load_equals_the_vendor(sandbox: SandboxProcess, source_id: str, entities: tuple) -> None:
+    # Records newer than the lag belong to the next read: read a little later.
     copy = Copy(source_id)
     until = later(sandbox, minutes=0)
     copy.pull(until + timedelta(minutes=6))
     for entity in entities:
         assert copy.live(entity) == truth(sandbox, entity), entity
         broken = {one: record.problems for one, record in copy.rows[entity].items() if record.problems}
-        # The world holds some dirt on purpose, but not everywhere.
+        # The world contains some dirt on purpose, but not everywhere.
         assert len(broken) < len(copy.rows[entity]) / 2, broken
 
 
-def test_every_mapped_column_is_filled_somewhere(sandbox: SandboxProcess) -> None:
+def test_every_mapped_column_has_a_value_somewhere(sandbox: SandboxProcess) -> None:
     copies = [Copy(source_id) for source_id in ("crm", "support", "product_db")]
     for copy in copies:
         copy.pull(START + timedelta(minutes=6))
@@ -65,13 +65,13 @@ def test_every_mapped_column_is_filled_somewhere(sandbox: SandboxProcess) -> Non
         for column in next(iter(rows.values())).values
         if all(record.values.get(column) is None for record in rows.values())
     }
-    # Too rare for so small a world.
+    # Too rare in so small a world.
     rare = {"account.merged_ids", "account.parent_id", "opportunity.notice_given_on", "objective.done_on"}
     rare |= {"organization.merged_into", "ticket.first_reply_seconds"}
     assert empty <= rare, empty
 
 
-def test_a_day_of_life_is_caught_up_with(sandbox: SandboxProcess) -> None:
+def test_incremental_read_catches_up_with_a_day_of_changes(sandbox: SandboxProcess) -> None:
     copies = {source_id: Copy(source_id) for source_id in ("crm", "support", "product_db")}
     for copy in copies.values():
         copy.pull(START)
@@ -88,7 +88,7 @@ def test_a_day_of_life_is_caught_up_with(sandbox: SandboxProcess) -> None:
         assert len(copies["product_db"].live(entity)) == numbers[entity]["live"], entity
 
 
-def test_alterations_arrive(sandbox: SandboxProcess) -> None:
+def test_changes_arrive(sandbox: SandboxProcess) -> None:
     crm, support = Copy("crm"), Copy("support")
     for copy in (crm, support):
         copy.pull(START + timedelta(minutes=6))
@@ -114,7 +114,7 @@ def test_alterations_arrive(sandbox: SandboxProcess) -> None:
     assert support.live("ticket") == truth(sandbox, "ticket")
 
 
-def test_associations_as_numbers_too(sandbox: SandboxProcess) -> None:
+def test_numeric_associations_are_read(sandbox: SandboxProcess) -> None:
     crm = Copy("crm")
     crm.pull(START)
     before = {one: record.values["account_id"] for one, record in crm.rows["contact"].items() if not record.is_deleted}
@@ -124,13 +124,13 @@ def test_associations_as_numbers_too(sandbox: SandboxProcess) -> None:
     assert len(set(before.values())) > 10
 
 
-def test_a_removed_property_is_named(sandbox: SandboxProcess) -> None:
+def test_removed_property_is_reported(sandbox: SandboxProcess) -> None:
     sandbox.control("switches", **{"hubspot.removed_properties": ["customer_tier"]})
     with pytest.raises(ConfigError, match=r"hubspot\.yaml:\d+: .*no property customer_tier"):
         Copy("crm").pull(START)
 
 
-def test_the_limits_that_the_vendors_state_are_kept(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stated_vendor_limits_are_respected(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox.control("limits", **{"hubspot.secondly": [9, 1], "zendesk.incremental": [9, 1]})
     refused = []
     throttled = Client._throttled
@@ -154,7 +154,7 @@ def test_the_limits_that_the_vendors_state_are_kept(sandbox: SandboxProcess, mon
         ("product_db", {"schema": "nowhere"}, ConfigError, "does not exist"),
     ],
 )
-def test_a_wrong_connection_is_one_clear_error(
+def test_wrong_connection_is_one_clear_error(
     sandbox: SandboxProcess, source_id: str, changes: dict, kind: type, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = sandbox.connection(source_id) | changes
@@ -165,7 +165,7 @@ def test_a_wrong_connection_is_one_clear_error(
     assert str(given["password"]) not in str(caught.value)
 
 
-def test_ticket_events_tell_who_and_when_and_public_comments_what(sandbox: SandboxProcess) -> None:
+def test_ticket_events_have_actor_and_time_and_public_comment_text(sandbox: SandboxProcess) -> None:
     support = Copy("support")
     support.rows = {"ticket_event": {}, "ticket": {}}
     support.pull(START)

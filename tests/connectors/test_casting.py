@@ -47,7 +47,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
         ("jsonb", {"a": 1}, {"a": 1}),
     ],
 )
-def test_what_fits(kind: str, value: object, expected: object) -> None:
+def test_fitting_values_are_cast(kind: str, value: object, expected: object) -> None:
     cast = caster(kind)(value)  # type: ignore[arg-type]
     assert cast == expected
     assert type(cast) is type(expected)
@@ -78,12 +78,12 @@ def test_what_fits(kind: str, value: object, expected: object) -> None:
         ("date", "0000-00-00"),
     ],
 )
-def test_what_does_not_fit_is_refused_not_guessed(kind: str, value: object) -> None:
+def test_values_that_do_not_fit_are_rejected_not_guessed(kind: str, value: object) -> None:
     with pytest.raises((ValueError, OverflowError)):
         caster(kind)(value)  # type: ignore[arg-type]
 
 
-def test_a_moment_becomes_the_day_of_the_reporting_zone_unless_it_is_a_plain_date() -> None:
+def test_timestamp_becomes_its_day_in_the_reporting_zone() -> None:
     cast = caster("date", BERLIN)
     assert cast("2024-03-31T22:30:00Z") == date(2024, 4, 1)
     assert cast("2024-03-31T00:00:00Z") == date(2024, 3, 31)
@@ -91,7 +91,7 @@ def test_a_moment_becomes_the_day_of_the_reporting_zone_unless_it_is_a_plain_dat
 
 
 @given(st.datetimes(min_value=datetime(1970, 4, 27), max_value=datetime(2200, 1, 1)), st.integers(-14 * 60, 14 * 60))
-def test_every_way_to_write_a_moment_is_the_same_moment(naive: datetime, offset: int) -> None:
+def test_timestamp_formats_are_equivalent(naive: datetime, offset: int) -> None:
     moment = naive.replace(microsecond=naive.microsecond // 1000 * 1000, tzinfo=UTC)
     elsewhere = moment.astimezone(timezone(timedelta(minutes=offset)))
     cast = caster("timestamptz")

@@ -1,4 +1,4 @@
-"""What a record was, put together from what its vendor remembers of single fields."""
+"""Earlier states of a record, assembled from the vendor's history of single fields."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def test_each_change_of_any_column_is_a_state() -> None:
     assert told(timelines) == [(0, "small", None), (10, "small", "1"), (40, "key", "1"), (60, "key", "2")]
 
 
-def test_changes_of_one_moment_are_one_state() -> None:
+def test_simultaneous_changes_are_one_state() -> None:
     assert told({"tier": [(day(5), "key")], "owner_id": [(day(5), "2")]}) == [(5, "key", "2")]
 
 
-def test_what_is_not_remembered_is_as_it_is_now() -> None:
+def test_columns_without_history_keep_the_current_value() -> None:
     (state,) = states(NOW, {"tier": [(day(0), "small")]}, BORN)
     assert (state.values["name"], state.values["owner_id"], state.payload) == ("Acme", "2", {})
 
 
-def test_a_value_that_was_set_again_is_no_change() -> None:
+def test_setting_the_same_value_is_not_a_change() -> None:
     assert told({"tier": [(day(0), "key"), (day(9), "key")], "owner_id": [(day(0), "2")]}) == [(0, "key", "2")]
 
 
-def test_what_is_said_of_a_time_before_its_birth_holds_from_its_birth() -> None:
+def test_values_before_creation_apply_from_creation() -> None:
     assert told({"tier": [(day(-50), "small"), (day(3), "key")]}) == [(0, "small", "2"), (3, "key", "2")]
 
 
-def test_nothing_remembered_is_nothing_told() -> None:
+def test_no_history_gives_no_states() -> None:
     assert told({"tier": []}) == []

@@ -10,12 +10,12 @@ from include.connectors.durations import months_of
 from include.connectors.mapping import ColumnRule, Mapper, load_mapping
 from include.entities.catalog import ENTITIES
 
-# No CRM has standard fields for them: who keeps pauses maps fields of their own.
+# No CRM has standard fields for pauses: they need custom fields.
 UNCOMMON = {
     "is_overage", "paused_on", "resumed_on", "is_evergreen", "amount_per", "billing_frequency", "term_months",
     "replaces_id", "unit_price", "change_amount", "recurs_by_term",
 }  # fmt: skip
-# Contracts kept as fields of deals or of companies; a company's brand and referrals are fields of one's own.
+# Contracts stored in fields of deals or companies; brand and referrals are custom fields.
 ON_DEALS = {
     "renews_id", "term_start", "term_end", "term_months", "amount_per", "change_amount", "is_evergreen", "is_ended",
     "is_paused",
@@ -34,12 +34,12 @@ def mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "config" / "mappings" / "hubspot.yaml"
 
 
-def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> None:
+def test_shipped_mapping_fills_every_column_not_set_by_associations() -> None:
     file = load_mapping("hubspot.yaml", ENTITIES_MAPPED)
     mapped = {name: [set(part.columns) for part in file.parts(name).values()] for name in file.entities}
     missing = {name: set(ENTITIES[name].column_names) - set.union(*parts) for name, parts in mapped.items()}
     assert missing == {
-        "account": {"merged_into", *ON_COMPANIES},  # Salesforce says it that way round
+        "account": {"merged_into", *ON_COMPANIES},  # Salesforce expresses it in this direction
         "contact": {"account_id"},
         "opportunity": {"account_id", *ON_DEALS},
         "contract_line": {
@@ -47,20 +47,20 @@ def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> N
             "account_id",
             *UNCOMMON - {"amount_per", "billing_frequency", "term_months"},
         },
-        "activity": {"account_id", "contact_id", "duration_minutes"},  # it has milliseconds
+        "activity": {"account_id", "contact_id", "duration_minutes"},  # it includes milliseconds
         "invoice": {"account_id", "contract_number"},
         "survey_response": {"account_id", "contact_id"},
     }
 
 
-def test_the_shipped_mapping_of_salesforce_with_cpq_loads_and_reads_a_renewal() -> None:
+def test_shipped_salesforce_cpq_mapping_loads_and_reads_a_renewal() -> None:
     file = load_mapping("salesforce_cpq.yaml", [*CRM, "owner"])
     assert file.entities["contract_line"].object == "SBQQ__Subscription__c"
     deal = Mapper(ENTITIES["opportunity"], file.entities["opportunity"].columns)
     assert deal.record("1", {"SBQQ__Renewal__c": True}, None).values["opportunity_type"] == "renewal"
 
 
-def test_the_shipped_mapping_of_salesforce_too() -> None:
+def test_shipped_salesforce_mapping_fills_the_expected_columns() -> None:
     file = load_mapping("salesforce.yaml", [*CRM, "owner", "activity"])
     missing = {
         f"{name} {part}".strip(): set(ENTITIES[name].column_names) - set(mapping.columns)
@@ -80,7 +80,7 @@ def test_the_shipped_mapping_of_salesforce_too() -> None:
 @pytest.mark.parametrize(
     ("at", "is_past"), [("2026-06-30T11:59:59Z", True), ("2026-06-30T12:00:01Z", False), ("", None)]
 )
-def test_a_moment_that_has_passed(at: str, is_past: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mapped_moment_that_has_passed(at: str, is_past: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", "2026-06-30T12:00:00Z")
     mapper = Mapper(ENTITIES["activity"], {"is_completed": ColumnRule(property="EndDateTime", is_past=True)})
     assert mapper.record("1", {"EndDateTime": at}, None).values == {"is_completed": is_past}
@@ -90,7 +90,7 @@ def test_a_moment_that_has_passed(at: str, is_past: bool | None, monkeypatch: py
     ("address", "host"),
     [("https://www.acme.example/en", "acme.example"), ("acme.example", "acme.example"), (" ", None), ("http://", None)],
 )
-def test_a_web_address_becomes_its_host(address: str, host: str | None) -> None:
+def test_url_is_mapped_to_its_host(address: str, host: str | None) -> None:
     mapper = Mapper(ENTITIES["account"], {"domain": ColumnRule(property="Website", is_website=True)})
     assert mapper.record("1", {"Website": address}, None).values == {"domain": host}
 
@@ -116,13 +116,13 @@ def test_a_web_address_becomes_its_host(address: str, host: str | None) -> None:
         ("entities:\n  account: {columns: [a]}\n", r"yaml:2: "),
     ],
 )
-def test_a_wrong_mapping_is_refused_with_its_line(mapping: Path, text: str, said: str) -> None:
+def test_invalid_mapping_is_rejected_with_its_line(mapping: Path, text: str, said: str) -> None:
     mapping.write_text(text)
     with pytest.raises(ConfigError, match=said):
         load_mapping("hubspot.yaml", CRM)
 
 
-def test_a_field_that_the_source_lacks_is_refused_with_its_line(mapping: Path) -> None:
+def test_field_missing_at_the_source_is_rejected_with_its_line(mapping: Path) -> None:
     mapping.write_text("entities:\n  account:\n    columns: {name: name}\n    keep:\n      - zebra\n")
     loaded = load_mapping("hubspot.yaml", CRM)
     loaded.check_properties("account", ["name", "zebra"], "companies")
@@ -130,7 +130,7 @@ def test_a_field_that_the_source_lacks_is_refused_with_its_line(mapping: Path) -
         loaded.check_properties("account", ["name"], "companies")
 
 
-def test_rules() -> None:
+def test_mapping_rules() -> None:
     mapper = Mapper(
         ENTITIES["contract_line"],
         {
@@ -168,7 +168,7 @@ def test_rules() -> None:
         ("1.5 years", 18), ("1,5 Jahre", 18), ("0.25 yr", 3), ("1 year, 6 months", 18), ("12,0", 12),
     ],
 )  # fmt: skip
-def test_a_length_of_time_counts_in_months(typed: str, months: int | None) -> None:
+def test_duration_is_counted_in_months(typed: str, months: int | None) -> None:
     mapper = Mapper(ENTITIES["contract_line"], {"term_months": ColumnRule(property="t", is_duration=True)})
     assert mapper.record("1", {"t": typed}, None).values["term_months"] == months
 
@@ -178,7 +178,7 @@ def test_a_length_of_time_counts_in_months(typed: str, months: int | None) -> No
     ["soon", "P", "31 days", "-3", "12 parsecs", "quarterly 3", "1.5 months", "1,5 Monate", "0.5", "1. 5", "1.3 years",
      "1.5 days"],
 )  # fmt: skip
-def test_what_is_no_length_of_time_is_noted(typed: str) -> None:
+def test_invalid_duration_is_noted(typed: str) -> None:
     mapper = Mapper(ENTITIES["contract_line"], {"term_months": ColumnRule(property="t", is_duration=True)})
     record = mapper.record("1", {"t": typed}, None)
     assert record.values["term_months"] is None and record.problems == {"term_months": typed}
@@ -190,24 +190,24 @@ def test_what_is_no_length_of_time_is_noted(typed: str) -> None:
     ("typed", "flag"),
     [("Ja", True), ("Nein", False), ("是", True), ("X", True), ("n", False), ("oui", True), ("Non", False)],
 )
-def test_flags_as_people_type_them(typed: str, flag: bool) -> None:
+def test_flags_are_parsed_as_typed(typed: str, flag: bool) -> None:
     mapper = Mapper(ENTITIES["opportunity"], {"is_auto_renew": ColumnRule(property="t")})
     assert mapper.record("1", {"t": typed}, None).values["is_auto_renew"] is flag
 
 
 @pytest.mark.parametrize("vendor", ["hubspot", "salesforce"])
-def test_notice_periods_are_read_as_people_type_them_unless_mapped_otherwise(vendor: str) -> None:
+def test_notice_periods_are_parsed_as_typed_unless_mapped(vendor: str) -> None:
     rule = load_mapping(f"{vendor}.yaml", ENTITIES).entities["opportunity"].columns["notice_months"]
     mapper = Mapper(ENTITIES["opportunity"], {"notice_months": rule})
     typed = {"3": 3, 3.0: 3, "3 Monate": 3, "90 days": 3, "quarterly": 3, "": None}
     assert {each: mapper.record("1", {rule.property: each}, None).values["notice_months"] for each in typed} == typed
 
 
-def test_a_mapping_can_be_switched_off(mapping: Path) -> None:
+def test_mapping_can_be_disabled(mapping: Path) -> None:
     mapping.write_text("disabled: true\n")
     assert load_mapping("hubspot.yaml", CRM).entities == {}
 
 
-def test_a_mapping_may_fill_all_of_its_columns_with_what_always_holds() -> None:
+def test_mapping_can_fill_all_columns_with_constants() -> None:
     mapper = Mapper(ENTITIES["contract_line"], {"currency": ColumnRule(always="USD")})
     assert mapper.record("1", {"currency": "EUR"}, None).values == {"currency": "USD"}

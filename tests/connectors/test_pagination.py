@@ -1,4 +1,4 @@
-"""Pagination that HTTP sources share, on steps in memory."""
+"""The pagination shared by HTTP sources, with in-memory steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def record(one: str) -> Record:
 
 
 def steps(*places: Position):
-    """Step from one place to the next, with a record named like the place left."""
+    """Return a step function that moves from place to place and yields one record named after the place."""
     order = iter(places)
     return lambda here: ([record(str(here["n"]))], next(order))
 
@@ -32,7 +32,7 @@ def run(step, **asked) -> list[Page]:
 DONE = {"phase": "done", "at": 1000}
 
 
-def test_a_list_by_cursor_ends_with_the_last_page() -> None:
+def test_cursor_list_ends_with_the_last_page() -> None:
     pages = {None: (["a"], "2"), "2": (["b"], None)}
     assert by_cursor({"phase": "list", "after": None}, pages.__getitem__, DONE) == (
         ["a"],
@@ -42,48 +42,48 @@ def test_a_list_by_cursor_ends_with_the_last_page() -> None:
     assert list(all_by_cursor(pages.__getitem__)) == [["a"], ["b"]]
 
 
-def test_a_query_that_counts_rows_and_shows_none_is_an_error() -> None:
+def test_query_with_a_count_but_no_rows_is_an_error() -> None:
     check_keyset("Vendor", ["a"], 2, "")
     check_keyset("Vendor", [], 0, "a")
     with pytest.raises(Unavailable, match="Vendor reports 2 more matching rows, but returned none after a"):
         check_keyset("Vendor", [], 2, "a")
 
 
-def test_pages_carry_marks_and_the_last_one_the_next_position() -> None:
+def test_pages_have_marks_and_the_last_one_the_next_position() -> None:
     pages = run(steps({"phase": "go", "n": 1}, DONE))
     assert [page.mark for page in pages] == [{"v": VERSION, "phase": "go", "n": 1}, {"v": VERSION, **DONE}]
     assert [page.next_position for page in pages] == [None, {"v": VERSION, **DONE}]
     assert pages[-1].read_until == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 
 
-def test_a_mark_goes_on_and_so_does_a_position_in_the_middle() -> None:
+def test_mark_and_mid_position_both_resume() -> None:
     middle = {"v": VERSION, "phase": "go", "n": 7}
     for stored in ({"mark": middle}, {"position": middle}):
         assert [one.id for page in run(steps(DONE), **stored) for one in page.records] == ["7"]
 
 
-def test_a_mark_at_the_end_yields_only_the_end() -> None:
+def test_mark_at_the_end_yields_only_the_end() -> None:
     (page,) = run(steps(), mark={"v": VERSION, **DONE})
     assert (page.records, page.next_position) == ([], {"v": VERSION, **DONE})
 
 
-def test_a_position_at_the_end_starts_again() -> None:
+def test_position_at_the_end_starts_again() -> None:
     assert [one.id for page in run(steps(DONE), position={"v": VERSION, **DONE}) for one in page.records] == ["0"]
 
 
 @pytest.mark.parametrize("places", [[0], [1, 1], [1, 2, 1]])
-def test_a_place_that_comes_again_ends_it(places: list[int]) -> None:
+def test_repeated_place_ends_pagination(places: list[int]) -> None:
     with pytest.raises(Unavailable, match="rows: the vendor returned a cursor that it had returned before"):
         run(steps(*({"phase": "go", "n": n} for n in places), DONE))
 
 
-def test_counting_pages_is_no_progress() -> None:
+def test_page_counter_alone_is_not_progress() -> None:
     with pytest.raises(Unavailable, match="returned a cursor that it had returned before"):
         run(steps({"phase": "go", "n": 1, "pages": 1}, {"phase": "go", "n": 1, "pages": 2}, DONE))
 
 
 @pytest.mark.parametrize("error", [KeyError("id"), TypeError("null"), AttributeError("x"), ValueError("int")])
-def test_an_answer_of_another_form_is_an_error_for_a_person(error: Exception) -> None:
+def test_response_of_another_shape_is_a_readable_error(error: Exception) -> None:
     def step(here: Position):
         raise error
 
@@ -92,7 +92,7 @@ def test_an_answer_of_another_form_is_an_error_for_a_person(error: Exception) ->
     assert caught.value.__cause__ is error
 
 
-def test_our_own_errors_pass() -> None:
+def test_own_errors_pass_through() -> None:
     def step(here: Position):
         raise ConfigError("wrong mapping")
 
@@ -100,8 +100,8 @@ def test_our_own_errors_pass() -> None:
         run(step)
 
 
-def test_a_full_read_needs_no_position_that_this_code_knows() -> None:
-    """It is the cure that the error names."""
+def test_full_read_ignores_an_unknown_position() -> None:
+    """It is the cure that the error suggests."""
     newer = {"v": 99, "phase": "done", "at": "?"}
     with pytest.raises(ConfigError, match="version 99"):
         run(steps(DONE), position=newer)
@@ -109,7 +109,7 @@ def test_a_full_read_needs_no_position_that_this_code_knows() -> None:
     assert [one.id for page in pages for one in page.records] == ["0"]
 
 
-def test_records_made_later_are_made_each_time_and_a_malformed_one_is_said() -> None:
+def test_lazy_records_are_built_on_each_pass_and_malformed_ones_reported() -> None:
     later = LazyRecords("Vendor's rows", ["a", "b"], record)
     assert len(later) == 2 and list(later) == list(later) == [record("a"), record("b")]
     assert record("b") in later
@@ -127,18 +127,18 @@ def test_records_made_later_are_made_each_time_and_a_malformed_one_is_said() -> 
         (lambda n: LazyRecords("rows", [msgspec.Raw(b"{}")], record), "without a new record"),
     ],
 )
-def test_new_places_with_nothing_new_behind_them_end_it(rows, said: str) -> None:
+def test_new_places_without_new_records_end_pagination(rows, said: str) -> None:
     with pytest.raises(Unavailable, match=said):
         run(lambda here: (rows(here["n"]), here | {"n": here["n"] + 1}))
 
 
-def test_another_phase_may_go_over_the_same_records() -> None:
+def test_another_phase_can_revisit_the_same_records() -> None:
     places = ({"phase": f"{n // 9}", "n": n} for n in range(1, 40))
     pages = run(lambda here: ([record("a")], next(places, DONE)))
     assert len(pages) == 40
 
 
-def test_a_loop_within_a_page_ends_too() -> None:
+def test_loop_within_a_page_ends() -> None:
     loops = Loops()
     for n in range(2):
         loops.check("list", None, "2", ["a"])

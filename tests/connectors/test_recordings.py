@@ -1,4 +1,4 @@
-"""Bodies that the real services sent, recorded by others: every one must pass the parsers."""
+"""Recorded response bodies of the real services: the parsers must accept every one."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def interactions(name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("file", files("*/*.json"), ids=lambda file: file.name)
-def test_every_json_body_is_read(file: Path) -> None:
+def test_every_recorded_json_body_is_parsed(file: Path) -> None:
     content = file.read_bytes()
     if content.strip():
         assert isinstance(body.parse(content), (dict, list))
 
 
 @pytest.mark.parametrize("file", files("hubspot/*.yml"), ids=lambda file: file.name)
-def test_every_recorded_exchange_is_read(file: Path) -> None:
+def test_every_recorded_exchange_is_parsed(file: Path) -> None:
     for interaction in interactions(file.name):
         row = body.parse(interaction["response"]["body"]["string"].encode())
         assert row.get("results") or row["properties"]
@@ -64,11 +64,11 @@ def test_recorded_owners_become_records(hubspot: HubSpot) -> None:
     assert records[0].values["owner_type"] == "PERSON"
     assert records[0].source_at == datetime(2018, 4, 9, 13, 16, 56, 625000, tzinfo=UTC)
     assert all(record.problems == {} for record in records)
-    # The recorded portal allows ten calls a second; its answer says so.
+    # The recorded response states the portal's limit of ten calls a second.
     assert '"calls":10' in hubspot._api.client.limiter.path.read_text()
 
 
-def test_a_recorded_search_is_read_to_its_end(hubspot: HubSpot) -> None:
+def test_recorded_search_is_read_to_its_end(hubspot: HubSpot) -> None:
     answer = interactions("task_search.yml")[0]["response"]["body"]["string"].encode()
     wire(hubspot._api.client, lambda request: (200, answer))
     rows, total = hubspot._api.search("tasks", ["hs_task_subject"], [])
@@ -102,7 +102,7 @@ def test_recorded_desk_records_become_records(file: str, name: str, entity: str)
         assert not record.is_deleted
 
 
-def test_recorded_answers_of_salesforce_lead_to_all_rows() -> None:
+def test_recorded_salesforce_responses_yield_all_rows() -> None:
     def recorded(name: str) -> bytes:
         return (RECORDINGS / "salesforce" / f"{name}_response.json").read_bytes()
 
@@ -122,7 +122,7 @@ def test_recorded_answers_of_salesforce_lead_to_all_rows() -> None:
     adapter = wire(api.client, answer)
     labels = [row["Text_Label"] for row in api.everything("SELECT Text_Label FROM Whizbang")]
     assert labels == ["First Page", "Last Page"]
-    assert sum(request.path.endswith("/token") for request in adapter.requests) == 2  # the first session had ended
+    assert sum(request.path.endswith("/token") for request in adapter.requests) == 2  # the first session had expired
     assert adapter.requests[-1].headers["Authorization"] == "Bearer new_access_token"
     with pytest.raises(Refused, match="INVALID_FIELD error_message"):
         api.query("SELECT Nothing FROM Whizbang")

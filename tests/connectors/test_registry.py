@@ -5,7 +5,7 @@ from include.common.errors import ConfigError
 from include.connectors.registry import connect
 
 
-def test_the_connector_follows_from_the_connection() -> None:
+def test_connector_is_chosen_by_the_connection() -> None:
     for kind, extra in (("hubspot", {}), ("http", {"vendor": "hubspot"}), ("generic", {"vendor": "HubSpot"})):
         source = connect(make("crm", conn_type=kind, host="https://a.example", password="x", extra=extra))
         assert (source.vendor, source.kind) == ("hubspot", "crm")
@@ -24,6 +24,6 @@ def test_the_connector_follows_from_the_connection() -> None:
         (make("crm", conn_type="hubspot", host="https://a.example"), "crm: has no password"),
     ],
 )
-def test_what_is_wrong_with_a_connection_is_said(connection, said: str) -> None:
+def test_invalid_connection_is_reported(connection, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         connect(connection)

@@ -1,4 +1,4 @@
-"""What a query may try: it reads, within its time, and nothing else, whatever its login may do."""
+"""Queries can only read, within a time limit, whatever the login's privileges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.connectors.database.test_source import NOW
 
 @pytest.fixture
 def source(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A database whose login is its owner, with functions that write."""
+    """A database with writing functions, whose login is its owner."""
     with sa.create_engine(empty_database).begin() as connection:
         connection.exec_driver_sql("create table kept (n integer)")
         connection.exec_driver_sql("create sequence numbers")
@@ -29,7 +29,7 @@ def source(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "create function lift_it() returns text language plpgsql as $$ begin"
             " perform set_config('transaction_read_only', 'off', false); insert into kept values (2); return ''; end $$"
         )
-        # A call is refused before it is sent; what a view of theirs does is not seen.
+        # A function call is rejected before it is sent. A function inside a view cannot be seen.
         for name, call in (("writes", "write_it()"), ("lifts", "lift_it()"), ("counts", "nextval('numbers')")):
             connection.exec_driver_sql(
                 f"create view {name} as select {call} as id, timestamptz '2026-01-10' as updated_at"
@@ -56,7 +56,7 @@ def _read(tmp_path: Path, source: Database, query: str) -> None:
         "select id, updated_at from counts",
     ],
 )
-def test_a_function_that_writes_cannot(tmp_path: Path, source: Database, query: str) -> None:
+def test_writing_function_cannot_write(tmp_path: Path, source: Database, query: str) -> None:
     with pytest.raises(PerennialError, match=r"read-only|read-write"):
         _read(tmp_path, source, query)
     with source._engine.connect() as connection:
@@ -76,18 +76,18 @@ def test_a_function_that_writes_cannot(tmp_path: Path, source: Database, query: 
         "select 1 as id, now() as updated_at from kept for update",
     ],
 )
-def test_what_is_no_reading_is_refused_before_it_is_sent(tmp_path: Path, source: Database, query: str) -> None:
+def test_non_select_is_rejected_before_it_is_sent(tmp_path: Path, source: Database, query: str) -> None:
     with pytest.raises(ConfigError, match=r"usage_day\.sql"):
         _read(tmp_path, source, query)
 
 
-def test_one_that_takes_too_long_is_ended(tmp_path: Path, source: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_query_is_cancelled(tmp_path: Path, source: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot.snapshot.__wrapped__, "__defaults__", (1,))
     with pytest.raises(Unavailable, match="exceeded the time limit of a statement"):
         _read(tmp_path, source, "select id, updated_at from sleeps")
 
 
-def test_sqlite_ends_one_that_takes_too_long_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_sqlite_query_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     (tmp_path / "sql" / "sources" / "product").mkdir(parents=True)
     monkeypatch.setattr(snapshot.snapshot.__wrapped__, "__defaults__", (1,))
@@ -98,7 +98,7 @@ def test_sqlite_ends_one_that_takes_too_long_as_well(tmp_path: Path, monkeypatch
         _read(tmp_path, source, endless)
 
 
-def test_rows_that_a_policy_hides_are_an_error_and_no_complete_read(tmp_path: Path, source: Database) -> None:
+def test_rows_hidden_by_a_policy_are_an_error(tmp_path: Path, source: Database) -> None:
     with source._engine.begin() as connection:
         connection.exec_driver_sql("create table hidden (id text, updated_at timestamptz)")
         connection.exec_driver_sql("alter table hidden enable row level security")
@@ -107,7 +107,7 @@ def test_rows_that_a_policy_hides_are_an_error_and_no_complete_read(tmp_path: Pa
         _read(tmp_path, source, "select id, updated_at from hidden")
 
 
-def test_what_a_database_says_of_bad_data_does_not_quote_it(tmp_path: Path, source: Database) -> None:
+def test_database_error_does_not_quote_bad_data(tmp_path: Path, source: Database) -> None:
     with source._engine.begin() as connection:
         connection.exec_driver_sql("create table people (id text)")
         connection.exec_driver_sql("insert into people values ('ada.lovelace@one.example')")

@@ -1,4 +1,4 @@
-"""A CRM or a desk that is a database: the entities of its kind, from a folder of its own."""
+"""A CRM or support desk that is a database: entities of its kind, from its own query folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ sources:
 
 @pytest.fixture
 def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Both are one SQLite file, with a table of companies."""
+    """Both connections use one SQLite file with a table of companies."""
     with sa.create_engine(f"sqlite:///{tmp_path / 'all.db'}").begin() as connection:
         connection.exec_driver_sql("create table companies (no integer, title text, at text)")
         connection.exec_driver_sql("insert into companies values (7, 'Acme', '2026-01-01 00:00:00')")
@@ -50,7 +50,7 @@ def _connect(name: str) -> Source:
 @pytest.mark.parametrize(
     ("name", "entity", "vendor"), [("crm_db", "account", "sqlcrm"), ("desk_db", "organization", "sqldesk")]
 )
-def test_its_entities_are_those_of_its_kind(overlay: Path, name: str, entity: str, vendor: str) -> None:
+def test_database_offers_the_entities_of_its_kind(overlay: Path, name: str, entity: str, vendor: str) -> None:
     _write(overlay, name, entity)
     source = _connect(name)
     assert (source.vendor, source.entities()) == (vendor, (entity,))
@@ -58,17 +58,17 @@ def test_its_entities_are_those_of_its_kind(overlay: Path, name: str, entity: st
     assert [(record.id, record.values["name"]) for page in pages for record in page.records] == [("7", "Acme")]
 
 
-def test_an_entity_of_another_kind_is_refused(overlay: Path) -> None:
+def test_entity_of_another_kind_is_rejected(overlay: Path) -> None:
     _write(overlay, "crm_db", "ticket")
     with pytest.raises(ConfigError, match="unknown entity ticket"):
         _connect("crm_db").entities()
 
 
-def test_without_a_folder_of_its_own_it_has_nothing(overlay: Path) -> None:
+def test_database_without_a_query_folder_has_no_entities(overlay: Path) -> None:
     assert _connect("crm_db").entities() == ()
 
 
-def test_a_folder_that_no_source_is_called_after_is_found(overlay: Path) -> None:
+def test_query_folder_of_an_unknown_source_is_reported(overlay: Path) -> None:
     _write(overlay, "crm_bd", "account")
     with pytest.raises(ConfigError, match="unknown source crm_bd"):
         _connect("crm_db").entities()

@@ -1,4 +1,4 @@
-"""A login that could do harm is refused: one too powerful, or one that nothing keeps from writing."""
+"""Logins that can write, or that have too many privileges, are rejected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from include.operations.connection_check import sources as looking
 
 
 class Stub:
-    """A connection to a database that is not here: gives the same rows to every question."""
+    """A fake connection that returns the same rows for every query."""
 
     def __init__(self, dialect: str, rows: list[str]) -> None:
         self.dialect, self._rows, self.asked = SimpleNamespace(name=dialect), rows, list[str]()
@@ -33,7 +33,7 @@ class Stub:
 
 
 @pytest.mark.parametrize("dialect", subject.READ_ONLY_SESSIONS)
-def test_a_read_only_session_needs_no_proof(dialect: str) -> None:
+def test_read_only_session_needs_no_privilege_check(dialect: str) -> None:
     stub = Stub(dialect, ["INSERT"])
     subject.prove_read_only(stub, "product_db")  # type: ignore[arg-type]
     assert not stub.asked
@@ -43,21 +43,21 @@ def test_a_read_only_session_needs_no_proof(dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["mssql", "oracle"])
-def test_elsewhere_the_login_is_asked_what_it_may_do(dialect: str) -> None:
+def test_login_privileges_are_checked_on_other_databases(dialect: str) -> None:
     subject.prove_read_only(Stub(dialect, []), "product_db")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"product_db.*has more than read access.*INSERT \| use a login"):
         subject.prove_read_only(Stub(dialect, ["INSERT"]), "product_db")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dialect", ["snowflake", "redshift", "bigquery", "duckdb", "cockroachdb", "db2"])
-def test_what_cannot_be_proved_is_refused_with_what_to_do(dialect: str) -> None:
+def test_unverifiable_privileges_are_rejected_with_a_cure(dialect: str) -> None:
     with pytest.raises(
         ConfigError, match=rf"cannot prove that access to {dialect} is read-only.*\| copy the tables into"
     ):
         subject.prove_read_only(Stub(dialect, []), "product_db")  # type: ignore[arg-type]
 
 
-def test_no_snapshot_is_opened_without_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_snapshot_without_a_privilege_check(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = sa.create_engine("sqlite://")
     monkeypatch.setattr(engine.dialect, "name", "mystery")
     with pytest.raises(ConfigError, match="nothing proves"), snapshot.snapshot(engine, "product_db"):
@@ -73,12 +73,12 @@ def test_no_snapshot_is_opened_without_proof(monkeypatch: pytest.MonkeyPatch) ->
         (["GRANT ALL PRIVILEGES ON `app`.* TO `r`@`%`"], ()),
     ],
 )
-def test_powers_of_mysql(grants: list[str], found: tuple[str, ...]) -> None:
+def test_mysql_privileges(grants: list[str], found: tuple[str, ...]) -> None:
     told = subject.rights(Stub("mysql", grants))  # type: ignore[arg-type]
     assert told and told.forbidden == found
 
 
-def test_a_login_that_reaches_files_of_the_server_is_refused(empty_database: str, superuser: str) -> None:
+def test_login_with_server_file_access_is_rejected(empty_database: str, superuser: str) -> None:
     url = make_url(empty_database)
 
     def scopes(connection_url: sa.URL) -> Any:

@@ -25,7 +25,7 @@ def load(tmp_path: Path, text: str, backend: str = "postgresql"):
         "select id from t where updated_at > :since::timestamptz and note <> 'drop table x; :z' and at = '12:30'",
     ],
 )
-def test_one_select_is_taken(tmp_path: Path, text: str) -> None:
+def test_single_select_is_accepted(tmp_path: Path, text: str) -> None:
     assert load(tmp_path, text)
 
 
@@ -43,25 +43,25 @@ def test_one_select_is_taken(tmp_path: Path, text: str) -> None:
         ("select 'open", "is not valid SQL"),
     ],
 )
-def test_what_is_no_single_reading_select_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+def test_anything_but_a_single_select_is_rejected_with_its_position(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load(tmp_path, text)
 
 
-def test_an_empty_file_switches_its_entity_off(tmp_path: Path) -> None:
+def test_empty_file_disables_its_entity(tmp_path: Path) -> None:
     assert load(tmp_path, "-- not available here\n") is None
 
 
-def test_parameters_are_known_also_before_a_cast(tmp_path: Path) -> None:
+def test_parameters_are_recognized_before_a_cast(tmp_path: Path) -> None:
     query = load(tmp_path, "select id from t where a > :since::timestamptz and b = ':x'")
     assert query.parameters == {"since"}
     assert "CAST(:since AS TIMESTAMPTZ)" in query.executable and query.executable.endswith(r"b = '\:x'")
 
 
-def test_what_was_parsed_is_what_runs(tmp_path: Path) -> None:
+def test_executed_query_is_the_parsed_query(tmp_path: Path) -> None:
     query = load(tmp_path, "select 'a' as id -- one\n, now() as updated_at /* and\nmore */ from t -- :since\n;")
     assert query.executable == "SELECT 'a' AS id, CURRENT_TIMESTAMP AS updated_at FROM t"
-    # A colon in a text used to need a stroke before it.
+    # A colon in a text literal used to need a backslash.
     assert load(tmp_path, r"select 'a\:b' as id, 'c:d'::text as n from t").executable == (
         r"SELECT 'a\:b' AS id, CAST('c\:d' AS TEXT) AS n FROM t"
     )
@@ -146,7 +146,7 @@ sqlite|select name as id from pragma_table_info('t')
 
 
 @pytest.mark.parametrize("case", REFUSED.strip().splitlines())
-def test_what_is_not_on_the_list_is_refused(tmp_path: Path, case: str) -> None:
+def test_functions_not_on_the_allowlist_are_rejected(tmp_path: Path, case: str) -> None:
     backend, text = case.split("|", 1)
     with pytest.raises(ConfigError, match=r"usage_day\.sql"):
         load(tmp_path, text, backend)
@@ -179,13 +179,13 @@ sqlite|select strftime('%Y', a) as id, datetime(a), julianday(a), ifnull(a, 1) f
 
 
 @pytest.mark.parametrize("case", TAKEN.strip().splitlines())
-def test_what_mapping_needs_is_taken(tmp_path: Path, case: str) -> None:
+def test_functions_needed_for_mapping_are_allowed(tmp_path: Path, case: str) -> None:
     backend, text = case.split("|", 1)
     assert load(tmp_path, text, backend)
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "mysql", "mssql", "oracle", "sqlite"])
-def test_what_is_listed_is_never_refused_under_the_name_that_the_parser_gives_it(tmp_path: Path, backend: str) -> None:
+def test_allowed_function_is_accepted_under_its_parser_name(tmp_path: Path, backend: str) -> None:
     dialect = sql_guard.known_dialect(backend)
     for name in sorted(name for name in sql_guard.functions() if name.islower()):
         for arguments in ("", "a", "a, b", "a, b, c"):
@@ -194,14 +194,14 @@ def test_what_is_listed_is_never_refused_under_the_name_that_the_parser_gives_it
                 sql_guard.check(made)
 
 
-def test_reading_a_file_takes_time_in_step_with_its_length(tmp_path: Path) -> None:
+def test_parse_time_is_linear_in_the_file_length(tmp_path: Path) -> None:
     text = "select 1 as id;" + "/**/" * 2000
     assert load(tmp_path, text)
     with pytest.raises(ConfigError, match="has 2 statements"):
         load(tmp_path, text + "x")
 
 
-def test_a_query_that_is_nested_too_deeply_is_named(tmp_path: Path) -> None:
+def test_too_deeply_nested_query_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"usage_day\.sql.*nested too deeply"):
         load(tmp_path, f"select {'(' * 3000}1{')' * 3000} as id")
 
@@ -218,16 +218,16 @@ def test_a_query_that_is_nested_too_deeply_is_named(tmp_path: Path) -> None:
         (["id", "updated_at", "n_events", "n_events"], "returns the column n_events twice"),
     ],
 )
-def test_the_output_is_held_against_the_entity(tmp_path: Path, names: list[str], said: str) -> None:
+def test_output_columns_are_checked_against_the_entity(tmp_path: Path, names: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load(tmp_path, GOOD.replace("n_events", "n_event")).check_columns(names)
 
 
-def test_the_output_may_be_less_and_may_mark_deletes(tmp_path: Path) -> None:
+def test_output_can_omit_columns_and_mark_deletes(tmp_path: Path) -> None:
     load(tmp_path, GOOD).check_columns(["id", "updated_at", "is_deleted", "feature"])
 
 
-def test_the_overlay_and_misspelt_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlay_files_and_misspelt_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     folder = tmp_path / "sql" / "sources" / "product"
     folder.mkdir(parents=True)

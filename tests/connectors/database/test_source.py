@@ -1,4 +1,4 @@
-"""The product database on a real PostgreSQL (and SQLite, for the other dialects): nothing lost, nothing written."""
+"""The product database on a real PostgreSQL, and SQLite for other dialects: no lost rows and no writes."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_rows_become_records(engine: sa.Engine) -> None:
     assert pages[-1].read_until == NOW - LAG
 
 
-def test_nothing_younger_than_the_lag_is_read_and_nothing_is_left_out(engine: sa.Engine) -> None:
+def test_rows_within_the_lag_are_deferred_and_none_is_skipped(engine: sa.Engine) -> None:
     put(engine, 1, NOW - LAG)
     put(engine, 2, NOW - LAG - timedelta(microseconds=1))
     source = source_of(engine.url)
@@ -104,7 +104,7 @@ def test_nothing_younger_than_the_lag_is_read_and_nothing_is_left_out(engine: sa
     assert "1" in ids(read(source, pages[-1].next_position, NOW + timedelta(minutes=15)))
 
 
-def test_case_50_a_late_commit_with_an_old_time_is_caught_by_the_overlap(engine: sa.Engine) -> None:
+def test_case_50_late_commit_with_an_old_time_is_caught_by_the_overlap(engine: sa.Engine) -> None:
     source = source_of(engine.url)
     position = read(source)[-1].next_position
     put(engine, 1, NOW - timedelta(minutes=50))
@@ -112,7 +112,7 @@ def test_case_50_a_late_commit_with_an_old_time_is_caught_by_the_overlap(engine:
     assert ids(read(source, position, NOW + timedelta(minutes=90))) == ["1"]
 
 
-# What PostgreSQL tells of itself, told by stand-ins that come first on the search path.
+# Stand-ins for PostgreSQL's status functions, first on the search path.
 STAND_INS = """
 create schema told;
 create function told.pg_is_in_recovery() returns boolean language sql as 'select {is_replica}';
@@ -136,7 +136,7 @@ def stand_in(engine: sa.Engine, **told: object) -> Database:
     return source_of(engine.url)
 
 
-def test_case_50_a_transaction_that_stays_open_for_hours_holds_the_bound_back(engine: sa.Engine) -> None:
+def test_case_50_long_open_transaction_holds_the_upper_bound_back(engine: sa.Engine) -> None:
     source = stand_in(engine, open_for="5 hours")
     put(engine, 1, NOW - timedelta(hours=6))
     put(engine, 2, NOW - timedelta(hours=4))
@@ -144,17 +144,17 @@ def test_case_50_a_transaction_that_stays_open_for_hours_holds_the_bound_back(en
     assert ids(pages) == ["1"]
     assert pages[-1].read_until is not None
     assert timedelta(hours=5) <= NOW - pages[-1].read_until < timedelta(hours=5, minutes=1)
-    # What the transaction then commits, stamped at its start, is in front of the bound.
+    # Rows committed later, stamped with the transaction's start, are after the bound.
     put(engine, 3, NOW - timedelta(hours=5))
     assert "3" in ids(read(source_of(engine.url), pages[-1].next_position, NOW + timedelta(hours=6)))
 
 
-def test_case_50_a_forgotten_transaction_does_not_hold_up_reading_for_ever(engine: sa.Engine) -> None:
+def test_case_50_forgotten_transaction_does_not_block_reads_forever(engine: sa.Engine) -> None:
     pages = read(stand_in(engine, open_for="9 days"))
     assert pages[-1].read_until == NOW - timedelta(days=1)
 
 
-def test_case_50_an_open_transaction_is_seen_on_a_real_server(engine: sa.Engine) -> None:
+def test_case_50_open_transaction_is_detected_on_a_real_server(engine: sa.Engine) -> None:
     with engine.connect() as other:
         other.exec_driver_sql("insert into usage (id, updated_at) values (9, now())")
         other.exec_driver_sql("select pg_sleep(1.1)")
@@ -166,19 +166,19 @@ def test_case_50_an_open_transaction_is_seen_on_a_real_server(engine: sa.Engine)
 @pytest.mark.parametrize(
     ("told", "hours"),
     [
-        ({"replayed": 1}, 3),  # it has received what it has not replayed
-        ({"receives": "where false"}, 3),  # it has replayed all, but lost its primary
-        ({}, 0),  # it has replayed all: nothing was written for three hours
+        ({"replayed": 1}, 3),  # received but not yet replayed
+        ({"receives": "where false"}, 3),  # all replayed, but the primary is lost
+        ({}, 0),  # all replayed: no writes for three hours
     ],
 )
-def test_case_51_a_replica_that_is_behind_is_read_as_far_as_it_is(engine: sa.Engine, told: dict, hours: int) -> None:
+def test_case_51_lagging_replica_is_read_up_to_its_replay_point(engine: sa.Engine, told: dict, hours: int) -> None:
     pages = read(stand_in(engine, is_replica="true", **told))
     assert pages[-1].read_until is not None
     behind = NOW - LAG - pages[-1].read_until
     assert timedelta(hours=hours) <= behind < timedelta(hours=hours, minutes=1)
 
 
-def test_case_51_all_pages_show_one_moment(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_case_51_all_pages_share_one_snapshot(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "PAGE_ROWS", 2)
     for one in range(1, 6):
         put(engine, one)
@@ -211,7 +211,7 @@ def test_rows_without_a_time_are_read_every_time(engine: sa.Engine, files: Path)
     assert ids(read(source, pages[-1].next_position, NOW + timedelta(hours=3))) == ["1"]
 
 
-def test_the_first_load_begins_where_history_begins_and_a_full_one_at_the_beginning(engine: sa.Engine) -> None:
+def test_first_load_starts_at_the_history_start_and_full_load_has_no_start(engine: sa.Engine) -> None:
     put(engine, 1, NOW - timedelta(days=600))
     put(engine, 2, NOW - timedelta(days=500))
     source = source_of(engine.url)
@@ -221,7 +221,7 @@ def test_the_first_load_begins_where_history_begins_and_a_full_one_at_the_beginn
     assert ids(read(source, pages[-1].next_position, since=NOW - timedelta(days=550))) == ["2"]
 
 
-def test_what_does_not_fit_is_noted(engine: sa.Engine, files: Path) -> None:
+def test_values_that_do_not_fit_are_noted(engine: sa.Engine, files: Path) -> None:
     (files / "usage_day.sql").write_text(
         "select id, '1,000' as n_events, updated_at, 'maybe' as is_deleted from usage"
         " union all select null, '2', now(), 'no'"
@@ -244,7 +244,7 @@ def test_what_does_not_fit_is_noted(engine: sa.Engine, files: Path) -> None:
         ("select id, updated_at, setval('s', 1) as n_events from usage", r"usage_day.sql: calls setval"),
     ],
 )
-def test_a_broken_query_is_named_with_its_place(engine: sa.Engine, files: Path, text: str, said: str) -> None:
+def test_broken_query_is_reported_with_its_position(engine: sa.Engine, files: Path, text: str, said: str) -> None:
     put(engine, 1)
     with engine.begin() as connection:
         connection.exec_driver_sql("create sequence s")
@@ -254,7 +254,7 @@ def test_a_broken_query_is_named_with_its_place(engine: sa.Engine, files: Path, 
         read(source_of(engine.url))
 
 
-def test_wrong_credentials_and_addresses_are_told_apart_without_secrets(engine: sa.Engine) -> None:
+def test_credential_and_address_errors_are_distinct_and_hide_secrets(engine: sa.Engine) -> None:
     with pytest.raises(AuthError, match="rejects the login") as caught:
         read(source_of(engine.url, password="s3cret"))
     assert "s3cret" not in str(caught.value)
@@ -264,7 +264,7 @@ def test_wrong_credentials_and_addresses_are_told_apart_without_secrets(engine: 
         read(source_of(engine.url, database="nowhere"))
 
 
-def test_a_table_that_the_login_may_not_read_is_a_matter_of_rights(engine: sa.Engine) -> None:
+def test_unreadable_table_is_a_permission_error(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(f"create role {engine.url.database}_r login password 'x'")
     try:
@@ -275,7 +275,7 @@ def test_a_table_that_the_login_may_not_read_is_a_matter_of_rights(engine: sa.En
             connection.exec_driver_sql(f"drop role {engine.url.database}_r")
 
 
-def test_a_connection_that_names_no_database_is_refused() -> None:
+def test_connection_without_a_database_is_rejected() -> None:
     with pytest.raises(ConfigError, match=r"product_db: its database type \(none\) is not one of"):
         Database(make("product_db", conn_type="generic"), load())
     with pytest.raises(ConfigError, match="is not a database URL"):
@@ -285,7 +285,7 @@ def test_a_connection_that_names_no_database_is_refused() -> None:
         source._engine
 
 
-def test_a_driver_that_is_not_installed_is_named_with_the_command() -> None:
+def test_missing_driver_is_reported_with_the_install_command() -> None:
     for kind, package in (("oracle", "oracledb"), ("mssql", "pyodbc")):
         source = Database(make("product_db", conn_type=kind, host="h"), load())
         with pytest.raises(ConfigError, match=f"needs the Python package {package}") as caught:
@@ -293,7 +293,7 @@ def test_a_driver_that_is_not_installed_is_named_with_the_command() -> None:
         assert f"pip install {package}" in caught.value.cure
 
 
-def test_mysql_is_reached_by_a_driver_of_pure_python() -> None:
+def test_mysql_uses_a_pure_python_driver() -> None:
     extra = {"charset": "utf8mb4", "ssl_ca": "/etc/ca.pem"}
     fields = {"host": "db.internal", "port": 3307, "login": "reader", "password": "s3 cr@t", "schema": "app"}
     connection = make("product_db", conn_type="mysql", extra=extra, **fields)
@@ -306,19 +306,19 @@ def test_mysql_is_reached_by_a_driver_of_pure_python() -> None:
     assert "s3 cr@t" not in repr(engine)
 
 
-def test_a_mysql_that_does_not_answer_is_unavailable(files: Path, socket_enabled: None) -> None:
+def test_unresponsive_mysql_is_unavailable(files: Path, socket_enabled: None) -> None:
     with pytest.raises(Unavailable, match=r"mysql\+pymysql://127.0.0.1:1 does not respond"):
         read(Database(make("product_db", conn_type="mysql", host="127.0.0.1", port=1), load()))
 
 
 @pytest.mark.parametrize("backend", ["mysql", "mariadb"])
-def test_mysql_reads_in_one_snapshot_that_cannot_write_with_a_limit_of_time(backend: str) -> None:
+def test_mysql_reads_in_a_read_only_snapshot_with_a_time_limit(backend: str) -> None:
     statements = snapshot._SESSION[backend]
     assert statements[-1] == "start transaction with consistent snapshot, read only"
     assert any("max_" in one for one in statements)
 
 
-def test_any_other_dialect_works_too(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_dialects_work(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "PAGE_ROWS", 2)
     url = sa.URL.create("sqlite", database=str(tmp_path / "product.db"))
     engine = sa.create_engine(url)
@@ -341,8 +341,8 @@ def test_any_other_dialect_works_too(files: Path, tmp_path: Path, monkeypatch: p
 
 @settings(max_examples=25)
 @given(data=st.data())
-def test_once_quiet_the_rows_equal_the_source(engine: sa.Engine, data: st.DataObject) -> None:
-    """Edits between pages, ties, kills: in the end nothing differs."""
+def test_rows_equal_the_source_once_quiet(engine: sa.Engine, data: st.DataObject) -> None:
+    """Edits between pages, ties and kills: finally all rows equal the source."""
     with engine.begin() as connection:
         connection.exec_driver_sql("truncate usage")
     with pytest.MonkeyPatch.context() as patch:
@@ -367,8 +367,8 @@ def test_once_quiet_the_rows_equal_the_source(engine: sa.Engine, data: st.DataOb
 
 
 @pytest.mark.parametrize("names_until", [True, False])
-def test_a_full_read_meets_what_was_edited_within_the_lag(engine: sa.Engine, files: Path, names_until: bool) -> None:
-    """The merge takes what a full read did not meet for gone."""
+def test_full_read_includes_rows_edited_within_the_lag(engine: sa.Engine, files: Path, names_until: bool) -> None:
+    """The merge marks records missing from a full read as deleted."""
     if not names_until:
         (files / "usage_day.sql").write_text("select id, account_id, updated_at from usage")
     put(engine, 1, NOW - timedelta(minutes=2))
@@ -382,7 +382,7 @@ def test_a_full_read_meets_what_was_edited_within_the_lag(engine: sa.Engine, fil
     assert "1" in ids(read(source, pages[-1].next_position, NOW + LAG))
 
 
-def test_a_resumed_full_read_is_still_full(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_full_read_is_still_full(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "PAGE_ROWS", 1)
     put(engine, 1, NOW - timedelta(days=1))
     put(engine, 2, NOW - timedelta(minutes=2))
@@ -391,7 +391,7 @@ def test_a_resumed_full_read_is_still_full(engine: sa.Engine, monkeypatch: pytes
     assert ids(read(source, mark=first.mark, full=True)) == ["2"]
 
 
-def test_a_full_read_needs_no_position_that_this_code_knows(engine: sa.Engine) -> None:
+def test_full_read_ignores_an_unknown_position(engine: sa.Engine) -> None:
     put(engine, 1)
     source = source_of(engine.url)
     with pytest.raises(ConfigError, match="version 99"):

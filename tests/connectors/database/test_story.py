@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.connectors.story import NAMES, Edits, Scene, Vendor, erase, tell
+from tests.connectors.story import NAMES, Edits, Scene, Vendor, erase, run_story
 from tests.connectors.story_process import killed
 from tests.fixtures.sandbox import SandboxProcess
 
-TEXTS = tuple(name for name in NAMES if "\x00" not in name)  # PostgreSQL holds no NUL, theirs neither
+TEXTS = tuple(name for name in NAMES if "\x00" not in name)  # PostgreSQL text cannot contain NUL
 DATABASE = Vendor(
     "product_db",
     "product",
@@ -20,7 +20,7 @@ DATABASE = Vendor(
     },
     paths="",
     quiet_hours=3,
-    # Rows that their transaction commits so late, with the time at which it began.
+    # Rows committed late, with the start time of their transaction.
     switches={"product.hold_seconds": (0, 0, 40, 200)},
     prefixes={"workspace": "ws_"},
     also=("seat_day",),
@@ -30,21 +30,21 @@ LARGE = replace(DATABASE, also=("seat_day", "usage_day"))
 
 @pytest.fixture
 def scene(sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> Scene:
-    assert sandbox.product_url  # asked for, so that it is rebuilt for the next test
+    assert sandbox.product_url  # access marks it for a rebuild before the next test
     return Scene(sandbox, quick)
 
 
 @pytest.mark.usefixtures("warehouse")
 @pytest.mark.parametrize("seed", range(1))
 def test_killed_story(seed: int, scene: Scene) -> None:
-    tell(DATABASE, scene, seed, n_steps=2, step=killed(seed))
+    run_story(DATABASE, scene, seed, n_steps=2, step=killed(seed))
 
 
 @pytest.mark.soak
 @pytest.mark.usefixtures("warehouse")
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_story_soak(seed: int, scene: Scene) -> None:
-    tell(LARGE, scene, seed, n_steps=12)
+    run_story(LARGE, scene, seed, n_steps=12)
     erase(LARGE, scene, seed)
 
 
@@ -52,4 +52,4 @@ def test_story_soak(seed: int, scene: Scene) -> None:
 @pytest.mark.usefixtures("warehouse")
 @pytest.mark.parametrize("seed", range(200, 250))
 def test_killed_story_soak(seed: int, scene: Scene) -> None:
-    tell(LARGE, scene, seed, n_steps=6, step=killed(seed))
+    run_story(LARGE, scene, seed, n_steps=6, step=killed(seed))

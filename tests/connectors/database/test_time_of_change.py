@@ -1,4 +1,4 @@
-"""What a database gives as ``updated_at`` and is none: a time to come, a day, nothing. No such row is left out."""
+"""Unsuitable ``updated_at`` values: future times, plain dates, null. No such row is skipped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("names_until", [True, False])
-def test_a_row_dated_ahead_is_read_every_time_and_carries_nothing_ahead(
+def test_future_dated_row_is_read_every_time_and_does_not_move_the_cursor(
     engine: sa.Engine, files: Path, names_until: bool
 ) -> None:
     if not names_until:
@@ -43,12 +43,12 @@ def test_a_row_dated_ahead_is_read_every_time_and_carries_nothing_ahead(
     later = read(source, pages[-1].next_position, NOW + timedelta(minutes=30))
     assert set(ids(later)) == {"1", "3", "4"} | {"2"}
     assert next(r for page in later for r in page.records if r.id == "1").values["n_events"] == 7
-    # When its time has come it is a row like any other.
+    # Once its time has come it is an ordinary row.
     at = AHEAD + timedelta(hours=1)
     assert set(ids(read(source, later[-1].next_position, at))) == {"1", "3", "4", "2"} - {"2"}
 
 
-def test_infinity_is_ahead_too(engine: sa.Engine, files: Path) -> None:
+def test_infinity_counts_as_future_dated(engine: sa.Engine, files: Path) -> None:
     (files / "usage_day.sql").write_text(NO_BOUNDS)
     put(engine, 1)
     with engine.begin() as connection:
@@ -58,7 +58,7 @@ def test_infinity_is_ahead_too(engine: sa.Engine, files: Path) -> None:
     assert dict(one for page in source.ids("usage_day") for one in page) == {"1": NOW - timedelta(hours=1), "2": None}
 
 
-def test_killed_among_rows_dated_ahead_none_is_lost(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_among_future_dated_rows_loses_none(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "PAGE_ROWS", 2)
     for one in range(9):
         put(engine, one, AHEAD + timedelta(days=9 - one))
@@ -71,22 +71,22 @@ def test_killed_among_rows_dated_ahead_none_is_lost(engine: sa.Engine, monkeypat
     assert sorted(seen) == [str(one) for one in range(10)]
 
 
-def test_a_read_that_is_bounded_in_the_past_does_not_take_what_came_since_for_ahead(engine: sa.Engine) -> None:
+def test_rows_after_a_past_upper_bound_are_not_future_dated(engine: sa.Engine) -> None:
     put(engine, 1, NOW - timedelta(days=3))
     put(engine, 2, NOW - timedelta(hours=1))
     assert ids(read(source_of(engine.url), until=NOW - timedelta(days=1))) == ["1"]
 
 
 @pytest.mark.parametrize("type_", ["date", "timestamptz"])
-def test_a_row_dated_by_a_day_is_read_until_that_day_is_over_everywhere(engine: sa.Engine, type_: str) -> None:
+def test_date_only_row_is_reread_until_its_day_is_over_everywhere(engine: sa.Engine, type_: str) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(f"alter table usage alter column updated_at type {type_}")
     today = NOW.replace(hour=0)
     source = source_of(engine.url)
     put(engine, 1, today - timedelta(days=9))
     position = read(source)[-1].next_position
-    put(engine, 2, today)  # inserted at noon, dated by the day: before the last read's end
-    put(engine, 3, today - timedelta(days=9), n=2)  # no date says so: only a full read or `reconcile` finds it
+    put(engine, 2, today)  # inserted at noon with a plain date, which is before the last read's end
+    put(engine, 3, today - timedelta(days=9), n=2)  # no date shows it: only a full read or `reconcile` finds it
     pages = read(source, position, NOW + timedelta(minutes=30))
     assert ids(pages) == ["2"]
     put(engine, 2, today, n=5)

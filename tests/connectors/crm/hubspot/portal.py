@@ -1,4 +1,4 @@
-"""A portal over a fake transport, and what a loader would hold of it."""
+"""A HubSpot portal over a fake transport, and a loader's copy of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pull(source: HubSpot, entity: str, portal: FakeHubSpot, position: Position |
 
 
 def land(rows: dict, pages: list[Page]) -> None:
-    """Do what the loader does: the newer version of an id wins."""
+    """Merge records as the loader does: the newer version of an id wins."""
     for page in pages:
         for record in page.records:
             known = rows.get(record.id)

@@ -1,4 +1,4 @@
-"""What a portal's quota is charged: no call that is not needed, and whole batches where one is."""
+"""API calls charged to a portal's quota: no unneeded calls, and full batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN = {"category": "HUBSPOT_DEFINED", "typeId": 279, "label": None}
 
 
 def _portal(count: int) -> FakeHubSpot:
-    """Return a portal with so many of each object: two lines a deal, every other deal tied to a person only."""
+    """Return a portal with ``count`` of each object: two lines per deal, every other deal only with a contact."""
     portal = FakeHubSpot()
     for one in range(1, count + 1):
         for kind in OBJECTS:
@@ -36,7 +36,7 @@ def _to(one: int, *types: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(source: HubSpot, portal: FakeHubSpot, ends: dict[str, Position], *entities: str) -> dict[str, dict]:
-    """Read entities on from where they ended; return the records' values, by entity and id."""
+    """Read entities from their last positions. Return the records' values by entity and id."""
     found: dict[str, dict] = {}
     for entity in entities:
         pages = pull(source, entity, portal, ends.get(entity))
@@ -51,15 +51,15 @@ def _calls(portal: FakeHubSpot) -> Counter[str]:
     return seen
 
 
-def test_a_first_load_costs_its_pages_and_what_is_tied_comes_with_them() -> None:
+def test_first_load_costs_only_its_pages_with_associations_inline() -> None:
     portal = _portal(1000)
     source = connect(portal)
     found: dict[str, dict] = {}
-    # What was read before is known to the loader.
+    # The loader knows earlier reads.
     source.known_accounts = lambda entity, ids: {one: found[entity][one]["account_id"] for one in ids}
     for entity in ENTITIES:
         found |= _read(source, portal, {}, entity)
-    # Ten pages and one of the archived for each; the fields of each; owners, active and not.
+    # Per object: ten pages, one archived page and the properties. Owners, active and inactive.
     each = {f"v3/objects/{kind}": 11 for kind in OBJECTS} | {f"v3/properties/{kind}": 1 for kind in OBJECTS}
     assert _calls(portal) == Counter(each | {"v3/owners": 2})
     assert all(values["account_id"] == one for one, values in found["contact"].items())
@@ -67,11 +67,11 @@ def test_a_first_load_costs_its_pages_and_what_is_tied_comes_with_them() -> None
     assert found["contract_line"]["999"]["account_id"] == found["contract_line"]["1000"]["account_id"] == "500"
 
 
-def test_what_is_not_known_is_asked_a_thousand_at_a_time() -> None:
+def test_unknown_associations_are_read_a_thousand_at_a_time() -> None:
     portal = _portal(1000)
     for entity, asked in (
         ("opportunity", {"v4/associations/contacts/companies/batch/read": 1}),
-        # The deals of the lines, the people of those without a company, and their companies.
+        # The deals of the lines, the contacts of deals without a company, and their companies.
         (
             "contract_line",
             {
@@ -87,7 +87,7 @@ def test_what_is_not_known_is_asked_a_thousand_at_a_time() -> None:
         assert all(values["account_id"] for values in found[entity].values())
 
 
-def test_a_quiet_quarter_costs_one_search_for_each_object_and_an_hour_the_rest() -> None:
+def test_quiet_quarter_hour_costs_one_search_per_object() -> None:
     portal = _portal(10)
     ends: dict[str, Position] = {}
     portal.now += 120 * MINUTE
@@ -104,7 +104,7 @@ def test_a_quiet_quarter_costs_one_search_for_each_object_and_an_hour_the_rest()
 
 
 @pytest.mark.parametrize(("kind", "entity"), [("contacts", "contact"), ("deals", "opportunity")])
-def test_a_search_shows_the_primary_company(kind: str, entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_result_includes_the_primary_company(kind: str, entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name = {"contacts": "associatedcompanyid", "deals": "hs_primary_associated_company"}[kind]
     monkeypatch.setitem(PROPERTIES, kind, f"{PROPERTIES[kind]} {name}")
     portal = _portal(1)
@@ -115,14 +115,12 @@ def test_a_search_shows_the_primary_company(kind: str, entity: str, monkeypatch:
     portal.now += LAG + MINUTE
     _calls(portal)
     source = connect(portal)
-    source.known_accounts = lambda entity, ids: dict.fromkeys(
-        ids, "stale"
-    )  # what is being read is not asked of ourselves
+    source.known_accounts = lambda entity, ids: dict.fromkeys(ids, "stale")  # the entity being read needs no lookup
     found = _read(source, portal, ends, entity)[entity]
     assert (found["1"]["account_id"], found["2"]["account_id"]) == ("77", None)
     calls = _calls(portal)
     assert calls[f"v3/objects/{kind}/search"] == 1
-    # Only of the one without is asked.
+    # Only the deal without a company needs a call.
     assert calls[f"v4/associations/{kind}/companies/batch/read"] == 1
 
 
@@ -131,12 +129,12 @@ def test_a_search_shows_the_primary_company(kind: str, entity: str, monkeypatch:
     [
         ([_to(9, PLAIN), _to(30, PRIMARY, PLAIN)], "30", 0),
         ([_to(30, PLAIN), _to(9, PLAIN)], "9", 0),
-        ([_to(40, PLAIN), _to(30, PLAIN), _to(9, PRIMARY)], "9", 2),  # more than the list shows: asked page by page
-        ([_to(30, PRIMARY), _to(9, PRIMARY)], "9", 1),  # nobody can tell from a list which is meant
+        ([_to(40, PLAIN), _to(30, PLAIN), _to(9, PRIMARY)], "9", 2),  # more than the list shows: read page by page
+        ([_to(30, PRIMARY), _to(9, PRIMARY)], "9", 1),  # a list does not show which one is primary
         ([], None, 0),
     ],
 )
-def test_the_list_tells_whose_contact_it_is(to: list[dict], company: str | None, n_asked: int) -> None:
+def test_list_result_includes_the_company_of_a_contact(to: list[dict], company: str | None, n_asked: int) -> None:
     portal = FakeHubSpot()
     portal.put("contacts", 1)
     portal.links["contacts", "companies"] = {1: to}
@@ -144,7 +142,7 @@ def test_the_list_tells_whose_contact_it_is(to: list[dict], company: str | None,
     assert _calls(portal)["v4/associations/contacts/companies/batch/read"] == n_asked
 
 
-def test_the_past_comes_in_one_call_a_page() -> None:
+def test_history_costs_one_call_per_page() -> None:
     portal = _portal(120)
     list(connect(portal).history("account"))
     assert _calls(portal) == Counter({"v3/objects/companies": 3})

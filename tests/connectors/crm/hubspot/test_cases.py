@@ -1,4 +1,4 @@
-"""The known ways in which reading HubSpot goes wrong, each on the sandbox with that fault switched on."""
+"""The known failure cases of reading HubSpot, each with its fault switched on in the sandbox."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ SHIPPED = paths.ROOT / "include" / "defaults" / "config" / "mappings" / "hubspot
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limiter of its own."""
+    """Give each test its own limiter state."""
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture
 def pull_of() -> Callable[..., Copy]:
-    """Makes copies that do not wait before they try again."""
+    """Return a factory of copies that retry without waiting."""
 
     def make(*entities: str) -> Copy:
         copy = Copy("crm", *entities)
-        hasten(copy)
+        skip_waits(copy)
         return copy
 
     return make
 
 
-def hasten(copy: Copy) -> list[float]:
-    """Let a copy's client not wait; return for how long it would have."""
+def skip_waits(copy: Copy) -> list[float]:
+    """Make a copy's client skip its waits. Return their durations."""
     waited: list[float] = []
     copy.source._api.client.sleep = waited.append
     copy.source._api.client.limiter.sleep = lambda seconds: None
@@ -59,7 +59,7 @@ def check(copy: Copy, sandbox: SandboxProcess) -> None:
 
 @pytest.fixture
 def all_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Contacts keep every property that the portal has: more than any address holds."""
+    """Map every property of contacts: more than fit into a URL."""
     names = [name for name in CONTACTS.properties if name.startswith("hs_") and name[-2:].isdigit()]
     folder = tmp_path / "overlay" / "config" / "mappings"
     folder.mkdir(parents=True)
@@ -70,7 +70,7 @@ def all_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     return sum(map(len, names))
 
 
-def test_case_01_and_case_02_and_case_03_more_than_ten_thousand_of_one_millisecond(
+def test_case_01_and_case_02_and_case_03_over_ten_thousand_in_one_millisecond(
     sandbox: SandboxProcess, pull_of: Callable[..., Copy]
 ) -> None:
     crm = pull_of("account")
@@ -82,11 +82,11 @@ def test_case_01_and_case_02_and_case_03_more_than_ten_thousand_of_one_milliseco
     until = later(sandbox, minutes=30)
     n_read = crm.pull(until)
     assert {str(one) for one in made} <= crm.live("account")
-    assert n_read < len(made) + 100  # none of them twice
+    assert n_read < len(made) + 100  # no duplicates
     check(crm, sandbox)
 
 
-def test_case_04_an_index_that_lags(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
+def test_case_04_lagging_index(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
     crm = pull_of("account")
     crm.pull(START)
     sandbox.control("switches", **{"hubspot.index_lag_seconds": 1800})
@@ -97,7 +97,7 @@ def test_case_04_an_index_that_lags(sandbox: SandboxProcess, pull_of: Callable[.
     assert str(made) in crm.live("account")
 
 
-def test_case_05_an_edit_while_paging_is_read_next(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
+def test_case_05_edit_during_paging_is_in_the_next_read(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
     crm = pull_of("contact")
     first = min(truth(sandbox, "contact"), key=int)
     edited = False
@@ -113,7 +113,7 @@ def test_case_05_an_edit_while_paging_is_read_next(sandbox: SandboxProcess, pull
     assert rows[first].values["job_title"] == "while paging"
 
 
-def test_case_06_more_properties_than_an_address_holds(
+def test_case_06_more_properties_than_a_url_can_hold(
     sandbox: SandboxProcess, all_properties: int, pull_of: Callable[..., Copy]
 ) -> None:
     assert all_properties > 8000
@@ -125,7 +125,7 @@ def test_case_06_more_properties_than_an_address_holds(
     check(crm, sandbox)
 
 
-def test_case_07_a_row_that_changes_between_two_calls_is_of_one_moment(
+def test_case_07_row_changed_between_two_calls_is_consistent(
     sandbox: SandboxProcess, all_properties: int, pull_of: Callable[..., Copy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = min(truth(sandbox, "contact"), key=int)
@@ -143,7 +143,7 @@ def test_case_07_a_row_that_changes_between_two_calls_is_of_one_moment(
     assert record.source_at == START
 
 
-def test_case_08_a_cleared_value_overwrites(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
+def test_case_08_cleared_value_overwrites(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
     crm = pull_of("account")
     crm.pull(START)
     one = next(one for one, record in crm.rows["account"].items() if record.values["industry"])
@@ -154,7 +154,7 @@ def test_case_08_a_cleared_value_overwrites(sandbox: SandboxProcess, pull_of: Ca
     assert "industry" in crm.rows["account"][one].values
 
 
-def test_case_09_and_case_10_numbers_are_cast_and_what_is_none_is_never_zero(
+def test_case_09_and_case_10_numbers_are_cast_and_invalid_ones_are_not_zero(
     sandbox: SandboxProcess, pull_of: Callable[..., Copy]
 ) -> None:
     ids = sorted(truth(sandbox, "opportunity"), key=int)[:5]
@@ -165,7 +165,7 @@ def test_case_09_and_case_10_numbers_are_cast_and_what_is_none_is_never_zero(
     rows = [crm.rows["opportunity"][one] for one in ids]
     assert [row.values["amount"] for row in rows[:4]] == [None, None, None, Decimal("12.50")]
     assert [sorted(row.problems) for row in rows[:4]] == [[], [], ["amount"], []]
-    assert rows[2].payload["amount"] == "1,000"  # kept as it came
+    assert rows[2].payload["amount"] == "1,000"  # stored unchanged
     assert type(rows[3].values["is_closed"]) is bool
     assert type(rows[3].values["close_date"]) is date
 
@@ -214,19 +214,19 @@ class TestCase13:
     def copy(self, sandbox: SandboxProcess) -> Copy:
         copy = Copy("crm", "contact", "opportunity")
         copy.source = self.oauth(sandbox)
-        hasten(copy)
+        skip_waits(copy)
         return copy
 
-    def test_case_13_a_token_that_ends_on_the_way(self, sandbox: SandboxProcess) -> None:
+    def test_case_13_token_expires_during_a_read(self, sandbox: SandboxProcess) -> None:
         crm = self.copy(sandbox)
         pages = crm.source.read("contact", position=None, until=START)
         next(pages)
-        later(sandbox, minutes=31)  # the vendor's clock; ours has not noticed
+        later(sandbox, minutes=31)  # the vendor's clock; ours has not moved
         rest = list(pages)
         assert rest[-1].next_position is not None
-        assert [given for given in hasten(crm) if given > 1] == []
+        assert [given for given in skip_waits(crm) if given > 1] == []
 
-    def test_case_13_fetched_anew_a_minute_before_it_ends(self, sandbox: SandboxProcess) -> None:
+    def test_case_13_token_is_refreshed_a_minute_before_expiry(self, sandbox: SandboxProcess) -> None:
         crm = self.copy(sandbox)
         client = crm.source._api.client
         now = [0.0]
@@ -240,14 +240,14 @@ class TestCase13:
         client.get("/crm/v3/owners", {"limit": 1})
         assert client.auth.value != first
 
-    def test_case_13_refused_again_it_is_an_error_without_secrets(self, sandbox: SandboxProcess) -> None:
+    def test_case_13_second_rejection_is_an_error_without_secrets(self, sandbox: SandboxProcess) -> None:
         crm = self.copy(sandbox)
         fault(sandbox, "status", "/crm/v3/properties/*", status=401, times=2)
         with pytest.raises(AuthError, match="EXPIRED_AUTHENTICATION") as caught:
             crm.pull(START)
         assert "oauth-" not in str(caught.value)
 
-    def test_case_13_a_wrong_refresh_token(self, sandbox: SandboxProcess) -> None:
+    def test_case_13_wrong_refresh_token(self, sandbox: SandboxProcess) -> None:
         app = sandbox.note["hubspot_oauth"]
         given = sandbox.connection("crm") | {"login": app["client_id"], "password": app["client_secret"]}
         given.pop("extra", None)
@@ -257,14 +257,14 @@ class TestCase13:
         assert "na1-gone" not in str(caught.value)
 
 
-def test_case_14_a_429_that_does_not_say_how_long(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
+def test_case_14_429_without_retry_after(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
     fault(sandbox, "status", status=429, times=3)
     crm = pull_of("account")
     crm.pull(START + timedelta(minutes=6))
     check(crm, sandbox)
 
 
-def test_case_14_a_days_quota_ends_the_read_until_it_resets(
+def test_case_14_daily_quota_ends_the_read_until_its_reset(
     sandbox: SandboxProcess, pull_of: Callable[..., Copy]
 ) -> None:
     daily = {"status": "error", "message": "You have reached your daily limit.", "policyName": "DAILY"}
@@ -274,11 +274,11 @@ def test_case_14_a_days_quota_ends_the_read_until_it_resets(
     mark = next(pages).mark
     with pytest.raises(QuotaExhausted, match="partial, resumes at 20") as caught:
         next(pages)
-    # The day's quota comes back at the portal's midnight, twelve hours from now.
+    # The daily quota resets at the portal's midnight, in twelve hours.
     resumes_at = datetime.fromisoformat(caught.value.resumes_at)
     left = resumes_at.timestamp() - crm.source._api.client.limiter.clock()
     assert 11.9 * 3600 < left <= 12 * 3600
-    # Nobody asks before that, whatever is to be read.
+    # No call is made before that, for any entity.
     n_calls = sandbox.control("status")["calls"]["hubspot"]
     for entity in ("contact", "account"):
         with pytest.raises(QuotaExhausted, match="partial, resumes at 20"):
@@ -291,7 +291,7 @@ def test_case_14_a_days_quota_ends_the_read_until_it_resets(
     assert rest[-1].next_position is not None
 
 
-def test_case_15_what_a_207_says_has_failed_is_asked_again(
+def test_case_15_failed_items_of_a_207_are_retried(
     sandbox: SandboxProcess, all_properties: int, pull_of: Callable[..., Copy]
 ) -> None:
     fault(sandbox, "partial", "*/batch/read", times=3)
@@ -302,9 +302,7 @@ def test_case_15_what_a_207_says_has_failed_is_asked_again(
     assert len(tied) > 0.8 * len(crm.live("contact"))
 
 
-def test_case_15_what_fails_for_good_is_an_error_and_no_gap(
-    sandbox: SandboxProcess, pull_of: Callable[..., Copy]
-) -> None:
+def test_case_15_permanent_failure_is_an_error_not_a_gap(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
     crm = pull_of("activity")
     crm.pull(START)
     (one, *_) = (int(one.removeprefix("calls-")) for one in sorted(crm.rows["activity"]) if one.startswith("calls-"))
@@ -315,9 +313,7 @@ def test_case_15_what_fails_for_good_is_an_error_and_no_gap(
 
 
 @pytest.mark.parametrize("path", ["/crm/v3/objects/companies", "/crm/v3/objects/companies/search"])
-def test_case_15_a_page_that_leaves_records_out_is_no_page(
-    sandbox: SandboxProcess, pull_of: Callable[..., Copy], path: str
-) -> None:
+def test_case_15_incomplete_page_is_rejected(sandbox: SandboxProcess, pull_of: Callable[..., Copy], path: str) -> None:
     crm = pull_of("account")
     crm.pull(START)
     one, other = sorted(crm.rows["account"])[:2]
@@ -331,20 +327,20 @@ def test_case_15_a_page_that_leaves_records_out_is_no_page(
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 521, 522, 524, 530])
-def test_case_16_pages_of_gateways(sandbox: SandboxProcess, pull_of: Callable[..., Copy], status: int) -> None:
+def test_case_16_gateway_error_pages(sandbox: SandboxProcess, pull_of: Callable[..., Copy], status: int) -> None:
     crm = pull_of("account")
     fault(sandbox, "status", status=status, times=2)
     crm.pull(START + timedelta(minutes=6))
     check(crm, sandbox)
 
 
-def test_case_16_a_530_at_once_is_a_wrong_token(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
+def test_case_16_immediate_530_is_a_wrong_token(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
     fault(sandbox, "status", "*", status=530, times=None)
     with pytest.raises(AuthError, match="credentials of connection crm"):
         pull_of("account").pull(START)
 
 
-def test_case_17_deactivated_owners_are_there(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
+def test_case_17_deactivated_owners_are_included(sandbox: SandboxProcess, pull_of: Callable[..., Copy]) -> None:
     crm = pull_of("owner", "account")
     crm.pull(START)
     owners = crm.rows["owner"]

@@ -1,4 +1,4 @@
-"""What positions survive, what moves without moving the cursor, and what nobody tells of; on the sandbox."""
+"""HubSpot on the sandbox: old positions, changes that do not move the cursor, and silent deletions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestCase18:
-    def test_case_18_an_old_position_goes_on_and_reads_only_what_is_new(self, sandbox: SandboxProcess) -> None:
+    def test_case_18_old_position_resumes_and_reads_only_new_rows(self, sandbox: SandboxProcess) -> None:
         later(sandbox, minutes=10)
         (made,) = sandbox.mutate("contact", op="create", set={"email": "new@example.com"})
         crm = Copy("crm", "contact")
@@ -47,7 +47,7 @@ class TestCase18:
         assert crm.positions["contact"]["ends"]["contacts"]["archived_pages"] == 1
 
     @pytest.mark.parametrize("mark", OLD_MARKS, ids=lambda mark: mark["phase"])
-    def test_case_18_an_old_mark_goes_on_in_the_middle(self, sandbox: SandboxProcess, mark: dict) -> None:
+    def test_case_18_old_mark_resumes_in_the_middle(self, sandbox: SandboxProcess, mark: dict) -> None:
         crm = Copy("crm", "contact")
         pages = list(crm.source.read("contact", position=None, mark=mark, until=START))
         assert pages[-1].next_position["at"] == AT
@@ -55,24 +55,24 @@ class TestCase18:
         n_live = len(truth(sandbox, "contact")) if mark["phase"] == "list" else 0
         assert sum(len(page.records) for page in pages) == n_live + n_deleted
 
-    def test_case_18_an_old_mark_of_a_search(self, sandbox: SandboxProcess) -> None:
+    def test_case_18_old_search_mark_resumes(self, sandbox: SandboxProcess) -> None:
         later(sandbox, minutes=-10)
         sandbox.now(START.isoformat())
         pages = list(Copy("crm", "account").source.read("account", position=OLD_DONE, mark=OLD_SEARCH, until=START))
         assert pages[-1].next_position["ends"]["companies"]["archived_pages"] == 1
 
-    def test_case_18_owners_too(self, sandbox: SandboxProcess) -> None:
+    def test_case_18_old_owner_position_resumes(self, sandbox: SandboxProcess) -> None:
         crm = Copy("crm", "owner")
         crm.positions["owner"] = {"v": 1, "phase": "done", "at": AT - 3_900_000}
         crm.pull(START)
         assert len(crm.rows["owner"]) == 8
 
-    def test_case_18_a_newer_version_is_refused(self, sandbox: SandboxProcess) -> None:
+    def test_case_18_newer_version_is_rejected(self, sandbox: SandboxProcess) -> None:
         with pytest.raises(ConfigError, match="version 99"):
             list(Copy("crm", "owner").source.read("owner", position=OLD_DONE | {"v": 99}, until=START))
 
 
-def test_an_association_that_changes_without_a_trace_is_found_within_a_day(sandbox: SandboxProcess) -> None:
+def test_silently_changed_association_is_found_within_a_day(sandbox: SandboxProcess) -> None:
     crm = Copy("crm", "contact", "activity")
     crm.pull(START)
     one = next(one for one, record in crm.rows["contact"].items() if record.values.get("account_id"))
@@ -86,11 +86,11 @@ def test_an_association_that_changes_without_a_trace_is_found_within_a_day(sandb
     crm.pull(later(sandbox, hours=25))
     assert crm.rows["contact"][one].values["account_id"] == target
     assert crm.rows["activity"][call].values["account_id"] == target
-    # And then searched again, not listed every time.
+    # Later reads search again instead of listing.
     assert crm.pull(later(sandbox, hours=26)) < len(crm.rows["activity"]) / 2
 
 
-def test_a_calculated_property_is_found_within_a_day(
+def test_calculated_property_change_is_found_within_a_day(
     sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "overlay" / "config" / "mappings"
@@ -108,7 +108,7 @@ def test_a_calculated_property_is_found_within_a_day(
     assert int(crm.rows["account"][one].payload["num_associated_contacts"]) == before + 1
 
 
-def test_what_is_erased_is_missing_from_the_ids(sandbox: SandboxProcess) -> None:
+def test_erased_record_is_missing_from_the_ids(sandbox: SandboxProcess) -> None:
     crm = Copy("crm", "contact", "activity", "owner")
     crm.pull(START)
     one = min(crm.live("contact"), key=int)
@@ -123,7 +123,7 @@ def test_what_is_erased_is_missing_from_the_ids(sandbox: SandboxProcess) -> None
 HOSTILE = ["a\x00b", "=1+1\tcmd", "<script>alert(1)</script>", "‮gnp.exe", "👩‍👩‍👧" * 50, "x" * 200_000]
 
 
-def test_case_49_hostile_text_kills_no_row(
+def test_case_49_hostile_text_loses_no_row(
     warehouse: str,
     sandbox: SandboxProcess,
     contracts: FakeContracts,  # noqa: F811
@@ -147,7 +147,7 @@ def test_case_52_rows_and_position_are_stored_together(
     contracts: FakeContracts,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Broken at any call, what is stored is what the position says was read; run again, nothing lacks or is double."""
+    """Interrupted at any call, rows and position agree. A rerun leaves no gap and no duplicate."""
     monkeypatch.setattr("include.http.client._ATTEMPTS", 1)
     monkeypatch.setattr("include.http.client._FIRST_ATTEMPTS", 1)
     expected = truth(sandbox, "activity")
@@ -165,7 +165,7 @@ def test_case_52_rows_and_position_are_stored_together(
     assert value("select sum(n_rows) from meta.batch where is_first_load") == len(expected)
 
 
-def test_history_tells_what_companies_were(
+def test_history_returns_earlier_company_values(
     warehouse: str,
     sandbox: SandboxProcess,
     contracts: FakeContracts,  # noqa: F811
@@ -189,7 +189,7 @@ def test_history_tells_what_companies_were(
     assert value("select count(*) from raw.crm__account__history") == n_states
 
 
-def test_what_the_login_may_not_see_is_not_available_and_no_failure(
+def test_objects_without_permission_are_unavailable_not_failed(
     warehouse: str,
     sandbox: SandboxProcess,
     contracts: FakeContracts,  # noqa: F811

@@ -1,4 +1,4 @@
-"""HubSpot as a source, over a fake transport: nothing lost, nothing stale, whatever changes meanwhile."""
+"""HubSpot as a source over a fake transport: no lost or stale rows under concurrent changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.connectors.crm.hubspot.portal import LAG, MINUTE, connect, land, live
 from tests.fixtures.fake_hubspot import PROPERTIES, FakeHubSpot
 
 
-def test_a_first_load_reads_all_pages_and_the_archived() -> None:
+def test_first_load_reads_all_pages_and_archived_records() -> None:
     portal = FakeHubSpot()
     for one in range(1, 351):
         portal.put("companies", one, name=f"n{one}")
@@ -26,7 +26,7 @@ def test_a_first_load_reads_all_pages_and_the_archived() -> None:
     assert pages[-1].read_until == moment(portal.now - LAG)
 
 
-def test_case_01_and_02_ten_thousand_rows_of_one_millisecond() -> None:
+def test_case_01_and_02_ten_thousand_rows_in_one_millisecond() -> None:
     portal = FakeHubSpot()
     source = connect(portal)
     position = pull(source, "account", portal)[-1].next_position
@@ -40,7 +40,7 @@ def test_case_01_and_02_ten_thousand_rows_of_one_millisecond() -> None:
     assert len(rows) == 10_001
 
 
-def test_case_03_no_row_is_landed_twice_in_one_quiet_read() -> None:
+def test_case_03_no_row_is_landed_twice_in_a_quiet_read() -> None:
     portal = FakeHubSpot()
     source = connect(portal)
     position = pull(source, "account", portal)[-1].next_position
@@ -51,7 +51,7 @@ def test_case_03_no_row_is_landed_twice_in_one_quiet_read() -> None:
     assert len(ids) == len(set(ids)) == 1000
 
 
-def test_case_04_a_row_that_the_index_shows_late_is_caught_by_the_next_read() -> None:
+def test_case_04_late_indexed_row_is_caught_by_the_next_read() -> None:
     portal = FakeHubSpot(lag=20 * MINUTE)
     source = connect(portal)
     position = pull(source, "account", portal)[-1].next_position
@@ -65,7 +65,7 @@ def test_case_04_a_row_that_the_index_shows_late_is_caught_by_the_next_read() ->
     assert live(rows) == {"1": "late"}
 
 
-def test_case_05_an_edit_while_paging_is_read_next_time() -> None:
+def test_case_05_edit_during_paging_is_caught_by_the_next_read() -> None:
     portal = FakeHubSpot()
     source = connect(portal)
     position = pull(source, "account", portal)[-1].next_position
@@ -89,7 +89,7 @@ def test_case_05_an_edit_while_paging_is_read_next_time() -> None:
     assert live(rows) == portal.live("companies")
 
 
-def test_case_06_many_properties_do_not_go_into_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_case_06_many_properties_stay_out_of_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"custom_property_with_a_rather_long_name_{number}" for number in range(100)]
     monkeypatch.setitem(PROPERTIES, "companies", PROPERTIES["companies"] + " " + " ".join(names))
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
@@ -124,7 +124,7 @@ def test_case_08_and_09_cleared_and_broken_values() -> None:
     assert two.problems == {}
 
 
-def test_case_11_an_archived_row_is_noticed_and_a_restored_one_comes_back() -> None:
+def test_case_11_archived_row_is_detected_and_restored_row_returns() -> None:
     portal = FakeHubSpot()
     portal.put("companies", 1, name="a")
     portal.put("companies", 2, name="b")
@@ -146,7 +146,7 @@ def test_case_11_an_archived_row_is_noticed_and_a_restored_one_comes_back() -> N
     assert live(rows) == {"1": "a", "2": "b again"}
 
 
-def test_what_was_archived_long_ago_is_not_landed_again() -> None:
+def test_rows_archived_long_ago_are_not_landed_again() -> None:
     portal = FakeHubSpot()
     portal.put("companies", 1, name="a")
     portal.archive("companies", 1)
@@ -158,7 +158,7 @@ def test_what_was_archived_long_ago_is_not_landed_again() -> None:
     assert [record for page in pages for record in page.records] == []
 
 
-def test_a_long_archive_is_walked_seldom_and_still_misses_nothing() -> None:
+def test_long_archive_is_scanned_rarely_and_misses_nothing() -> None:
     portal = FakeHubSpot()
     for one in range(1, 1202):
         portal.put("companies", one, name=str(one))

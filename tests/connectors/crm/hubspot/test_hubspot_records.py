@@ -1,4 +1,4 @@
-"""What HubSpot's rows become, over a fake transport: merges, associations, owners, positions."""
+"""HubSpot records over a fake transport: merges, associations, owners, positions."""
 
 from __future__ import annotations
 
@@ -39,13 +39,11 @@ def test_case_12_merged_records_become_tombstones() -> None:
         ({"deals": {"results": [{"id": "5", "type": "x"}]}}, "deals", "5"),
     ],
 )
-def test_what_a_list_leaves_out_is_none_only_of_objects_whose_key_is_their_name(
-    shown: dict, to: str, one: str | None
-) -> None:
+def test_omitted_association_is_none_only_for_objects_keyed_by_name(shown: dict, to: str, one: str | None) -> None:
     assert associated_id({"id": "1", "associations": shown}, to) == one
 
 
-def test_a_record_that_moved_between_two_pages_comes_once_as_it_was_last() -> None:
+def test_record_moved_between_pages_comes_once_in_its_latest_version() -> None:
     portal = FakeHubSpot()
     portal.put("contacts", 9, email="a@b.c")
     source = connect(portal)
@@ -55,7 +53,7 @@ def test_a_record_that_moved_between_two_pages_comes_once_as_it_was_last() -> No
     assert [(record.values["email"], record.values["account_id"]) for record in made] == [("new@b.c", "20")]
 
 
-def test_case_15_a_partial_answer_is_asked_again_for_what_failed() -> None:
+def test_case_15_failed_part_of_a_response_is_retried() -> None:
     portal = FakeHubSpot()
     for one in (1, 2, 3):
         portal.put("contacts", one, email=f"{one}@x.y")
@@ -76,14 +74,14 @@ def test_case_15_a_partial_answer_is_asked_again_for_what_failed() -> None:
 
 
 def _found(portal: FakeHubSpot, entity: str) -> list[Record]:
-    """Return the records that a search finds, which shows no associations."""
+    """Return the records found by a search, which returns no associations."""
     empty = FakeHubSpot(now=portal.now - LAG - MINUTE)
     position = pull(connect(empty), entity, empty)[-1].next_position
     portal.now += LAG + MINUTE
     return [record for page in pull(connect(portal), entity, portal, position) for record in page.records]
 
 
-def test_associations_that_keep_failing_end_in_an_error() -> None:
+def test_persistently_failing_associations_end_in_an_error() -> None:
     portal = FakeHubSpot()
     portal.put("contacts", 1, email="a@b.c")
 
@@ -96,7 +94,7 @@ def test_associations_that_keep_failing_end_in_an_error() -> None:
         _found(portal, "contact")
 
 
-def test_a_line_finds_its_account_through_its_deal() -> None:
+def test_line_gets_its_account_from_its_deal() -> None:
     portal = FakeHubSpot()
     portal.put(
         "line_items",
@@ -119,7 +117,7 @@ def test_a_line_finds_its_account_through_its_deal() -> None:
     assert one.values["term_months"] == 12
 
 
-def test_a_deal_tied_to_people_only_belongs_to_their_company() -> None:
+def test_deal_with_only_contacts_belongs_to_their_company() -> None:
     portal = FakeHubSpot()
     portal.put("deals", 50, dealname="Renewal")
     portal.put("line_items", 1, name="Seats", recurringbillingfrequency="annually")
@@ -161,7 +159,7 @@ def test_only_mapped_fields_are_kept() -> None:
     assert record.values["role"] == "user;veto;INTERN"
 
 
-def test_a_mapped_property_that_the_portal_lacks_is_named_with_its_line(
+def test_mapped_property_missing_in_the_portal_is_reported_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
@@ -175,17 +173,17 @@ def test_a_mapped_property_that_the_portal_lacks_is_named_with_its_line(
         pull(connect(portal), "contact", portal)
 
 
-def test_a_position_of_a_newer_version_is_refused() -> None:
+def test_position_of_a_newer_version_is_rejected() -> None:
     portal = FakeHubSpot()
     with pytest.raises(ConfigError, match="version 3"):
         pull(connect(portal), "account", portal, {"v": 3, "phase": "done", "at": 1})
 
 
-def test_a_vendor_clock_behind_ours_loses_nothing() -> None:
+def test_slow_vendor_clock_loses_nothing() -> None:
     portal = FakeHubSpot()
     source = connect(portal)
     position = pull(source, "account", portal)[-1].next_position
-    # HubSpot says that it is ten minutes earlier than we think; it stamps by its own clock.
+    # HubSpot's clock, which stamps its records, is ten minutes behind ours.
     ours = moment(portal.now) + timedelta(minutes=10)
     source._api.client.skew_seconds = -600
     position = list(source.read("account", position=position, until=ours))[-1].next_position
@@ -195,8 +193,8 @@ def test_a_vendor_clock_behind_ours_loses_nothing() -> None:
 
 @settings(max_examples=60)
 @given(data=st.data())
-def test_once_quiet_the_rows_equal_the_source(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    """Edits, creations, archives and kills at any request, with an index that lags: in the end nothing differs."""
+def test_rows_equal_the_source_once_quiet(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Random edits, creations, archivals and kills with a lagging index: finally all rows equal the source."""
     monkeypatch = pytest.MonkeyPatch()
     with monkeypatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(tmp_path_factory.getbasetemp() / "home"))
@@ -207,7 +205,7 @@ def test_once_quiet_the_rows_equal_the_source(tmp_path_factory: pytest.TempPathF
             portal.put("companies", one, at=portal.now - data.draw(st.integers(0, 3), "age"), name="first")
         steps = iter(data.draw(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 18)), max_size=40), "edits"))
 
-        def live_on(request) -> BaseException | None:
+        def change_at_random(request) -> BaseException | None:
             portal.now += 20_000
             action, one = next(steps, (9, 0))
             if action < 4:
@@ -221,7 +219,7 @@ def test_once_quiet_the_rows_equal_the_source(tmp_path_factory: pytest.TempPathF
             return KeyboardInterrupt() if action == 5 else None
 
         source, rows, position, mark = connect(portal), {}, None, None
-        portal.before = live_on
+        portal.before = change_at_random
         for _ in range(8):
             portal.now += 5 * MINUTE
             try:
@@ -239,7 +237,7 @@ def test_once_quiet_the_rows_equal_the_source(tmp_path_factory: pytest.TempPathF
         assert live(rows) == portal.live("companies")
 
 
-def test_today_is_not_needed() -> None:
-    """The source asks no clock of its own: the run says what time it is."""
+def test_source_does_not_read_the_clock() -> None:
+    """The source reads no clock; the run passes the time."""
     portal = FakeHubSpot(now=int(datetime(2031, 1, 1, tzinfo=UTC).timestamp() * 1000))
     assert pull(connect(portal), "account", portal)[-1].read_until == datetime(2030, 12, 31, 23, 55, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""HubSpot's answers out of order, twice, or leading nowhere: nothing is skipped, and every loop ends with a reason."""
+"""HubSpot responses out of order, repeated or endless: nothing is skipped, and every loop ends with an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEARCH = "/crm/v3/objects/companies/search"
 
 
 class Odd(FakeHubSpot):
-    """A portal whose answers are changed before they are sent."""
+    """A portal whose responses are altered before they are sent."""
 
     change: Callable[[Request, Page], Page] = staticmethod(lambda request, page: page)
 
@@ -74,7 +74,7 @@ def _no_total(request: Request, page: Page) -> Page:
     [_stray_last, _stray_first, _backwards, _twice, _small_total, _no_total],
     ids=lambda f: f.__name__,
 )
-def test_a_search_that_answers_oddly_skips_nothing(change: Callable[[Request, Page], Page]) -> None:
+def test_odd_search_responses_skip_nothing(change: Callable[[Request, Page], Page]) -> None:
     portal = Odd()
     source = connect(portal)
     position = pull(source, "account", portal)[-1].next_position
@@ -89,7 +89,7 @@ def test_a_search_that_answers_oddly_skips_nothing(change: Callable[[Request, Pa
 
 
 @pytest.mark.parametrize("change", [_every_other, lambda request, page: page | {"results": page["results"][1:]}])
-def test_a_search_that_does_not_show_what_it_counts_is_an_error(change: Callable[[Request, Page], Page]) -> None:
+def test_search_with_fewer_rows_than_its_total_is_an_error(change: Callable[[Request, Page], Page]) -> None:
     portal = Odd()
     source = connect(portal)
     position = pull(source, "account", portal)[-1].next_position
@@ -133,7 +133,7 @@ def _leading(path: str, cursor: Callable[[int], str], *, empty: bool) -> Callabl
     ],
     ids=["rows", "ids", "history", "owners", "ids of owners"],
 )
-def test_a_list_that_leads_nowhere_ends(
+def test_endless_list_ends_with_an_error(
     cursor: Callable[[int], str], empty: bool, path: str, read: Callable[..., Any]
 ) -> None:
     portal = Odd()
@@ -143,7 +143,7 @@ def test_a_list_that_leads_nowhere_ends(
     portal.change = lambda request, page: page
     source = connect(portal)
     portal.change = _leading(path, cursor, empty=empty)
-    # What it asks for after the cursor is beyond everything, unless the same rows are shown again.
+    # Beyond the cursor there is nothing, unless the same rows are returned again.
     portal._page = lambda rows, request: (200, {"results": rows[:3]})  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match=rf"HubSpot's .*{path}.*: the vendor returned"):
         read(source, portal)
@@ -152,7 +152,7 @@ def test_a_list_that_leads_nowhere_ends(
 
 @pytest.mark.parametrize("cursor", CURSORS.values(), ids=CURSORS)
 @pytest.mark.parametrize("empty", [True, False])
-def test_associations_that_lead_nowhere_end(cursor: Callable[[int], str], empty: bool) -> None:
+def test_endless_associations_end_with_an_error(cursor: Callable[[int], str], empty: bool) -> None:
     portal = Odd()
     portal.put("contacts", 1, email="a@b.example")
     # More companies than a list shows.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.connectors.story import NAMES, Edits, Scene, Vendor, erase, tell
+from tests.connectors.story import NAMES, Edits, Scene, Vendor, erase, run_story
 from tests.connectors.story_process import killed
 from tests.fixtures.sandbox import SandboxProcess
 
@@ -29,7 +29,7 @@ PORTAL = Vendor(
 @pytest.mark.parametrize("seed", range(1))
 def test_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
     scene = Scene(sandbox, quick)
-    tell(PORTAL, scene, seed, n_steps=3)
+    run_story(PORTAL, scene, seed, n_steps=3)
     erase(PORTAL, scene, seed)
 
 
@@ -37,16 +37,16 @@ def test_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_story_soak(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
     scene = Scene(sandbox, quick)
-    tell(PORTAL, scene, seed, n_steps=12)
+    run_story(PORTAL, scene, seed, n_steps=12)
     erase(PORTAL, scene, seed)
 
 
 @pytest.mark.parametrize("seed", range(1))
 def test_killed_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
-    tell(PORTAL, Scene(sandbox, quick), seed, n_steps=2, step=killed(seed))
+    run_story(PORTAL, Scene(sandbox, quick), seed, n_steps=2, step=killed(seed))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(200, 250))
 def test_killed_story_soak(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
-    tell(PORTAL, Scene(sandbox, quick), seed, n_steps=6, step=killed(seed))
+    run_story(PORTAL, Scene(sandbox, quick), seed, n_steps=6, step=killed(seed))

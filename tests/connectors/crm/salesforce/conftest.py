@@ -1,4 +1,4 @@
-"""What a loader holds of the sandbox org, read as the source ``crm``."""
+"""A loader's copy of the sandbox org, read as the source ``crm``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from include.sandbox.truth import KINDS
 from tests.fixtures.sandbox import NOW, SandboxProcess
 
 START = datetime.fromisoformat(NOW)
-SOON = START + timedelta(minutes=6)  # what is younger than the lag belongs to the next read
+SOON = START + timedelta(minutes=6)  # records newer than the lag belong to the next read
 ENTITIES = ("account", "contact", "owner", "opportunity", "contract_line")
 
 
@@ -27,7 +27,7 @@ def id_of(entity: str, number: int) -> str:
 
 
 class Copy:
-    """What a loader holds of the org: the newest version of each record."""
+    """A loader's copy of the org: the newest version of each record."""
 
     def __init__(self) -> None:
         self.source = connect(connections.get("crm"))
@@ -36,7 +36,7 @@ class Copy:
         self.marks: dict[str, Any] = {}
 
     def pull(self, until: datetime, *entities: str, **options: Any) -> list[Record]:
-        """Read entities, all by default, from where the last read ended; return the records that came."""
+        """Read entities (all by default) from their last positions. Return the records read."""
         came: list[Record] = []
         for entity in entities or ENTITIES:
             mark = self.marks.get(entity)
@@ -58,7 +58,7 @@ class Copy:
                 self.rows[entity][record.id] = record
 
     def live(self, entity: str) -> set[str]:
-        """Return the ids of what is there; a user who was deactivated is not."""
+        """Return the ids of live records. Deactivated users are not live."""
         return {
             one
             for one, record in self.rows[entity].items()
@@ -67,12 +67,12 @@ class Copy:
 
 
 def truth(org: SandboxProcess, entity: str) -> set[str]:
-    """Return the ids of what the org holds."""
+    """Return the ids of the org's records."""
     return {id_of(entity, number) for number in org.truth()[entity]["live_ids"]}
 
 
 def later(org: SandboxProcess, **by: float) -> datetime:
-    """Move the world's clock to so long after the start, and return the time."""
+    """Set the world's clock to an offset from the start, and return the time."""
     at = START + timedelta(**by)
     org.now(at.isoformat())
     return at

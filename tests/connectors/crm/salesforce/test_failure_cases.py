@@ -1,6 +1,6 @@
 """The failure cases of Salesforce's connectors, each with its fault switched on in the sandbox org.
 
-43 to 46 were reported of the Bulk API. It is not used (docs/decisions); what they are about must hold over REST too.
+Cases 43 to 46 were reported for the Bulk API, which is not used (docs/decisions). They must hold over REST too.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ GONE = [{"message": "invalid query locator", "errorCode": "INVALID_QUERY_LOCATOR
 
 
 def calls(org: SandboxProcess, part: str) -> int:
-    """Return how many calls so far had this in their path."""
+    """Return the number of calls so far with this text in their path."""
     counted = org.control("status")["calls"]
     return sum(number for name, number in counted.items() if part in name and name.startswith("GET"))
 
 
-def test_case_38_ten_thousand_and_one_of_one_second(org: SandboxProcess) -> None:
+def test_case_38_ten_thousand_and_one_rows_in_one_second(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON, "account")
     later(org, minutes=10)
@@ -47,7 +47,7 @@ def test_case_38_ten_thousand_and_one_of_one_second(org: SandboxProcess) -> None
     assert {id_of("account", one) for one in made} <= copy.live("account") == truth(org, "account")
 
 
-def test_case_38_a_read_cut_within_the_ties_goes_on_within_them(org: SandboxProcess) -> None:
+def test_case_38_read_cut_within_ties_resumes_within_them(org: SandboxProcess) -> None:
     later(org, minutes=10)
     org.control("switches", **{"salesforce.page_rows": 25})
     org.mutate("company", op="create", set={"name": "Twin"}, count=230)
@@ -62,7 +62,7 @@ def test_case_38_a_read_cut_within_the_ties_goes_on_within_them(org: SandboxProc
     cut = Copy()
     cut.marks, cut.rows = copy.marks, copy.rows
     came = cut.pull(until, "account")
-    assert len(came) < 200  # not from zero
+    assert len(came) < 200  # not from the beginning
     assert cut.live("account") == truth(org, "account")
 
 
@@ -79,10 +79,10 @@ def test_case_39_formula_fields_are_read_again_every_day(org: SandboxProcess) ->
     copy.pull(later(org, hours=26), "account")
     assert copy.rows["account"][one].values["tier"] == "recalculated"
     assert copy.rows["account"][one].source_at == stamp
-    assert len(copy.pull(later(org, hours=27), "account")) < 10  # and then changes only, for another day
+    assert len(copy.pull(later(org, hours=27), "account")) < 10  # then changes only, for another day
 
 
-def test_case_40_a_new_field_breaks_nothing(org: SandboxProcess) -> None:
+def test_case_40_new_field_breaks_nothing(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON, "account")
     org.control("switches", **{"salesforce.added_fields": ["Account.New_Field__c"]})
@@ -90,7 +90,7 @@ def test_case_40_a_new_field_breaks_nothing(org: SandboxProcess) -> None:
     assert copy.live("account") == truth(org, "account")
 
 
-def test_case_40_what_the_org_has_is_told_with_its_types(org: SandboxProcess) -> None:
+def test_case_40_org_fields_are_described_with_types(org: SandboxProcess) -> None:
     source = Copy().source
     assert source.fields("account")["Customer_Tier__c"] == "picklist"
     assert source.mapped("account")["Customer_Tier__c"] == "tier"
@@ -101,7 +101,7 @@ def test_case_40_what_the_org_has_is_told_with_its_types(org: SandboxProcess) ->
     assert Copy().source.fields("account")["Customer_Tier__c"] == "double"
 
 
-def test_case_40_a_mapped_field_that_vanished_is_named_with_its_line(org: SandboxProcess) -> None:
+def test_case_40_missing_mapped_field_is_reported_with_its_line(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON, "account")
     org.control("switches", **{"salesforce.removed_fields": ["Account.Customer_Tier__c"]})
@@ -119,7 +119,7 @@ def test_case_40_a_mapped_field_that_vanished_is_named_with_its_line(org: Sandbo
         ("account_id: Opportunity.AccountId", "account_id: Opportunity.OwnerId", "holds ids of User, and account_id"),
     ],
 )
-def test_a_lookup_to_another_object_is_named_with_its_line(
+def test_lookup_to_another_object_is_reported_with_its_line(
     org: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: str, wrong: str, said: str
 ) -> None:
     shipped = files.find("config", "mappings/salesforce.yaml").read_text()  # type: ignore[union-attr]
@@ -132,7 +132,7 @@ def test_a_lookup_to_another_object_is_named_with_its_line(
         Copy().pull(SOON, "contract_line")
 
 
-def test_case_40_a_retyped_field_becomes_a_problem_of_its_rows(org: SandboxProcess) -> None:
+def test_case_40_retyped_field_becomes_a_problem_of_its_rows(org: SandboxProcess) -> None:
     number = org.truth()["opportunity"]["live_ids"][0]
     org.mutate("deal", number, set={"amount": "a lot"})
     org.control("switches", **{"salesforce.retyped_fields": {"Opportunity.Amount": "string"}})
@@ -143,14 +143,14 @@ def test_case_40_a_retyped_field_becomes_a_problem_of_its_rows(org: SandboxProce
     assert copy.live("opportunity") == truth(org, "opportunity")
 
 
-def test_case_41_the_first_load_has_no_start_date(org: SandboxProcess) -> None:
+def test_case_41_first_load_has_no_start_date(org: SandboxProcess) -> None:
     (old,) = org.mutate("company", op="create", set={"name": "Old"}, at="2009-03-04T05:06:07Z")
     copy = Copy()
     copy.pull(SOON, "account")
     assert id_of("account", old) in copy.live("account")
 
 
-def test_case_41_rows_that_the_count_knows_of_are_looked_for_once_more(org: SandboxProcess) -> None:
+def test_case_41_rows_counted_but_not_returned_are_requested_again(org: SandboxProcess) -> None:
     for field, value in (("records", []), ("totalSize", 0)):
         org.control("faults", vendor="salesforce", path="/services/data/*/queryAll", kind="set_field", field=field,
                     value=value, times=1)  # fmt: skip
@@ -159,7 +159,7 @@ def test_case_41_rows_that_the_count_knows_of_are_looked_for_once_more(org: Sand
     assert copy.live("account") == truth(org, "account")
 
 
-def test_case_41_rows_that_never_come_are_an_error(org: SandboxProcess) -> None:
+def test_case_41_rows_that_never_appear_are_an_error(org: SandboxProcess) -> None:
     for skip in (0, 2):
         for field, value in (("records", []), ("totalSize", 0)):
             org.control("faults", vendor="salesforce", path="/services/data/*/queryAll", kind="set_field", field=field,
@@ -188,7 +188,7 @@ def test_case_42_deleted_merged_and_purged_rows(org: SandboxProcess) -> None:
     for entity in ("contact", "opportunity", "contract_line"):
         moved = [each for each in copy.rows[entity].values() if not each.is_deleted]
         assert id_of("account", loser) not in {each.values["account_id"] for each in moved}, entity
-    # What is purged leaves nothing behind: only a full read misses it.
+    # A purged record leaves no trace: only a full read detects it.
     assert id_of("account", purged) in copy.live("account")
     seen = {record.id for record in copy.pull(until, "account", full=True) if not record.is_deleted}
     assert copy.live("account") - seen == {id_of("account", purged)}
@@ -197,8 +197,8 @@ def test_case_42_deleted_merged_and_purged_rows(org: SandboxProcess) -> None:
     assert not copy.rows["account"][id_of("account", gone)].is_deleted
 
 
-def test_a_full_read_meets_what_was_edited_within_the_lag(org: SandboxProcess) -> None:
-    """The merge takes what a full read did not meet for gone."""
+def test_full_read_includes_rows_edited_within_the_lag(org: SandboxProcess) -> None:
+    """The merge marks records missing from a full read as deleted."""
     org.control("switches", **{"salesforce.page_rows": 7})
     until = later(org, minutes=40)
     young = id_of("account", org.truth()["account"]["live_ids"][3])
@@ -206,13 +206,13 @@ def test_a_full_read_meets_what_was_edited_within_the_lag(org: SandboxProcess) -
     copy = Copy()
     met = {record.id for record in copy.pull(until, "account", full=True)}
     assert young in met and met >= truth(org, "account")
-    # It belongs to the next read too.
+    # The next read includes it again.
     assert young in {record.id for record in copy.pull(later(org, minutes=60), "account")}
 
 
 @pytest.mark.parametrize("cursor", [lambda n: "01gX-1", lambda n: f"01gX-{n % 2}", lambda n: f"01gX-{n}"])
 @pytest.mark.parametrize("n_rows", [0, 1])
-def test_pages_that_lead_nowhere_end(org: SandboxProcess, cursor, n_rows: int) -> None:
+def test_endless_pages_end_with_an_error(org: SandboxProcess, cursor, n_rows: int) -> None:
     api = SalesforceApi(Copy().source.client)
     row = {"Id": "001000000000001AAA"}
     numbers = itertools.count()
@@ -233,8 +233,8 @@ def test_pages_that_lead_nowhere_end(org: SandboxProcess, cursor, n_rows: int) -
 
 
 @pytest.fixture
-def kept_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Map a long text of the accounts too."""
+def mapped_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also map a long text field of accounts."""
     text = files.find("config", "mappings/salesforce.yaml").read_text()  # type: ignore[union-attr]
     folder = tmp_path / "overlay" / "config" / "mappings"
     folder.mkdir(parents=True)
@@ -254,8 +254,8 @@ def kept_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=lambda given: given if isinstance(given, str) and given.startswith("case_") else "",
 )
-@pytest.mark.usefixtures("kept_description")
-def test_texts_survive(org: SandboxProcess, case: str, text: str, stored: str | None) -> None:
+@pytest.mark.usefixtures("mapped_description")
+def test_hostile_texts_survive(org: SandboxProcess, case: str, text: str, stored: str | None) -> None:
     number = org.truth()["account"]["live_ids"][0]
     org.mutate("company", number, set={"description": "before"})
     copy = Copy()
@@ -279,7 +279,7 @@ def test_case_45_every_page_is_read(org: SandboxProcess) -> None:
         assert copy.live(entity) == truth(org, entity), entity
 
 
-def test_case_45_an_answer_that_ends_before_its_total_is_not_believed(org: SandboxProcess) -> None:
+def test_case_45_response_that_stops_before_its_total_is_continued(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.page_rows": 7})
     org.control("faults", vendor="salesforce", path=QUERIES, kind="set_field", field="done", value=True, times=3)
     copy = Copy()
@@ -287,7 +287,7 @@ def test_case_45_an_answer_that_ends_before_its_total_is_not_believed(org: Sandb
     assert copy.live("opportunity") == truth(org, "opportunity")
 
 
-def test_case_47_an_expired_locator_goes_on_from_the_last_row(org: SandboxProcess) -> None:
+def test_case_47_read_resumes_from_the_last_row_after_locator_expiry(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.page_rows": 10})
     org.control("faults", vendor="salesforce", path=PAGES, kind="status", status=400, body=GONE, skip=3, times=1)
     copy = Copy()
@@ -296,7 +296,7 @@ def test_case_47_an_expired_locator_goes_on_from_the_last_row(org: SandboxProces
     assert copy.live("contract_line") == truth(org, "contract_line")
 
 
-def test_case_47_after_days_a_stored_locator_has_expired(org: SandboxProcess) -> None:
+def test_case_47_stored_locator_expires_after_days(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.page_rows": 10})
     pages = Copy().source.read("contract_line", position=None, until=SOON)
     first = [next(pages) for _ in range(3)]
@@ -308,7 +308,7 @@ def test_case_47_after_days_a_stored_locator_has_expired(org: SandboxProcess) ->
     assert set(ids) == truth(org, "contract_line")
 
 
-def test_case_47_pages_out_of_order_lose_no_change_when_their_query_is_forgotten(
+def test_case_47_unordered_pages_lose_no_change_when_the_locator_expires(
     org: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = Copy()
@@ -323,7 +323,7 @@ def test_case_47_pages_out_of_order_lose_no_change_when_their_query_is_forgotten
         found = query(api, soql, **how)
         if not is_mixed or "ORDER BY SystemModstamp" not in soql:
             return found
-        # The second page comes first, and then nobody knows the query any more.
+        # The second page comes first, then the locator expires.
         is_mixed.clear()
         return replace(more(api, found.locator), total=found.total, locator="forgotten")
 
@@ -333,7 +333,7 @@ def test_case_47_pages_out_of_order_lose_no_change_when_their_query_is_forgotten
     assert {id_of("account", one) for one in made} <= copy.live("account") == truth(org, "account")
 
 
-def test_case_48_the_daily_limit_ends_the_run_and_keeps_its_state(org: SandboxProcess) -> None:
+def test_case_48_daily_limit_ends_the_run_and_keeps_its_state(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.page_rows": 10})
     org.control("faults", vendor="salesforce", path=PAGES, kind="status", status=403, skip=3, times=1)
     copy = Copy()
@@ -342,7 +342,7 @@ def test_case_48_the_daily_limit_ends_the_run_and_keeps_its_state(org: SandboxPr
     assert re.match(r"\d{4}-\d\d-\d\dT", caught.value.resumes_at)
     landed = len(copy.rows["contract_line"])
     assert landed == 40 and copy.marks["contract_line"]
-    # Until then nobody asks again, in no process.
+    # Until then no process calls the API.
     asked = calls(org, "/query")
     with pytest.raises(QuotaExhausted):
         copy.pull(SOON, "contract_line")
@@ -355,16 +355,16 @@ def test_case_48_the_daily_limit_ends_the_run_and_keeps_its_state(org: SandboxPr
     assert resumed.live("contract_line") == truth(org, "contract_line")
 
 
-def test_case_48_the_last_calls_of_the_day_are_left_to_others(org: SandboxProcess) -> None:
+def test_case_48_last_calls_of_the_day_are_reserved_for_others(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.page_rows": 2})
     org.control("limits", **{"salesforce.daily": [40, 86_400]})
     with pytest.raises(QuotaExhausted, match="no more ordinary calls for now; partial, resumes at"):
         Copy().pull(SOON, "contract_line")
     used = calls(org, "/services/data")
-    assert used == 39  # the 39th answer said that more than 95 in 100 are used
+    assert used == 39  # the 39th response reported more than 95% used
 
 
-def test_too_many_calls_at_once_are_waited_for(org: SandboxProcess) -> None:
+def test_too_many_concurrent_calls_are_waited_for(org: SandboxProcess) -> None:
     org.control("faults", vendor="salesforce", path=QUERIES, kind="status", status=429, times=2)
     copy = Copy()
     _an_hour_later(copy, sleep=True)
@@ -372,7 +372,7 @@ def test_too_many_calls_at_once_are_waited_for(org: SandboxProcess) -> None:
     assert copy.live("account") == truth(org, "account")
 
 
-def test_a_walk_whose_cursor_comes_again_ends(org: SandboxProcess) -> None:
+def test_repeated_cursor_ends_the_read(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.page_rows": 7})
     pages = Copy().source.read("opportunity", position=None, until=SOON)
     locator = next(pages).mark["locator"]

@@ -1,4 +1,4 @@
-"""What the org's records were, rebuilt from its own history."""
+"""Earlier states of the org's records, rebuilt from its field history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def history(copy: Copy, entity: str) -> dict[str, list]:
     return found
 
 
-def test_an_opportunity_went_through_its_stages(org: SandboxProcess) -> None:
+def test_history_of_opportunity_stages(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON, "opportunity")
     found = history(copy, "opportunity")
@@ -37,7 +37,7 @@ def test_an_opportunity_went_through_its_stages(org: SandboxProcess) -> None:
     assert stages[0] == "Prospecting" and stages[-1] == "Closed Won" and len(set(stages)) > 2
 
 
-def test_owners_and_tiers_of_accounts(org: SandboxProcess) -> None:
+def test_history_of_account_owners_and_tiers(org: SandboxProcess) -> None:
     number, owner = org.truth()["account"]["live_ids"][0], org.truth()["owner"]["live_ids"][-1]
     one = id_of("account", number)
     before = Copy()
@@ -54,9 +54,7 @@ def test_owners_and_tiers_of_accounts(org: SandboxProcess) -> None:
     assert last.values["tier"] is None and last.source_at == at
 
 
-def test_a_history_that_ends_before_its_total_is_not_taken_for_told(
-    org: SandboxProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_history_shorter_than_its_total_is_not_complete(org: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = Copy()
     copy.source._plan("contact", "Contact")  # type: ignore[attr-defined]
     monkeypatch.setattr(SalesforceApi, "query", lambda *given, **how: Found([], 7, ""))
@@ -64,14 +62,14 @@ def test_a_history_that_ends_before_its_total_is_not_taken_for_told(
         history(copy, "contact")
 
 
-def test_a_history_goes_on_where_it_was_cut(org: SandboxProcess) -> None:
+def test_interrupted_history_resumes(org: SandboxProcess) -> None:
     copy = Copy()
     pages = copy.source.history("contact")
     mark = next(pages).mark
     rest = [record.id for page in copy.source.history("contact", mark=mark) for record in page.records]
-    assert rest == []  # one page held them all
+    assert rest == []  # one page contains all
     assert mark["id"] and history(copy, "contact")
 
 
-def test_objects_without_a_history_say_nothing(org: SandboxProcess) -> None:
+def test_objects_without_history_return_nothing(org: SandboxProcess) -> None:
     assert history(Copy(), "contract_line") == {} == history(Copy(), "owner")

@@ -1,4 +1,4 @@
-"""What only some orgs have: activities, and custom objects."""
+"""Optional objects of an org: activities and custom objects."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ OWN = ("invoice", "survey_response", "milestone", "objective")
 
 
 @pytest.fixture
-def own_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the # from the examples at the end of the file."""
+def custom_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uncomment the examples at the end of the mapping file."""
     text = files.find("config", "mappings/salesforce.yaml").read_text()  # type: ignore[union-attr]
     head, examples = text.split("  # invoice:\n")
     folder = tmp_path / "overlay" / "config" / "mappings"
@@ -37,7 +37,7 @@ def read(copy: Copy, entity: str, until=SOON, **how) -> dict[str, Record]:
     return {record.id: record for page in pages for record in page.records}
 
 
-def test_activities_are_tasks_and_events_but_never_our_own_tasks(org: SandboxProcess) -> None:
+def test_activities_are_tasks_and_events_without_our_own_tasks(org: SandboxProcess) -> None:
     org.mutate("sf_task", op="create", set={"Subject": "Ours", "Perennial_Key__c": "abc", "Status": "Completed"})
     copy = Copy()
     found = read(copy, "activity")
@@ -50,7 +50,7 @@ def test_activities_are_tasks_and_events_but_never_our_own_tasks(org: SandboxPro
     assert all(record.values["is_completed"] for record in found.values())
 
 
-def test_a_meeting_is_completed_once_it_is_over(org: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_meeting_is_completed_once_it_is_over(org: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     at = SOON + timedelta(days=9)
     (number,) = org.mutate("meeting", op="create", set={"happened_at": int(at.timestamp() * 1000)})
     one = ids.encode("00U", number)
@@ -68,8 +68,8 @@ def test_a_meeting_is_completed_once_it_is_over(org: SandboxProcess, monkeypatch
     assert again[one].values["is_completed"] is True
 
 
-@pytest.mark.usefixtures("own_objects")
-def test_the_examples_of_own_objects_work(org: SandboxProcess) -> None:
+@pytest.mark.usefixtures("custom_objects")
+def test_custom_object_examples_work(org: SandboxProcess) -> None:
     copy = Copy()
     assert set(OWN) < set(copy.source.entities())
     truth = org.truth()
@@ -82,12 +82,12 @@ def test_the_examples_of_own_objects_work(org: SandboxProcess) -> None:
         assert not [record for record in found.values() if record.problems], entity
 
 
-@pytest.mark.usefixtures("own_objects")
-def test_an_object_that_is_not_there_is_not_available(org: SandboxProcess) -> None:
+@pytest.mark.usefixtures("custom_objects")
+def test_missing_object_is_unavailable(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.removed_fields": ["Invoice__c.Due_On__c"]})
     with pytest.raises(NotOffered, match=r"invoice is not available from Salesforce's Invoice__c.*Due_On__c"):
         read(Copy(), "invoice")
 
 
-def test_what_is_not_mapped_is_not_there(org: SandboxProcess) -> None:
+def test_unmapped_object_is_absent(org: SandboxProcess) -> None:
     assert not set(OWN) & set(Copy().source.entities())

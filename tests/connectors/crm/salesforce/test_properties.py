@@ -1,4 +1,4 @@
-"""Whatever happens to accounts, and however the org misbehaves: once it is quiet, nothing is missing or doubled."""
+"""Random changes to accounts in a misbehaving org: once it is quiet, no record is missing or duplicated."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ HAPPENINGS = st.one_of(
 
 
 class Life:
-    """Lets things happen to the org, and keeps a copy of it up to date.
+    """Apply random events to the org and keep a copy up to date.
 
     Args:
-        org: The org, as new.
+        org: The org, reset.
     """
 
     def __init__(self, org: SandboxProcess) -> None:
@@ -50,7 +50,7 @@ class Life:
         self.copy.source._api.client.sleep = lambda seconds: None  # type: ignore[attr-defined]
 
     def happen(self, what: str, which: int) -> None:
-        """Let one thing happen."""
+        """Apply one event."""
         getattr(self, what)(which)
 
     def wait(self, minutes: int) -> None:
@@ -87,7 +87,7 @@ class Life:
         self.org.mutate("company", op="touch", ids=self.live[:count], set={"name": self._name()})
 
     def storm(self, count: int) -> None:
-        """Many change at once, the locator is lost among them, and no later read looks so far back."""
+        """Change many records at once, lose the locator among them, and go beyond the overlap of later reads."""
         self.touch(count)
         self.wait(90)  # short: the world's clock
         self.locators(count)
@@ -97,7 +97,7 @@ class Life:
         self.live += self.org.mutate("company", op="create", count=count, set={"name": self._name()})
 
     def late(self, minutes: int) -> None:
-        """A row is seen only now, though it says that it was there so long ago."""
+        """Show a row only now, with a creation time in the past."""
         at = later(self.org, minutes=self.minutes - minutes)
         self.live += self.org.mutate("company", op="create", at=at.isoformat(), set={"name": self._name()})
         later(self.org, minutes=self.minutes)
@@ -106,7 +106,7 @@ class Life:
         self.copy.pull(later(self.org, minutes=self.minutes), "account")
 
     def cut(self, which: int) -> None:
-        """A read breaks off permanently, and the next one resumes where it stopped."""
+        """Abort a read. The next one resumes where it stopped."""
         broken = [{"message": "x", "errorCode": "UNKNOWN_EXCEPTION"}]
         self._fault("/services/data/*/query*", status=400, body=broken, skip=which % 4)
         with contextlib.suppress(ConfigError):
@@ -139,8 +139,8 @@ class Life:
         return f"Name {self.n}"
 
 
-# Hold three defects against the test that it must find: a keyset that skips ties, deletions that are not asked for, a
-# read that starts where the last one ended.
+# The test was shown to find three defects: a keyset that skips ties, deletions that are not requested, and a
+# read that starts where the last one ended, without an overlap.
 TIES = [("pull", 0), ("wait", 100), ("storm", 12)]
 DELETIONS = [("pull", 0), ("delete", 3), ("merge", 5), ("wait", 30), ("pull", 0)]
 LATE = [("pull", 0), ("wait", 60), ("pull", 0), ("late", 20), ("wait", 5), ("pull", 0)]
@@ -151,7 +151,7 @@ LATE = [("pull", 0), ("wait", 60), ("pull", 0), ("late", 20), ("wait", 5), ("pul
 @example(rows=9, happenings=DELETIONS)
 @example(rows=9, happenings=LATE)
 @given(rows=st.integers(1, 9), happenings=st.lists(HAPPENINGS, min_size=4, max_size=14))
-def test_case_38_and_42_once_it_is_quiet_the_copy_is_the_org(
+def test_case_38_and_42_copy_equals_the_org_once_quiet(
     org: SandboxProcess, rows: int, happenings: list[tuple[str, int]]
 ) -> None:
     check(org, rows, happenings)
@@ -160,14 +160,14 @@ def test_case_38_and_42_once_it_is_quiet_the_copy_is_the_org(
 @pytest.mark.soak
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(rows=st.integers(1, 9), happenings=st.lists(HAPPENINGS, min_size=4, max_size=30))
-def test_case_38_and_42_whatever_happened_before(
+def test_case_38_and_42_copy_equals_the_org_after_any_history(
     org: SandboxProcess, rows: int, happenings: list[tuple[str, int]]
 ) -> None:
     check(org, rows, happenings)
 
 
 def check(org: SandboxProcess, rows: int, happenings: list[tuple[str, int]]) -> None:
-    """Let things happen, then nothing any more, and compare."""
+    """Apply random events, let the org fall quiet, and compare."""
     life = Life(org)
     org.control("switches", **{"salesforce.page_rows": rows})
     for what, which in happenings:
@@ -183,6 +183,6 @@ def check(org: SandboxProcess, rows: int, happenings: list[tuple[str, int]]) -> 
     assert set(there) == {id_of("account", number) for number in life.live}
     assert there.items() <= held.items()
     assert held.keys().isdisjoint(id_of("account", number) for number in [*life.deleted, *life.merged])
-    # What was purged leaves no trace: a full read does not meet it.
+    # A purged record leaves no trace: it is missing from a full read.
     met = {record.id for record in copy.pull(later(org, minutes=life.minutes), "account", full=True)}
     assert {one for one in held if one in met} == set(there)

@@ -12,7 +12,7 @@ from tests.connectors.crm.salesforce.conftest import ENTITIES, SOON, START, Copy
 from tests.fixtures.sandbox import SandboxProcess
 
 
-def test_a_first_load_holds_what_the_org_has(org: SandboxProcess) -> None:
+def test_first_load_equals_the_org(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON)
     assert copy.source.entities() == (*ENTITIES, "activity")
@@ -21,7 +21,7 @@ def test_a_first_load_holds_what_the_org_has(org: SandboxProcess) -> None:
         assert not [record.problems for record in copy.rows[entity].values() if record.problems], entity
 
 
-def test_every_mapped_column_is_filled_somewhere(org: SandboxProcess) -> None:
+def test_every_mapped_column_has_a_value_somewhere(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON)
     empty = {
@@ -32,10 +32,10 @@ def test_every_mapped_column_is_filled_somewhere(org: SandboxProcess) -> None:
     }
     assert empty <= {"account.parent_id", "account.merged_into", "opportunity.notice_given_on"}, (
         empty
-    )  # too rare for so small a world
+    )  # too rare in so small a world
 
 
-def test_a_day_of_life_is_caught_up_with(org: SandboxProcess) -> None:
+def test_incremental_read_catches_up_with_a_day_of_changes(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(START)
     until = later(org, days=1)
@@ -59,7 +59,7 @@ def test_lines_follow_their_opportunity_to_another_account(org: SandboxProcess) 
     assert until and copy.rows["contract_line"][line.id].values["account_id"] == id_of("account", other)
 
 
-def test_a_role_beside_the_contact_arrives(org: SandboxProcess) -> None:
+def test_contact_role_is_read(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON)
     number = org.truth()["contact"]["live_ids"][0]
@@ -69,11 +69,11 @@ def test_a_role_beside_the_contact_arrives(org: SandboxProcess) -> None:
     org.mutate("contact", number, set={"role": "DECISION_MAKER;CHAMPION"}, quiet=True)
     copy.pull(later(org, minutes=30), "contact")
     after = copy.rows["contact"][one]
-    assert after.source_at == before.source_at  # the contact's own clock did not move
+    assert after.source_at == before.source_at  # the contact's own modification time did not change
     assert set(after.values["role"].split(";")) == {"decision_maker", "champion"}
 
 
-def test_a_session_that_ends_is_renewed_once(org: SandboxProcess) -> None:
+def test_expired_session_is_renewed_once(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON, "account")
     org.control("switches", **{"salesforce.sessions": {}})
@@ -84,7 +84,7 @@ def test_a_session_that_ends_is_renewed_once(org: SandboxProcess) -> None:
         copy.pull(SOON, "account")
 
 
-def test_a_refresh_token_does_as_well(org: SandboxProcess) -> None:
+def test_refresh_token_login_works(org: SandboxProcess) -> None:
     given = org.connection("salesforce") | {"extra": {"refresh_token": org.note["salesforce_oauth"]["refresh_token"]}}
     source = connect(connections.make("crm", **given))
     assert next(iter(source.read("owner", position=None, until=SOON))).records
@@ -101,7 +101,7 @@ def test_a_refresh_token_does_as_well(org: SandboxProcess) -> None:
         ({"login": ""}, ConfigError, "consumer key into its login field"),
     ],
 )
-def test_a_wrong_connection_is_one_clear_error(
+def test_wrong_connection_is_one_clear_error(
     org: SandboxProcess, changes: dict, kind: type, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = org.connection("salesforce") | changes
@@ -110,13 +110,13 @@ def test_a_wrong_connection_is_one_clear_error(
     assert given["password"] not in str(caught.value)
 
 
-def test_a_token_is_never_sent_to_another_host(org: SandboxProcess) -> None:
+def test_token_is_never_sent_to_another_host(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.instance_url": "https://elsewhere.example"})
     with pytest.raises(ConfigError, match=r"the org is at https://elsewhere\.example"):
         Copy().pull(SOON, "owner")
 
 
-def test_a_link_to_another_host_is_not_followed(org: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_to_another_host_is_not_followed(org: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     org.control("switches", **{"salesforce.page_rows": 25})
     org.control(
         "faults", vendor="salesforce", path="/services/data/*/query*", kind="set_field", field="nextRecordsUrl",
@@ -131,7 +131,7 @@ def test_a_link_to_another_host_is_not_followed(org: SandboxProcess, monkeypatch
     assert not [path for path in asked if "elsewhere" in path]
 
 
-def test_case_42_what_exists_now_is_counted_and_listed(org: SandboxProcess) -> None:
+def test_case_42_existing_records_are_counted_and_listed(org: SandboxProcess) -> None:
     gone, purged = org.truth()["account"]["live_ids"][:2]
     org.mutate("company", gone, op="delete")
     org.mutate("company", purged, op="erase")

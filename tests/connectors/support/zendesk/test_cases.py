@@ -24,7 +24,7 @@ ORGANIZATIONS = "/api/v2/incremental/organizations"
 
 
 def calls(sandbox: SandboxProcess, part: str) -> int:
-    """Return how many calls so far had this in their path."""
+    """Return the number of calls so far with this text in their path."""
     counted = sandbox.control("status")["calls"]
     return sum(number for name, number in counted.items() if part in name and name.startswith("GET"))
 
@@ -44,10 +44,10 @@ def first_ticket(sandbox: SandboxProcess) -> int:
     return min(sandbox.truth()["ticket"]["live_ids"])
 
 
-def test_case_22_what_happens_while_a_read_ends_is_in_the_next_one(sandbox: SandboxProcess) -> None:
+def test_case_22_changes_during_the_end_of_a_read_are_in_the_next_one(sandbox: SandboxProcess) -> None:
     copy = Copy("support", "ticket")
     number = first_ticket(sandbox)
-    # Within the minute that the export holds back: the read ends without it, and its time is before the read's end.
+    # Within the minute that the export withholds: the read ends without it, but its time is before the read's end.
     sandbox.mutate("ticket", number, set={"priority": "urgent"}, at=(START - timedelta(seconds=30)).isoformat())
     copy.pull(START)
     end = copy.positions["ticket"]["cursor"]
@@ -60,7 +60,7 @@ def test_case_22_what_happens_while_a_read_ends_is_in_the_next_one(sandbox: Sand
     assert copy.live("ticket") == truth(sandbox, "ticket")
 
 
-def test_case_23_the_clock_is_the_exports_own(sandbox: SandboxProcess) -> None:
+def test_case_23_clock_is_the_export_timestamp(sandbox: SandboxProcess) -> None:
     copy = Copy("support", "ticket")
     copy.pull(START)
     number = str(first_ticket(sandbox))
@@ -73,7 +73,7 @@ def test_case_23_the_clock_is_the_exports_own(sandbox: SandboxProcess) -> None:
     assert record.values["updated_at"] == before < record.source_at == record.values["generated_at"]
 
 
-def test_case_24_deleted_restored_scrubbed(sandbox: SandboxProcess) -> None:
+def test_case_24_deleted_restored_and_scrubbed_tickets(sandbox: SandboxProcess) -> None:
     copy = Copy("support", "ticket")
     copy.pull(START)
     number = str(first_ticket(sandbox))
@@ -93,7 +93,7 @@ def test_case_24_deleted_restored_scrubbed(sandbox: SandboxProcess) -> None:
     assert (record.is_deleted, record.values["subject"], record.problems) == (True, "SCRUBBED", {})
 
 
-def test_case_25_children_of_a_deleted_ticket_end_nothing(sandbox: SandboxProcess) -> None:
+def test_case_25_missing_children_of_a_deleted_ticket_do_not_end_the_read(sandbox: SandboxProcess) -> None:
     copy = Copy("support")
     rated = copy.source
     assert rated
@@ -109,7 +109,7 @@ def test_case_25_children_of_a_deleted_ticket_end_nothing(sandbox: SandboxProces
     for one in (copy, again):
         one.pull(until)
         assert one.rows["ticket"][number].is_deleted
-    assert calls(sandbox, f"/tickets/{number}/") == asked  # children come with the exports, not one by one
+    assert calls(sandbox, f"/tickets/{number}/") == asked  # child records come with the exports, not one by one
     rating = next(record for record in again.rows["rating"].values() if record.values["ticket_id"] == number)
     assert rating.values["organization_id"] is None and not rating.is_deleted
 
@@ -128,7 +128,7 @@ def test_case_26_archived_tickets_keep_their_metrics(sandbox: SandboxProcess) ->
     assert all(record.values["full_resolution_minutes"] is not None for record in archived)
 
 
-def test_case_27_an_end_that_is_never_told_is_an_error_and_no_loop(sandbox: SandboxProcess) -> None:
+def test_case_27_stream_that_never_ends_is_an_error_not_a_loop(sandbox: SandboxProcess) -> None:
     sandbox.control("faults", vendor="zendesk", path=TICKETS, kind="set_field", field="end_of_stream", value=False)
     with pytest.raises(Unavailable, match="returned a cursor that it had returned before"):
         Copy("support", "ticket").pull(START)
@@ -136,7 +136,7 @@ def test_case_27_an_end_that_is_never_told_is_an_error_and_no_loop(sandbox: Sand
 
 
 @pytest.mark.parametrize("entity", ["ticket", "support_user", "organization", "ticket_event"])
-def test_case_27_an_end_that_is_not_told_at_all(
+def test_case_27_missing_end_of_stream_flag(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, entity: str
 ) -> None:
     sandbox.control("faults", vendor="zendesk", path=EXPORT, kind="drop_field", field="end_of_stream")
@@ -146,7 +146,7 @@ def test_case_27_an_end_that_is_not_told_at_all(
     assert copy.live(entity) == truth(sandbox, entity)
 
 
-def test_case_28_the_inclusive_second_comes_again_and_ends(
+def test_case_28_inclusive_second_is_repeated_and_ends(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.mutate("organization", op="create", set={"name": "Twin"}, count=30, at="2026-06-30T11:00:00Z")
@@ -154,7 +154,7 @@ def test_case_28_the_inclusive_second_comes_again_and_ends(
     small_pages(copy, monkeypatch, 7)
     n_records = copy.pull(START)
     assert copy.live("organization") == truth(sandbox, "organization")
-    assert n_records > len(copy.rows["organization"])  # some came again, and are there once
+    assert n_records > len(copy.rows["organization"])  # some came twice and are stored once
     assert calls(sandbox, "incremental/organizations") < 30
     position = dict(copy.positions)
     copy.pull(START)
@@ -162,7 +162,7 @@ def test_case_28_the_inclusive_second_comes_again_and_ends(
 
 
 @pytest.mark.parametrize("entity", ["organization", "support_user"])
-def test_case_29_more_than_a_page_of_one_second(sandbox: SandboxProcess, entity: str) -> None:
+def test_case_29_more_than_one_page_in_one_second(sandbox: SandboxProcess, entity: str) -> None:
     made = sandbox.mutate(entity, op="create", set={"name": "Imported"}, count=2100, at="2026-06-30T11:00:00Z")
     sandbox.mutate(entity, op="create", set={"name": "Later"}, at="2026-06-30T11:00:01Z")
     copy = Copy("support", entity)
@@ -170,7 +170,7 @@ def test_case_29_more_than_a_page_of_one_second(sandbox: SandboxProcess, entity:
     assert {str(one) for one in made} <= copy.live(entity) == truth(sandbox, entity)
 
 
-def test_case_29_events_that_cannot_be_passed_are_an_error(sandbox: SandboxProcess) -> None:
+def test_case_29_events_that_block_pagination_are_an_error(sandbox: SandboxProcess) -> None:
     sandbox.mutate("ticket", op="touch", set={"priority": "urgent"}, at="2026-06-30T11:00:00Z")
     sandbox.control("faults", vendor="zendesk", path=EXPORT, kind="set_field", field="end_time", value=1)
     sandbox.control("faults", vendor="zendesk", path=EXPORT, kind="set_field", field="end_of_stream", value=False)
@@ -179,7 +179,7 @@ def test_case_29_events_that_cannot_be_passed_are_an_error(sandbox: SandboxProce
     assert calls(sandbox, "incremental/ticket_events") < 5
 
 
-def test_case_30_more_than_ten_thousand_rows_of_a_list(sandbox: SandboxProcess) -> None:
+def test_case_30_list_of_more_than_ten_thousand_rows(sandbox: SandboxProcess) -> None:
     sandbox.mutate("rating", op="create", set={"score": "good"}, count=10_050, at="2026-06-30T11:00:00Z")
     assert desk(sandbox, "satisfaction_ratings?page=101").status_code == 400
     copy = Copy("support", "rating")
@@ -187,7 +187,7 @@ def test_case_30_more_than_ten_thousand_rows_of_a_list(sandbox: SandboxProcess) 
     assert copy.live("rating") == truth(sandbox, "rating")
 
 
-def test_case_31_no_start_is_younger_than_a_minute(sandbox: SandboxProcess) -> None:
+def test_case_31_every_start_is_at_least_a_minute_ago(sandbox: SandboxProcess) -> None:
     young = int(START.timestamp()) - 59
     assert desk(sandbox, f"incremental/organizations?start_time={young}").status_code == 422
     copy = Copy("support")
@@ -198,10 +198,10 @@ def test_case_31_no_start_is_younger_than_a_minute(sandbox: SandboxProcess) -> N
 
 
 @pytest.mark.parametrize("allowed", [10, 30])
-def test_case_32_one_limit_for_all_exports_apart_from_other_calls(
+def test_case_32_exports_share_a_limit_separate_from_other_calls(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
-    # The desk's minute lasts a second, so that it can be slept through.
+    # A minute of the support desk lasts a second here, to keep the test short.
     sandbox.control("limits", **{"zendesk.incremental": [allowed, 1]})
     slept, refused, lock = [], [], threading.Lock()
 
@@ -243,7 +243,7 @@ def test_case_32_one_limit_for_all_exports_apart_from_other_calls(
             assert copy.live(entity) == truth(sandbox, entity), entity
 
 
-def test_case_32_a_refusal_is_obeyed(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_case_32_throttling_response_is_obeyed(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox.control("faults", vendor="zendesk", path=EXPORT, kind="status", status=429, retry_after=93, times=1)
     copy = Copy("support", "organization")
     limiter = copy.source._api.client.limiter  # type: ignore[attr-defined]
@@ -258,7 +258,7 @@ def test_case_32_a_refusal_is_obeyed(sandbox: SandboxProcess, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("most", "sizes"), [(60, [1000, 500, 250, 125, 62, 31]), (1, [1000, 500, 250, 125, 62, 31, 15, 7, 3, 1])]
 )
-def test_case_33_a_page_that_takes_too_long_is_halved(
+def test_case_33_slow_page_is_halved(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, most: int, sizes: list[int]
 ) -> None:
     sandbox.control("faults", vendor="zendesk", path=TICKETS, kind="status", status=504,
@@ -309,13 +309,13 @@ def test_case_35_every_digit_of_an_id(sandbox: SandboxProcess) -> None:
     assert {len(one) for one in copy.rows["organization"]} == {12}
 
 
-def test_case_36_no_organisation_is_an_account_by_its_mail_domain(sandbox: SandboxProcess) -> None:
+def test_case_36_mail_domain_does_not_make_an_organisation_an_account(sandbox: SandboxProcess) -> None:
     number = min(sandbox.truth()["organization"]["live_ids"])
     sandbox.mutate("organization", number, set={"domain_names": ["gmail.com"], "external": None})
     copy = Copy("support", "organization")
     copy.pull(START, full=True)
     record = copy.rows["organization"][str(number)]
-    # What carries no id of the CRM gets none here; core.account_bridge leaves shared domains out.
+    # A record without a CRM id gets none here; core.account_bridge ignores shared domains.
     assert (record.values["external_id"], record.values["domain_names"]) == (None, "gmail.com")
 
 
@@ -323,7 +323,7 @@ def test_case_37_facts_follow_a_merge(sandbox: SandboxProcess) -> None:
     copy = Copy("support")
     copy.pull(START)
     named = [record for record in copy.rows["ticket"].values() if record.values["organization_id"]]
-    # The desk changes no closed ticket any more: those of the loser keep its id, which the SQL takes for the winner's.
+    # Zendesk does not change closed tickets: those of the merged organisation keep its id, which the SQL maps.
     closed = {record.values["organization_id"] for record in named if record.values["status"] == "closed"}
     ticket = next(
         record
@@ -347,7 +347,7 @@ def test_case_37_facts_follow_a_merge(sandbox: SandboxProcess) -> None:
     assert left - {"deleted"} == {"closed"}
     events = [r.values for r in copy.rows["ticket_event"].values() if r.values["ticket_id"] == ticket.id]
     assert ("organization", loser, winner) in {(e["event_type"], e["old_value"], e["new_value"]) for e in events}
-    # A deleted organisation that was merged into none stays without one.
+    # A deleted organisation that was not merged has no survivor.
     later(sandbox, minutes=40)
     sandbox.mutate("organization", int(winner), op="delete")
     copy.pull(later(sandbox, minutes=60))

@@ -1,4 +1,4 @@
-"""Updates of tickets become one row per thing that changed."""
+"""Ticket updates become one row per change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def update(*children: dict, **more: object) -> dict:
     } | more  # fmt: skip
 
 
-def test_changes_of_fields_that_figures_depend_on() -> None:
+def test_changes_of_fields_used_by_metrics() -> None:
     rows = flatten(
         [
             update(
@@ -31,17 +31,17 @@ def test_changes_of_fields_that_figures_depend_on() -> None:
     assert {(row["ticket_id"], row["audit_id"], row["actor_id"]) for row in rows} == {(5, 9, 7)}
 
 
-def test_several_fields_in_one_child_are_told_apart() -> None:
+def test_several_fields_of_one_child_event_are_separated() -> None:
     rows = flatten([update({"id": 1, "event_type": "Create", "status": "new", "priority": "high"})])
     assert sorted(row["id"] for row in rows) == ["1-priority", "1-status"]
 
 
-def test_a_child_without_a_number_keeps_its_id_when_it_is_read_again() -> None:
+def test_child_event_without_an_id_keeps_its_id_on_rereads() -> None:
     one = update({"event_type": "Change", "status": "open"}, {"event_type": "Change", "status": "solved"})
     assert [row["id"] for row in flatten([one])] == ["9-0", "9-1"] == [row["id"] for row in flatten([one])]
 
 
-def test_the_text_of_public_comments_only_and_not_all_of_it() -> None:
+def test_only_public_comment_text_is_kept_and_truncated() -> None:
     rows = flatten(
         [
             update(
@@ -58,11 +58,11 @@ def test_the_text_of_public_comments_only_and_not_all_of_it() -> None:
     ]
 
 
-def test_what_the_system_does_has_no_actor_and_a_time_in_seconds_will_do() -> None:
+def test_system_event_has_no_actor_and_accepts_a_time_in_seconds() -> None:
     child = {"id": 1, "event_type": "Change", "status": "closed", "previous_value": "solved"}
     (row,) = flatten([update(child, updater_id=-1, created_at=None, timestamp=1_700_000_000)])
     assert (row["actor_id"], row["happened_at"]) == (None, 1_700_000_000_000)
 
 
-def test_an_update_without_children_is_no_row() -> None:
+def test_update_without_children_gives_no_row() -> None:
     assert flatten([update(), update(child_events=None)]) == []

@@ -1,6 +1,6 @@
-"""A full read meets all that the desk has, whatever changed within the minute that its exports hold back.
+"""A full read includes every record, even those changed within the minute that exports withhold.
 
-The merge takes what a full read did not meet for gone: a record that it misses would be a false deletion.
+The merge marks records missing from a full read as deleted, so a missed record would be a false deletion.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def met(desk: FakeZendesk, entity: str) -> set[str]:
 
 @pytest.mark.parametrize("entity", NAMES)
 @pytest.mark.parametrize("most", [1, 3, 1000])
-def test_a_page_that_ends_within_the_lag_cuts_nothing_off(entity: str, most: int) -> None:
+def test_page_ending_within_the_lag_loses_nothing(entity: str, most: int) -> None:
     desk = FakeZendesk(most=most)
     for one in range(1, 4):
         desk.put(NAMES[entity], one, at=desk.now - 9000, status="open", name="old")
@@ -31,8 +31,8 @@ def test_a_page_that_ends_within_the_lag_cuts_nothing_off(entity: str, most: int
 
 
 @pytest.mark.parametrize("entity", NAMES)
-def test_a_page_across_the_lag_cuts_nothing_off(entity: str) -> None:
-    """The page holds rows from before and from behind the end of the read; others lie behind it."""
+def test_page_across_the_lag_loses_nothing(entity: str) -> None:
+    """The page contains rows before and after the end of the read, and more rows follow."""
     desk = FakeZendesk(most=3)
     for one, seconds in enumerate((9000, 8000, 30, 20, 10), start=1):
         desk.put(NAMES[entity], one, at=desk.now - seconds, status="open", name="x")
@@ -40,7 +40,7 @@ def test_a_page_across_the_lag_cuts_nothing_off(entity: str) -> None:
 
 
 @pytest.mark.parametrize("entity", NAMES)
-def test_what_just_changed_is_nowhere_in_the_export_and_still_met(entity: str) -> None:
+def test_records_just_changed_are_seen_outside_the_export(entity: str) -> None:
     desk = FakeZendesk(lag=60)
     for one in range(1, 300):
         desk.put(NAMES[entity], one, at=desk.now - 9000 - one, status="open", name="old")
@@ -58,7 +58,7 @@ def test_only_young_tickets_are_listed() -> None:
     assert listed[0].params["include"] == "metric_sets"
 
 
-def test_a_killed_full_read_goes_on_within_the_rest() -> None:
+def test_killed_full_read_resumes() -> None:
     desk = FakeZendesk(most=2)
     for one in range(1, 8):
         desk.put("users", one, at=desk.now - 9000 + one, name="x")
@@ -73,7 +73,7 @@ def test_a_killed_full_read_goes_on_within_the_rest() -> None:
     assert set(rows) == {"3", "4", "5", "6", "7"}
 
 
-def test_after_a_full_read_changes_go_on_from_its_cursor() -> None:
+def test_incremental_reads_continue_from_the_full_read_cursor() -> None:
     desk = FakeZendesk()
     desk.put("tickets", 1, at=desk.now - 9000, status="open")
     source = connect(desk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.connectors.story import NAMES, Edits, Scene, Vendor, erase, tell
+from tests.connectors.story import NAMES, Edits, Scene, Vendor, erase, run_story
 from tests.connectors.story_process import killed
 from tests.fixtures.sandbox import SandboxProcess
 
@@ -16,7 +16,7 @@ DESK = Vendor(
         "support_user": Edits(
             "support_user", {"name": NAMES, "active": (True, False)}, {"organization": "organization"}, merges=True
         ),
-        # The export holds a minute back, and nothing comes later than that.
+        # The export withholds one minute, and nothing arrives later than that.
         "ticket": Edits(
             "ticket",
             {"subject": NAMES, "status": ("open", "solved", "pending"), "priority": ("urgent", None)},
@@ -35,7 +35,7 @@ DESK = Vendor(
 @pytest.mark.parametrize("seed", range(1))
 def test_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
     scene = Scene(sandbox, quick)
-    tell(DESK, scene, seed, n_steps=4)
+    run_story(DESK, scene, seed, n_steps=4)
     erase(DESK, scene, seed)
 
 
@@ -43,16 +43,16 @@ def test_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_story_soak(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
     scene = Scene(sandbox, quick)
-    tell(DESK, scene, seed, n_steps=12)
+    run_story(DESK, scene, seed, n_steps=12)
     erase(DESK, scene, seed)
 
 
 @pytest.mark.parametrize("seed", range(1))
 def test_killed_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
-    tell(DESK, Scene(sandbox, quick), seed, n_steps=2, step=killed(seed))
+    run_story(DESK, Scene(sandbox, quick), seed, n_steps=2, step=killed(seed))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(200, 250))
 def test_killed_story_soak(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
-    tell(DESK, Scene(sandbox, quick), seed, n_steps=6, step=killed(seed))
+    run_story(DESK, Scene(sandbox, quick), seed, n_steps=6, step=killed(seed))

@@ -1,4 +1,4 @@
-"""Zendesk as a source, over a fake transport: nothing lost, no endless loop, whatever changes meanwhile."""
+"""Zendesk as a source over a fake transport: no lost rows and no endless loops under concurrent changes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def land(rows: dict, pages: list[Page]) -> None:
                 rows[record.id] = record
 
 
-def test_a_ticket_becomes_a_record() -> None:
+def test_ticket_becomes_a_record() -> None:
     desk = FakeZendesk()
     metrics = {
         "ticket_id": 1234567890123456,
@@ -92,7 +92,7 @@ def test_a_ticket_becomes_a_record() -> None:
     assert desk.seen[0].params["include"] == "metric_sets"
 
 
-def test_metrics_beside_the_tickets_are_taken_too() -> None:
+def test_sideloaded_ticket_metrics_are_read() -> None:
     desk = FakeZendesk()
     ticket = {"id": 7, "status": "open", "generated_timestamp": 1, "updated_at": iso(1)}
     body = {"tickets": [ticket], "metric_sets": [{"ticket_id": 7, "replies": 2}], "end_of_stream": True}
@@ -100,12 +100,12 @@ def test_metrics_beside_the_tickets_are_taken_too() -> None:
     assert next(iter(pull(connect(desk), "ticket", desk)[0].records)).values["n_replies"] == 2
 
 
-def test_case_22_the_next_read_starts_from_the_cursor_even_at_the_end_of_the_stream() -> None:
+def test_case_22_next_read_starts_from_the_cursor_at_the_end_of_the_stream() -> None:
     desk = FakeZendesk()
     source = connect(desk)
     desk.put("tickets", 1, at=desk.now - 3600, status="open")
     position = pull(source, "ticket", desk)[-1].next_position
-    # Written while the first read was under way, before its end: by time alone it would be skipped.
+    # Written during the first read, before its end: by time alone it would be skipped.
     desk.put("tickets", 2, at=desk.now - 59, status="open")
     desk.now += 15 * MINUTE
     pages = pull(source, "ticket", desk, position)
@@ -115,7 +115,7 @@ def test_case_22_the_next_read_starts_from_the_cursor_even_at_the_end_of_the_str
     assert [record for page in again for record in page.records] == []
 
 
-def test_case_23_and_24_a_deleted_ticket_is_seen_though_its_update_time_stands_still() -> None:
+def test_case_23_and_24_deleted_ticket_with_an_unchanged_update_time_is_seen() -> None:
     desk = FakeZendesk()
     source = connect(desk)
     desk.put("tickets", 1, at=desk.now - 7200, status="solved")
@@ -129,7 +129,7 @@ def test_case_23_and_24_a_deleted_ticket_is_seen_though_its_update_time_stands_s
     assert rows["1"].values["updated_at"] < rows["1"].source_at
 
 
-def test_case_27_a_stream_that_does_not_move_is_an_error_not_a_loop() -> None:
+def test_case_27_stuck_stream_is_an_error_not_a_loop() -> None:
     desk = FakeZendesk()
     desk.before = lambda request: (200, {"tickets": [], "after_cursor": "same", "end_of_stream": False})
     with pytest.raises(Unavailable, match="returned a cursor that it had returned before"):
@@ -150,7 +150,7 @@ LEADING = {
     ("entity", "how"),
     [("ticket", "read"), ("support_user", "read"), ("rating", "read"), ("organization", "ids"), ("rating", "ids")],
 )
-def test_whatever_leads_nowhere_ends(cursor, rows: list, entity: str, how: str) -> None:
+def test_endless_pagination_ends_with_an_error(cursor, rows: list, entity: str, how: str) -> None:
     desk = FakeZendesk()
     numbers = itertools.count()
 
@@ -167,7 +167,7 @@ def test_whatever_leads_nowhere_ends(cursor, rows: list, entity: str, how: str) 
     assert len(desk.seen) < 40
 
 
-def test_an_export_by_time_that_moves_on_without_end_ends() -> None:
+def test_endless_time_export_ends_with_an_error() -> None:
     desk = FakeZendesk()
     numbers = itertools.count(1)
     desk.before = lambda request: (200, {"organizations": [], "end_time": next(numbers), "next_page": "x"})
@@ -177,7 +177,7 @@ def test_an_export_by_time_that_moves_on_without_end_ends() -> None:
 
 
 @pytest.mark.parametrize("has_end_of_stream", [True, False])
-def test_case_28_the_inclusive_second_ends(has_end_of_stream: bool) -> None:
+def test_case_28_inclusive_second_ends(has_end_of_stream: bool) -> None:
     desk = FakeZendesk(has_end_of_stream=has_end_of_stream, most=5)
     for one in range(1, 24):
         desk.put("organizations", one, at=desk.now - 9000 + one // 3, name=f"n{one}")
@@ -187,7 +187,7 @@ def test_case_28_the_inclusive_second_ends(has_end_of_stream: bool) -> None:
 
 
 @pytest.mark.parametrize("has_end_of_stream", [True, False])
-def test_case_29_more_rows_in_one_second_than_a_page_holds(has_end_of_stream: bool) -> None:
+def test_case_29_more_rows_in_one_second_than_fit_on_a_page(has_end_of_stream: bool) -> None:
     desk = FakeZendesk(has_end_of_stream=has_end_of_stream)
     for one in range(1, 2502):
         desk.put("organizations", one, at=desk.now - 9000, name="imported")
@@ -199,7 +199,7 @@ def test_case_29_more_rows_in_one_second_than_a_page_holds(has_end_of_stream: bo
     assert pages[-1].read_until == datetime.fromtimestamp(desk.now - 61, UTC)
 
 
-def test_case_29_a_page_that_was_asked_for_with_fewer_rows_is_full_with_them() -> None:
+def test_case_29_page_of_the_requested_smaller_size_is_full() -> None:
     desk = FakeZendesk(has_end_of_stream=False)
     for one in range(1, 31):
         desk.put("organizations", one, at=desk.now - 9000, name="imported")
@@ -216,7 +216,7 @@ def test_case_29_a_page_that_was_asked_for_with_fewer_rows_is_full_with_them() -
     assert len({record.id for page in pages for record in page.records}) == 30
 
 
-def test_case_31_the_start_is_never_younger_than_a_minute() -> None:
+def test_case_31_start_is_at_least_a_minute_ago() -> None:
     desk = FakeZendesk()
     source = connect(desk)
     for entity in ("organization", "support_user"):
@@ -233,7 +233,7 @@ def test_case_32_exports_share_ten_calls_a_minute() -> None:
     assert 60 <= sum(time.slept) < 70
 
 
-def test_case_33_a_page_that_takes_too_long_is_halved_and_later_restored() -> None:
+def test_case_33_slow_page_size_is_halved_and_later_restored() -> None:
     desk = FakeZendesk()
     for one in range(1, 2000):
         desk.put("tickets", one, at=desk.now - 3600 + one // 10, status="open")
@@ -247,7 +247,7 @@ def test_case_33_a_page_that_takes_too_long_is_halved_and_later_restored() -> No
     assert [int(request.params["per_page"]) for request in desk.seen][:4] == [1000, 500, 250, 500]
 
 
-def test_a_desk_that_always_takes_too_long_is_an_outage() -> None:
+def test_always_slow_desk_is_an_outage() -> None:
     desk = FakeZendesk()
     desk.before = lambda request: (504, b"upstream request timeout")
     with pytest.raises(Unavailable, match="504"):
@@ -267,7 +267,7 @@ def test_case_34_and_35_nulls_and_long_ids() -> None:
     assert organization.values["domain_names"] is None
 
 
-def test_an_erased_user_and_a_deleted_organisation_are_tombstones() -> None:
+def test_erased_user_and_deleted_organisation_are_tombstones() -> None:
     desk = FakeZendesk()
     desk.put("users", 1, at=desk.now - 3600, name="Permanently Deleted User", email=None, active=False)
     desk.put("users", 2, at=desk.now - 3600, name="Ada", email="a@b.c", active=False)
@@ -277,7 +277,7 @@ def test_an_erased_user_and_a_deleted_organisation_are_tombstones() -> None:
     assert pull(connect(desk), "organization", desk)[0].records[0].is_deleted
 
 
-def test_a_rating_belongs_to_its_tickets_organisation() -> None:
+def test_rating_belongs_to_the_organisation_of_its_ticket() -> None:
     desk = FakeZendesk()
     desk.put("tickets", 5, at=desk.now - 9000, organization_id=50, status="solved")
     desk.put("satisfaction_ratings", 1, at=desk.now - 3600, ticket_id=5, score="good")
@@ -287,7 +287,7 @@ def test_a_rating_belongs_to_its_tickets_organisation() -> None:
     assert second.values["organization_id"] is None
 
 
-def test_a_rating_changed_days_later_is_read_again() -> None:
+def test_rating_changed_days_later_is_read_again() -> None:
     desk = FakeZendesk()
     source = connect(desk)
     for one in range(1, 251):
@@ -300,7 +300,7 @@ def test_a_rating_changed_days_later_is_read_again() -> None:
     assert next(record for record in records if record.id == "7").values["score"] == "bad"
 
 
-def test_a_forgotten_cursor_goes_back_to_a_time() -> None:
+def test_rejected_cursor_falls_back_to_a_start_time() -> None:
     desk = FakeZendesk()
     source = connect(desk)
     desk.put("tickets", 1, at=desk.now - 3600, status="open")
@@ -337,7 +337,7 @@ def test_links_to_other_hosts_are_not_followed() -> None:
     assert {request.host for request in desk.seen} == {"desk.example"}
 
 
-def test_an_unknown_entity_is_named() -> None:
+def test_unknown_entity_is_reported() -> None:
     desk = FakeZendesk()
     with pytest.raises(ConfigError, match="no entity account"):
         pull(connect(desk), "account", desk)
@@ -345,10 +345,10 @@ def test_an_unknown_entity_is_named() -> None:
 
 @settings(max_examples=60)
 @given(data=st.data(), entity=st.sampled_from(["ticket", "support_user", "organization"]))
-def test_once_quiet_the_rows_equal_the_source(
+def test_rows_equal_the_source_once_quiet(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, entity: str
 ) -> None:
-    """Edits, creations, deletions and kills at any request: in the end nothing differs."""
+    """Random edits, creations, deletions and kills: finally all rows equal the source."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(tmp_path_factory.getbasetemp() / "home"))
         name = {"ticket": "tickets", "support_user": "users", "organization": "organizations"}[entity]
@@ -357,7 +357,7 @@ def test_once_quiet_the_rows_equal_the_source(
             desk.put(name, one, at=desk.now - data.draw(st.integers(0, 3), "age"), status="open", name="first")
         steps = iter(data.draw(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 16)), max_size=40), "edits"))
 
-        def live_on(request: Request) -> BaseException | None:
+        def change_at_random(request: Request) -> BaseException | None:
             desk.now += 7
             action, one = next(steps, (9, 0))
             row = desk.rows[name].get(one)
@@ -368,7 +368,7 @@ def test_once_quiet_the_rows_equal_the_source(
             return KeyboardInterrupt() if action == 5 else None
 
         source, rows, position, mark = connect(desk), {}, None, None
-        desk.before = live_on
+        desk.before = change_at_random
         for pause in data.draw(st.lists(st.sampled_from([5, 5 * MINUTE]), min_size=6, max_size=6), "pauses"):
             desk.now += pause
             try:
@@ -388,8 +388,8 @@ def test_once_quiet_the_rows_equal_the_source(
         assert landed == expected
 
 
-def test_a_full_read_of_ratings_meets_those_of_the_last_minutes() -> None:
-    """The merge takes what a full read did not meet for gone."""
+def test_full_read_of_ratings_includes_the_last_minutes() -> None:
+    """The merge marks records missing from a full read as deleted."""
     desk = FakeZendesk()
     source = connect(desk)
     desk.put("satisfaction_ratings", 1, at=desk.now - 3600, ticket_id=1, score="good")
