@@ -1,6 +1,6 @@
-"""SQL tests as data: a YAML file gives rows of some tables and the rows that others must then have.
+"""SQL tests as data: a YAML file lists rows of input tables and the expected rows of others.
 
-The models between the two are run in their order, in one transaction that is undone. ``given`` may name any table, so
+The models in between run in order, in one transaction that is rolled back. ``given`` may name any table, so
 that a case can start at the sources' records or right before the model it is about. Columns that are left out take the
 defaults below, else null. ``expect`` lists, per table, all its rows that satisfy ``where``, by the columns it names.
 """
@@ -130,12 +130,12 @@ class Case:
 
     Args:
         path: Where it is.
-        case: What it shows, in a sentence.
+        case: The behaviour it shows, in a sentence.
         newest: The day that counts as today.
         start: First day of the window; ``newest`` by default.
-        parameters: Of the queries, where they differ from the defaults.
-        example: The worked example of the definitions that it proves.
-        edge: The edge case of the definitions that it proves; several with a blank between.
+        parameters: Query parameters that differ from the defaults.
+        example: The worked example of the definitions that it covers.
+        edge: The edge cases of the definitions that it covers, separated by spaces.
         given: Table -> rows.
         expect: Table -> rows, or ``{where: ..., rows: ...}``.
     """
@@ -152,12 +152,12 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What pytest calls it."""
+        """The test id."""
         return self.path.relative_to(HERE).with_suffix("").as_posix()
 
 
 def read_all() -> list[Case]:
-    """Return the cases of all files; a file may hold several, separated by ``---``."""
+    """Return the cases of all files. A file may contain several, separated by ``---``."""
     return [
         Case(path=path, **content)
         for path in sorted(HERE.glob("*/*/*.yaml"))
@@ -176,7 +176,7 @@ def create_tables(connection: sa.Connection) -> None:
 
 
 def run(connection: sa.Connection, case: Case) -> Iterator[tuple[str, list, list]]:
-    """Fill what is given, run the models in between, and yield table, expected and found rows."""
+    """Insert the given rows, run the models in between, and yield table, expected and found rows."""
     for table, rows in case.given.items():
         _insert(connection, table, rows)
     for model in _between(case):
@@ -194,7 +194,7 @@ def run(connection: sa.Connection, case: Case) -> Iterator[tuple[str, list, list
 
 
 def _between(case: Case) -> list[Model]:
-    """Return the models that have to run so that what is expected follows from what is given."""
+    """Return the models to run between the given and the expected tables."""
     known = registry.load()
     needed, stack = set(), [table for table in case.expect if table not in case.given]
     while stack:
@@ -252,7 +252,7 @@ def _insert(connection: sa.Connection, table: str, rows: list[dict[str, Any]]) -
 
 
 def _plain(value: Any) -> Any:
-    """Return a value so that 100, 100.00 and 1e2 are equal, and a ratio is compared by four digits."""
+    """Normalise a value: 100, 100.00 and 1e2 are equal, and ratios are rounded to four digits."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, (int, float, Decimal)):

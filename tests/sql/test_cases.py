@@ -13,7 +13,7 @@ from tests.fixtures.databases import database
 from tests.sql import cases
 
 CASES = cases.read_all()
-# What the definitions work out and what is built must agree on; each has at least one case.
+# The worked examples of the definitions. Each has at least one case.
 WORKED_EXAMPLES = {
     "monthly plan of 100",
     "three years with a leap day",
@@ -32,10 +32,10 @@ WORKED_EXAMPLES = {
 }
 # The edge cases E1 to E27 have a case each; these, which no query settles, a test elsewhere.
 ELSEWHERE = {
-    "E16": "tests/ingest/test_reconcile.py::test_a_mass_deletion_is_held_by_the_contract",
-    "E18": "tests/connectors/test_mapping.py::test_rules",
-    "E21": "tests/models/test_restatements.py::test_an_edit_restates_the_closed_past_and_says_so",
-    "E27": "tests/ingest/test_ingest_contracts.py::test_good_data_passes_and_a_bad_row_is_kept_out_until_it_is_mended",
+    "E16": "tests/ingest/test_reconcile.py::test_mass_deletion_is_held_by_the_contract",
+    "E18": "tests/connectors/test_mapping.py::test_mapping_rules",
+    "E21": "tests/models/test_restatements.py::test_edit_restates_closed_periods_and_records_it",
+    "E27": "tests/ingest/test_ingest_contracts.py::test_good_data_passes_and_a_bad_row_is_quarantined_until_fixed",
 }
 
 
@@ -69,7 +69,7 @@ def test_every_edge_case_has_a_case() -> None:
         assert f"def {name}(" in (cases.HERE.parents[1] / path).read_text(encoding="utf-8"), place
 
 
-def test_every_file_lies_in_the_folder_of_a_model_that_it_checks() -> None:
+def test_every_file_is_in_the_folder_of_a_model_it_checks() -> None:
     folders = {model.folder: name for name, model in registry.load().items()}
     checked: dict[str, set[str]] = {}
     for case in CASES:
@@ -78,7 +78,7 @@ def test_every_file_lies_in_the_folder_of_a_model_that_it_checks() -> None:
         assert folders.get(name.rpartition("/")[0]) in tables, name
 
 
-def test_every_table_that_is_acted_upon_has_a_case() -> None:
+def test_every_table_used_for_actions_has_a_case() -> None:
     checked = {name for case in CASES for name in case.expect}
     for name, model in registry.load().items():
         if model.metadata.tier == "tier_1":

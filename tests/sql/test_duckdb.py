@@ -1,6 +1,6 @@
-"""The same queries on another engine: each model, transpiled to DuckDB by sqlglot, gives the rows that PostgreSQL gave.
+"""The same queries on another engine: each model, transpiled to DuckDB by sqlglot, returns PostgreSQL's rows.
 
-Each model gets PostgreSQL's own rows of what it reads, so that a difference is named where it arises.
+Each model reads PostgreSQL's rows of its inputs, so that a difference is reported where it arises.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _value(value: Any) -> Any:
     return value
 
 
-def test_every_model_gives_the_same_rows(on_duckdb: DuckDbModels) -> None:
+def test_every_model_returns_the_same_rows_on_duckdb(on_duckdb: DuckDbModels) -> None:
     differing = {}
     compared = 0
     for name, model in registry.load().items():
