@@ -1,7 +1,7 @@
-"""Made-up customers for the second calculations: what they bought, paused, renewed and used, as plain Python.
+"""Synthetic customers for the second calculations, as plain Python: purchases, pauses, renewals and usage.
 
-They buy, renew early, on time, late or not at all, expand and shrink, pause, try the product before they buy it or
-without ever buying it; their people use it, in teams and roles, with spells of silence.
+They buy, renew early, on time, late or never, expand and contract, pause, and try the product before buying or
+without buying. Their users belong to teams and roles and have inactive periods.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TODAY = date(2026, 6, 10)
 DAY = timedelta(days=1)
 GRACE, PAUSE = timedelta(days=30), timedelta(days=90)
 MONTHS = [date(2026, 3, 31), date(2026, 4, 30), date(2026, 5, 31)]
-# The first day of which use is known, and the features; a login is no value.
+# The first day with known usage, and the features. A login is no value event.
 USE_FROM = date(2026, 3, 1)
 FEATURES = ("login", "dashboards", "reports", "automation", "api", "integrations")
 VALUE = FEATURES[1:]
@@ -29,7 +29,7 @@ VALUE = FEATURES[1:]
 
 @dataclass
 class Term:
-    """One year of a contract: what it is worth, from when to when, when it was signed, and at which list price."""
+    """One contract year: amount, start, end, signature date and list price."""
 
     arr: int
     start: date
@@ -44,7 +44,7 @@ class Term:
 
 @dataclass
 class Customer:
-    """One account: its terms, a pause of them, since when it is in the product, and what its people did there."""
+    """One account: its terms, a pause, its first day in the product, and its users' events."""
 
     name: str
     tier: str
@@ -68,16 +68,16 @@ class Customer:
         return 0 if self.is_paused(day) else self._running(day)
 
     def paused(self, day: date) -> int:
-        """What is paused and still kept: for 90 days."""
+        """Return ARR that is paused and still kept, for up to 90 days."""
         return self._running(day) if self.is_paused(day) and self.pause and day < self.pause[0] + PAUSE else 0
 
     def pending(self, day: date) -> int:
-        """What has ended and is still waited for: until it was signed within the grace, or while the grace runs."""
+        """Return pending ARR: ended, and within the grace period until signed."""
         waiting = 0
         for term, following in self.pairs():
             signed = following.counts_from if following else None
             if signed and signed > term.end + GRACE:
-                signed = None  # it came too late, and the loss is dated back
+                signed = None  # signed too late: the churn is backdated
                 if day >= term.end:
                     continue
             if signed is None and following is None and term.end + GRACE <= TODAY:
@@ -88,23 +88,23 @@ class Customer:
         return waiting
 
     def kept(self, day: date) -> int:
-        return self.arr(day) + self.aside(day)
+        return self.arr(day) + self.pending_or_paused(day)
 
-    def aside(self, day: date) -> int:
+    def pending_or_paused(self, day: date) -> int:
         return self.pending(day) + self.paused(day)
 
     def pairs(self) -> itertools.zip_longest:
-        """Each term with the one that followed it, if one did."""
+        """Return each term with its successor, if any."""
         return itertools.zip_longest(self.terms, self.terms[1:])
 
     @property
     def first_day(self) -> date | None:
-        """Its first day as a customer."""
+        """Return its first day as a customer."""
         return self.terms[0].counts_from if self.terms else None
 
 
 def customers(seed: int) -> list[Customer]:
-    """Forty with contracts, three of them that pause beside, and eight that only try the product."""
+    """Return forty with contracts, three more that pause, and eight trials."""
     draw = random.Random(seed)
     found = [_with_contract(draw, number) for number in range(40)]
     pauses = {"70": (date(2026, 4, 10), date(2026, 5, 20)), "71": (date(2026, 1, 15), None),
@@ -147,7 +147,7 @@ def _with_contract(draw: random.Random, number: int) -> Customer:
 
 
 def _use(draw: random.Random, number: int, one: Customer) -> None:
-    """Let up to nine people, and at some a bot, use the product, with a silent spell at every third account."""
+    """Add usage by up to nine users and sometimes a bot, with an inactive period at every third account."""
     since = max(one.product_since or USE_FROM, USE_FROM)
     silent = since + draw.randrange(5, 40) * DAY if number % 3 == 0 else date.max - 60 * DAY
     people = draw.choice([0, 1, 3, 6, 9])
@@ -171,7 +171,7 @@ def _use(draw: random.Random, number: int, one: Customer) -> None:
 
 
 def uses(played: list[Customer]) -> pd.DataFrame:
-    """Every use by a person, with account, role and team."""
+    """Yield every event of a human user, with account, role and team."""
     found = []
     for one in played:
         people = {user["id"]: user for user in one.users if not user["is_bot"]}
@@ -183,7 +183,7 @@ def uses(played: list[Customer]) -> pd.DataFrame:
 
 
 def load(played: list[Customer]) -> None:
-    """Load them as their sources would tell them."""
+    """Load them as their sources would deliver them."""
     raw_tables.ensure_raw_tables()
     world.load("owner", world.owner("7"))
     world.load("account", *(world.account(one.name, tier=one.tier) for one in played))
@@ -203,7 +203,7 @@ def load(played: list[Customer]) -> None:
                      feature=use["feature"], n_events=use["n"], minutes=use["minutes"])
         for one in known for use in one.uses
     ]  # fmt: skip
-    # One row of somebody else's marks the day since which use is known.
+    # A row of another customer marks the first day with known usage.
     world.load("usage_day", *said, world.usage("stranger", "x", USE_FROM, 1))
     world.load("seat_day", *(world.seats(one.name, day, *n) for one in known for day, n in one.seats.items()))
     world.mark_sources_green()

@@ -1,4 +1,4 @@
-"""What happened around the data, at random: batches, ids that fit no account, alerts, messages, tasks done late."""
+"""Random operational events: batches, unmatched ids, alerts, messages and late tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fixtures import small_world as world
 DAY = timedelta(days=1)
 NOW = datetime.fromisoformat(world.FIRST)
 _SINCE = datetime(2026, 2, 20, tzinfo=UTC)
-# When ids came, how many of the desk's organisations and of the product's accounts, and every how many fits none.
+# Day of arrival, numbers of support organisations and product accounts, and every how many is unmatched.
 ARRIVALS = (("2026-03-02", 9, 6, 3), ("2026-04-11", 5, 8, 2), ("2026-05-20", 12, 4, 5))
 _INSERTS = {
     "meta.batch": "(source, vendor, entity, state, until, n_rows, n_quarantined, merged_at, read_until) values"
@@ -34,7 +34,7 @@ _INSERTS = {
 
 
 def load_ids(patch: pytest.MonkeyPatch) -> None:
-    """Load ids of the desk and the product on the days on which they came; before all other records."""
+    """Load support and product ids on their days of arrival, before all other records."""
     raw_tables.ensure_raw_tables()
     for number, (day, n_desk, n_product, every) in enumerate(ARRIVALS):
         patch.setenv("PERENNIAL_NOW", f"{day}T12:00:00+00:00")
@@ -47,7 +47,7 @@ def load_ids(patch: pytest.MonkeyPatch) -> None:
 
 
 def load_events() -> None:
-    """Write batches, alerts, messages and tasks as the tables hold them that the rest of Perennial writes."""
+    """Insert batches, alerts, messages and tasks into the tables that Perennial normally writes."""
     draw = random.Random(5)
     with engine("owner").begin() as connection:
         for table, rows in _events(draw).items():

@@ -1,4 +1,4 @@
-"""What the second calculations compare with: stored values, and whether they are those expected."""
+"""Compare stored metric values with those of the second calculations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def stored(period: str = "month", grain: str = "all") -> dict[str, dict[tuple[da
 
 
 def assert_same(expected: Mapping[str, float | None], end: date, grain: str = "all", key: str = "all") -> None:
-    """Compare the values of a month and group, all at once, so that a failure names all that differ."""
+    """Compare all values of a month and group at once, so that a failure names every difference."""
     values = stored(grain=grain)
     found = {name: (values.get(name, {}).get((end, key)), value) for name, value in expected.items()}
     differing = {name: both for name, both in found.items() if not _is_same(*both)}

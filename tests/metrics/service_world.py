@@ -1,4 +1,4 @@
-"""Tickets that are answered, solved and reopened at random, and contacts that answer surveys."""
+"""Random tickets, replies, solutions and reopenings, and survey answers by contacts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _minutes(time: timedelta) -> int:
 
 
 def _tickets(draw: random.Random) -> Happened:
-    """Tickets that are answered, solved and reopened, or not."""
+    """Yield tickets with random replies, solutions and reopenings."""
     found = []
     for number in range(160):
         created = datetime(2026, 2, 10, tzinfo=UTC) + timedelta(minutes=draw.randrange(118 * 24 * 60))
@@ -55,7 +55,7 @@ def _tickets(draw: random.Random) -> Happened:
 
 
 def _answers(draw: random.Random) -> Happened:
-    """What contacts answer when they are asked."""
+    """Yield survey answers of contacts."""
     found = []
     for number in range(90):
         kind = draw.choice(["nps", "csat"])
@@ -68,13 +68,13 @@ def _answers(draw: random.Random) -> Happened:
 
 
 def happened() -> tuple[Happened, Happened]:
-    """Return tickets and answers, the same at every call."""
+    """Return tickets and answers; every call returns the same."""
     draw = random.Random(3)
     return _tickets(draw), _answers(draw)
 
 
 def load() -> None:
-    """Load what happened at two accounts of their own."""
+    """Load the events into two separate accounts."""
     tickets, answers = happened()
     world.load("account", world.account("1"), world.account("2"))
     world.load("organization", world.organization("o1", "1"), world.organization("o2", "2"))

@@ -1,4 +1,4 @@
-"""What customers are worth against a second calculation: pandas on the raw records, from the definitions.
+"""ARR metrics against a second calculation with pandas on the raw records, written from the definitions.
 
 Nothing here was copied from the SQL. Every closed month is counted day by day.
 """
@@ -16,7 +16,7 @@ from tests.metrics.arithmetic_world import DAY, GRACE, MONTHS, TODAY, USE_FROM, 
 from tests.metrics.second_calculation import assert_same
 
 PARTS = ("on_time", "in_grace", "after_grace", "lost", "open")
-# Of a stage that the settings name, of another one, and without a deal.
+# A stage named in the settings, another stage, and no deal.
 PROBABILITY = {"contractsent": 0.9, "qualifiedtobuy": 0.5, "of our own": 0.7, None: 0.5}
 
 
@@ -48,7 +48,7 @@ def test_money(played: list[Customer]) -> None:
             assert_same(expected, end, grain, key)
 
 
-def test_the_bridge(played: list[Customer]) -> None:
+def test_arr_bridge(played: list[Customer]) -> None:
     names = ("new_arr", "reactivation_arr", "expansion_arr", "contraction_arr", "churn_arr")
     for end in MONTHS:
         start = end.replace(day=1)
@@ -74,7 +74,7 @@ def test_the_bridge(played: list[Customer]) -> None:
             n_expanded += expanded_of_start > expanded_before
         fallen = moved["churn_arr"] + moved["contraction_arr"]
         risen = moved["new_arr"] + moved["expansion_arr"] + moved["reactivation_arr"]
-        # What a customer is kept for, as what churns is taken from what is kept.
+        # ARR kept per customer, since churn is deducted from kept ARR.
         margin = 0.8 * sum(one.kept(end) for one in played) / 12 / sum(one.kept(end) > 0 for one in played)
         expected = {
             **moved,
@@ -84,8 +84,8 @@ def test_the_bridge(played: list[Customer]) -> None:
             "quick_ratio": risen / fallen if fallen else None,
             "net_revenue_churn": (fallen - moved["expansion_arr"]) / base,
             "expanding_accounts_rate": n_expanded / n_base,
-            "expansion_contracted_rate": 0.0,  # each year is a deal of its own
-            "bucket_change_arr": sum(one.aside(start - DAY) - one.aside(end) for one in played),
+            "expansion_contracted_rate": 0.0,  # each year has its own deal
+            "bucket_change_arr": sum(one.pending_or_paused(start - DAY) - one.pending_or_paused(end) for one in played),
             "fx_arr": 0.0,
             "ltv": round(margin, 2) / (fallen / base) if fallen else None,
         }
@@ -93,7 +93,7 @@ def test_the_bridge(played: list[Customer]) -> None:
 
 
 def _due(played: list[Customer], start: date, end: date) -> pd.DataFrame:
-    """Return the renewals due: what they were worth, what became of them, and what was forecast of each when."""
+    """Return the renewals due: amounts, outcomes and the forecasts over time."""
     found = []
     for one in played:
         for term, following in one.pairs():
@@ -111,7 +111,7 @@ def _due(played: list[Customer], start: date, end: date) -> pd.DataFrame:
                 "list": following.list_arr if following else None,
                 "forecast": term.arr * PROBABILITY[one.stage if is_last else None] if part == "open" else renewed,
             }  # fmt: skip
-            # Of a day before the first build only dates are known, and no stage of a deal that is settled by now.
+            # Before the first build only dates are known, not the stages of deals settled since.
             for days in (90, 30):
                 frozen_on = term.end - days * DAY
                 is_known = part == "open" or (following is not None and following.signed <= frozen_on)
@@ -146,7 +146,7 @@ def test_renewals(played: list[Customer], end: date) -> None:
         **{f"{part}_rate": share for part, share in parts.items()},
         **{f"{part}_rate_by_count": (frame.part == part).mean() for part in PARTS},
         "eventual_rate": parts["on_time"] + parts["in_grace"] + parts["after_grace"],
-        # Nothing was signed on time that was not known when the month closed.
+        # Every on-time signature was known when the month closed.
         "on_time_rate_frozen": parts["on_time"],
         "on_time_rate_frozen_by_count": (frame.part == "on_time").mean(),
         "renewal_forecast": frame.forecast.sum(),
@@ -184,7 +184,7 @@ def test_cohorts(played: list[Customer]) -> None:
             assert_same(dict(zip(names, (sum(now) / sum(then), by_count), strict=True)), end)
 
 
-def test_what_must_always_hold(played: list[Customer]) -> None:
+def test_metric_invariants(played: list[Customer]) -> None:
     broken = {
         "the bridge closes": "select 1 from marts.retention_period where arr_start + new_arr + reactivation_arr"
         " + expansion_arr - contraction_arr - churn_arr + bucket_change_arr <> arr_end",

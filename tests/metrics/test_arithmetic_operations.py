@@ -1,4 +1,4 @@
-"""Matching, freshness, alerts and tasks against a second calculation with pandas on the rows that tell of them.
+"""Matching, freshness, alerts and tasks against a second calculation with pandas on the source rows.
 
 Nothing here was copied from the SQL.
 """
@@ -65,10 +65,10 @@ def test_tasks(played: list[Customer], end: date) -> None:
     tasks["due"] = tasks.body.map(lambda body: date.fromisoformat(body["due_on"]))
     tasks["day"] = tasks.changed_at.dt.date
     due = tasks[(tasks.due >= end.replace(day=1)) & (tasks.due <= end) & (tasks.due < NOW.date())]
-    # Thrown away before its day came, it was no task any more.
+    # Deleted before its due date, it does not count as a task.
     due = due[(due.state != "deleted") | (due.day > due.due)]
     done = due[due.state == "done"]
-    # Working days after the due day, up to the day on which it was done.
+    # Working days from the due date to the completion date.
     late = [max(int(np.busday_count(one.due + DAY, one.day + DAY)), 0) for one in done.itertuples()]
     expected = {
         "task_timeliness": (done.day <= done.due).sum() / len(due),

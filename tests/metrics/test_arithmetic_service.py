@@ -1,4 +1,4 @@
-"""The figures of support and surveys against a second calculation with pandas, written from the definitions.
+"""Support and survey metrics against a second calculation with pandas, written from the definitions.
 
 Nothing here was copied from the SQL.
 """
@@ -15,7 +15,7 @@ from tests.metrics.arithmetic_world import MONTHS, Customer
 from tests.metrics.second_calculation import assert_same
 from tests.metrics.service_world import TYPES
 
-# What is promised of each priority, in minutes: the first answer, and the solution.
+# SLA targets by priority in minutes: first reply and resolution.
 PROMISED = {"urgent": (60, 1440), "high": (240, 2880), "normal": (480, 7200), "low": (1440, 14400)}
 
 
@@ -67,7 +67,7 @@ def _close(end: date) -> datetime:
 
 
 def _attained(new: pd.DataFrame, close: datetime) -> float:
-    """Return the promises kept, of those whose answer or solution came or whose time was over at the close."""
+    """Return the share of SLA targets met, among those fulfilled or overdue at the close."""
     kept = []
     for one in new.itertuples():
         took = (one.reply, one.full if not pd.isna(one.solved) else None)

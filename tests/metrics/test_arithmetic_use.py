@@ -1,6 +1,6 @@
-"""How customers use the product against a second calculation with pandas on the raw uses, from the definitions.
+"""Usage metrics against a second calculation with pandas on the raw events, written from the definitions.
 
-Nothing here was copied from the SQL: each figure is counted from the rows of its 28 days, one day at a time.
+Nothing here was copied from the SQL: each value is counted from the rows of its 28 days, day by day.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ YEAR, TRIAL, IN_TIME = timedelta(days=365), timedelta(days=90), 30
 
 @pytest.fixture(scope="module")
 def used(played: list[Customer]) -> pd.DataFrame:
-    """Every use by a person."""
+    """Every event of a human user."""
     return uses(played)
 
 
 def _known(played: list[Customer], end: date) -> list[Customer]:
-    """Return who pays and is in the product."""
+    """Return paying customers with product accounts."""
     return [one for one in played if one.arr(end) > 0 and one.product_since and one.product_since <= end]
 
 
 def _window(used: pd.DataFrame, members: list[Customer], end: date, days: int = 28) -> pd.DataFrame:
-    """Return the uses of a group in the days that end with one, those without value among them."""
+    """Return a group's events in the window ending on a day, including those without value."""
     names = {one.name for one in members}
     return used[used.account.isin(names) & (used.day <= end) & (used.day > end - days * DAY)]
 
@@ -39,7 +39,7 @@ def _valued(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("end", MONTHS, ids=str)
-def test_people(played: list[Customer], used: pd.DataFrame, end: date) -> None:
+def test_active_people(played: list[Customer], used: pd.DataFrame, end: date) -> None:
     known = _known(played, end)
     all_uses = _window(used, known, end)
     window = _valued(all_uses)
@@ -51,7 +51,7 @@ def test_people(played: list[Customer], used: pd.DataFrame, end: date) -> None:
     roles = {(one.name, user["role"]) for one in known for user in one.users if user["role"] and not user["is_bot"]}
     seated = [one for one in known if end in one.seats]
     counted = ([n for day, (n, _) in one.seats.items() if end - 28 * DAY < day <= end] for one in seated)
-    seats_28d = sum(round(sum(paid) / len(paid), 2) for paid in counted)  # of each account to a hundredth of a seat
+    seats_28d = sum(round(sum(paid) / len(paid), 2) for paid in counted)  # per account, to a hundredth of a seat
     expected = {
         "activity_rate": window.account.nunique() / len(known),
         "mau": mau,
@@ -83,7 +83,7 @@ def test_teams(played: list[Customer], used: pd.DataFrame, end: date) -> None:
     for day in pd.date_range(USE_FROM, end).date:
         for team in _active_teams(used, known, day):
             began.setdefault(team, day)
-    # Of what was in use in the first 28 days that are known, nobody knows since when.
+    # For features used in the first 28 known days, the first use is unknown.
     new = [day for day in began.values() if day >= max(start, USE_FROM + 28 * DAY)]
     expected = {
         "team_coverage": len(_active_teams(used, known, end)) / len(teams),
@@ -97,7 +97,7 @@ def _first_known(one: Customer) -> date:
 
 
 @pytest.mark.parametrize("end", MONTHS, ids=str)
-def test_against_the_usual(played: list[Customer], used: pd.DataFrame, end: date) -> None:
+def test_usage_against_the_baseline(played: list[Customer], used: pd.DataFrame, end: date) -> None:
     now = usual = 0.0
     for one in _known(played, end):
         ends = [end - 7 * week * DAY for week in range(1, 13)]

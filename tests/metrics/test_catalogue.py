@@ -1,4 +1,4 @@
-"""Every KPI that is defined has a metric; each has a value, or says which entity it needs."""
+"""Every defined KPI has a metric, and each metric has a value or names the entity it needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from include.models import metrics
 from include.warehouse.engine import engine
 from tests.fixtures.landing import value
 
-# What people call it -> the metrics that tell it.
+# Name of the KPI -> its metrics.
 DEFINED = {
     "ARR, MRR": ("arr", "mrr", "kept_arr"),
     "ARR bridge and its movements": (
@@ -66,7 +66,7 @@ DEFINED = {
     "alert load": ("alerts_open", "alerts_new", "suppressed_rate"),
     "task timeliness": ("task_timeliness", "task_delay_days"),
 }  # fmt: skip
-# What needs a year of history, a day that is over since the first load, or a fact that the small world has not.
+# Metrics that need a year of history, a complete day since the first load, or facts missing in the small world.
 YOUNG = {
     "cohort_retention_m12", "cohort_logo_retention_m12", "forecast_accuracy_t90", "time_online", "discount_depth",
     "first_response_minutes", "first_response_business_minutes", "first_resolution_minutes", "full_resolution_minutes",
@@ -76,13 +76,13 @@ YOUNG = {
 }  # fmt: skip
 
 
-def test_every_defined_kpi_is_a_metric() -> None:
+def test_every_defined_kpi_has_a_metric() -> None:
     known = set(metrics.load())
     for name, wanted in DEFINED.items():
         assert known >= set(wanted), f"{name}: {set(wanted) - known}"
 
 
-def test_each_has_a_value_or_says_what_it_needs(built: pytest.MonkeyPatch) -> None:
+def test_every_metric_has_a_value_or_states_its_needs(built: pytest.MonkeyPatch) -> None:
     silent = set()
     with engine("reader").connect() as connection:
         for metric in metrics.load().values():

@@ -1,4 +1,4 @@
-"""One value explained down to its rows, and why there is none."""
+"""Explanations of a metric value down to its rows, and of missing values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.metrics.explain import explain
 from include.warehouse.engine import engine
 
 
-def test_a_value_is_explained_down_to_its_rows(built: pytest.MonkeyPatch) -> None:
+def test_value_is_explained_down_to_its_rows(built: pytest.MonkeyPatch) -> None:
     found = explain("activity_rate", as_of=date(2026, 6, 5))
     assert (found.as_of, found.period_start) == (date(2026, 5, 31), date(2026, 5, 1))
     # Account 2's term ended in May, and it has no product account.
@@ -27,20 +27,20 @@ def test_a_value_is_explained_down_to_its_rows(built: pytest.MonkeyPatch) -> Non
     assert facts_of(found)["target"] == ">= 0.85, met"
 
 
-def test_rows_behind_a_group_are_those_of_the_group(built: pytest.MonkeyPatch) -> None:
+def test_rows_behind_a_group_belong_to_the_group(built: pytest.MonkeyPatch) -> None:
     found = explain("arr", period="month", grain="csm", key="crm:8")
-    assert found.values[0].numerator == 0  # its term ended, and waits for a late renewal
+    assert found.values[0].numerator == 0  # its term ended and a late renewal is pending
     assert [row["account_key"] for row in found.rows] == ["crm:2"]
     assert float(found.rows[0]["pending_late_arr"]) == 2400
 
 
-def test_what_is_not_connected_says_what_it_needs(built: pytest.MonkeyPatch) -> None:
+def test_unconnected_metric_states_its_needs(built: pytest.MonkeyPatch) -> None:
     found = explain("csat")
     assert found.reason == "not available: needs rating"
     assert facts_of(found)["value"] == "not available: needs rating"
 
 
-def test_a_grain_without_a_group_shows_all_of_them(built: pytest.MonkeyPatch) -> None:
+def test_grain_without_a_group_shows_all_groups(built: pytest.MonkeyPatch) -> None:
     said = CliRunner().invoke(app, ["metrics", "show", "kept_arr", "--grain", "csm"])
     assert said.exit_code == 0, said.output
     assert "by csm, month to 2026-05-31; choose one with --key" in said.output
@@ -48,8 +48,8 @@ def test_a_grain_without_a_group_shows_all_of_them(built: pytest.MonkeyPatch) ->
     assert shown == [["crm:7", "2,400"], ["crm:8", "2,400"]]
 
 
-def test_rows_are_those_that_a_value_is_made_of(built: pytest.MonkeyPatch) -> None:
-    # Of two tickets one is solved; of three customers one was there a year before; one came in the year since.
+def test_rows_are_the_inputs_of_a_value(built: pytest.MonkeyPatch) -> None:
+    # One of two tickets is solved. One of three customers existed a year before; one joined since.
     assert [row["ticket_key"] for row in explain("backlog").rows] == ["support:t1"]
     assert {row["account_key"] for row in explain("kept_arr").rows} == {"crm:1", "crm:2", "crm:3"}
     assert {row["account_key"] for row in explain("nrr").rows} == {"crm:2"}
@@ -63,11 +63,11 @@ def test_rows_are_those_that_a_value_is_made_of(built: pytest.MonkeyPatch) -> No
         ("discount_depth", "contract_line.list_amount"),
     ],
 )
-def test_a_need_may_be_a_column_or_what_is_read_back(built: pytest.MonkeyPatch, metric: str, needed: str) -> None:
+def test_metric_can_need_a_column_or_crm_feedback(built: pytest.MonkeyPatch, metric: str, needed: str) -> None:
     assert explain(metric).reason == f"not available: needs {needed}"
 
 
-def test_what_is_not_computed_for_a_period_or_a_group_says_for_which_it_is(built: pytest.MonkeyPatch) -> None:
+def test_uncomputed_period_or_group_names_the_computed_ones(built: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="week is not a period of cohort_retention_m6") as caught:
         explain("cohort_retention_m6", period="week")
     assert caught.value.cure == "one of month"
@@ -76,7 +76,7 @@ def test_what_is_not_computed_for_a_period_or_a_group_says_for_which_it_is(built
     assert caught.value.cure == "one of all, source, rule, csm"
 
 
-def test_a_period_without_a_value_shows_the_last_that_has_one_and_says_so(built: pytest.MonkeyPatch) -> None:
+def test_period_without_a_value_shows_the_last_value_and_states_it(built: pytest.MonkeyPatch) -> None:
     with engine("owner").begin() as connection:
         connection.exec_driver_sql(
             "delete from marts.kpi_value where metric_id = 'nrr' and as_of = '2026-05-31' and grain = 'all'"
@@ -86,13 +86,13 @@ def test_a_period_without_a_value_shows_the_last_that_has_one_and_says_so(built:
     assert facts_of(found)["period"] == "month 2026-04-01 to 2026-04-30: the last month with a value"
 
 
-def test_a_group_that_is_none_names_those_there_are(built: pytest.MonkeyPatch) -> None:
+def test_unknown_group_lists_the_known_groups(built: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no csm of arr") as caught:
         explain("arr", grain="csm", key="crm:99")
     assert "crm:7, crm:8" in caught.value.cure
 
 
-def test_the_commands_show_the_registry_and_a_value(built: pytest.MonkeyPatch) -> None:
+def test_commands_show_the_registry_and_a_value(built: pytest.MonkeyPatch) -> None:
     runner = CliRunner()
     listed = runner.invoke(app, ["metrics"])
     assert listed.exit_code == 0

@@ -1,4 +1,4 @@
-"""Manual corrections: entered by one, approved by another, shown wherever the value counts, gone when they expire."""
+"""Manual overrides: entered by one person, approved by another, shown everywhere, ended by expiry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _enter(**changes: Any) -> overrides.Override:
     return overrides.enter("activity_rate", "month", MAY, 0.5, **given | changes)
 
 
-def test_a_correction_counts_until_it_expires(built: pytest.MonkeyPatch) -> None:
+def test_override_counts_until_it_expires(built: pytest.MonkeyPatch) -> None:
     number = _enter().override_id
     found = explain("activity_rate", as_of=MAY)
     assert (found.values[0].value, found.in_force_value, found.is_off_target) == (1.0, 0.5, True)
@@ -41,7 +41,7 @@ def test_a_correction_counts_until_it_expires(built: pytest.MonkeyPatch) -> None
     assert [row["withdrawal_reason"] for row in restatement_report.overridden()] == ["", "the invoice was wrong"]
 
 
-def test_the_headline_shows_the_correction(built: pytest.MonkeyPatch) -> None:
+def test_headline_shows_the_override(built: pytest.MonkeyPatch) -> None:
     overrides.enter(
         "arr", "day", date(2026, 6, 10), 99, reason="x", entered_by="a", approved_by="b", expires_on=date(2026, 7, 1)
     )
@@ -59,8 +59,6 @@ def test_the_headline_shows_the_correction(built: pytest.MonkeyPatch) -> None:
         ({"grain": "tier", "grain_key": "huge"}, "there is no value"),
     ],
 )
-def test_a_correction_that_cannot_stand_is_refused(
-    built: pytest.MonkeyPatch, changes: dict[str, Any], said: str
-) -> None:
+def test_invalid_override_is_rejected(built: pytest.MonkeyPatch, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         _enter(**changes)

@@ -1,4 +1,4 @@
-"""The metric registry: complete, consistent with the query that is built, and clear about mistakes."""
+"""The metric registry: complete, consistent with the generated query, with clear errors."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ metrics:
 
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An overlay's file of metrics."""
+    """The overlay's metrics file."""
     path = tmp_path / "sql" / "metrics" / "own.yaml"
     path.parent.mkdir(parents=True)
     monkeypatch.setenv(files.OVERLAY_VARIABLE, str(tmp_path))
     return path
 
 
-def test_the_query_is_made_of_the_registry_and_no_file(own: Path) -> None:
+def test_kpi_query_is_generated_from_the_registry(own: Path) -> None:
     assert models.get("marts.kpi_value").query == kpi_query.text().strip()
     place = own.parents[1] / kpi_query.FOLDER / "query.sql"
     place.parent.mkdir(parents=True)
@@ -46,24 +46,22 @@ def test_the_query_is_made_of_the_registry_and_no_file(own: Path) -> None:
         models.names()
 
 
-def test_the_tree_has_the_three_core_metrics_at_its_top() -> None:
+def test_metric_tree_has_the_three_core_metrics_at_its_top() -> None:
     known = metrics.load()
     core = {each.id for each in known.values() if each.entry.level == "core"}
     assert core == {"activity_rate", "gross_renewal_rate", "expansion_rate"}
     assert {below for top in core for below in metrics.branch(top)} == set(known)
 
 
-def test_one_more_metric_is_one_entry(own: Path) -> None:
+def test_adding_a_metric_takes_one_entry(own: Path) -> None:
     own.write_text(GOOD)
     assert metrics.get("mine").place.endswith("own.yaml:6")
     query = models.get("marts.kpi_value").query
     assert "('mine', 1, 'share', n_lost, n_customers_start, null, n_customers_start, 1)" in query
 
 
-def test_the_folders_are_looked_through_for_tables_not_for_each_metric(
-    own: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each look lists hundreds of files, and every build reads the registry again."""
+def test_folders_are_scanned_once_not_per_metric(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each scan lists hundreds of files, and every build reads the registry."""
     own.write_text(GOOD)
     known = metrics.load()
     fingerprints, calls = files.fingerprints, []
@@ -75,7 +73,7 @@ def test_the_folders_are_looked_through_for_tables_not_for_each_metric(
     assert len(calls) <= len(tables) + 2
 
 
-def test_versions_stand_beside_each_other(own: Path) -> None:
+def test_metric_versions_coexist(own: Path) -> None:
     earlier = (
         "    version: 2\n    earlier:\n      1: {numerator: n_expanded, denominator: n_customers_start, n: n_lost}\n"
     )
@@ -106,7 +104,7 @@ def test_versions_stand_beside_each_other(own: Path) -> None:
         ("n: n_customers_start", "n: n_customers_start\n    colour: red", 14, "unknown key"),
     ],
 )
-def test_a_mistake_names_file_and_line(own: Path, old: str, new: str, line: int, said: str) -> None:
+def test_mistake_names_file_and_line(own: Path, old: str, new: str, line: int, said: str) -> None:
     own.write_text(GOOD.replace(old, new, 1) + ("    target: {week: {at_least: 1}}\n" if "periods" in new else ""))
     with pytest.raises(ConfigError) as caught:
         metrics.load()
@@ -116,7 +114,7 @@ def test_a_mistake_names_file_and_line(own: Path, old: str, new: str, line: int,
     assert said in caught.value.message
 
 
-def test_an_unknown_metric_suggests_the_one_meant() -> None:
+def test_unknown_metric_suggests_a_similar_name() -> None:
     with pytest.raises(ConfigError) as caught:
         metrics.get("activty_rate")
     assert "did you mean activity_rate?" in caught.value.cure

@@ -1,4 +1,4 @@
-"""The few numbers that say the state of things, and the command that makes them."""
+"""The headline numbers and the command that prints them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.metrics.summary import summarize
 from include.models import registry
 
 
-def test_the_headline_is_read_from_the_marts(built: pytest.MonkeyPatch) -> None:
+def test_headline_is_read_from_the_marts(built: pytest.MonkeyPatch) -> None:
     found = summarize(days=100)
     assert found is not None
     assert found.as_of == date(2026, 6, 10)
@@ -27,11 +27,11 @@ def test_the_headline_is_read_from_the_marts(built: pytest.MonkeyPatch) -> None:
     assert (found.renewals_due.n_due, found.renewals_due.open_arr) == (2, 2400)
 
 
-def test_there_is_no_headline_before_the_first_build(warehouse: str) -> None:
+def test_no_headline_before_the_first_build(warehouse: str) -> None:
     assert summarize() is None
 
 
-def test_the_command_says_what_it_does(built: pytest.MonkeyPatch) -> None:
+def test_summary_command_states_its_result(built: pytest.MonkeyPatch) -> None:
     assert list(build_command.run("", "", "")) == ["nothing to build: nothing changed since the last build"]
     said = list(build_command.run("2026-05-01", "2026-05-02", "mine"))
     assert said[0] == "build mine: rebuild of 2026-05-01 to 2026-05-02"

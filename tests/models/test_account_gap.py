@@ -1,4 +1,4 @@
-"""What an account's row shows of contracts, contacts and tickets that are not completely read: nothing, never 0."""
+"""Columns of incompletely read contracts, contacts and tickets are null, never 0."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TODAY = (
 
 
 @pytest.mark.parametrize("is_begun", [True, False], ids=["half way", "nothing yet"])
-def test_what_was_never_whole_is_not_0(
+def test_incompletely_read_values_are_not_0(
     warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_begun: bool
 ) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
@@ -48,10 +48,10 @@ def test_what_was_never_whole_is_not_0(
     world.assert_equals_scratch(monkeypatch)
 
 
-def test_a_desk_that_fell_behind_is_unknown_and_no_reason_to_say_that_nothing_is_linked(
+def test_lagging_support_desk_is_unknown_not_unlinked(
     built: pytest.MonkeyPatch,
 ) -> None:
-    # 30 hours late, across two midnights: up to date and validated, but the newest day is not read.
+    # 30 hours late, across two midnights: validated, but the newest day is not read.
     with world.engine("owner").begin() as connection:
         connection.exec_driver_sql("update meta.cursor set read_until = '2026-06-10 20:00+00'")
         connection.exec_driver_sql("update meta.cursor set read_until = '2026-06-12 02:00+00' where source = 'crm'")

@@ -1,4 +1,4 @@
-"""Building on a real warehouse: windows, changes carried on, checks, kills, and what a build leaves alone."""
+"""Builds on a real warehouse: windows, propagation of changes, checks, kills and unaffected data."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from tests.fixtures import small_world as world
 from tests.fixtures.landing import rows, value
 
 
-def test_the_first_build_waits_for_sources_that_nobody_has_heard_of(
-    warehouse: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_first_build_waits_for_sources_without_data(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
     with engine("loader").begin() as connection:
         connection.execute(
@@ -37,7 +35,7 @@ def test_the_first_build_waits_for_sources_that_nobody_has_heard_of(
     assert value("select count(*) from meta.build") == 0
 
 
-def test_a_source_that_failed_does_not_hold_up_the_others(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_source_does_not_block_the_others(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
     with engine("loader").begin() as connection:
         connection.execute(
@@ -52,7 +50,7 @@ def test_a_source_that_failed_does_not_hold_up_the_others(warehouse: str, monkey
     assert value("select count(*) from marts.kpi_value") == 0
 
 
-def test_the_first_build_fills_one_wide_window(built: pytest.MonkeyPatch) -> None:
+def test_first_build_fills_one_wide_window(built: pytest.MonkeyPatch) -> None:
     assert rows("select kind, trigger, window_start, window_end, newest_day, state from meta.build") == [
         ("forward", "first", date(2026, 3, 1), date(2026, 6, 11), date(2026, 6, 10), "done")
     ]
@@ -62,13 +60,13 @@ def test_the_first_build_fills_one_wide_window(built: pytest.MonkeyPatch) -> Non
     assert value("select count(*) from meta.build_change") == 0
 
 
-def test_a_second_build_on_unchanged_sources_is_not_needed(built: pytest.MonkeyPatch) -> None:
+def test_no_second_build_on_unchanged_sources(built: pytest.MonkeyPatch) -> None:
     planned = build.plan("second")
     assert not planned
     assert planned.reason == "nothing changed since the last build"
 
 
-def test_use_that_comes_late_and_is_the_first_counts_for_all_days_after(built: pytest.MonkeyPatch) -> None:
+def test_late_first_usage_counts_for_all_later_days(built: pytest.MonkeyPatch) -> None:
     world.load("account", world.account("4"))
     world.load("opportunity", world.deal("d4", "4", close_date=date(2026, 3, 1)))
     world.load("contract_line", world.line("l4", "d4", 600, date(2026, 3, 2), date(2027, 3, 2)))
@@ -81,7 +79,7 @@ def test_use_that_comes_late_and_is_the_first_counts_for_all_days_after(built: p
     world.assert_equals_scratch(built)
 
 
-def test_an_answer_stays_one_when_its_author_later_is_no_agent(built: pytest.MonkeyPatch) -> None:
+def test_reply_still_counts_after_its_author_stops_being_an_agent(built: pytest.MonkeyPatch) -> None:
     at = datetime(2026, 5, 20, 9, 15, tzinfo=UTC)
     comment = {"event_type": "comment", "is_public": True, "happened_at": at, "organization_id": "o1"}
     world.load("ticket_event", world.record("e1", ticket_id="t1", actor_id="a1", **comment))
@@ -95,7 +93,7 @@ def test_an_answer_stays_one_when_its_author_later_is_no_agent(built: pytest.Mon
     world.assert_equals_scratch(built)
 
 
-def test_a_build_that_is_not_needed_says_how_far_the_tables_reach(built: pytest.MonkeyPatch) -> None:
+def test_unneeded_build_reports_the_watermark_of_the_tables(built: pytest.MonkeyPatch) -> None:
     query = "select cast(watermarks ->> 'support' as timestamptz) from meta.build where build_id = 'first'"
     before = value(query)
     built.setenv("PERENNIAL_NOW", "2026-06-10T16:00:00+00:00")
@@ -105,7 +103,7 @@ def test_a_build_that_is_not_needed_says_how_far_the_tables_reach(built: pytest.
     assert value(query) == before + timedelta(hours=4)
 
 
-def test_within_a_day_only_what_changed_is_rebuilt(built: pytest.MonkeyPatch) -> None:
+def test_only_changes_are_rebuilt_within_a_day(built: pytest.MonkeyPatch) -> None:
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
     before = world.snapshot(but=("crm:1",))
     assert isinstance(build.run("second"), build.Finished)
@@ -116,7 +114,7 @@ def test_within_a_day_only_what_changed_is_rebuilt(built: pytest.MonkeyPatch) ->
     assert value("select usage_28d from marts.account_day where account_key = 'crm:1' and day = '2026-06-08'") >= 50
 
 
-def test_a_new_day_makes_yesterday_final_for_all_accounts(built: pytest.MonkeyPatch) -> None:
+def test_new_day_makes_yesterday_final_for_all_accounts(built: pytest.MonkeyPatch) -> None:
     built.setenv("PERENNIAL_NOW", "2026-06-12T08:00:00+00:00")
     planned = build.plan("second")
     assert (planned.start, planned.end) == (date(2026, 6, 10), date(2026, 6, 13))
@@ -126,7 +124,7 @@ def test_a_new_day_makes_yesterday_final_for_all_accounts(built: pytest.MonkeyPa
     assert scopes["marts.account_day"].startswith("all accounts, 2026-06-10 to 2026-06-12")
 
 
-def test_groups_are_summed_once_for_the_window_and_the_late_days_that_touch_it(built: pytest.MonkeyPatch) -> None:
+def test_groups_are_summed_once_for_the_window_and_adjacent_late_days(built: pytest.MonkeyPatch) -> None:
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
     built.setenv("PERENNIAL_NOW", "2026-06-11T13:00:00+00:00")
     build.run("second")
@@ -135,8 +133,8 @@ def test_groups_are_summed_once_for_the_window_and_the_late_days_that_touch_it(b
     world.assert_equals_scratch(built)
 
 
-def test_a_day_gathers_statistics_of_its_own_months_only(built: pytest.MonkeyPatch) -> None:
-    """Of all months they would cost a day the more, the longer the history is."""
+def test_daily_build_analyzes_only_its_own_months(built: pytest.MonkeyPatch) -> None:
+    """With all months, the daily cost would grow with the history."""
     said: list[str] = []
     sa.event.listen(engine("builder"), "before_cursor_execute", lambda *given: said.append(given[2]))
     built.setattr(materialize, "ANALYZE_AFTER", 0)
@@ -148,7 +146,7 @@ def test_a_day_gathers_statistics_of_its_own_months_only(built: pytest.MonkeyPat
     assert not analysed & {"analyze core.usage_28d", "analyze core.usage_28d_2026_05"}
 
 
-def test_time_alone_restates_a_renewal_whose_grace_has_passed(built: pytest.MonkeyPatch) -> None:
+def test_elapsed_grace_period_alone_restates_a_renewal(built: pytest.MonkeyPatch) -> None:
     """Account 2's term ended on 15 May; on 13 June its 30 days of grace still run, on 14 June they are over."""
     state = "select outcome from core.renewal where account_key = 'crm:2'"
     kept = "select kept_arr > 0 from marts.account_day where account_key = 'crm:2' and day = '2026-05-20'"
@@ -163,12 +161,12 @@ def test_time_alone_restates_a_renewal_whose_grace_has_passed(built: pytest.Monk
     )
 
 
-def test_a_clock_that_was_set_back_does_not_move_the_newest_day_back(built: pytest.MonkeyPatch) -> None:
+def test_clock_set_back_does_not_move_the_newest_day_back(built: pytest.MonkeyPatch) -> None:
     built.setenv("PERENNIAL_NOW", "2026-06-01T08:00:00+00:00")
     assert not build.plan("second")
 
 
-def test_a_changed_setting_makes_tables_by_account_again(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_changed_setting_rebuilds_tables_by_account(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     world.use_short_history(built, tmp_path, grace=5)
     planned = build.plan("second")
     assert planned.reason == "setting grace_days changed: default"
@@ -178,7 +176,7 @@ def test_a_changed_setting_makes_tables_by_account_again(built: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("now", ["2026-06-10T13:00:00+00:00", "2026-06-11T13:00:00+00:00"])
-def test_a_changed_setting_makes_every_day_again(built: pytest.MonkeyPatch, tmp_path: Path, now: str) -> None:
+def test_changed_setting_rebuilds_every_day(built: pytest.MonkeyPatch, tmp_path: Path, now: str) -> None:
     built.setenv("PERENNIAL_NOW", now)
     (tmp_path / "config" / "usage.yaml").write_text("value_events: [api]\nkey_features: [api]\n")
     build.run("second")
@@ -186,9 +184,7 @@ def test_a_changed_setting_makes_every_day_again(built: pytest.MonkeyPatch, tmp_
     world.assert_equals_scratch(built)
 
 
-def test_a_setting_put_back_while_a_build_lay_dead_leaves_nothing_behind(
-    built: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_setting_reverted_after_a_dead_build_leaves_no_trace(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = world.snapshot()
     usage = tmp_path / "config" / "usage.yaml"
     usage.write_text("value_events: [api]\nkey_features: [api]\n")
@@ -202,13 +198,13 @@ def test_a_setting_put_back_while_a_build_lay_dead_leaves_nothing_behind(
     assert not build.plan("third")
 
 
-def test_a_setting_that_no_query_reads_needs_no_build(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unused_setting_needs_no_build(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = tmp_path / "config" / "settings.yaml"
     settings.write_text(settings.read_text() + "oldest_data_hours: {default: 12}\n")
     assert build.plan("second").reason == "nothing changed since the last build"
 
 
-def test_a_record_that_moves_to_another_account_leaves_the_old_one(built: pytest.MonkeyPatch) -> None:
+def test_record_moved_to_another_account_leaves_the_old_one(built: pytest.MonkeyPatch) -> None:
     query = "select account_key from core.ticket where ticket_id = 't1'"
     assert value(query) == "crm:1"
     world.load("organization", world.organization("o1", crm_id="3"))
@@ -228,7 +224,7 @@ def test_merged_accounts_become_one(built: pytest.MonkeyPatch) -> None:
     assert rows("select count(*) from marts.account_day where account_key = 'crm:2'") == [(0,)]
 
 
-def test_an_owner_who_changes_is_news_although_no_account_is_dirty(built: pytest.MonkeyPatch) -> None:
+def test_changed_owner_triggers_a_build_without_dirty_accounts(built: pytest.MonkeyPatch) -> None:
     built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
     world.load("owner", world.owner("7", is_active=False))
     assert build.plan("second").reason == "owner records changed"
@@ -237,7 +233,7 @@ def test_an_owner_who_changes_is_news_although_no_account_is_dirty(built: pytest
     assert not build.plan("third")
 
 
-def test_dirty_ranges_are_built_only_when_the_whole_build_is(built: pytest.MonkeyPatch) -> None:
+def test_dirty_ranges_are_cleared_only_by_a_complete_build(built: pytest.MonkeyPatch) -> None:
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
     build.plan("second")
     for name in registry.names()[:-1]:
@@ -250,7 +246,7 @@ def test_dirty_ranges_are_built_only_when_the_whole_build_is(built: pytest.Monke
     assert value("select built_by from meta.dirty_range order by dirty_id desc limit 1") == "second"
 
 
-def test_a_dirty_range_of_after_the_plan_waits_for_the_next_build(built: pytest.MonkeyPatch) -> None:
+def test_dirty_range_after_the_plan_waits_for_the_next_build(built: pytest.MonkeyPatch) -> None:
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
     build.plan("second")
     world.load("usage_day", world.usage("3", "u3", date(2026, 6, 9), 70))
@@ -262,7 +258,7 @@ def test_a_dirty_range_of_after_the_plan_waits_for_the_next_build(built: pytest.
     assert value("select usage_28d from marts.account_day where account_key = 'crm:3' and day = '2026-06-09'") >= 70
 
 
-def test_a_killed_build_goes_on_where_it_was(built: pytest.MonkeyPatch) -> None:
+def test_killed_build_resumes_where_it_stopped(built: pytest.MonkeyPatch) -> None:
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
     build.plan("second")
     half = registry.names()[: len(registry.names()) // 2]
@@ -274,12 +270,12 @@ def test_a_killed_build_goes_on_where_it_was(built: pytest.MonkeyPatch) -> None:
     world.assert_equals_scratch(built)
 
 
-def test_the_next_build_carries_on_what_a_dead_one_had_begun(built: pytest.MonkeyPatch) -> None:
+def test_next_build_finishes_the_work_of_a_dead_one(built: pytest.MonkeyPatch) -> None:
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
     build.plan("dead")
     build.build_model("dead", "core.account_bridge")
     build.build_model("dead", "core.usage_day")
-    # The rows of usage are there already: only the dead build knows that they were new.
+    # The usage rows are already loaded: only the dead build knew that they were new.
     assert isinstance(build.run("next"), build.Finished)
     assert value("select state from meta.build where build_id = 'dead'") == "superseded"
     assert value("select count(*) from meta.build_change") == 0
@@ -287,7 +283,7 @@ def test_the_next_build_carries_on_what_a_dead_one_had_begun(built: pytest.Monke
     world.assert_equals_scratch(built)
 
 
-def test_a_failed_check_leaves_the_table_as_it_was(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_failed_check_leaves_the_table_unchanged(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = world.snapshot()
     checks = world.overlay(tmp_path, "core/ticket") / "checks.sql"
     checks.write_text(
@@ -309,7 +305,7 @@ def test_a_failed_check_leaves_the_table_as_it_was(built: pytest.MonkeyPatch, tm
     assert not build.plan("third")
 
 
-def test_a_warning_is_recorded_and_nothing_more(built: pytest.MonkeyPatch) -> None:
+def test_warning_is_only_recorded(built: pytest.MonkeyPatch) -> None:
     world.load("organization", world.organization("nobody", crm_id="999"))
     done = build.run("second")
     assert isinstance(done, build.Finished)
@@ -343,7 +339,7 @@ def test_a_warning_is_recorded_and_nothing_more(built: pytest.MonkeyPatch) -> No
         ),
     ],
 )
-def test_a_broken_query_is_named_by_its_file(
+def test_broken_query_is_reported_with_its_file(
     built: pytest.MonkeyPatch, tmp_path: Path, query: str, message: str
 ) -> None:
     metadata = (registry.get("core.bot_user").path.parent / "metadata.yaml").read_text()
@@ -361,7 +357,7 @@ def test_a_broken_query_is_named_by_its_file(
     assert world.snapshot() == before
 
 
-def test_a_new_table_is_filled_from_the_first_day(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_new_table_is_filled_from_the_first_day(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = world.overlay(tmp_path, "marts/mine")
     folder.joinpath("query.sql").write_text(
         "select account_key, day, arr from marts.account_day where day >= :start and day < :end"

@@ -1,4 +1,4 @@
-"""What a build does not show, and when it ends."""
+"""Limits of a build: hidden personal keys and timeouts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.models import build, registry
 from tests.fixtures import small_world as world
 
 
-def test_a_key_that_names_a_person_is_not_shown(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_personal_key_is_not_shown(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = world.overlay(tmp_path, "core/bot_user")
     head, _, _ = (registry.get("core.bot_user").path.parent / "metadata.yaml").read_text().partition("columns:")
     folder.joinpath("metadata.yaml").write_text(
@@ -25,7 +25,7 @@ def test_a_key_that_names_a_person_is_not_shown(built: pytest.MonkeyPatch, tmp_p
     assert "ada@" not in str(caught.value)
 
 
-def test_a_model_that_never_ends_is_ended(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_endless_model_is_cancelled(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The server ends the statement, the message names the setting, and the table keeps its rows."""
     seen = []
 

@@ -1,4 +1,4 @@
-"""Records that count for accounts which they do not name: their change reaches those accounts' figures."""
+"""Changes of records reach the values of accounts that the records reference only indirectly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def later(built: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return built
 
 
-def test_a_line_that_moves_to_another_accounts_deal_leaves_the_first(later: pytest.MonkeyPatch) -> None:
+def test_line_moved_to_the_deal_of_another_account_leaves_the_first(later: pytest.MonkeyPatch) -> None:
     world.load("contract_line", world.line("l1", "d2", 1200, date(2025, 9, 15), date(2026, 9, 15)))
     assert isinstance(build.run("moved"), build.Finished)
     arr = dict(rows("select account_key, arr from marts.account_day where day = '2026-06-10'"))
@@ -31,14 +31,14 @@ def test_a_line_that_moves_to_another_accounts_deal_leaves_the_first(later: pyte
 
 
 @pytest.mark.parametrize("organization", [None, "o2"])
-def test_an_event_counts_for_its_tickets_account(later: pytest.MonkeyPatch, organization: str | None) -> None:
+def test_event_counts_for_the_account_of_its_ticket(later: pytest.MonkeyPatch, organization: str | None) -> None:
     world.load("ticket_event", _comment("e1", organization))
     assert isinstance(build.run("commented"), build.Finished)
     assert rows("select first_reply_minutes from core.ticket where ticket_id = 't1'") == [(900,)]
     world.assert_equals_scratch(later)
 
 
-def test_events_of_a_first_load_are_no_work_until_it_is_through(later: pytest.MonkeyPatch) -> None:
+def test_events_of_a_first_load_cause_no_build_until_it_completes(later: pytest.MonkeyPatch) -> None:
     batch = land(_comment("e1", None), source="support", vendor="zendesk", entity="ticket_event", is_last=False)
     with world.engine("loader").begin() as connection:
         batches.close(connection, batch, position=None, read_until=None)

@@ -1,8 +1,8 @@
-"""Whatever is merged in whatever order, with builds, kills and rebuilds between: it ends as a build from scratch would.
+"""After any merges in any order, with builds, kills and rebuilds, the tables equal a build from scratch.
 
 Each seed plays some days of the small world: records change, arrive late, move, are deleted and confirmed as deleted;
 settings and queries change; builds run, die half-way or rebuild some window. Then one more build runs, and every row of
-every table is compared with what a build from scratch on the same ``known_at`` makes.
+every table is compared with a build from scratch at the same ``known_at``.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ class Play:
         build.run(f"build {self.now}")
 
     def die(self) -> None:
-        """Plan a build, make some of its tables, and never come back."""
+        """Plan a build, build some of its tables, and abandon it."""
         if build.plan(f"dead {self.now}"):
             for name in registry.names()[: self.random.randrange(len(registry.names()))]:
                 build.build_model(f"dead {self.now}", name)
@@ -255,7 +255,7 @@ def play(seed: int, n_steps: int, server: str, template: str, patch: pytest.Monk
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_grown_equals_built_from_scratch(
+def test_incremental_build_equals_build_from_scratch(
     seed: int, postgres: str, built_once: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     play(seed, 18, postgres, built_once, monkeypatch, tmp_path)
@@ -263,7 +263,7 @@ def test_grown_equals_built_from_scratch(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 140))
-def test_grown_equals_built_from_scratch_for_long(
+def test_incremental_build_equals_build_from_scratch_soak(
     seed: int, postgres: str, built_once: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     play(seed, 40, postgres, built_once, monkeypatch, tmp_path)

@@ -1,4 +1,4 @@
-"""Rebuilding days that are built, beside forward builds and after dead ones."""
+"""Rebuilds of built days, next to forward builds and after dead ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fixtures import small_world as world
 from tests.fixtures.landing import value
 
 
-def test_a_rebuild_of_a_good_window_changes_nothing_and_moves_nothing(built: pytest.MonkeyPatch) -> None:
+def test_rebuild_of_a_good_window_changes_nothing(built: pytest.MonkeyPatch) -> None:
     before = world.snapshot()
     done = build.run("again", "rebuild", date(2026, 4, 1), date(2026, 5, 1))
     assert isinstance(done, build.Finished)
@@ -24,7 +24,7 @@ def test_a_rebuild_of_a_good_window_changes_nothing_and_moves_nothing(built: pyt
     assert not build.plan("next")
 
 
-def test_a_rebuild_mends_its_window_in_any_order(built: pytest.MonkeyPatch) -> None:
+def test_rebuild_repairs_its_window_in_any_order(built: pytest.MonkeyPatch) -> None:
     before = world.snapshot()
     with engine("builder").begin() as connection:
         for table in ("core.usage_28d", "core.seat_day", "marts.account_day"):
@@ -36,7 +36,7 @@ def test_a_rebuild_mends_its_window_in_any_order(built: pytest.MonkeyPatch) -> N
     assert world.snapshot() == before
 
 
-def test_a_rebuild_makes_whole_what_has_no_days(built: pytest.MonkeyPatch) -> None:
+def test_rebuild_completes_tables_without_days(built: pytest.MonkeyPatch) -> None:
     before = world.snapshot()
     with engine("builder").begin() as connection:
         for table in ("core.arr_step", "core.contract_line_history", "marts.renewal_due", "marts.act_account"):
@@ -45,7 +45,7 @@ def test_a_rebuild_makes_whole_what_has_no_days(built: pytest.MonkeyPatch) -> No
     assert world.snapshot() == before
 
 
-def test_each_build_of_the_command_has_a_name_of_its_own(built: pytest.MonkeyPatch) -> None:
+def test_each_build_of_the_command_has_its_own_name(built: pytest.MonkeyPatch) -> None:
     for tier in ("standard", "key_account"):
         world.load("account", world.account("1", tier=tier))
         said = list(build_command.run("", "", ""))
@@ -56,7 +56,7 @@ def test_each_build_of_the_command_has_a_name_of_its_own(built: pytest.MonkeyPat
         list(build_command.run("2026-06-01", "", "mine"))
 
 
-def test_a_rebuild_needs_days_that_are_built(built: pytest.MonkeyPatch) -> None:
+def test_rebuild_requires_built_days(built: pytest.MonkeyPatch) -> None:
     assert not build.plan("a", "rebuild", date(2020, 1, 1), date(2020, 2, 1))
     assert not build.plan("b", "rebuild", date(2026, 7, 1), date(2026, 8, 1))
     with pytest.raises(WarehouseError, match="needs a start and an end"):
@@ -65,7 +65,7 @@ def test_a_rebuild_needs_days_that_are_built(built: pytest.MonkeyPatch) -> None:
         build.build_model("nobody", "core.account")
 
 
-def test_a_rebuild_leaves_dirty_ranges_to_the_forward_build(built: pytest.MonkeyPatch) -> None:
+def test_rebuild_leaves_dirty_ranges_to_the_forward_build(built: pytest.MonkeyPatch) -> None:
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
     build.run("again", "rebuild", date(2026, 6, 8), date(2026, 6, 9))
     assert value("select count(*) from meta.dirty_range where built_by is null") == 1
@@ -74,9 +74,7 @@ def test_a_rebuild_leaves_dirty_ranges_to_the_forward_build(built: pytest.Monkey
 
 
 @pytest.mark.parametrize("now", ["2026-06-10T14:00:00+00:00", "2026-06-11T14:00:00+00:00"])
-def test_a_late_rebuild_takes_nothing_back_that_a_forward_build_has_written(
-    built: pytest.MonkeyPatch, now: str
-) -> None:
+def test_late_rebuild_does_not_revert_a_forward_build(built: pytest.MonkeyPatch, now: str) -> None:
     built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
     build.plan("late", "rebuild", date(2026, 6, 8), date(2026, 6, 9))
     built.setenv("PERENNIAL_NOW", now)
@@ -93,7 +91,7 @@ def test_a_late_rebuild_takes_nothing_back_that_a_forward_build_has_written(
     world.assert_equals_scratch(built)
 
 
-def test_checks_can_be_run_on_tables_as_they_stand(built: pytest.MonkeyPatch) -> None:
+def test_checks_can_run_on_existing_tables(built: pytest.MonkeyPatch) -> None:
     with engine("builder").begin() as connection:
         connection.execute(sa.text("update marts.account_day set kept_arr = kept_arr + 1 where day = '2026-05-05'"))
     found = {check.name: check.n_bad for check in build.check_model("first", "marts.account_day")}
@@ -101,20 +99,20 @@ def test_checks_can_be_run_on_tables_as_they_stand(built: pytest.MonkeyPatch) ->
     assert found["grr_part_within_bounds"] == 0
 
 
-def test_a_rebuild_carries_on_what_a_dead_build_had_begun(built: pytest.MonkeyPatch) -> None:
+def test_rebuild_finishes_the_work_of_a_dead_build(built: pytest.MonkeyPatch) -> None:
     world.load("contract_line", world.line("l9", "d1", 900, date(2026, 5, 5), date(2026, 9, 15), account_id="1"))
     build.plan("dead")
     for name in registry.names():
         if name == "marts.arr_movement":
             break
         build.build_model("dead", name)
-    # ARR is written, its movements are not: without them the bridge of a period would not close.
+    # ARR is written but its movements are not, so a period's bridge would not close.
     assert isinstance(build.run("again", "rebuild", date(2026, 5, 1), date(2026, 5, 9)), build.Finished)
     build.run("next")
     world.assert_equals_scratch(built)
 
 
-def test_what_a_check_finds_amid_another_build_is_no_broken_contract(built: pytest.MonkeyPatch) -> None:
+def test_check_failure_during_another_build_is_not_a_broken_contract(built: pytest.MonkeyPatch) -> None:
     world.load("contract_line", world.line("l9", "d1", 900, date(2026, 5, 5), date(2026, 9, 15), account_id="1"))
     build.plan("again", "rebuild", date(2026, 3, 1), date(2026, 6, 11))
     build.plan("other")

@@ -1,6 +1,6 @@
-"""A change costs what it touches: which models and accounts a changed query or setting makes again, and no more.
+"""A changed query or setting rebuilds only the models and accounts it affects.
 
-Each test compares what is there in the end with a build from scratch.
+Each test compares the final tables with a build from scratch.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from include.warehouse.engine import engine
 from tests.fixtures import small_world as world
 from tests.fixtures.landing import rows, value
 
-# Made whole by every build that is needed at all.
+# Rebuilt completely by every build.
 ALWAYS = {name for name, model in registry.load().items() if model.metadata.materialisation in ("table", "frozen")}
 
 
 def redefine(folder: Path, name: str, change: Callable[[str], str]) -> None:
-    """Put a model's query, changed, into the overlay."""
+    """Write a changed query of a model into the overlay."""
     model = registry.get(name)
     text = change(model.path.read_text())
     place = folder / "sql" / model.folder
@@ -38,13 +38,13 @@ def setting(folder: Path, file: str, text: str) -> None:
 
 
 def scopes(build_id: str) -> dict[str, str]:
-    """Return what a build rebuilt of which model, next to those that every build makes."""
+    """Return model -> rebuilt scope, without the models of every build."""
     found = rows(f"select model, scope from meta.build_model where build_id = '{build_id}' and scope <> 'nothing'")
     return {model: scope for model, scope in found if model not in ALWAYS}
 
 
 def reason(build_id: str, model: str) -> str:
-    """Return why a build made a model again."""
+    """Return why a build rebuilt a model."""
     return value(f"select reason from meta.build_model where build_id = '{build_id}' and model = '{model}'")
 
 
@@ -57,22 +57,22 @@ def reason(build_id: str, model: str) -> str:
     ],
     ids=["comment", "layout", "case of keywords"],
 )
-def test_what_the_database_does_not_see_costs_nothing(
+def test_change_invisible_to_the_database_rebuilds_nothing(
     built: pytest.MonkeyPatch, tmp_path: Path, change: Callable[[str], str]
 ) -> None:
-    with files.checked_once():  # each file that is written makes all models be read again
+    with files.checked_once():  # each written file makes all models be reread
         for name, model in registry.load().items():
             if model.path.name == "query.sql":
                 redefine(tmp_path, name, change)
     assert build.plan("second").reason == "nothing changed since the last build"
 
 
-def test_a_text_in_quotes_is_no_layout(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_quoted_text_is_not_layout(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     redefine(tmp_path, "marts.act_account", lambda query: query.replace("'all'", "'ALL'").replace("''", "' '"))
     assert build.plan("second").reason == "marts.act_account: query changed"
 
 
-def test_an_exclusion_makes_one_account_again(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_exclusion_rebuilds_one_account(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = world.snapshot(but=("crm:2",))
     text = "exclusions:\n  - {account: crm:2, reason: A test., owner: Ops, until: 2027-01-01}\n"
     setting(tmp_path, "settings.yaml", world.SETTINGS.format(grace=30) + text)
@@ -93,7 +93,7 @@ def test_an_exclusion_makes_one_account_again(built: pytest.MonkeyPatch, tmp_pat
     world.assert_equals_scratch(built)
 
 
-def test_a_plan_rate_makes_the_accounts_of_its_currency_again(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_plan_rate_rebuilds_the_accounts_of_its_currency(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     world.load("account", world.account("4"))
     world.load("opportunity", world.deal("d4", "4", close_date=date(2025, 12, 1)))
     world.load("contract_line", world.line("l4", "d4", 600, date(2026, 1, 1), date(2027, 1, 1), currency="EUR"))
@@ -110,15 +110,13 @@ def test_a_plan_rate_makes_the_accounts_of_its_currency_again(built: pytest.Monk
     world.assert_equals_scratch(built)
 
 
-def test_a_rate_of_a_currency_that_nobody_has_costs_nothing(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_rate_of_an_unused_currency_rebuilds_nothing(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     setting(tmp_path, "kpis.yaml", "plan_rates: {GBP: {2026: 1.3}}\n")
     assert build.plan("second").reason == "nothing changed since the last build"
 
 
-def test_a_rate_of_later_alters_nothing_before_the_year_that_compares_with_it(
-    built: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The fiscal year 2028 begins on 1 May 2027: what is kept at the rates of a year later has it from 1 May 2026."""
+def test_later_rate_changes_nothing_before_the_year_compared_with_it(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Fiscal year 2028 begins on 1 May 2027, so values at next year's rates change from 1 May 2026."""
     world.load("account", world.account("4"))
     world.load("opportunity", world.deal("d4", "4", close_date=date(2025, 1, 1)))
     world.load("contract_line", world.line("l4", "d4", 600, date(2025, 6, 1), date(2027, 6, 1), currency="EUR"))
@@ -134,10 +132,10 @@ def test_a_rate_of_later_alters_nothing_before_the_year_that_compares_with_it(
     ("grace", "accounts"),
     [("{default: 30, key_account: 5}", "1 accounts"), ("{default: 5}", "all accounts"), ("{default: 30, x: 1}", "")],
 )
-def test_a_grace_makes_the_accounts_of_its_tier_again(
+def test_grace_period_rebuilds_the_accounts_of_its_tier(
     built: pytest.MonkeyPatch, tmp_path: Path, grace: str, accounts: str
 ) -> None:
-    """Account 3 alone is of the tier key_account; no account is of the tier x."""
+    """Only account 3 has tier key_account, and no account has tier x."""
     setting(tmp_path, "settings.yaml", f"history_start_months: 3\ngrace_days: {grace}\n")
     done = build.run("second")
     assert isinstance(done, build.Finished) == bool(accounts)
@@ -147,7 +145,7 @@ def test_a_grace_makes_the_accounts_of_its_tier_again(
         world.assert_equals_scratch(built)
 
 
-def test_a_parameter_makes_the_models_again_that_take_it(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_parameter_rebuilds_the_models_that_use_it(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     setting(tmp_path, "renewals.yaml", "early_days: 10\n")
     assert build.plan("second").reason == "core.renewal: setting early_days changed"
     build.run("second")
@@ -155,7 +153,7 @@ def test_a_parameter_makes_the_models_again_that_take_it(built: pytest.MonkeyPat
     world.assert_equals_scratch(built)
 
 
-def test_a_kpi_query_is_made_again_alone_with_what_shows_its_values(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_kpi_query_rebuilds_itself_and_the_tables_with_its_values(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     redefine(
         tmp_path,
         "marts.retention_period",
@@ -171,13 +169,13 @@ def test_a_kpi_query_is_made_again_alone_with_what_shows_its_values(built: pytes
     world.assert_equals_scratch(built)
 
 
-def test_a_query_that_gives_the_same_rows_reaches_nobody(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_query_with_unchanged_rows_rebuilds_no_readers(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     redefine(tmp_path, "core.account", lambda query: query.replace("where v.age = 1", "where v.age = 1 and 1 = 1"))
     build.run("second")
     assert set(scopes("second")) == {"core.account"}
 
 
-def test_a_query_that_many_read_reaches_whom_it_alters(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_shared_query_rebuilds_only_the_accounts_it_changes(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     redefine(
         tmp_path,
         "core.account",
@@ -193,7 +191,7 @@ def test_a_query_that_many_read_reaches_whom_it_alters(built: pytest.MonkeyPatch
     world.assert_equals_scratch(built)
 
 
-def test_a_view_that_changed_makes_its_readers_again(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_changed_view_rebuilds_its_readers(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     name = "staging.stg_product__seat_day"
     redefine(tmp_path, name, lambda query: query.replace("n_paid_seats", "n_paid_seats + 1 as n_paid_seats", 1))
     build.run("second")
@@ -204,7 +202,7 @@ def test_a_view_that_changed_makes_its_readers_again(built: pytest.MonkeyPatch, 
     world.assert_equals_scratch(built)
 
 
-def test_a_killed_build_leaves_the_rest_to_the_next(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_killed_build_leaves_the_rest_to_the_next(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     redefine(tmp_path, "core.account", lambda query: query.replace("coalesce(v.name, v.account_key)", "upper(v.name)"))
     setting(tmp_path, "kpis.yaml", "pause_days: 10\n")
     assert build.plan("dead")
@@ -221,7 +219,7 @@ def test_a_killed_build_leaves_the_rest_to_the_next(built: pytest.MonkeyPatch, t
     world.assert_equals_scratch(built)
 
 
-def test_the_fingerprint_is_written_with_the_table_or_not_at_all(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_fingerprint_and_table_are_written_atomically(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     model = "core.bot_user"
     redefine(tmp_path, model, lambda query: query.replace("select", "select distinct", 1))
     failing = tmp_path / "sql" / "core" / "bot_user" / "checks.sql"
@@ -237,7 +235,7 @@ def test_the_fingerprint_is_written_with_the_table_or_not_at_all(built: pytest.M
         assert fingerprints.changes(connection) == {}
 
 
-def test_a_setting_changed_in_a_rebuild_that_dies_is_carried_by_the_next_build(
+def test_setting_changed_in_a_dead_rebuild_is_applied_by_the_next_build(
     built: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     setting(tmp_path, "settings.yaml", "history_start_months: 3\ngrace_days: {default: 5}\n")
@@ -249,14 +247,14 @@ def test_a_setting_changed_in_a_rebuild_that_dies_is_carried_by_the_next_build(
     world.assert_equals_scratch(built)
 
 
-def test_what_was_forgotten_is_made_again(built: pytest.MonkeyPatch) -> None:
+def test_model_without_a_fingerprint_is_rebuilt(built: pytest.MonkeyPatch) -> None:
     with engine("owner").begin() as connection:
         connection.execute(sa.text("delete from meta.model_fingerprint where model = 'core.ticket'"))
     assert build.plan("second").reason == "core.ticket: built from an unknown query"
 
 
-def test_an_account_that_counts_nowhere_costs_no_figure_of_all(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Account 4 is a trial: it has use and tickets to come, and no contract."""
+def test_uncounted_account_rebuilds_no_totals(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Account 4 is a trial with usage and no contract."""
     world.load("account", world.account("4"))
     world.load("product_account", world.product_account("p4", "4"))
     world.load("usage_day", *(world.usage("4", "u4", date(2026, 5, day), 5) for day in range(1, 20)))

@@ -1,4 +1,4 @@
-"""What was known when a period closed stays as it was, whatever is learnt later and whatever is built again."""
+"""Values frozen at a period's close stay unchanged by later data and rebuilds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RATES = (
 )
 
 
-def test_a_back_dated_renewal_restates_the_rate_and_not_the_frozen_one(built: pytest.MonkeyPatch) -> None:
+def test_backdated_renewal_restates_the_rate_but_not_the_frozen_one(built: pytest.MonkeyPatch) -> None:
     # Account 2's term ended on 15 May; May closed on 3 June, the third working day after it.
     before = rows(FROZEN)
     assert ("month", "open", 2400) in [(row[0], row[1], int(row[2])) for row in before]

@@ -1,4 +1,4 @@
-"""Reading the SQL models: order, references, metadata, and errors that name file and line. No database."""
+"""Loading SQL models without a database: order, references, metadata, and errors with file and line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ columns:
 
 @pytest.fixture
 def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An overlay folder in force."""
+    """An active overlay folder."""
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     return tmp_path / "sql"
 
@@ -40,7 +40,7 @@ def write(folder: Path, query: str, metadata: str = METADATA, checks: str = "") 
     return folder
 
 
-def test_every_model_comes_after_what_it_reads() -> None:
+def test_every_model_comes_after_its_inputs() -> None:
     position = {name: number for number, name in enumerate(registry.names())}
     edges = registry.edges()
     assert ("core.renewal", "marts.act_renewal_checkpoint") in edges
@@ -48,17 +48,17 @@ def test_every_model_comes_after_what_it_reads() -> None:
     assert set(registry.load()) == set(position)
 
 
-def test_views_are_replaced_by_what_they_read() -> None:
+def test_views_are_resolved_to_their_tables() -> None:
     assert "raw.usage_day" in registry.parents("core.usage_day")
     assert not any(parent.startswith("staging.") for parent in registry.parents("core.usage_day"))
 
 
-def test_a_new_folder_of_the_overlay_is_a_model(overlay: Path) -> None:
+def test_new_overlay_folder_is_a_model(overlay: Path) -> None:
     write(overlay / "marts" / "kpi_mine", "select account_key from core.account where tier = 'a--b'")
     assert registry.get("marts.kpi_mine").models == ("core.account",)
 
 
-def test_an_overlays_file_wins_over_the_shipped_one(overlay: Path) -> None:
+def test_overlay_file_wins_over_the_shipped_one(overlay: Path) -> None:
     folder = overlay / "core" / "bot_user"
     folder.mkdir(parents=True)
     folder.joinpath("query.sql").write_text("select 'x' as user_key, account_key from core.account_bridge")
@@ -66,7 +66,7 @@ def test_an_overlays_file_wins_over_the_shipped_one(overlay: Path) -> None:
     assert registry.get("core.bot_user").metadata.unique_key == ("user_key",)
 
 
-def test_a_table_that_others_read_cannot_be_switched_off(overlay: Path) -> None:
+def test_table_with_readers_cannot_be_disabled(overlay: Path) -> None:
     folder = overlay / "core" / "bot_user"
     folder.mkdir(parents=True)
     folder.joinpath("metadata.yaml").write_text("disabled: true\n")
@@ -74,12 +74,12 @@ def test_a_table_that_others_read_cannot_be_switched_off(overlay: Path) -> None:
         registry.names()
 
 
-def test_a_table_that_nobody_reads_can_be_switched_off(overlay: Path) -> None:
+def test_table_without_readers_can_be_disabled(overlay: Path) -> None:
     write(overlay / "marts" / "kpi_mine", "select account_key from core.account", "disabled: true\n")
     assert "marts.kpi_mine" not in registry.names()
 
 
-def test_tables_that_read_each_other_are_refused(overlay: Path) -> None:
+def test_cyclic_tables_are_rejected(overlay: Path) -> None:
     write(overlay / "marts" / "one", "select account_key\nfrom marts.two")
     write(overlay / "marts" / "two", "select account_key\nfrom marts.one")
     with pytest.raises(ConfigError, match=r"query\.sql:2: circular dependency between tables: "):
@@ -97,7 +97,7 @@ def test_tables_that_read_each_other_are_refused(overlay: Path) -> None:
         ("select 1 as a; select 2 as b", r"query\.sql:1: must be exactly one SELECT"),
     ],
 )
-def test_a_wrong_query_is_named_with_its_line(overlay: Path, query: str, message: str) -> None:
+def test_invalid_query_is_reported_with_its_line(overlay: Path, query: str, message: str) -> None:
     write(overlay / "marts" / "wrong", query)
     with pytest.raises(ConfigError, match=message):
         registry.names()
@@ -115,13 +115,13 @@ def test_a_wrong_query_is_named_with_its_line(overlay: Path, query: str, message
         (("materialisation: account", "materialisation: account_day"), r"window_column is required for"),
     ],
 )
-def test_wrong_metadata_is_named_with_its_line(overlay: Path, change: tuple[str, str], message: str) -> None:
+def test_invalid_metadata_is_reported_with_its_line(overlay: Path, change: tuple[str, str], message: str) -> None:
     write(overlay / "marts" / "wrong", "select account_key from core.account", METADATA.replace(*change))
     with pytest.raises(ConfigError, match=message):
         registry.load()
 
 
-def test_columns_must_be_those_of_the_query(overlay: Path) -> None:
+def test_columns_must_match_the_query(overlay: Path) -> None:
     folder = write(overlay / "marts" / "wrong", "select account_key, name from core.account")
     with pytest.raises(ConfigError, match=r"metadata\.yaml:7: columns: .*selects name, which is not described"):
         registry.load()
@@ -129,14 +129,14 @@ def test_columns_must_be_those_of_the_query(overlay: Path) -> None:
     assert registry.get("marts.wrong").columns == ("account_key",)
 
 
-def test_a_folder_without_metadata_is_refused(overlay: Path) -> None:
+def test_folder_without_metadata_is_rejected(overlay: Path) -> None:
     folder = write(overlay / "marts" / "wrong", "select account_key from core.account")
     (folder / "metadata.yaml").unlink()
     with pytest.raises(ConfigError, match=r"marts/wrong: metadata\.yaml is missing"):
         registry.names()
 
 
-def test_checks_have_a_severity_a_name_and_a_meaning(overlay: Path) -> None:
+def test_checks_have_a_severity_name_and_description(overlay: Path) -> None:
     checks = "-- fail: no_tests: A test account counts.\nselect 1 as x\n\n-- warn: few: Few rows.\nselect 2 as x;\n"
     write(overlay / "marts" / "mine", "select account_key from core.account", checks=checks)
     found = registry.get("marts.mine").checks
@@ -154,20 +154,20 @@ def test_checks_have_a_severity_a_name_and_a_meaning(overlay: Path) -> None:
         ("-- fail: one: A.\nselect 1 as x\n-- warn: one: B.\nselect 1 as x\n", r"checks\.sql:3: one is defined twice"),
     ],
 )
-def test_a_wrong_check_is_named_with_its_line(overlay: Path, checks: str, message: str) -> None:
+def test_invalid_check_is_reported_with_its_line(overlay: Path, checks: str, message: str) -> None:
     write(overlay / "marts" / "wrong", "select account_key from core.account", checks=checks)
     with pytest.raises(ConfigError, match=message):
         registry.load()
 
 
-def test_a_view_takes_no_parameters(overlay: Path) -> None:
+def test_view_accepts_no_parameters(overlay: Path) -> None:
     metadata = METADATA.replace("materialisation: account", "materialisation: view")
     write(overlay / "staging" / "mine", "select account_key from core.account where :newest > 1", metadata)
     with pytest.raises(ConfigError, match="a view cannot have parameters"):
         registry.load()
 
 
-def test_a_file_that_changes_is_read_again(overlay: Path) -> None:
+def test_changed_file_is_read_again(overlay: Path) -> None:
     folder = write(overlay / "marts" / "mine", "select account_key from core.account")
     assert registry.get("marts.mine").models == ("core.account",)
     (folder / "query.sql").write_text("select account_key from core.account_step where 1 = 1")
@@ -176,7 +176,7 @@ def test_a_file_that_changes_is_read_again(overlay: Path) -> None:
     assert "marts.mine" not in registry.names()
 
 
-def test_every_shipped_query_says_what_it_is_for() -> None:
+def test_every_shipped_query_states_its_purpose() -> None:
     for model in registry.load().values():
         header = [line for line in model.query.splitlines()[:8] if line.startswith("-- ")]
         assert 3 <= len(header) <= 6, model.path
@@ -185,20 +185,20 @@ def test_every_shipped_query_says_what_it_is_for() -> None:
         assert any("Window: " in line for line in header), model.path
 
 
-def test_what_is_acted_upon_says_which_sources_it_rests_on() -> None:
+def test_tables_used_for_actions_declare_their_sources() -> None:
     for model in registry.load().values():
         if model.folder.startswith("actions/"):
             assert all(column.reads for column in model.metadata.columns.values()), model.path
 
 
-def test_shipped_queries_keep_to_the_portable_subset() -> None:
+def test_shipped_queries_use_only_the_portable_subset() -> None:
     for path in paths.SQL.glob("*/*/query.sql"):
         code = path.read_text().lower()
         for word in ("generate_series", "interval '", "::", "now()", "current_date", "distinct on"):
             assert word not in code, f"{path}: {word}"
 
 
-def test_sql_lines_fit_the_screen() -> None:
+def test_sql_lines_are_at_most_120_characters() -> None:
     for path in (path for layer in LAYERS for path in (paths.SQL / layer).glob("*/*.sql")):
         for number, line in enumerate(path.read_text().splitlines(), start=1):
             assert len(line) <= 120, f"{path}:{number}"
@@ -213,7 +213,7 @@ def test_sql_lines_fit_the_screen() -> None:
         ("kpi_mine", '"a, b"'),
     ],
 )
-def test_a_name_that_would_be_read_as_sql_is_refused(overlay: Path, folder: str, column: str) -> None:
+def test_name_with_sql_syntax_is_rejected(overlay: Path, folder: str, column: str) -> None:
     name = column.strip('"').replace('""', '"')
     metadata = METADATA.replace("  account_key:", f"  '{name}':").replace("[account_key]", f"['{name}']")
     write(

@@ -1,4 +1,4 @@
-"""Values as first reported and as restated: a row only where a value changed, with the reason."""
+"""Restatements: one row per changed value, with the reason."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from include.warehouse.engine import engine
 from tests.fixtures import small_world as world
 from tests.fixtures.landing import rows, value
 
-MAY = date(2026, 6, 5)  # the last month that ended by then
+MAY = date(2026, 6, 5)  # the last complete month
 
 
-def test_an_edit_restates_the_closed_past_and_says_so(built: pytest.MonkeyPatch) -> None:
+def test_edit_restates_closed_periods_and_records_it(built: pytest.MonkeyPatch) -> None:
     built.setenv("PERENNIAL_NOW", "2026-06-11T12:00:00+00:00")
     world.load("contract_line", world.line("l1", "d1", 1500, date(2025, 9, 15), date(2026, 9, 15)))
     build.run("second")
@@ -32,7 +32,7 @@ def test_an_edit_restates_the_closed_past_and_says_so(built: pytest.MonkeyPatch)
     said = facts_of(found)
     assert (said["first reported"], said["as known then"]) == ("2,400", "2,400")
     assert said["restated 2026-06-11 12:00"] == "2,700: back-dated edit of contract_line (1 account)"
-    # What the edit does not touch has no row; nor has a day that was not over when it was reported.
+    # Unaffected values have no row, nor have days that were incomplete when reported.
     assert (
         rows("select distinct metric_id from meta.kpi_restatement where metric_id in ('activity_rate', 'customers')")
         == []
@@ -42,10 +42,10 @@ def test_an_edit_restates_the_closed_past_and_says_so(built: pytest.MonkeyPatch)
     assert set(listed) == {(2400, 2700), (4800, 5100)}  # account 2 was there until 14 May
 
 
-def test_a_late_renewal_that_never_came_is_churn_of_its_due_date_once_its_grace_is_over(
+def test_missing_late_renewal_is_churn_on_its_due_date_after_the_grace_period(
     built: pytest.MonkeyPatch,
 ) -> None:
-    """E7: account 2's term ended on 15 May; until the end of its 30 days nothing is lost."""
+    """E7: account 2's term ended on 15 May. Nothing is lost until its 30 days of grace end."""
     assert explain("churn_arr", as_of=MAY).values[0].value == 0
     built.setenv("PERENNIAL_NOW", "2026-06-13T12:00:00+00:00")
     build.run("on the last day")
@@ -59,7 +59,7 @@ def test_a_late_renewal_that_never_came_is_churn_of_its_due_date_once_its_grace_
     ]
 
 
-def test_late_rows_restate_what_they_alter(built: pytest.MonkeyPatch) -> None:
+def test_late_rows_restate_the_affected_values(built: pytest.MonkeyPatch) -> None:
     built.setenv("PERENNIAL_NOW", "2026-06-11T12:00:00+00:00")
     world.load("usage_day", world.usage("1", "u9", date(2026, 5, 20), 3))
     build.run("second")
@@ -69,12 +69,12 @@ def test_late_rows_restate_what_they_alter(built: pytest.MonkeyPatch) -> None:
     assert explain("arr", as_of=MAY).past == ()
 
 
-def test_a_second_build_on_unchanged_sources_restates_nothing(built: pytest.MonkeyPatch) -> None:
+def test_second_build_on_unchanged_sources_restates_nothing(built: pytest.MonkeyPatch) -> None:
     build.run("again", "rebuild", date(2026, 5, 1), date(2026, 6, 1))
     assert value("select count(*) from meta.kpi_restatement") == 0
 
 
-def test_a_definition_may_not_change_under_its_version(built: pytest.MonkeyPatch) -> None:
+def test_definition_change_requires_a_new_version(built: pytest.MonkeyPatch) -> None:
     with engine("builder").begin() as connection:
         connection.execute(sa.text("update meta.metric_definition set definition_hash = 'x' where metric_id = 'grr'"))
         with pytest.raises(ConfigError, match=r"retention.yaml:\d+: grr: version 1 already has values") as caught:

@@ -1,4 +1,4 @@
-"""Facts of a query are found once and kept by its text."""
+"""Parsed facts of a query are cached by its text."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_tables_common_table_expressions_columns_and_parameters():
+def test_parser_finds_tables_ctes_columns_and_parameters():
     found = sql_parser.of(QUERY)
     assert found.tables == (("", "open"), ("core", "b"), ("raw", "a"))
     assert (found.with_names, found.columns, found.parameters) == (("open",), ("one", "two"), ("end",))
 
 
-def test_the_fingerprint_is_of_the_words_alone():
+def test_fingerprint_ignores_layout():
     base = sql_parser.of("select 'A b' as \"One\", two from core.b -- why\nwhere x").fingerprint
     assert sql_parser.of("SELECT\n'A b' AS \"One\", Two /* so */ FROM core.b WHERE x").fingerprint == base
     for other in ("'A  b' as \"One\"", "'a b' as \"One\"", "'A b' as \"one\"", "'A b' as One"):
@@ -38,20 +38,20 @@ def never_parsed(monkeypatch):
         raise AssertionError(f"parsed again: {query}")
 
     def arm() -> None:
-        sql_parser._known.cache_clear()  # what the next process has not in memory
+        sql_parser._known.cache_clear()  # the next process starts without the in-memory cache
         monkeypatch.setattr(sql_parser, "_parse", refuse)
 
     return arm
 
 
-def test_the_next_process_does_not_parse_it_again(never_parsed):
+def test_parsed_query_is_cached_across_processes(never_parsed):
     before = sql_parser.of(QUERY)
     sql_parser.save_cache()
     never_parsed()
     assert sql_parser.of(QUERY) == before
 
 
-def test_a_changed_query_is_parsed(never_parsed):
+def test_changed_query_is_parsed_again(never_parsed):
     sql_parser.of(QUERY)
     sql_parser.save_cache()
     never_parsed()
@@ -60,7 +60,7 @@ def test_a_changed_query_is_parsed(never_parsed):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"a": 1}', '{"a": {"tables": 1}}'])
-def test_a_broken_file_is_as_good_as_none(home, text):
+def test_broken_cache_file_is_ignored(home, text):
     file = sql_parser._file()
     file.parent.mkdir()
     file.write_text(text)
@@ -71,14 +71,14 @@ def test_a_broken_file_is_as_good_as_none(home, text):
     assert sql_parser.of(QUERY).columns == ("one", "two")
 
 
-def test_where_nothing_can_be_written_it_works_all_the_same(home, monkeypatch):
+def test_unwritable_cache_folder_is_tolerated(home, monkeypatch):
     (home / "cache").write_text("a file where the folder should be")
     sql_parser._known.cache_clear()
     assert sql_parser.of(QUERY).columns == ("one", "two")
     sql_parser.save_cache()
 
 
-def test_what_is_no_single_select_is_said():
+def test_anything_but_a_single_select_is_reported():
     with pytest.raises(NotOneSelect):
         sql_parser.of("select 1; select 2")
     with pytest.raises(NotOneSelect):
@@ -101,12 +101,12 @@ def test_what_is_no_single_select_is_said():
         "select rolpassword as one from pg_catalog.pg_authid",
     ],
 )
-def test_what_no_query_may_say_is_not_kept_either(query):
+def test_forbidden_query_is_not_cached(query):
     for _ in range(2):
         with pytest.raises(NotAllowed):
             sql_parser.of(query)
 
 
-def test_what_is_nested_too_deeply_is_no_query():
+def test_too_deeply_nested_query_is_rejected():
     with pytest.raises(NotValid, match="nested too deeply"):
         sql_parser.of(f"select {'(' * 3000}1{')' * 3000} as one")

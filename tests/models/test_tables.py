@@ -1,4 +1,4 @@
-"""What others built on Perennial's tables stays when a model changes; or the model fails, and nothing is changed."""
+"""Users' views on Perennial's tables survive a model change, or the model fails and nothing changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS = {"account_key": "text", "name": "text", "n": "integer"}
 
 @pytest.fixture
 def analyst(warehouse: str, superuser: str) -> Iterator[psycopg.Connection]:
-    """A connection as somebody who may read the tables and makes things of his own in schema bi."""
+    """A connection of an analyst with read access and own objects in schema ``bi``."""
     with connected(superuser, warehouse) as connection:
         yield connection
 
@@ -47,7 +47,7 @@ def connected(superuser: str, warehouse: str) -> Any:
 
 
 def model(name: str = "core.thing", query: str = "", columns: dict[str, str] = COLUMNS, **more: Any) -> Model:
-    """A model with its metadata, of no file."""
+    """A model with metadata, without a file."""
     described = {one: {"type": kind, "description": "A column."} for one, kind in columns.items()}
     meta: dict[str, Any] = {
         "description": "One row per account.",
@@ -77,7 +77,7 @@ def view(*columns: str, source: str = "core.thing") -> Model:
     return model("core.shown", query, kinds, materialisation="view")
 
 
-def test_a_table_that_changes_keeps_what_others_built_on_what_stays(analyst: psycopg.Connection) -> None:
+def test_changed_table_keeps_views_on_unchanged_columns(analyst: psycopg.Connection) -> None:
     prepare(model())
     for statement in (
         "set role bi_analyst; create view bi.names as select account_key, name from core.thing; reset role",
@@ -120,7 +120,7 @@ def test_a_table_that_changes_keeps_what_others_built_on_what_stays(analyst: psy
         ("create view bi.v as select name, n from core.thing group by account_key", "view bi.v of bi_analyst"),
     ],
 )
-def test_what_rests_on_a_column_that_goes_is_named_and_nothing_is_changed(
+def test_removed_column_with_dependents_is_reported_and_nothing_changes(
     analyst: psycopg.Connection, theirs: str, what: str
 ) -> None:
     with engine("builder").begin() as connection:
@@ -136,7 +136,7 @@ def test_what_rests_on_a_column_that_goes_is_named_and_nothing_is_changed(
     assert not prepare(model(), fill=False)
 
 
-def test_what_becomes_another_kind_of_table_is_made_again_with_its_grants_unless_others_read_it(
+def test_table_of_another_kind_is_recreated_with_grants_unless_it_has_readers(
     analyst: psycopg.Connection,
 ) -> None:
     prepare(model())
@@ -159,7 +159,7 @@ def test_what_becomes_another_kind_of_table_is_made_again_with_its_grants_unless
     assert analyst.execute("select * from bi.v").fetchall() == []
 
 
-def test_a_months_table_that_others_read_counts_as_the_table(analyst: psycopg.Connection) -> None:
+def test_readers_of_a_monthly_partition_count_as_readers_of_the_table(analyst: psycopg.Connection) -> None:
     by_day = {**COLUMNS, "day": "date"}
     daily: dict[str, Any] = {"materialisation": "account_day", "window_column": "day"}
     prepare(model(columns=by_day, unique_key=["account_key", "day"], **daily), fill=False)
@@ -177,7 +177,7 @@ def test_a_months_table_that_others_read_counts_as_the_table(analyst: psycopg.Co
     assert prepare(model(columns=by_day, unique_key=["account_key", "day", "n"], **daily), fill=False)
 
 
-def test_a_view_that_others_read_keeps_their_columns(analyst: psycopg.Connection) -> None:
+def test_view_with_readers_keeps_their_columns(analyst: psycopg.Connection) -> None:
     prepare(model())
     prepare(view("account_key", "name", "n"))
     analyst.execute("set role bi_analyst; create view bi.v as select n, account_key from core.shown; reset role")
@@ -188,7 +188,7 @@ def test_a_view_that_others_read_keeps_their_columns(analyst: psycopg.Connection
     assert analyst.execute("select * from bi.v").fetchall() == [(None, "crm:1")]
 
 
-def test_our_own_view_waits_for_its_turn_and_keeps_its_readers(analyst: psycopg.Connection) -> None:
+def test_own_view_is_replaced_in_order_and_keeps_its_readers(analyst: psycopg.Connection) -> None:
     prepare(model())
     prepare(view("account_key", "name"))
     analyst.execute("set role bi_analyst; create view bi.v as select account_key from core.shown; reset role")
@@ -196,12 +196,12 @@ def test_our_own_view_waits_for_its_turn_and_keeps_its_readers(analyst: psycopg.
     with pytest.raises(psycopg.errors.InvalidTextRepresentation, match=r"core\.shown is suspended until the build"):
         analyst.execute("select * from bi.v")
     with engine("builder").begin() as connection:
-        assert "core.shown" in pending_changes.open_work(connection, ("core.shown",))  # also a build of nothing else
+        assert "core.shown" in pending_changes.open_work(connection, ("core.shown",))  # even a build without other work
     assert prepare(view("account_key", "account_key as name"))
     assert analyst.execute("select * from bi.v").fetchall() == [("crm:1",)]
 
 
-def test_a_table_of_another_hand_is_left_alone(analyst: psycopg.Connection) -> None:
+def test_foreign_table_is_left_alone(analyst: psycopg.Connection) -> None:
     with engine("builder").begin() as connection:
         connection.exec_driver_sql("create table core.thing (theirs text)")
     with pytest.raises(ConfigError, match=r"core\.thing already exists"):
@@ -209,9 +209,7 @@ def test_a_table_of_another_hand_is_left_alone(analyst: psycopg.Connection) -> N
     assert analyst.execute("select count(*) from core.thing").fetchall() == [(0,)]
 
 
-def test_a_build_fills_a_table_again_that_others_read(
-    built: pytest.MonkeyPatch, tmp_path: Path, superuser: str
-) -> None:
+def test_build_refills_a_table_with_readers(built: pytest.MonkeyPatch, tmp_path: Path, superuser: str) -> None:
     from include.warehouse.engine import database_url
 
     with connected(superuser, database_url()) as analyst:

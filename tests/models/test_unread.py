@@ -1,4 +1,4 @@
-"""What is not completely read: not available, never 0, and all there once it is."""
+"""Incompletely read entities: unavailable, never 0, and complete once read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ACTIVE = "select as_of, value from marts.kpi_value where metric_id = 'activity_
 
 @pytest.fixture
 def second_product(built: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """The small world with a second product whose accounts are read, and whose first load of usage is half through."""
+    """The small world with a second product: accounts loaded, first load of usage half done."""
     settings = tmp_path / "config" / "settings.yaml"
     kinds = {"crm": "crm", "support": "support", "product_db": "product", "product_2": "product"}
     sources = ", ".join(
@@ -39,7 +39,7 @@ def second_product(built: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPa
 
 
 def _page(*records: world.Record, is_last: bool, source: str = "product_2", **how: Any) -> None:
-    """Land a page of usage and merge it; one that is not the last fills its batch, as a long read's does."""
+    """Land and merge a page of usage. Unless it is the last, it fills its batch, as in a long read."""
     batch = land(*records, source=source, vendor="product", entity="usage_day", is_last=is_last, **how)
     if not is_last:
         with world.engine("loader").begin() as connection:
@@ -48,7 +48,7 @@ def _page(*records: world.Record, is_last: bool, source: str = "product_2", **ho
     merge.merge(source)
 
 
-def test_a_first_load_counts_once_it_is_through(second_product: pytest.MonkeyPatch) -> None:
+def test_first_load_counts_once_it_completes(second_product: pytest.MonkeyPatch) -> None:
     before = rows(f"{_ACTIVE} order by 1")
     assert build.run("half way")
     assert rows(f"{_ACTIVE} order by 1") == before
@@ -62,7 +62,7 @@ def test_a_first_load_counts_once_it_is_through(second_product: pytest.MonkeyPat
     world.assert_equals_scratch(second_product)
 
 
-def test_a_metric_of_a_source_that_was_never_whole_is_not_available(
+def test_metric_of_an_incompletely_read_source_is_unavailable(
     warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
@@ -78,8 +78,8 @@ def test_a_metric_of_a_source_that_was_never_whole_is_not_available(
         assert "first load" in explain(metric).reason
 
 
-def test_a_source_that_fell_behind_has_figures_up_to_where_it_is_read(built: pytest.MonkeyPatch) -> None:
-    # Only the CRM and the desk are read for a fortnight, as when a product database is removed and added again.
+def test_lagging_source_has_values_up_to_its_watermark(built: pytest.MonkeyPatch) -> None:
+    # Only CRM and support are read for two weeks, as if the product database was removed and added again.
     late = NOW + timedelta(days=14)
     built.setenv("PERENNIAL_NOW", late.isoformat())
     for source in ("crm", "support"):
@@ -96,7 +96,7 @@ def test_a_source_that_fell_behind_has_figures_up_to_where_it_is_read(built: pyt
         date(2026, 6, 11),
         "usage_day of product_db has been read only up to 2026-06-11",
     )
-    # Half of what was missed is merged, then all of it.
+    # Half of the missed data is merged, then all of it.
     _page(world.usage("1", "u1", date(2026, 6, 13), 5), is_last=False, source="product_db")
     assert build.run("still behind")
     assert value(known) == date(2026, 6, 11)
@@ -108,14 +108,14 @@ def test_a_source_that_fell_behind_has_figures_up_to_where_it_is_read(built: pyt
     world.assert_equals_scratch(built)
 
 
-def test_what_a_machine_with_another_clock_merges_is_not_lost(built: pytest.MonkeyPatch) -> None:
+def test_merges_by_a_machine_with_another_clock_are_not_lost(built: pytest.MonkeyPatch) -> None:
     ahead, behind = (NOW + timedelta(hours=1, seconds=by) for by in (5, 0))
     built.setenv("PERENNIAL_NOW", ahead.isoformat())
     world.load("account", world.account("1", tier="key_account"))
     built.setenv("PERENNIAL_NOW", behind.isoformat())
     assert build.run("behind")
     assert value("select tier from core.account where account_key = 'crm:1'") == "key_account"
-    # And the other way: a merge on the machine that is behind, after a build on the one that is ahead.
+    # The other way round: a merge on the machine that is behind, after a build on the one ahead.
     built.setenv("PERENNIAL_NOW", (ahead + timedelta(minutes=1)).isoformat())
     world.load("owner", world.owner("9"))
     assert build.run("ahead")

@@ -1,4 +1,4 @@
-"""What is next to a score, and how well signals picked those who left: the record of settled renewals."""
+"""Confidence of scores and the record of signals, from settled renewals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.warehouse.engine import engine
 DAY = date(2026, 6, 10)
 
 
-def test_the_sentence_gives_the_record_with_its_interval() -> None:
+def test_sentence_states_the_record_with_its_interval() -> None:
     said = " ".join(Confidence("high", 80, 90, 112, 96, 31, 60, "Would recommend us").sentences)
     assert "Of 112 comparable renewals (score 80 to 90, 60 to 120 days before the decision), 96 renewed" in said
     assert "85.7% (78.0 to 91.0)" in said
@@ -26,7 +26,7 @@ def test_the_sentence_gives_the_record_with_its_interval() -> None:
     assert "14 of the 30 losses needed are settled" in few
 
 
-def test_the_record_counts_renewals_settled_by_then_once_each(built: pytest.MonkeyPatch) -> None:
+def test_record_counts_each_settled_renewal_once(built: pytest.MonkeyPatch) -> None:
     low = int(explanation.of_day("crm:1").computed // 10) * 10  # type: ignore[operator]
     rows = [
         # renewal, part, settled on, days before, score
@@ -47,8 +47,8 @@ def test_the_record_counts_renewals_settled_by_then_once_each(built: pytest.Monk
     found = explanation.of_day("crm:1").confidence
     assert found is not None
     assert (found.low, found.n, found.n_renewed) == (low, 50, 40)
-    assert found.n_losses == 13  # every loss settled by then, wherever its score was
-    assert found.grade in ("medium", "low")  # 50 renewals are never enough for "high"
+    assert found.n_losses == 13  # every loss settled by then, with any score
+    assert found.grade in ("medium", "low")  # 50 renewals are too few for "high"
     assert found.oldest_days is not None
 
 
@@ -57,11 +57,11 @@ def test_the_record_counts_renewals_settled_by_then_once_each(built: pytest.Monk
     [(0.85, 100, "high"), (0.85, 99, "medium"), (0.849, 100, "medium"), (0.7, 30, "medium"), (0.7, 29, "low"),
      (0.699, 500, "low")],
 )  # fmt: skip
-def test_a_grade_needs_coverage_and_a_record(coverage: float, n: int, grade: str) -> None:
+def test_grade_requires_coverage_and_a_record(coverage: float, n: int, grade: str) -> None:
     assert confidence.grade(coverage, n) == grade
 
 
-def test_signals_are_judged_by_what_they_opened(built: pytest.MonkeyPatch) -> None:
+def test_signals_are_judged_by_their_episodes(built: pytest.MonkeyPatch) -> None:
     opened = [
         # signal, thing, account, opened on, how the CSM was notified
         ("usage_down", "1", "crm:a", date(2025, 1, 1), "alert"),

@@ -1,4 +1,4 @@
-"""The commands about health on a built world: what a score is made of, why it changed, pulse and override."""
+"""The health commands on a built world: score composition, changes, pulse and override."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _say(*words: str, exit_code: int = 0) -> str:
     return said.output
 
 
-def test_a_score_and_its_parts(built: pytest.MonkeyPatch) -> None:
+def test_explain_score_and_its_parts(built: pytest.MonkeyPatch) -> None:
     found = json.loads(_say("show", "crm:1", "--json"))
     points = [Decimal(part["points"]) for part in found["parts"] if part["points"] != "-"]
     lost = [Decimal(part["lost"]) for part in found["parts"] if part["lost"] != "-"]
@@ -32,11 +32,11 @@ def test_a_score_and_its_parts(built: pytest.MonkeyPatch) -> None:
     assert sum(points) + sum(lost) == 100
     text = _say("show", "crm:1")
     assert "The points add up to" in text
-    # Nobody has connected surveys, invoices, ratings or milestones here: they are left out, not missing.
+    # Surveys, invoices, ratings and milestones are not connected here: excluded, not missing.
     assert {part["evidence"] for part in found["parts"] if part["measure"] == "NPS"} == {"left out"}
 
 
-def test_a_pulse_counts_from_the_next_build_on(built: pytest.MonkeyPatch) -> None:
+def test_pulse_counts_from_the_next_build(built: pytest.MonkeyPatch) -> None:
     before = json.loads(_say("show", "crm:1", "--json"))
     assert "is recorded" in _say("pulse", "crm:1", "1", "--why", "the sponsor does not answer")
     assert "is recorded" in _say("pulse", "crm:1", "2", "--why", "one answer came")  # replaces the first
@@ -50,17 +50,17 @@ def test_a_pulse_counts_from_the_next_build_on(built: pytest.MonkeyPatch) -> Non
     assert isinstance(build.run("nothing new"), build.Plan)
 
 
-def test_a_change_in_lines(built: pytest.MonkeyPatch) -> None:
+def test_explain_score_change_by_line(built: pytest.MonkeyPatch) -> None:
     found = json.loads(_say("show", "crm:1", "--since", "2026-05-20", "--json"))
     assert sum(Decimal(line["change"]) for line in found["lines"]) == Decimal(found["after"]) - Decimal(found["before"])
     assert "add up to it" in _say("show", "crm:1", "--since", "2026-05-20")
 
 
-def test_changes_of_a_period_are_kept_once_and_are_what_is_shown(built: pytest.MonkeyPatch) -> None:
+def test_changes_of_a_period_are_stored_once_and_shown(built: pytest.MonkeyPatch) -> None:
     assert [changes.over(each, date(2026, 6, 10)) for each in changes.PERIODS] == [
         (date(2026, 5, 31), date(2026, 6, 7)), (date(2026, 4, 30), date(2026, 5, 31)),
     ]  # fmt: skip
-    assert changes.over("week", date(2026, 6, 7)) == (date(2026, 5, 24), date(2026, 5, 31))  # a Sunday is not over
+    assert changes.over("week", date(2026, 6, 7)) == (date(2026, 5, 24), date(2026, 5, 31))  # the Sunday is not over
     assert json.loads(_say("changes", "--json")) == []
     kept = json.loads(_say("changes", "--keep", "--period", "month", "--json"))
     assert {abs(Decimal(str(line["score_after"])) - Decimal(str(line["score_before"]))) >= 3 for line in kept} == {True}
@@ -72,7 +72,7 @@ def test_changes_of_a_period_are_kept_once_and_are_what_is_shown(built: pytest.M
     assert json.loads(_say("changes", "--keep", "--period", "month", "--json")) == kept
 
 
-def test_an_override_is_shown_and_lifted(built: pytest.MonkeyPatch) -> None:
+def test_override_is_shown_and_lifted(built: pytest.MonkeyPatch) -> None:
     computed = json.loads(_say("show", "crm:1", "--json"))["computed"]
     until = date.fromisoformat(NOW) + timedelta(days=9)
     assert f"shows 72.0 until {until}" in _say("override", "crm:1", "72", "--reason", "new sponsor", "--days", "10")
@@ -93,7 +93,7 @@ def test_an_override_is_shown_and_lifted(built: pytest.MonkeyPatch) -> None:
      ("red", "yellow", False, "score"), ("red", "red", True, "same band"), ("green", "red", None, "open"),
      ("green", "", False, "open")],
 )  # fmt: skip
-def test_an_override_is_judged_by_the_outcome(band: str, computed: str, is_lost: bool | None, right: str) -> None:
+def test_override_is_judged_by_the_outcome(band: str, computed: str, is_lost: bool | None, right: str) -> None:
     assert overrides.judge(band, computed, is_lost) == right
 
 
@@ -117,8 +117,8 @@ def test_overrides_are_listed_with_the_next_renewal_only(built: pytest.MonkeyPat
     assert "the person was right in 0, the score in 1" in _say("overrides")
 
 
-def test_a_backtest_is_kept_by_month_and_learning_refuses_too_little(built: pytest.MonkeyPatch) -> None:
-    for _ in range(2):  # again gives the same row
+def test_backtest_is_stored_by_month_and_learning_rejects_small_samples(built: pytest.MonkeyPatch) -> None:
+    for _ in range(2):  # a rerun gives the same row
         assert "losses settled" in _say("backtest", "--segment", "tier")
     with engine("reader").connect() as connection:
         kept = connection.execute(sa.text("select month, profile from meta.health_backtest")).all()
@@ -127,7 +127,7 @@ def test_a_backtest_is_kept_by_month_and_learning_refuses_too_little(built: pyte
     assert "0 losses are settled; learning weights needs 30" in f"{said.output}{said.exception}"
 
 
-def test_a_parent_shows_its_children_next_to_its_own_score(built: pytest.MonkeyPatch) -> None:
+def test_parent_shows_its_children_next_to_its_own_score(built: pytest.MonkeyPatch) -> None:
     def child(name: str, arr: int, score: str | None) -> family.Child:
         return family.Child(name, Decimal(arr), Decimal(score) if score else None)
 
@@ -169,7 +169,7 @@ def test_a_parent_shows_its_children_next_to_its_own_score(built: pytest.MonkeyP
         (("override", "crm:1", "--band", "red"), "the reason is missing"),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_impossible_commands_are_reported(
     built_once: str, built: pytest.MonkeyPatch, words: tuple[str, ...], message: str
 ) -> None:
     said = CliRunner().invoke(app, ["score", *words])
@@ -177,11 +177,11 @@ def test_what_cannot_be_done_is_said(
     assert message in f"{said.output}{said.exception}"
 
 
-def test_the_newest_day_is_today(built: pytest.MonkeyPatch) -> None:
+def test_newest_day_is_today(built: pytest.MonkeyPatch) -> None:
     assert json.loads(_say("show", "crm:1", "--json"))["day"] == datetime.fromisoformat(NOW).date().isoformat()
 
 
-def test_an_alert_lists_what_lowered_the_score_most(built: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alert_lists_the_largest_causes_of_the_drop(built: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
     from include.decide.signals import messages

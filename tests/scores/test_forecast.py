@@ -1,4 +1,4 @@
-"""What a quarter is expected to bring: the sum's distribution, its interval, and how it is widened."""
+"""The quarterly forecast: distribution of the sum, its interval and the widening."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ GOLDEN = [
 ]
 
 
-def test_the_worked_example() -> None:
+def test_worked_example() -> None:
     assert [round(one.p, 4) for one in GOLDEN] == [0.8636, 0.6875, 0.6136, 1, 0]
     found = totals.total(GOLDEN, AS_IT_IS)
     assert (found.n, found.target, found.expected) == (5, Decimal(260_000), Decimal("194431.82"))
@@ -71,7 +71,7 @@ def test_groups_add_up_to_the_whole() -> None:
     assert sum(one.expected for one in found) == totals.total(GOLDEN, AS_IT_IS).expected
 
 
-def test_a_call_is_judged_by_what_was_known_as_the_quarter_began() -> None:
+def test_call_is_judged_by_data_known_at_quarter_start() -> None:
     start = date(2026, 7, 1)
 
     def call(amount: int, day: date, csm: str = "Ada") -> Call:
@@ -88,7 +88,7 @@ def test_a_call_is_judged_by_what_was_known_as_the_quarter_began() -> None:
     assert (found.call.amount, found.forecast, found.actual) == (150, 100, 100)
 
 
-def test_a_week_counts_reminders_and_names_the_holidays_of_its_accounts(
+def test_week_counts_reminders_and_names_holidays_of_its_accounts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config").mkdir()
@@ -114,7 +114,7 @@ def test_a_week_counts_reminders_and_names_the_holidays_of_its_accounts(
     )  # fmt: skip
 
 
-def test_a_call_is_compared_with_the_csms_own_renewals_even_if_two_share_a_name() -> None:
+def test_call_is_compared_with_own_renewals_even_if_two_csms_share_a_name() -> None:
     start = date(2026, 10, 1)
     quarter = Quarter(start, [line(100, 1.0, owner_key="crm:1"), line(900, 1.0, owner_key="crm:2")], AS_IT_IS)
     given = [Call(f"crm:{n}", "Ada", start, Decimal(100), "ada", start) for n in (1, 2, 3)]
@@ -122,7 +122,7 @@ def test_a_call_is_compared_with_the_csms_own_renewals_even_if_two_share_a_name(
     assert found == {"crm:1": (100, ""), "crm:2": (900, "below P10"), "crm:3": (0, "above P90")}
 
 
-def test_contraction_is_told_apart() -> None:
+def test_contraction_is_separate_from_churn() -> None:
     found = totals.total([line(100, 0.5, renewed_share=0.9), line(50, 1.0)], AS_IT_IS)
     assert (found.expected, found.after_contraction) == (Decimal(100), Decimal(95))
 
@@ -130,7 +130,7 @@ def test_contraction_is_told_apart() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(OPEN, min_size=0, max_size=8), st.sampled_from([0, distribution.EXACT]))
 def test_convolution_equals_brute_force(lines: list[tuple[int, float]], exact: int) -> None:
-    """The grid too, where amounts are whole cells."""
+    """Also on the grid, where amounts are whole cells."""
     by_sum: dict[int, float] = {}
     for came in itertools.product([False, True], repeat=len(lines)):
         chance = float(np.prod([p if is_in else 1 - p for is_in, (_, p) in zip(came, lines, strict=True)]))
@@ -152,7 +152,7 @@ def test_convolution_equals_brute_force(lines: list[tuple[int, float]], exact: i
 
 
 @pytest.mark.parametrize("n", [13, 400, 3000])
-def test_the_grid_keeps_mean_and_spread_of_many_amounts(n: int) -> None:
+def test_grid_preserves_mean_and_spread_of_many_amounts(n: int) -> None:
     chance = random.Random(n)
     amounts = [chance.lognormvariate(9, 1.5) for _ in range(n)]
     ps = [chance.uniform(0.4, 0.97) for _ in range(n)]
@@ -165,10 +165,10 @@ def test_the_grid_keeps_mean_and_spread_of_many_amounts(n: int) -> None:
     assert second == pytest.approx(spread, rel=0.02)
 
 
-def test_intervals_hold_eight_times_of_ten_where_losses_are_independent() -> None:
-    """Forty quarters, five times: losses are drawn independently, as the forecast assumes, by the probabilities given.
+def test_intervals_cover_80_percent_when_losses_are_independent() -> None:
+    """Forty quarters, five times: losses are drawn independently with the given probabilities, as the forecast assumes.
 
-    It shows that the arithmetic is right, not that real losses are independent; past quarters tell that.
+    It verifies the arithmetic, not that real losses are independent, which past quarters show.
     """
     chance = np.random.default_rng(2026)
     n_held = 0
@@ -183,22 +183,22 @@ def test_intervals_hold_eight_times_of_ten_where_losses_are_independent() -> Non
 
 def test_past_quarters_widen_the_interval() -> None:
     past = [Past(80, 100, 120, actual) for actual in (90, 95, 100, 105, 140, 70)]
-    # 0.5, 0.25, 0, 0.25, 2, 1.5: of seven with the coming one, 80 % is the sixth.
+    # 0.5, 0.25, 0, 0.25, 2, 1.5: of seven including the coming one, 80% is the sixth.
     assert totals.interval_scale(past) == IntervalScale(2.0, 6, True)
     assert "widened by a factor of 2.00" in totals.interval_scale(past).label
     few = totals.interval_scale(past[:5])
     assert (few.factor, few.is_known) == (1.0, False)
     assert few.label == "without common shocks: 5 of the 6 past quarters needed"
     nine = [*past, *([Past(80, 100, 120, 100)] * 3)]
-    # Ten with the coming one: the eighth of nine.
+    # Ten including the coming one: the eighth of nine.
     assert totals.interval_scale(nine).factor == 1.5
-    # Never narrower than what independence alone gives.
+    # Never narrower than under independence.
     assert totals.interval_scale([Past(80, 100, 120, 101)] * 6).factor == 1.0
-    # A quarter that was certain and came out otherwise has no factor.
+    # A quarter forecast with certainty and missed has no factor.
     assert not totals.interval_scale([Past(100, 100, 100, 90)] * 6).is_known
 
 
-def test_a_widened_interval_stays_within_what_can_come() -> None:
+def test_widened_interval_stays_within_possible_outcomes() -> None:
     found = totals.total(GOLDEN, IntervalScale(1.2, 8, True))
     assert (found.p10, found.p50, found.p90) == (Decimal(125_000), Decimal(205_000), Decimal(245_000))
     wide = totals.total([line(100, 0.5), line(10, 1.0), line(100, 0.5), line(1, 0.5)], IntervalScale(3.0, 8, True))
@@ -212,7 +212,7 @@ def test_quarters_are_named() -> None:
     assert [quarters.label(date(2026, month, 1)) for month in (1, 3, 4, 12)] == ["2026Q1", "2026Q1", "2026Q2", "2026Q4"]
 
 
-def test_a_quarter_without_renewals_moves_no_interval_to_another() -> None:
+def test_quarter_without_renewals_shifts_no_interval() -> None:
     frozen = [
         Frozen(
             "quarter_2_ahead",

@@ -1,4 +1,4 @@
-"""The forecast on a real PostgreSQL: the worked example from records to total, what was frozen judged, the commands."""
+"""The forecast on a real PostgreSQL: the worked example, evaluation of frozen forecasts, and the commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DUE: dict[str, tuple[int, str, float, tuple[bool, bool]]] = {
     "E": (15_000, "committed_churn", 0.0, RED),
 }
 RECORDS = {("commit", "green"): (96, 112), ("best_case", "yellow"): (41, 60), ("commit", "red"): (9, 24)}
-# Quarter's start -> what was renewed of one of 100 and one of 60, both with 0.5; None while it is open.
+# Quarter start -> renewed amount of two renewals, 100 and 60, both with 0.5; None while open.
 FROZEN: dict[date, tuple[int | None, int | None]] = {
     date(2025, 1, 1): (100, 0),
     date(2025, 4, 1): (100, 60),
@@ -55,7 +55,7 @@ def connection(postgres: str) -> Iterator[sa.Connection]:
         all_of_it.rollback()
 
 
-def test_the_worked_example_from_records_to_total(connection: sa.Connection) -> None:
+def test_worked_example_from_records_to_total(connection: sa.Connection) -> None:
     found = [line for line in lines.read(connection) if line.quarter_start == date(2026, 10, 1)]
     by_account = {line.account: line for line in found}
     assert [round(by_account[name].p, 4) for name in sorted(by_account)] == [0.8636, 0.6875, 0.6136, 1, 0]
@@ -67,9 +67,9 @@ def test_the_worked_example_from_records_to_total(connection: sa.Connection) -> 
     assert {one.group for one in totals.by_group(found, "csm", totals.interval_scale([]))} == {"Ada Lovelace", "nobody"}
 
 
-def test_who_disagrees_with_the_figures(connection: sa.Connection) -> None:
+def test_calls_that_contradict_the_figures(connection: sa.Connection) -> None:
     found = {one.line.account: one.reason for one in lists.disagreements(lines.read(connection))}
-    # A's pulse is 5 and its score fell by 4; B's fell by 5; E is red, but its notice ended the question.
+    # A's pulse is 5 and its score fell by 4; B's fell by 5; E is red, but has given notice.
     assert found == {
         "B": "pulse 4, but the score fell from 60 to 55 in 28 days",
         "C": "commit in the CRM, but health is red",
@@ -85,17 +85,17 @@ def test_decisions_by_week(connection: sa.Connection) -> None:
     assert found[1].by_band == {"green": 120_000, "red": 40_000, "yellow": 0, "unknown": 0}
 
 
-def test_a_quarter_counts_when_all_of_it_is_settled(connection: sa.Connection) -> None:
+def test_quarter_counts_once_fully_settled(connection: sa.Connection) -> None:
     rows = past.read(connection)
     found = past.quarters(rows)
-    # 0, 60, 100 and 160, a quarter each; what is due no more is left out of both sides.
+    # 0, 60, 100 and 160 with equal shares. Renewals no longer due are excluded on both sides.
     assert found == [(0, 60, 160, 100), (0, 60, 160, 160)]
     assert past.quarters(rows, 1) == []
 
 
-def test_methods_side_by_side(connection: sa.Connection) -> None:
+def test_forecast_methods_are_compared(connection: sa.Connection) -> None:
     found = {one.method: one for one in past.accuracy(past.read(connection), "category")}
-    # 100 renewed, 60 lost, forecast with 0.9, 0.6 and 0.8; a third one had no record of its band.
+    # 100 renewed, 60 lost, forecast with 0.9, 0.6 and 0.8. A third one had no recorded band.
     assert {one.n for one in found.values()} == {2}
     assert {one.group for one in found.values()} == {"commit"}
     assert found[CATEGORY].brier == pytest.approx((0.1**2 + 0.9**2) / 2)
@@ -105,7 +105,7 @@ def test_methods_side_by_side(connection: sa.Connection) -> None:
     assert found[BOTH].error == pytest.approx(0.28)
 
 
-def test_the_commands(built: pytest.MonkeyPatch) -> None:
+def test_forecast_commands(built: pytest.MonkeyPatch) -> None:
     def say(*words: str, exit_code: int = 0) -> str:
         said = CliRunner().invoke(app, ["score", *words])
         assert said.exit_code == exit_code, said.output

@@ -70,7 +70,7 @@ def test_weights_add_up_to_100() -> None:
     }
 
 
-def test_a_score_and_its_points(standard: health.Profile) -> None:
+def test_score_and_its_points(standard: health.Profile) -> None:
     found = score(standard, FIRST)
     assert found.number == Decimal("83.62")
     assert [str(points) for points in found.points.values()] == [
@@ -82,7 +82,7 @@ def test_a_score_and_its_points(standard: health.Profile) -> None:
     assert found.unknown_reason == ""
 
 
-def test_a_month_later(standard: health.Profile) -> None:
+def test_score_a_month_later(standard: health.Profile) -> None:
     before, after = score(standard, FIRST), score(standard, A_MONTH_LATER)
     assert (after.number, round(after.coverage, 4)) == (Decimal("65.98"), 0.9744)
     assert round(after.parts["roles"].freshness, 4) == 0.8889
@@ -98,8 +98,8 @@ def test_a_month_later(standard: health.Profile) -> None:
     assert {line.kind for line in change.explain(before, after) if not line.change} == {"aged"}
 
 
-def test_the_champion_leaves(standard: health.Profile) -> None:
-    # "A month later" without its changes of use: the month before it is the first example's successor.
+def test_score_when_the_champion_leaves(standard: health.Profile) -> None:
+    # "A month later" without its usage changes, as the successor of the first example.
     before, after = score(standard, A_MONTH_LATER), score(standard, CHAMPION_LEFT, ["nobody_left"])
     assert (after.number, after.computed, after.coverage) == (Decimal("54.26"), Decimal("50.00"), 0.85)
     assert _lines(before, after) == {
@@ -112,7 +112,7 @@ def test_the_champion_leaves(standard: health.Profile) -> None:
     }
 
 
-def test_notice_is_one_line(standard: health.Profile) -> None:
+def test_notice_is_one_line_of_the_score(standard: health.Profile) -> None:
     before = score(standard, CHAMPION_LEFT, ["nobody_left"])
     after = score(standard, CHAMPION_LEFT, ["nobody_left", "notice_given"])
     assert after.computed == Decimal("10.00")
@@ -126,19 +126,19 @@ def test_without_product_data_the_band_is_unknown(standard: health.Profile) -> N
     assert found.unknown_reason == "not enough data on usage"
 
 
-def test_an_old_answer_weighs_less(standard: health.Profile) -> None:
+def test_older_survey_answer_weighs_less(standard: health.Profile) -> None:
     found = score(standard, FIRST | {"nps": Reading(8, 180)})
     assert (found.number, found.coverage, found.parts["nps"].freshness) == (Decimal("83.71"), 0.975, 0.5)
 
 
-def test_an_override_stands_beside_the_computed_score(standard: health.Profile) -> None:
+def test_override_is_kept_next_to_the_computed_score(standard: health.Profile) -> None:
     plain = score(standard, A_MONTH_LATER)
     found = score(standard, A_MONTH_LATER, override=Decimal(72))
     assert (found.shown, found.computed) == (Decimal(72), Decimal("65.98"))
     assert _lines(plain, found) == {"override": "6.02"}
 
 
-def test_bands_hold_and_plunge(standard: health.Profile) -> None:
+def test_bands_have_hysteresis_and_drop_at_once(standard: health.Profile) -> None:
     numbers = [
         74, 71, 69.5, 69.9, 70.2, 69, 68, 67, 66, 69, 72, 74, 73.5, 74, 63, 58, 44.9, 44, 39.9, 41, 47, 48.2, 49,
         50, 52,
@@ -151,7 +151,7 @@ def test_bands_at_their_edges(standard: health.Profile) -> None:
     assert [bands.plain(standard.bands, number) for number in (44.99, 45, 69.99, 70)] == [
         "red", "yellow", "yellow", "green",
     ]  # fmt: skip
-    # At once by a ceiling, and after an unknown day the count starts again.
+    # A ceiling applies at once, and after an unknown day the count restarts.
     assert bands.follow(standard.bands, [(80, False), (69, True)])[-1] == "yellow"
     days = [(80, False), (69, False), (69, False), (None, False), (69, False), (69, False)]
     assert bands.follow(standard.bands, days)[-1] == "green"
@@ -161,11 +161,11 @@ def test_bands_at_their_edges(standard: health.Profile) -> None:
     ("k", "n", "expected"),
     [(96, 112, (0.8571, 0.7805, 0.9101)), (41, 60, (0.6833, 0.5577, 0.7869)), (9, 24, (0.3750, 0.2116, 0.5729))],
 )
-def test_wilson(k: int, n: int, expected: tuple[float, float, float]) -> None:
+def test_wilson_interval(k: int, n: int, expected: tuple[float, float, float]) -> None:
     assert tuple(round(number, 4) for number in statistics.wilson(k, n)) == expected
 
 
-def test_how_well_scores_tell_the_lost() -> None:
+def test_auc_of_the_score_for_lost_accounts() -> None:
     scores = [88, 84, 81, 79, 76, 71, 66, 62, 58, 49, 41, 33]
     lost = [number in (79, 62, 49, 41) for number in scores]
     area = statistics.auc([-number for number in scores], lost)
@@ -174,7 +174,7 @@ def test_how_well_scores_tell_the_lost() -> None:
     assert statistics.auc_error(area, 4, 8) == pytest.approx(0.1702, abs=5e-5)
 
 
-def test_lines_add_up_and_what_did_not_change_explains_nothing(standard: health.Profile) -> None:
+def test_change_lines_add_up_and_unchanged_measures_have_none(standard: health.Profile) -> None:
     chance = random.Random(1)
     for _ in range(400):
         one = {each.id: _by_chance(chance, each) for each in standard.measures}
@@ -188,10 +188,10 @@ def test_lines_add_up_and_what_did_not_change_explains_nothing(standard: health.
         assert not {line.id for line in lines} & {each for each in one if one[each] == two[each]}
 
 
-def test_a_group_never_weighs_more_than_its_limit(standard: health.Profile) -> None:
+def test_group_never_weighs_more_than_its_limit(standard: health.Profile) -> None:
     missing = {each.id: Reading() for each in standard.measures if each.group in ("support", "sentiment", "outcome")}
     found = score(standard, FIRST | missing)
-    # Of 65 left, use would weigh 35: it gets 50, relationship 30.8 -> 28.6 ... all in proportion.
+    # Of the remaining 65, usage has 35: it gets 50, relationship 30.8 -> 28.6 ... in proportion.
     ideal = {each.id: found.points[each.id] + found.losses[each.id] for each in standard.measures}
     by_group = {name: sum(ideal[m.id] for m in standard.measures if m.group == name) for name in standard.groups}
     assert by_group["usage"] == pytest.approx(Decimal(50), abs=Decimal("0.05"))
@@ -218,7 +218,7 @@ def _by_chance(chance: random.Random, measure: health.Measure) -> Reading:
         "{% if user_days_usual is not none %}{{ user_days_28d / user_days_usual }}{% endif %}",
     ],
 )
-def test_a_text_that_breaks_on_unknown_or_zero_is_refused(
+def test_text_that_fails_on_unknown_or_zero_is_rejected(
     evidence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "sql" / "health"

@@ -1,4 +1,4 @@
-"""``marts.health_score`` and ``marts.health_step`` give what the explanation in Python gives, for any input."""
+"""``marts.health_score`` and ``marts.health_step`` equal the explanation in Python for any input."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def connection(postgres: str, rows: list[dict[str, Any]]) -> Iterator[sa.Connect
         all_of_it.rollback()
 
 
-def test_scores_are_equal(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+def test_scores_equal_the_python_calculation(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
     found = {(row.account_key, row.day): row for row in connection.execute(sa.text("select * from marts.health_score"))}
     assert len(found) == len(rows)
     reasons = set()
@@ -67,7 +67,7 @@ def test_scores_are_equal(connection: sa.Connection, rows: list[dict[str, Any]])
     assert len(reasons) >= 4, reasons
 
 
-def test_bands_are_equal(connection: sa.Connection) -> None:
+def test_bands_equal_the_python_calculation(connection: sa.Connection) -> None:
     found = connection.execute(
         sa.text(
             "select h.account_key, h.day, h.computed, h.score, h.band, h.unknown_reason, h.band_since, h.profile"
@@ -82,7 +82,7 @@ def test_bands_are_equal(connection: sa.Connection) -> None:
     for days in by_account.values():
         filled = {row.day: row for row in days}
         every = [days[0].day + timedelta(days=number) for number in range((days[-1].day - days[0].day).days + 1)]
-        # A day without a score, as one of an unknown band, interrupts a run.
+        # A day without a score interrupts a run, like one with an unknown band.
         state = [
             (None, False)
             if day not in filled or filled[day].unknown_reason
@@ -97,7 +97,7 @@ def test_bands_are_equal(connection: sa.Connection) -> None:
     assert n_changes > 12
 
 
-def test_an_override_is_shown_beside_the_computed_score(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+def test_override_is_shown_next_to_the_computed_score(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
     account = rows[0]["account_key"]
     with connection.begin_nested() as undone:
         connection.execute(
@@ -121,7 +121,7 @@ def test_an_override_is_shown_beside_the_computed_score(connection: sa.Connectio
 
 
 def input_row(chance: random.Random, account: str, day: date, known: float) -> dict[str, Any]:
-    """Return an input of which each figure is known with the same probability."""
+    """Return an input in which each value is known with the same probability."""
 
     def maybe(value: Any) -> Any:
         return value if chance.random() < known else None

@@ -1,4 +1,4 @@
-"""Learned weights: drawn towards the file, never negative, never from the future, never from too little."""
+"""Learned weights: shrunk towards the file, non-negative, without future data, and only with enough data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _rows(n: int = 900, seed: int = 3, effect: tuple[float, float, float] = (4.0
 MONTHS = [date(2024 + number // 12, number % 12 + 1, 1) for number in range(24)]
 
 
-def test_weights_follow_what_happened_and_keep_to_the_file_where_nothing_did() -> None:
+def test_weights_follow_outcomes_and_default_to_the_file_without_any() -> None:
     weak, strong = (learn.fit(_rows(), CONFIGURED, ridge).weights for ridge in (0.001, 30.0))
     assert weak["use"] > 50 > 12 > weak["noise"]
     assert strong == pytest.approx(CONFIGURED, abs=2)
@@ -47,7 +47,7 @@ def test_weights_follow_what_happened_and_keep_to_the_file_where_nothing_did() -
     assert harmful.beta.min() >= 0
 
 
-def test_the_future_changes_nothing_before_it() -> None:
+def test_future_data_does_not_change_the_past() -> None:
     rows = _rows()
 
     def make(seen: learn.Rows) -> learn.Fit | None:
@@ -66,7 +66,7 @@ def test_the_future_changes_nothing_before_it() -> None:
     assert not np.isnan(honest[rows.decided_on > np.datetime64(date(2024, 9, 1))]).any()
 
 
-def test_a_fit_reaches_what_the_world_allows_and_no_more() -> None:
+def test_fit_reaches_the_accuracy_the_world_allows() -> None:
     rows = _rows()
     best = learn.choose(rows, CONFIGURED, MONTHS)
     risk = best.risk(rows)
@@ -83,7 +83,7 @@ def test_too_few_losses_are_refused() -> None:
         learn.choose(rows, CONFIGURED, MONTHS)
 
 
-def test_what_is_not_known_stands_at_the_mean_of_the_rest() -> None:
+def test_unknown_values_are_imputed_with_the_mean() -> None:
     found = learn.filled(np.array([[100.0, np.nan, 50.0], [np.nan, np.nan, np.nan]]), np.array([1.0, 5.0, 3.0]))
     np.testing.assert_allclose(found, [[0, 0.375, 0.5], [0, 0, 0]])
 
@@ -96,20 +96,20 @@ def test_proposed_weights_keep_group_limits_and_add_up() -> None:
     assert weights["roles"] == weights["nps"] == 25
 
 
-def test_a_calibration_error_weighs_bins_by_their_cases() -> None:
-    # Of two near 0.05 one happened, of one at 0.15 none, of one at 0.95 one: (0.9 + 0.15 + 0.05) / 4.
+def test_calibration_error_weights_bins_by_their_cases() -> None:
+    # Events: one of two near 0.05, none of one at 0.15, one of one at 0.95: (0.9 + 0.15 + 0.05) / 4.
     probabilities, happened = np.array([0.05, 0.05, 0.15, 0.95]), np.array([False, True, False, True])
     assert statistics.calibration_error(probabilities, happened) == pytest.approx(0.275)
 
 
-def test_how_much_better_is_drawn_by_family() -> None:
+def test_improvement_is_bootstrapped_by_family() -> None:
     rows = _rows(400)
     noise = np.random.default_rng(9).random(len(rows.is_lost))
     middle, low, high = learn.interval(noise, rows.losses @ np.array([4.0, 2.0, 0.0]), rows, n_draws=80)
     assert 0 < low < middle < high < 0.5
 
 
-def test_a_backtest_names_the_floors_that_are_missed() -> None:
+def test_backtest_names_the_missed_floors() -> None:
     profile = health.load().profile("standard@1")
     n = 400
     chance = np.random.default_rng(5)
@@ -136,7 +136,7 @@ def test_a_backtest_names_the_floors_that_are_missed() -> None:
     )
     judged = backtest.judge(found, profile)
     by_method = {one.method: one for one in judged.judged if one.segment == "all"}
-    # A tier is judged by what is fitted on all, and its own renewals only.
+    # A tier is evaluated on its own renewals with the fit on all.
     sizes = {(one.segment, one.n) for one in judged.judged if one.method == "score"}
     assert sizes == {("all", 400), ("key_account", 100), ("small", 300)}
     assert "use_vs_usual" not in {one.method for one in judged.judged if one.segment == "small"}

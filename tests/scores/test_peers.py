@@ -1,4 +1,4 @@
-"""Measures against peers: where an account stands, as of which month, and that SQL, Python and a rebuild agree."""
+"""Peer comparison: an account's position per month, equal in SQL, Python and a rebuild."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FEBRUARY, MARCH, LATER = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 1)
 
 
 def compare_with_peers(folder: Path, profile: str) -> None:
-    """Put a second version of a profile into the overlay, with two measures against peers."""
+    """Write a second version of a profile with two peer measures into the overlay."""
     text = (registry.get("marts.health_score").path.parents[2] / "health" / f"{profile}.yaml").read_text()
     text = text.replace("version: 1\nvalid_from: 2020-01-01", "version: 2\nvalid_from: 2026-01-01")
     for name in ("active_seat_share", "breadth"):
@@ -46,18 +46,18 @@ def compare_with_peers(folder: Path, profile: str) -> None:
         (2.5, (1, 2, 3, 4, 5, 6, 7), 20),
         (6.5, (1, 2, 3, 4, 5, 6, 7), 95),
         (8, (1, 2, 3, 4, 5, 6, 7), 100),
-        # Three tenths and more have the same value: the middle of their places.
+        # Three tenths and more are tied and get the middle of their ranks.
         (0, (0, 0, 0, 2, 4, 6, 8), 15),
         (1, (0, 0, 0, 2, 4, 6, 8), 40),
         (1, (1, 1, 1, 1, 1, 1, 1), 50),
         (2, (1, 1, 1, 1, 1, 1, 1), 100),
     ],
 )
-def test_a_position(value: float, quantiles: Sequence[float], expected: float) -> None:
+def test_peer_position(value: float, quantiles: Sequence[float], expected: float) -> None:
     assert peers.position(value, quantiles) == expected
 
 
-def test_a_group_of_few_takes_its_tier_and_then_all_and_the_month_counts(
+def test_small_peer_group_falls_back_to_its_tier_then_to_all(
     postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compare_with_peers(tmp_path, "standard")
@@ -101,7 +101,7 @@ def test_a_group_of_few_takes_its_tier_and_then_all_and_the_month_counts(
                 assert (found.score, found.version) == (made.number, 2), row
                 if row["usage_known_on"]:  # the first month has no peers yet
                     assert (made.parts["breadth"].sub_score is None) == (row["day"] == FEBRUARY)
-        # Tables that no build made are for their owner only.
+        # Tables not created by a build are readable only by their owner.
         monkeypatch.setattr(explanation, "engine", lambda _: engine("owner", url))
         change = explanation.of_change("crm:70", MARCH, LATER)
         assert sum(line.change for line in change.lines) == change.after - change.before
@@ -112,7 +112,7 @@ def test_a_group_of_few_takes_its_tier_and_then_all_and_the_month_counts(
         assert said.evidence.endswith("of 100 among its peers of March 2026")
 
 
-def test_late_facts_and_a_new_month_come_out_as_from_scratch(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_late_facts_and_a_new_month_equal_a_build_from_scratch(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     compare_with_peers(tmp_path, "small")
     world.load("account", world.account("5"))
     world.load("opportunity", world.deal("d5", "5"))
@@ -136,7 +136,7 @@ def test_late_facts_and_a_new_month_come_out_as_from_scratch(built: pytest.Monke
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 29), 5))
     build.run("a new month")
     assert rows("select 1 from marts.health_peer where month_end = '2026-06-30'")
-    # A month later the same first day is one month more ago.
+    # A month later the same first day is one more month ago.
     settings = tmp_path / "config" / "settings.yaml"
     settings.write_text(settings.read_text().replace("history_start_months: 3", "history_start_months: 4"))
     world.assert_equals_scratch(built)

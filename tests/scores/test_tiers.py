@@ -1,4 +1,4 @@
-"""Who is proposed for another tier, who waits for a place, and who is left alone."""
+"""Accounts proposed for another tier, waiting for a place, or left unchanged."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def _said(found: list[Proposal]) -> list[tuple[str, str, str]]:
     ("tier", "before", "now", "expected"),
     [
         ("standard", 73, 73, ("up", "key_account")),
-        ("standard", 72.99, 90, None),  # one quarter end is not two
+        ("standard", 72.99, 90, None),  # one quarter end is not enough
         ("standard", 90, 72.99, None),
         ("small", 80, 75, ("up", "key_account")),
         ("small", 72, 75, ("up", "standard")),
-        ("small", None, 79, None),  # before, too little was known
+        ("small", None, 79, None),  # too little was known before
         ("key_account", 64.99, 64.99, ("down", "standard")),
         ("key_account", 65, 40, None),  # not below by more than five
         ("key_account", 40, 65, None),
@@ -49,15 +49,17 @@ def _said(found: list[Proposal]) -> list[tuple[str, str, str]]:
         ("small", 1, 1, None),
         (None, None, 70, ("first", "key_account")),
         (None, None, 39.99, ("first", "small")),
-        ("gold", 90, 90, None),  # a tier that the definition does not know is somebody's own
+        ("gold", 90, 90, None),  # an unknown tier is a custom one
     ],
 )
-def test_movement(tier: str | None, before: float | None, now: float | None, expected: tuple[str, str] | None) -> None:
+def test_tier_movement(
+    tier: str | None, before: float | None, now: float | None, expected: tuple[str, str] | None
+) -> None:
     found = _said(_judge(_candidate("a", tier, before, now)))
     assert found == ([("a", *expected)] if expected else [])
 
 
-def test_a_signed_contract_lifts_at_once() -> None:
+def test_signed_contract_raises_the_tier_at_once() -> None:
     lifted = _candidate("a", "standard", 60, 80, signed_on=date(2026, 7, 1))
     lifted = replace(
         lifted, now=replace(lifted.now, kept_arr=Decimal(2)), before=replace(lifted.before, kept_arr=Decimal(1))
@@ -66,10 +68,10 @@ def test_a_signed_contract_lifts_at_once() -> None:
     assert "by the contract signed on 2026-07-01" in _judge(lifted)[0].reason
     assert _judge(replace(lifted, signed_on=date(2026, 6, 30))) == []  # in the quarter before
     assert _judge(replace(lifted, now=replace(lifted.now, score=Decimal("79.99")))) == []
-    assert _judge(replace(lifted, now=replace(lifted.now, kept_arr=Decimal(1)))) == []  # nothing more is kept
+    assert _judge(replace(lifted, now=replace(lifted.now, kept_arr=Decimal(1)))) == []  # nothing more is stored
 
 
-def test_nobody_goes_down_before_a_decision_or_under_a_playbook_of_the_tier() -> None:
+def test_no_demotion_before_a_decision_or_during_a_tier_playbook() -> None:
     low = _candidate("a", "key_account", 50, 50)
     for protected in (
         replace(low, next_decision_date=date(2026, 10, 5)),
@@ -81,7 +83,7 @@ def test_nobody_goes_down_before_a_decision_or_under_a_playbook_of_the_tier() ->
     assert _said(_judge(replace(low, next_decision_date=date(2027, 2, 3)))) == [("a", "down", "standard")]
 
 
-def test_a_new_account_has_a_preliminary_tier_and_does_not_move() -> None:
+def test_new_account_has_a_preliminary_tier_and_does_not_move() -> None:
     def new(tier: str | None) -> Candidate:
         one = _candidate("a", tier, 80, 80)
         return replace(one, now=replace(one.now, is_preliminary=True), newest=replace(one.newest, is_preliminary=True))
@@ -92,7 +94,7 @@ def test_a_new_account_has_a_preliminary_tier_and_does_not_move() -> None:
     assert _judge(new("small")) == []
 
 
-def test_the_highest_scores_get_the_places_and_the_others_wait_by_name() -> None:
+def test_highest_scores_get_the_places_and_the_others_wait_by_name() -> None:
     people = (
         _candidate("held", "key_account", 66, 66),
         _candidate("leaves", "key_account", 60, 60),
@@ -103,13 +105,13 @@ def test_the_highest_scores_get_the_places_and_the_others_wait_by_name() -> None
     assert _said(_judge(*people, places=2)) == [
         ("first", "up", "key_account"),
         ("second", "waiting", "key_account"),
-        ("third", "up", "standard"),  # waits for the highest, and is moved to the next
+        ("third", "up", "standard"),  # waits for the highest tier, and moves to the next one
         ("third", "waiting", "key_account"),
         ("leaves", "down", "standard"),
     ]
     assert "all 2 places are taken" in _judge(*people, places=2)[1].reason
     assert [kind for _, kind, _ in _said(_judge(*people))] == ["up", "up", "up", "down"]
-    # One who is protected keeps the place.
+    # A protected account keeps its place.
     protected = replace(people[1], playbooks=("x",))
     assert ("first", "waiting", "key_account") in _said(_judge(people[0], protected, people[3], places=2))
 
@@ -124,11 +126,11 @@ def test_the_highest_scores_get_the_places_and_the_others_wait_by_name() -> None
         (date(2026, 2, 1), date(2025, 12, 31)),
     ],
 )
-def test_the_last_end_of_a_quarter(day: date, end: date) -> None:
+def test_last_quarter_end(day: date, end: date) -> None:
     assert quarters.last_over(day) == end
 
 
-def test_what_changes_with_the_tier() -> None:
+def test_effects_of_a_tier_change() -> None:
     said = changes(load(), "standard", "key_account")
     assert "owner CSM -> senior CSM" in said
     assert "days between contacts 30 -> 15" in said

@@ -1,4 +1,4 @@
-"""The customer value score's worked example, and what is missing, left out or limited."""
+"""The customer value score: the worked example, and missing, excluded or capped measures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _readings(**changed: Reading) -> dict[str, Reading]:
     return {name: Reading(figures) for name, figures in EXAMPLE.items()} | changed
 
 
-def test_the_worked_example(standard: value.Version) -> None:
+def test_worked_example(standard: value.Version) -> None:
     found = score(standard, _readings())
     assert [round(line.score or 0, 2) for line in found.lines.values()] == [76, 68.75, 86, 75, 80, 50, 70, 88, 61]
     assert found.number == Decimal("73.38")
@@ -41,7 +41,7 @@ def test_the_worked_example(standard: value.Version) -> None:
     assert sum(each.weight for each in standard.dimensions) == 100
 
 
-def test_what_is_missing_leaves_its_weight_and_lowers_the_coverage(standard: value.Version) -> None:
+def test_missing_measure_frees_its_weight_and_lowers_coverage(standard: value.Version) -> None:
     missing = score(
         standard, _readings(growth=Reading((None,)), relationship=Reading((4, None)), brand=Reading(("x",)))
     )
@@ -52,7 +52,7 @@ def test_what_is_missing_leaves_its_weight_and_lowers_the_coverage(standard: val
     assert not score(standard, _readings(**gone)).is_covered
 
 
-def test_what_is_left_out_does_not_lower_the_coverage(standard: value.Version) -> None:
+def test_excluded_measure_does_not_lower_coverage(standard: value.Version) -> None:
     found = score(
         standard, {name: Reading(is_left_out=name != "order_amount", figures=EXAMPLE[name]) for name in EXAMPLE}
     )
@@ -61,7 +61,7 @@ def test_what_is_left_out_does_not_lower_the_coverage(standard: value.Version) -
     assert (nothing.number, nothing.coverage, nothing.is_covered) == (None, 0, False)
 
 
-def test_one_invoice_long_overdue_limits_the_payment_record(standard: value.Version) -> None:
+def test_one_long_overdue_invoice_caps_the_payment_record(standard: value.Version) -> None:
     assert score(standard, _readings(payment=Reading((0.96,), is_capped=True))).lines["payment"].score == 30
     assert score(standard, _readings(payment=Reading((None,), is_capped=True))).lines["payment"].score is None
     assert score(standard, _readings(payment=Reading((0.55,), is_capped=True))).lines["payment"].score == pytest.approx(

@@ -19,19 +19,19 @@ def _say(*words: str, exit_code: int = 0) -> str:
     return said.output
 
 
-def test_a_value_and_its_parts(built: pytest.MonkeyPatch) -> None:
+def test_explain_value_and_its_parts(built: pytest.MonkeyPatch) -> None:
     found = json.loads(_say("value", "crm:1", "--json"))
     assert found["as_of"] == "2026-05-31"
     points = [Decimal(part["points"]) for part in found["parts"] if part["points"] != "-"]
     assert sum(points) == Decimal(found["score"])
     text = _say("value", "crm:1")
     assert "The points add up to" in text
-    # Nobody has connected activities and invoices here, and no account says its size, brand or referrals.
+    # Activities and invoices are not connected here, and no account has size, brand or referrals.
     left_out = {part["dimension"] for part in found["parts"] if "no source provides it" in part["evidence"]}
     assert left_out == {"Company size", "Gross margin", "Influence", "Brand", "Payment record"}
 
 
-def test_a_field_that_comes_to_be_read_joins_the_score_of_everybody(built: pytest.MonkeyPatch) -> None:
+def test_newly_mapped_field_enters_every_score(built: pytest.MonkeyPatch) -> None:
     before = {key: json.loads(_say("value", key, "--json")) for key in ("crm:1", "crm:2")}
     built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
     world.load("account", world.account("1", tier="key_account", employees=800))
@@ -39,7 +39,7 @@ def test_a_field_that_comes_to_be_read_joins_the_score_of_everybody(built: pytes
     after = {key: json.loads(_say("value", key, "--json")) for key in before}
     size = {key: found["parts"][1] for key, found in after.items()}
     assert size["crm:1"]["dimension"] == "Company size"
-    # The version was known on 10 June; the first one holds for the days before it.
+    # The version was known on 10 June; the first one applies to earlier days.
     assert {key: part["evidence"] for key, part in size.items()} == {"crm:1": "not known", "crm:2": "not known"}
     assert all(after[key]["coverage"] < before[key]["coverage"] for key in before)
     assert any("Company size" in gap["figure"] for gap in json.loads(_say("completeness", "--json"))["gaps"])
@@ -61,7 +61,7 @@ def test_tiers_and_completeness(built: pytest.MonkeyPatch) -> None:
         (("value", "crm:1", "--as-of", "2026-05-30"), "has no customer value score on 2026-05-30"),
     ],
 )
-def test_what_cannot_be_shown_is_said(
+def test_unavailable_values_are_reported(
     built_once: str, built: pytest.MonkeyPatch, words: tuple[str, ...], message: str
 ) -> None:
     said = CliRunner().invoke(app, ["score", *words])

@@ -1,4 +1,4 @@
-"""``marts.account_value`` gives what the explanation in Python gives, for any input."""
+"""``marts.account_value`` equals the explanation in Python for any input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ N_ACCOUNTS = 200
 
 
 def _row(chance: random.Random, account: str, as_of: date, known: float) -> dict[str, Any]:
-    """Return an input of which each figure is known with the same probability."""
+    """Return an input in which each value is known with the same probability."""
 
     def maybe(found: Any) -> Any:
         return found if chance.random() < known else None
@@ -78,7 +78,7 @@ def connection(postgres: str) -> Iterator[sa.Connection]:
         all_of_it.rollback()
 
 
-def test_scores_are_equal(connection: sa.Connection) -> None:
+def test_scores_equal_the_python_calculation(connection: sa.Connection) -> None:
     found = connection.execute(sa.text("select * from marts.account_value")).all()
     assert len(found) == N_ACCOUNTS * len(ENDS)
     parts = {
@@ -105,7 +105,7 @@ def test_scores_are_equal(connection: sa.Connection) -> None:
     assert month.not_connected == {"influence"}
 
 
-def test_a_group_is_scored_with_the_order_amount_of_the_whole_family(connection: sa.Connection) -> None:
+def test_group_is_scored_with_the_order_amount_of_the_whole_family(connection: sa.Connection) -> None:
     end = ENDS[-1]
     with connection.begin_nested() as undone:
         for key, n_in_family in (("crm:1", 2), ("crm:2", 2), ("crm:3", 1)):
