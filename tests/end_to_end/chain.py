@@ -1,6 +1,6 @@
 """The whole chain in one process, as Airflow's tasks run it: ingest, build, decide, deliver.
 
-``python -m tests.end_to_end.chain RUN_ID`` is the child that the kill tests kill.
+``python -m tests.end_to_end.chain RUN_ID`` is the child process of the kill tests.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SOURCES = ("crm", "support", "product_db")
 
 
 def run(run_id: str) -> dict[str, Any]:
-    """Run every step once and return what each said."""
+    """Run every step once and return the results."""
     from include.decide.decide import decide
     from include.deliver.deliver import deliver
     from include.ingest import pipeline

@@ -1,4 +1,4 @@
-"""A platform on the sandbox with its channels turned on."""
+"""A platform on the sandbox with its channels enabled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ crm_task: {dry_run: false}
 """
 
 
-# A build goes through every day of the history: nothing that is told here needs years of it.
+# A build processes every day of history, and these tests do not need years of it.
 SHORT_HISTORY = "history_start_months: 3\n"
 
 
@@ -23,7 +23,7 @@ SHORT_HISTORY = "history_start_months: 3\n"
 def platform(
     sandbox: SandboxProcess, no_waiting: None, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> SandboxProcess:
-    """The sandbox, a new warehouse, and settings under which messages and tasks reach the sandbox."""
+    """The sandbox, a new warehouse, and settings that send messages and tasks to the sandbox."""
     folder = tmp_path / "overlay" / "config"
     folder.mkdir(parents=True)
     (folder / "channels.yaml").write_text(CHANNELS)

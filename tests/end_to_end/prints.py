@@ -1,4 +1,4 @@
-"""Prints of what a run leaves behind, to hold two runs against each other."""
+"""Fingerprints of a run's results, to compare two runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from include.warehouse.engine import engine
 from tests.fixtures.sandbox import SandboxProcess
 
-# When, and by which batch or build: differs from run to run, and says nothing about the rows.
+# Times, batch ids and build ids differ between runs and are ignored.
 _TIMES = {"_loaded_at", "_first_loaded_at", "_batch_id", "built_at", "build_id", "known_at", "known_from", "known_to"}
 
 
 def table_prints(schema: str) -> dict[str, tuple[int, str]]:
-    """Return for every table of a schema the number of its rows and a digest of all that they say."""
+    """Return for every table of a schema the row count and a digest of the contents."""
     with engine("owner").connect() as connection:
         names = sa.inspect(connection).get_table_names(schema)
         return {name: _print(connection, schema, name) for name in sorted(names)}
@@ -38,7 +38,7 @@ def _print(connection: sa.Connection, schema: str, table: str) -> tuple[int, str
 
 
 def outside(sandbox: SandboxProcess) -> dict[str, Counter[str]]:
-    """Return how often each message and task arrived outside, by its key."""
+    """Return key -> number of arrivals of each message and task."""
     inbox = sandbox.inbox()
     return {
         "slack": Counter(message["metadata"]["event_payload"]["key"] for message in inbox["messages"]),
@@ -48,7 +48,7 @@ def outside(sandbox: SandboxProcess) -> dict[str, Counter[str]]:
 
 
 def tasks(sandbox: SandboxProcess) -> list[dict[str, Any]]:
-    """Return the properties of all tasks in the sandbox's CRM that Perennial has made, with the company of each."""
+    """Return the properties and company of each task created by Perennial in the sandbox's CRM."""
     connection = sandbox.connection("crm")
     headers = {"Authorization": f"Bearer {connection['password']}"}
     properties = "perennial_key,hs_task_subject,hubspot_owner_id,hs_timestamp,hs_task_status"

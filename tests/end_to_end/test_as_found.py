@@ -1,4 +1,4 @@
-"""A portal as portals are found, read through its API: nothing is held, and the tables say what was agreed."""
+"""A realistically messy portal, read through its API: nothing is held, and the tables match the contracts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEED, CUSTOMERS = 21, 40
 def portal(
     request: pytest.FixtureRequest, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SandboxProcess]:
-    """The portal, a new warehouse, and the settings that the demo writes."""
+    """The portal, a new warehouse, and the demo's settings."""
     (home := tmp_path / "sandbox").mkdir()
     size = ("--seed", str(SEED), "--anchor", ANCHOR, "--customers", str(CUSTOMERS), "--custom", request.param)
     process = SandboxProcess(home, "", *size, now=NOW)
@@ -46,7 +46,7 @@ def portal(
     process.kill()
 
 
-def test_it_is_read_and_built(portal: SandboxProcess, tmp_path: Path) -> None:
+def test_portal_as_found_is_read_and_built(portal: SandboxProcess, tmp_path: Path) -> None:
     custom = portal.note["world"]["custom"]
     renewals = yaml.safe_load((tmp_path / "overlay" / "config" / "renewals.yaml").read_text())
     assert renewals["renewal_pipelines"] == mapping.RENEWAL_PIPELINES

@@ -1,4 +1,4 @@
-"""The promises that only the whole chain can keep, on a small world with its clock held."""
+"""Guarantees of the whole chain, on a small world with a fixed clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START = datetime.fromisoformat(NOW)
 
 
 def _release_mail() -> None:
-    """Nobody can ask a mail server what it has sent: a person releases the channel once."""
+    """Release the e-mail channel: a mail server cannot be queried for sent mails."""
     holds.release("email", "first use", "test")
 
 
@@ -37,7 +37,7 @@ def _scalar(statement: str) -> object:
         return connection.execute(sa.text(statement)).scalar()
 
 
-def test_the_chain_ends_in_messages_and_neither_a_second_run_nor_a_day_built_again_changes_anything(
+def test_chain_sends_messages_and_a_rerun_or_rebuilt_day_changes_nothing(
     platform: SandboxProcess,
 ) -> None:
     _release_mail()
@@ -67,7 +67,7 @@ def test_the_chain_ends_in_messages_and_neither_a_second_run_nor_a_day_built_aga
 
 
 def test_every_record_of_the_sources_is_in_raw_once(platform: SandboxProcess) -> None:
-    (Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "settings.yaml").unlink()  # usage of all months is read
+    (Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "settings.yaml").unlink()  # usage of all months is loaded
     for source in chain.SOURCES:
         pipeline.run(source, run_id="truth")
     vendors = ("hubspot", "zendesk", "product")
@@ -76,18 +76,18 @@ def test_every_record_of_the_sources_is_in_raw_once(platform: SandboxProcess) ->
     assert len(given) > 12
     for entity, truth in platform.truth().items():
         if entity not in given:
-            continue  # not mapped: not available
+            continue  # not mapped, so unavailable
         stored = _scalar(f'select count(*) from raw."{tables[entity]}" where not _is_deleted')
         quarantined = _scalar(
             f"select count(distinct record_id) from quarantine.record q where entity = '{entity}' and state = 'open'"
             f' and not exists (select from raw."{tables[entity]}" r where r.id = q.record_id)'
         )
-        # Owners who have left are kept: they still own accounts.
+        # Departed owners are kept: they still own accounts.
         expected = truth["live"] + (truth["deleted"] if entity == "owner" else 0)
         assert stored + quarantined == expected, entity
 
 
-def test_a_red_desk_holds_only_what_reads_it(platform: SandboxProcess) -> None:
+def test_red_support_desk_holds_only_its_readers(platform: SandboxProcess) -> None:
     _release_mail()
     platform.control("faults", vendor="zendesk", kind="status", status=403, path="*")
     with pytest.raises(PerennialError):
@@ -104,8 +104,10 @@ def test_a_red_desk_holds_only_what_reads_it(platform: SandboxProcess) -> None:
     assert "support" not in reads
 
 
-def test_increments_equal_a_build_from_scratch(platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Within one month: the first day of the history follows the month of the first build.
+def test_incremental_builds_equal_a_build_from_scratch(
+    platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Within one month: the first day of history depends on the month of the first build.
     first = START - timedelta(hours=54)
     platform.control("reset", at=first.isoformat(), product=True)
     platform.control("limits", lift=True)
@@ -122,7 +124,7 @@ def test_increments_equal_a_build_from_scratch(platform: SandboxProcess, monkeyp
         build.run(f"build/h{hours}")
     grown = {schema: prints.table_prints(schema) for schema in ("core", "marts")}
     with engine("owner").begin() as connection:
-        # What is frozen stays: it is a record of what was known, and cannot be rebuilt.
+        # Frozen tables record what was known and cannot be rebuilt.
         frozen = {name for name, model in registry.load().items() if model.metadata.materialisation == "frozen"}
         for schema in ("staging", "core", "marts"):
             for table in sa.inspect(connection).get_table_names(schema):

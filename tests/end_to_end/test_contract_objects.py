@@ -1,4 +1,4 @@
-"""Contracts that a CRM keeps as objects of their own: HubSpot's subscriptions, and Salesforce's contracts."""
+"""Contracts stored as CRM objects: HubSpot subscriptions and Salesforce contracts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def create(vendors: SandboxProcess, what: str, at: str = OLD, /, **values: Any) 
 
 
 def pull(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
-    """Read and merge what contracts are made of, as an ingest does but for the rules."""
+    """Read and merge the entities of contracts, like ingest but without the rules."""
     vendors.now(at)
     monkeypatch.setenv("PERENNIAL_NOW", at)
     source = registry.connect(connections.get("crm"))
@@ -69,7 +69,7 @@ def line(vendors: SandboxProcess, frequency: str, amount: str, **values: int | s
     return create(vendors, "line_item", **{**nothing, **given, "term_start": "2025-03-01", **values})
 
 
-def test_hubspots_subscriptions(vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hubspot_subscriptions(vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     once = "recurs_by_term: {property: hs_recurring_billing_period, is_set: true}"
     mapped_by(tmp_path, "hubspot_subscriptions.yaml", ("is_recurring:", f"{once}\n      is_recurring:"))
     upfront = create(vendors, "company", name="Up front", domain="upfront.example")
@@ -110,11 +110,11 @@ def test_hubspots_subscriptions(vendors: SandboxProcess, tmp_path: Path, monkeyp
     ]  # fmt: skip
     # Billed once: for two years, and a fee.
     assert value("select sum(arr) from core.committed_line where account_key = :key", key=f"crm:{upfront}") == 2500
-    # The deals of the world count as before.
+    # The world's deals still count.
     assert rows("select count(*) > 10 from core.contract_line where way = 'line' and is_committed") == [(True,)]
 
 
-def test_salesforces_contracts(vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_salesforce_contracts(vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mapped_by(tmp_path, "salesforce_contract.yaml")
     monkeypatch.setenv("AIRFLOW_CONN_CRM", vendors.connections["AIRFLOW_CONN_SALESFORCE"])
     company = create(vendors, "company", name="By contract", domain="contract.example")
@@ -180,7 +180,7 @@ def test_salesforce_cpq_segments_amendments_and_renewals(
 
     first = won("2023-03-20", "2023-04-01", "2026-03-31", is_cpq_renewal=False, renewed_contract=None)
     years = [("2023-04-01", "2024-03-31"), ("2024-04-01", "2025-03-31"), ("2025-04-01", "2026-03-31")]
-    # Three years of one product, ten seats more each year, and a bundle of which one part costs nothing.
+    # Three years of one product with ten more seats each year, and a bundle with one free part.
     segments = [
         sold(first, "2023-04-01", "2026-03-31", 10 * (n + 1), "10", "Seats", segment_start=start, segment_last_day=last,
              segment_index=n + 1, segment_key="seg-1")
@@ -188,7 +188,7 @@ def test_salesforce_cpq_segments_amendments_and_renewals(
     ]  # fmt: skip
     bundle = sold(first, "2023-04-01", "2026-03-31", 1, "100", "Bundle")
     sold(first, "2023-04-01", "2026-03-31", 1, "0", "Part", root=str(bundle))
-    # Amended twice: five seats more in the last year, and the half of the bundle that was bought later taken off.
+    # Amended twice: five more seats in the last year, and the later half of the bundle removed.
     more = won("2025-06-20", "2023-04-01", "2026-03-31", is_cpq_renewal=False, renewed_contract=None)
     sold(more, "2025-07-01", "2026-03-31", 5, "10", "Seats", segment_start="2025-07-01", segment_last_day="2026-03-31",
          segment_index=3, segment_key="seg-1", revised=segments[2])  # fmt: skip

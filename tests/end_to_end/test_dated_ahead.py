@@ -1,4 +1,4 @@
-"""A table of subscriptions whose only date is the end of the period, given as ``updated_at``: not one is missing."""
+"""Subscriptions whose only date, the end of the period, is mapped to ``updated_at``: no row is missed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SUM = "select coalesce(sum(amount), 0) from raw.sqlcrm__contract_line where not 
 def theirs(
     empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[sa.Connection]:
-    """The table, and the files that say what it is."""
+    """The table and its configuration files."""
     engine = sa.create_engine(empty_database, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
     url = make_url(empty_database)
     said = {"conn_type": "postgres", "host": url.host, "port": url.port, "login": url.username,
@@ -62,26 +62,26 @@ def theirs(
     engine.dispose()
 
 
-def test_not_one_is_missing_and_changes_and_deletions_are_seen(
+def test_no_row_is_missing_and_changes_and_deletions_are_seen(
     theirs: sa.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pipeline.run("crm_db").state == "green"
     assert value(SUM) == N * 1200
     assert value("select count(*) from quarantine.record") == 0
     assert {each.state for each in reconcile.run("crm_db")} == {"equal"}
-    # A price is changed, and no date tells of it; another period begins.
+    # A price changes without a date change, and another period begins.
     monkeypatch.setenv("PERENNIAL_NOW", "2026-03-01T13:00:00Z")
     theirs.exec_driver_sql("update subscriptions set mrr = 200 where no = 7")
     theirs.exec_driver_sql("insert into subscriptions values (100, 100, '2026-03-01', '2027-03-01')")
     assert pipeline.run("crm_db").state == "green"
     assert value(SUM) == N * 1200 + 1200 + 1200
-    # One is cancelled at once: its date is before the last read's, and reconcile finds what was thrown away.
+    # One is cancelled at once: its date is before the last read, and reconcile finds the deleted row.
     monkeypatch.setenv("PERENNIAL_NOW", "2026-03-01T14:00:00Z")
     theirs.exec_driver_sql("delete from subscriptions where no in (8, 55)")
     found = {each.entity: each for each in reconcile.run("crm_db")}
     assert (found["contract_line"].state, found["contract_line"].n_gone) == ("resolved", 2)
     assert value(SUM) == (N - 2) * 1200 + 1200 + 1200
-    # A date is corrected to an earlier one: a full read takes what it reads for what is.
+    # A date is corrected to an earlier one, which a full read detects.
     monkeypatch.setenv("PERENNIAL_NOW", "2026-03-01T15:00:00Z")
     theirs.exec_driver_sql("update subscriptions set mrr = 300, current_period_end = '2026-01-02' where no = 56")
     assert pipeline.run("crm_db", full=True).state == "green"

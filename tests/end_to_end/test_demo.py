@@ -1,4 +1,4 @@
-"""All of it under the real scheduler: a small world, as `make demo` runs it, and what its users do with it next."""
+"""The demo under the real scheduler, as `make demo` runs it, and its users' next steps."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from include.warehouse.embedded import server
 from tests.fixtures.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
-# By hand, since it wants both cores for itself: a real scheduler next to other tests misses its times.
+# Run manually, since it needs both cores: next to other tests a real scheduler misses its deadlines.
 pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("socket_enabled")]
 
 
 class Demo:
-    """A launcher in a folder of its own."""
+    """A launcher in its own folder."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -110,7 +110,7 @@ def demo() -> Iterator[Demo]:
             running.remove()
 
 
-def test_the_chain_ran_and_the_summary_says_what_came_of_it(demo):
+def test_chain_runs_and_the_summary_reports_its_results(demo):
     text = demo.output.read_text()
     for part in ("Rows read", "crm is green", "ARR", "Renewals due in 120 days", "CRM tasks", "Inbox", "password"):
         assert part in text
@@ -126,7 +126,7 @@ def test_the_chain_ran_and_the_summary_says_what_came_of_it(demo):
     }
 
 
-def test_what_was_sent_has_arrived_once(demo):
+def test_every_delivery_arrived_once(demo):
     sent = dict(demo.query("select channel, count(*) from ops.outbox where state = 'sent' group by channel"))
     assert min(sent["slack"], sent["email"], sent["crm_task"], sent["crm_field"]) > 0
     inbox = requests.get(f"{demo.sandbox['url']}/inbox.json", timeout=600).json()
@@ -143,7 +143,7 @@ def test_secrets_are_private_and_in_no_log(demo):
         assert not [secret for secret in secrets if secret in text], log
 
 
-def test_the_page_in_the_ui_wants_a_login(demo):
+def test_ui_page_requires_a_login(demo):
     address = f"{demo.ui}/perennial/"
     assert requests.get(address, timeout=600).status_code == 401
     assert requests.get(address, headers={"Authorization": "Bearer x"}, timeout=600).status_code in (401, 403)
@@ -187,7 +187,7 @@ def test_past_days_are_backfilled_natively_and_nothing_is_sent(demo):
     assert demo.query("select count(*), sum(n_attempts) from ops.outbox") == before
 
 
-def test_a_source_that_refuses_us_is_red_at_once_told_once_and_green_again(demo):
+def test_rejecting_source_turns_red_is_reported_once_and_recovers(demo):
     control = f"{demo.sandbox['url']}/_control/switches"
     requests.post(control, json={"hubspot.expired_token": True}, timeout=600).raise_for_status()
     run = demo.run("ingest_crm")
@@ -211,7 +211,7 @@ def test_a_source_that_refuses_us_is_red_at_once_told_once_and_green_again(demo)
     assert demo.run("ingest_crm")["state"] == "success"
 
 
-def test_ctrl_c_stops_everything_in_good_order(demo):
+def test_ctrl_c_stops_everything_cleanly(demo):
     until(lambda: not _active(demo), 0.5)
     assert demo.end(signal.SIGINT) == 0, demo.output.read_text()
     assert leftovers(demo.home) == []

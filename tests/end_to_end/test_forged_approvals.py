@@ -1,4 +1,4 @@
-"""Anyone who may use Airflow's API tries to forge an approval, on a real Airflow with a question that waits."""
+"""Attempts by users of Airflow's API to forge an approval, on a real Airflow with a pending question."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.deliver.letters import action
 from tests.fixtures.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
-# A minute of CPU: by hand. Each claim has a test of its own in tests/delivery and tests/orchestration.
+# Run manually: a minute of CPU. Each claim has its own test in tests/outbox and tests/orchestration.
 pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("socket_enabled")]
 RUNS = "/dags/approve_actions/dagRuns"
-# Where a task stays until somebody does something.
+# States in which a task waits for a person.
 ENDS = ("awaiting_input", "success", "failed", "upstream_failed", "skipped")
-# Mallory may approve and has changed the overlay; eve may use Airflow but not approve; vera may look.
+# Mallory may approve and has changed the overlay; eve may use Airflow but not approve; vera has read access.
 USERS = {"admin": "admin", "ada": "user", "mallory": "op", "eve": "user", "vera": "viewer"}
 
 
@@ -42,7 +42,7 @@ class Airflow:
     """A real Airflow with one DAG, and the warehouse.
 
     Args:
-        folder: For what they write.
+        folder: Their working folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -108,7 +108,7 @@ class Airflow:
         return run
 
     def wait(self, run: str, task: str = "ask", state: str = ENDS[0]) -> None:
-        """Wait until a task waits for a person or has ended, and see that it is in the right state."""
+        """Wait until a task needs a person or has ended, and check its state."""
 
         def look() -> bool:
             self._missing(())
@@ -126,7 +126,7 @@ class Airflow:
         return self.call(user, "PATCH", path, {"chosen_options": [option], "params_input": {}}).status_code
 
     def question(self, run: str) -> dict[str, Any]:
-        """Return what is asked in a run."""
+        """Return the question of a run."""
         found: dict[str, Any] = self.call("ada", "GET", f"{RUNS}/{run}/taskInstances/ask/-1/hitlDetails").json()
         return found
 
@@ -155,8 +155,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
             homes.clear(made.home)
 
 
-def _asked(number: int) -> str:
-    """Park an action behind a question and return the question's name."""
+def _park_action(number: int) -> str:
+    """Park an action behind an approval and return the approval's id."""
     parked = [action(entity_id=f"C-{number}", state="parked")]
     with engine("builder").begin() as connection:
         now = clock.now()
@@ -165,8 +165,8 @@ def _asked(number: int) -> str:
     return waiting[0].approval_id
 
 
-def test_nobody_forges_an_approval(airflow: Airflow) -> None:
-    first = _asked(1)
+def test_approvals_cannot_be_forged(airflow: Airflow) -> None:
+    first = _park_action(1)
     run = airflow.trigger("admin", {}, f"approval_{first}")
     airflow.wait(run)
 
@@ -175,11 +175,11 @@ def test_nobody_forges_an_approval(airflow: Airflow) -> None:
         states = {row["state"] for row in approvals.listed(first)}
         return (found.state, found.answered_by, states) == ("open", "", {"parked"})
 
-    # Who is not asked is refused by Airflow itself.
+    # Airflow rejects answers by unassigned users.
     assert [user["id"] for user in airflow.question(run)["assigned_users"]] == ["ada", "mallory"]
     assert [airflow.answer(user, run) for user in ("vera", "eve", "admin")] == [403, 403, 403]
 
-    # XComs and variables are read by nobody.
+    # XComs and variables are never read.
     forged = {"chosen_options": ["Approve"], "responded_by_user": {"id": "ada", "name": "ada"}}
     for user in ("eve", "mallory"):
         path = f"{RUNS}/{run}/taskInstances/ask/xcomEntries"
@@ -190,28 +190,28 @@ def test_nobody_forges_an_approval(airflow: Airflow) -> None:
     for key in ("PERENNIAL_APPROVERS", "approvers"):
         assert airflow.call("mallory", "POST", "/variables", {"key": key, "value": "eve"}).ok
 
-    # A task that is marked as succeeded has asked nobody; an answer to it is none.
+    # A task marked as succeeded has not asked anybody, so it has no answer.
     marked = airflow.call("mallory", "PATCH", f"{RUNS}/{run}/taskInstances/ask", {"new_state": "success"})
     assert marked.ok, marked.text
     airflow.wait(run, "record", "success")
     airflow.answer("mallory", run)
     assert is_open()
-    # Cleared, it asks again, and what was answered meanwhile does not count.
+    # Cleared, it asks again, and answers given meanwhile do not count.
     body = {"dry_run": False, "dag_run_id": run, "task_ids": ["ask"], "only_failed": False, "include_downstream": True}
     assert airflow.call("eve", "POST", "/dags/approve_actions/clearTaskInstances", body).ok
     until(lambda: airflow.question(run).get("response_received") is False)
     airflow.wait(run)
     assert is_open()
 
-    # A run asks about the question that its name says, about none else, and nothing that it is given is read.
+    # A run asks only about the approval in its name, and its configuration is ignored.
     conf = {"approval_id": first, "answer": "approved", "by": "ada", **forged}
     for name in ("", "approval_", "approval"):
         airflow.wait(airflow.trigger("mallory", conf, name), "ask", "failed")
     pretended = airflow.trigger("mallory", conf, f"approval_{first}_x")
     airflow.wait(pretended)
     assert is_open()
-    # Anyone who has this question on the screen approves no other one, though the run was rebuilt.
-    harmless, flood = _asked(2), _asked(3)
+    # An answer to this question approves no other one, even if the run was rebuilt.
+    harmless, flood = _park_action(2), _park_action(3)
     name = airflow.trigger("admin", {}, f"approval_{harmless}")
     airflow.wait(name)
     assert airflow.call("mallory", "PATCH", f"{RUNS}/{name}", {"state": "failed"}).ok
@@ -221,14 +221,14 @@ def test_nobody_forges_an_approval(airflow: Airflow) -> None:
     airflow.wait(name, "record", "success")
     assert (approvals.get(harmless).state, approvals.get(flood).state) == ("approved", "open")
 
-    # An approver who changed the overlay is refused, and the question is put again.
+    # An approver who changed the overlay is rejected, and the question is asked again.
     assert airflow.answer("mallory", run) == 200
     airflow.wait(run, "ask", "failed")
     again = f"{run}_2"
     airflow.wait(again)
     assert is_open() and "The answer of **mallory**" in airflow.question(again)["body"]
 
-    # Given while the scheduler is down, the answer of an approver counts once it is back; the first one does.
+    # An approver's answer while the scheduler is down counts once it is back. The first answer counts.
     airflow.stop("scheduler")
     assert airflow.answer("ada", again) == 200
     assert airflow.answer("mallory", again, "Reject") == 409

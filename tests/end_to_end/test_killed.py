@@ -1,4 +1,4 @@
-"""The whole chain, killed at random moments: nothing lost, nothing twice."""
+"""The whole chain, killed at random moments: nothing is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fixtures.sandbox import SandboxProcess
 SEEDS = [pytest.param(seed, marks=[] if seed < 1 else [pytest.mark.soak]) for seed in range(30)]
 KILLS = 2
 
-# Run of the same world that nobody killed; made once, by the first test that asks.
+# An undisturbed run of the same world, done once by the first test that needs it.
 _reference: dict[str, object] = {}
 
 
@@ -44,7 +44,7 @@ def _left_behind(sandbox: SandboxProcess) -> dict[str, object]:
 
 @pytest.fixture
 def reference(platform: SandboxProcess) -> dict[str, object]:
-    """What an undisturbed run leaves, and how long it takes."""
+    """The results of an undisturbed run, and its duration."""
     if not _reference:
         _release_mail()
         _reference["seconds"] = _finish("reference")
@@ -53,15 +53,15 @@ def reference(platform: SandboxProcess) -> dict[str, object]:
     return _reference
 
 
-# First in either selection: the killed runs are compared with it.
+# First in either selection: killed runs are compared with it.
 @pytest.mark.parametrize("selection", ["short", pytest.param("long", marks=pytest.mark.soak)])
-def test_reference_run_says_something(selection: str, reference: dict[str, object]) -> None:
+def test_reference_run_produces_output(selection: str, reference: dict[str, object]) -> None:
     assert reference["left"]["keys"]  # type: ignore[index]
     assert all(reference["outside"].values())  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_killed_anywhere_and_started_again(seed: int, platform: SandboxProcess) -> None:
+def test_kill_anywhere_then_restart(seed: int, platform: SandboxProcess) -> None:
     assert _reference, "the reference run comes first"
     _release_mail()
     chance = random.Random(seed)

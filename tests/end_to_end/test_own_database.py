@@ -1,4 +1,4 @@
-"""The how-to *connect your own database*, done: a world that nobody here made, mapped by files alone, to KPI rows."""
+"""The how-to *connect your own database*, followed: third-party data, mapped only by files, leads to KPI rows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from include.warehouse.engine import engine
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "connect-your-own-database"
 VERSION = "leadforge==1.0.0"
 ENTITIES = ("account", "activity", "contact", "contract_line", "opportunity", "owner")
-# The day after which nothing happens in this world any more.
+# The last day with events in this data.
 AFTER = "2024-04-30T12:00:00+00:00"
 
 
 @pytest.fixture(scope="module")
 def leadforge(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of leadforge's executables: an environment of its own, since it drags in what we have no use for."""
+    """The folder of leadforge's executables: a separate environment, since it has many dependencies."""
     given = os.environ.get("PERENNIAL_TEST_LEADFORGE")
     if given:
         return Path(given)
@@ -42,7 +42,7 @@ def leadforge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def world(leadforge: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The generated tables as CSV files."""
+    """The generated tables, as CSV files."""
     folder = tmp_path_factory.mktemp("world")
     small = ["--n-accounts", "300", "--n-contacts", "840", "--n-leads", "1000"]
     recipe = ["--recipe", "b2b_saas_procurement_v1", "--seed", "7", "--mode", "research_instructor"]
@@ -61,7 +61,7 @@ def _rows(query: str) -> list[tuple]:
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
-def test_the_files_of_the_how_to_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_to_files_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(HOW_TO / "overlay"))
     monkeypatch.setenv("AIRFLOW_CONN_CRM_DB", '{"conn_type": "postgres", "host": "db.example"}')
     source = registry.connect(connections.get("crm_db"))
@@ -74,8 +74,8 @@ def _load(folder: Path, url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, HOW_TO / "load.py", folder, url], capture_output=True, text=True)
 
 
-def test_loading_replaces_its_own_tables_and_nobody_elses(empty_database: str, tmp_path: Path) -> None:
-    """People name tables *accounts*, as this world does, and one database is often all that they have."""
+def test_loading_replaces_only_its_own_tables(empty_database: str, tmp_path: Path) -> None:
+    """Customers name tables *accounts*, as here, and often have only one database."""
     plain = make_url(empty_database).set(drivername="postgresql").render_as_string(hide_password=False)
     assert _load(tmp_path, plain).returncode == 1
     for name, value in (("accounts", "1"), ("zones", "2")):
@@ -101,7 +101,7 @@ def test_loading_replaces_its_own_tables_and_nobody_elses(empty_database: str, t
 
 
 @pytest.mark.soak
-def test_from_its_tables_to_green_contracts_and_kpi_rows(
+def test_own_tables_lead_to_green_contracts_and_kpi_rows(
     world: Path, empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = make_url(empty_database).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -1,4 +1,4 @@
-"""Salesforce as the only CRM: from its records to decided alerts, and back into it as tasks."""
+"""Salesforce as the only CRM: from its records to alerts, and back into it as tasks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOON = datetime.fromisoformat(NOW) + timedelta(minutes=10)
 
 @pytest.fixture
 def org(platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    """The org as the CRM; desk and product carry its ids, and every account has a name that breaks things."""
+    """The org as the CRM. Support desk and product use its ids, and every account has a hostile name."""
     monkeypatch.setenv("AIRFLOW_CONN_CRM", platform.connections["AIRFLOW_CONN_SALESFORCE"])
     for source, entity, kind, field in (
         ("support", "organization", "organization", "external"),
@@ -39,7 +39,7 @@ def org(platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxPro
                 if number.isdigit() and not record.is_deleted:
                     own = int(record.id.removeprefix("ws_"))
                     platform.mutate(kind, own, set={field: ids.encode(ACCOUNT, int(number))})
-    assert platform.product_url  # asked for, so that it is rebuilt for the next test
+    assert platform.product_url  # access marks it for a rebuild before the next test
     platform.mutate("company", op="touch", set={"name": HOSTILE})
     platform.now(SOON.isoformat())
     monkeypatch.setenv("PERENNIAL_NOW", SOON.isoformat())
@@ -81,7 +81,7 @@ def test_case_49_salesforce_alone_from_ingest_to_tasks(org: SandboxProcess, monk
     assert inbox["messages"] and inbox["mails"]
     assert "<!channel>" not in str(inbox["messages"])
 
-    # Past the lag our own tasks would be read: they are nobody's activity, and nothing is planned or sent again.
+    # After the lag our own tasks become readable: they are no activity, and nothing is planned or sent again.
     monkeypatch.setenv("PERENNIAL_NOW", (SOON + timedelta(minutes=20)).isoformat())
     again = chain.run("second")
     assert (again["decide"].n_planned, again["deliver"].n_sent) == (0, 0)

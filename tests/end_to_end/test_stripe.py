@@ -1,4 +1,4 @@
-"""The queries for Stripe's tables: the same rows anyone who landed them, and from there ARR, churn and renewals."""
+"""The queries for Stripe: the same rows for every loading tool, and from there ARR, churn and renewals."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ NOW = "2026-04-15T12:00:00+00:00"
 
 
 def world() -> Rows:
-    """One customer a case."""
+    """Return the Stripe objects, one customer per case."""
     tiers = price(None, "year", billing_scheme="tiered")
-    euros = price(9900, "month")  # billed in euros by its currency_options
+    euros = price(9900, "month")  # billed in euros through currency_options
     return {
         "customer": [
             customer("cus_id", metadata={"crm_account_id": "A"}),
@@ -76,14 +76,14 @@ def world() -> Rows:
                          trial_end="2026-04-24"),
             subscription("sub_never", "cus_nobody", "2025-01-01", item("si_never", price(100), 1), status="canceled",
                          trial_end="2025-01-15", ended_at="2025-01-10", canceled_at="2025-01-10"),
-            # Its trial was moved while it ran, which postpones an invoice: what was paid before was paid.
+            # The trial was extended while it ran, which postpones an invoice. Earlier payments stay.
             subscription("sub_moved", "cus_nobody", "2025-01-01", item("si_moved", price(100), 1),
                          status="trialing", trial_start="2026-03-01", trial_end="2026-04-24"),
             subscription("sub_tried", "cus_nobody", "2025-01-01", item("si_tried", price(100), 1),
                          trial_end="2025-02-01"),
             subscription("sub_unpaid", "cus_nobody", "2025-01-01", item("si_unpaid", price(100), 1),
                          status="incomplete_expired", ended_at="2025-01-02"),
-            # A coupon of 100% for some months, over and not; the first payment after a trial that failed.
+            # A 100% coupon for some months, expired and active; a failed first payment after a trial.
             subscription("sub_free", "cus_nobody", "2025-01-01", item("si_free", price(100), 1),
                          discount=discount("2025-04-01", "2025-01-01", percent_off=100, duration="repeating")),
             subscription("sub_gift", "cus_gift", "2026-03-01", item("si_gift", price(10000), 1),
@@ -200,7 +200,7 @@ def read(entity: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_rows_are_the_same_whoever_landed_the_tables(shape: str, stripe: str, tmp_path: Path) -> None:
+def test_rows_are_the_same_for_every_loading_tool(shape: str, stripe: str, tmp_path: Path) -> None:
     land(stripe, shape, world())
     settings(tmp_path, f"stripe/{shape}")
     lines = read("contract_line")
@@ -210,7 +210,7 @@ def test_the_rows_are_the_same_whoever_landed_the_tables(shape: str, stripe: str
         for name, one in lines.items()
     }  # fmt: skip
     own = {}
-    if shape == "fivetran":  # which lands no currency of the subscription, and keeps an item that was taken out
+    if shape == "fivetran":  # which lands no subscription currency and keeps a removed item
         own = {
             "si_once": ("1188.00", "1188.00", "USD", True, date(2025, 1, 1), None),
             "si_out": ("240.00", "240.00", "USD", True, date(2025, 6, 1), date(2025, 9, 1)),
@@ -233,7 +233,7 @@ def test_the_rows_are_the_same_whoever_landed_the_tables(shape: str, stripe: str
         "cus_gift": ("E", None), "cus_nobody": (None, "gmail.com"),
     }  # fmt: skip
     invoices = read("invoice")
-    # Stripe's times are older than the sync that lands a row: a read from a last time would miss what came since.
+    # Stripe's times are older than the sync that lands a row: a read by time would miss later syncs.
     assert {one.get("updated_at") for one in invoices.values()} == {None}
     shown_of_invoices = (
         "amount",
@@ -255,7 +255,7 @@ def test_the_rows_are_the_same_whoever_landed_the_tables(shape: str, stripe: str
     }
 
 
-def test_a_folder_of_queries_that_is_not_there_is_named(stripe: str, tmp_path: Path) -> None:
+def test_missing_query_folder_is_reported(stripe: str, tmp_path: Path) -> None:
     for named, known in (
         ("stripe_stitch", "stripe_stitch"),
         ("stripe/stitch", "stripe/airbyte"),
@@ -274,7 +274,7 @@ def ingest(day: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def crm() -> None:
-    """What the CRM holds: companies, one of which moved from self-service to a deal, and a deal that Stripe bills."""
+    """The CRM's records: companies, one of which moved from self-service to a deal, and a deal billed by Stripe."""
     start = (START - clock.now()).total_seconds()
     accounts = [
         record(name, start, name=name, domain=domain)
@@ -309,7 +309,7 @@ def test_from_landed_tables_to_arr_churn_and_renewals(
     land(stripe, "airbyte", first)
     ingest("2026-04-13", monkeypatch)
     crm()
-    # Three seats more, changed in place; the later item is taken out, and what was given away is paid for
+    # Three more seats, changed in place; the later item is removed, and the free one is now paid for
     # (github.com/dj-stripe/dj-stripe/pull/1264).
     seats = first["subscription"][0]["items"]["data"]
     seats[0]["quantity"] = 5
@@ -333,7 +333,7 @@ def test_from_landed_tables_to_arr_churn_and_renewals(
         ("crm:A", "2025-01-10", 2400.0), ("crm:A", "2025-06-01", 2640.0), ("crm:A", "2026-04-14", 6000.0),
         ("crm:B", "2025-03-01", 1350.0),
         ("crm:C", "2025-06-15", 1200.0), ("crm:C", "2026-06-15", 0.0),
-        # 299.97 of Stripe until the deal counts; the subscription that runs 19 days next to it does not.
+        # 299.97 from Stripe until the deal counts; the subscription's 19 overlapping days do not.
         ("crm:D", "2025-01-01", 299.97), ("crm:D", "2025-11-01", 12000.0), ("crm:D", "2026-11-01", 0.0),
         ("crm:E", "2026-04-14", 1200.0),
     ]  # fmt: skip
@@ -348,6 +348,6 @@ def test_from_landed_tables_to_arr_churn_and_renewals(
         ("crm:E", date(2026, 4, 14), "new"),
     ]  # fmt: skip
     assert rows("select account_key from core.account_gap where part = 'contracts'") == []
-    # One finding for each customer that nobody knows, in dollars: euros and yen do not add up.
+    # One finding per unknown customer, in dollars: euros and yen cannot be summed.
     (nobody,) = review.findings("no_account")
     assert (nobody.subject, nobody.arr) == ("stripe:cus_nobody", 2155.06)

@@ -1,4 +1,4 @@
-"""The how-to *load subscriptions and events*: a foreign schema by files alone, with figures worked out by hand."""
+"""The how-to *load subscriptions and events*: a foreign schema mapped only by files, with hand-calculated figures."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from tests.fixtures.landing import rows, store
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "load-subscriptions-and-events"
 NOW = "2026-04-15T12:00:00+00:00"
 NAMES = ("new", "expansion", "contraction", "churn", "reactivation", "bucket_change", "fx")
-# Month -> what moved, and ARR at its end. One plan rate a year: a euro is 1.10 dollars in 2025 and 1.20 in 2026.
+# Month -> movements and final ARR. One plan rate a year: a euro is 1.10 dollars in 2025 and 1.20 in 2026.
 MONTHS = {
     date(2025, 1, 31): ({"new": 6600}, 6600),  # 1: 1,200; 4: 1,200; 5: 2,400; 8: 1,200 and 600
     date(2025, 2, 28): ({"new": 1200}, 7800),
     date(2025, 3, 31): ({"new": 3000}, 10800),
     date(2025, 4, 30): ({"new": 1320}, 12120),  # 1,200 euros
     date(2025, 5, 31): ({"new": 3600}, 15720),
-    date(2025, 6, 30): ({"expansion": 1800}, 17520),  # 2 goes from 100 to 250 a month
+    date(2025, 6, 30): ({"expansion": 1800}, 17520),  # 2 upgrades from 100 to 250 a month
     date(2025, 7, 31): ({"churn": 2400}, 15120),  # 5
     date(2025, 8, 31): ({"churn": 1200}, 13920),  # 4
-    date(2025, 9, 30): ({"contraction": 1800, "bucket_change": -3600}, 8520),  # 3 goes down; 7 pauses
-    date(2025, 10, 31): ({"reactivation": 2400}, 10920),  # 5 is back
+    date(2025, 9, 30): ({"contraction": 1800, "bucket_change": -3600}, 8520),  # 3 downgrades; 7 pauses
+    date(2025, 10, 31): ({"reactivation": 2400}, 10920),  # 5 returns
     date(2025, 11, 30): ({"bucket_change": 2280, "churn": 3600}, 9600),  # 6 pauses; 7 has paused for 90 days
     date(2025, 12, 31): ({"bucket_change": 1320, "new": 1200}, 12120),  # 6 continues; 9 buys after its trial
     date(2026, 1, 31): ({"reactivation": 3600, "fx": 120}, 15840),  # 7 continues; 1,200 euros are worth 120 more
-    date(2026, 2, 28): ({"contraction": 600}, 15240),  # 8 loses one of two
+    date(2026, 2, 28): ({"contraction": 600}, 15240),  # 8 cancels one of two
     date(2026, 3, 31): ({}, 15240),
 }
 
 
 @pytest.fixture
 def tables(empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The foreign tables, and the files of the how-to in force."""
+    """The foreign tables, with the how-to's files installed."""
     foreign = sa.create_engine(empty_database)
     with foreign.begin() as connection:
         connection.exec_driver_sql((HOW_TO / "tables.sql").read_text(encoding="utf-8"))
@@ -61,7 +61,7 @@ def tables(empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pyt
 
 
 def _load() -> None:
-    """Read and merge everything, as an ingest does but for the contracts."""
+    """Read and merge everything, like ingest but without the contracts."""
     raw_tables.ensure_raw_tables()
     for name in ("crm_db", "product_db"):
         source = registry.connect(connections.get(name))
@@ -86,7 +86,7 @@ def _kpi(as_of: date, period: str = "month") -> dict[str, float]:
     return dict(found)  # type: ignore[arg-type]
 
 
-def test_every_month_is_what_was_worked_out_by_hand(tables: pytest.MonkeyPatch) -> None:
+def test_every_month_matches_the_manual_calculation(tables: pytest.MonkeyPatch) -> None:
     _load()
     assert isinstance(build.run("first"), build.Finished)
     for end, (moved, arr) in MONTHS.items():
@@ -95,7 +95,7 @@ def test_every_month_is_what_was_worked_out_by_hand(tables: pytest.MonkeyPatch) 
         assert {name: stored[name] for name in expected} == pytest.approx(expected), end
     assert rows("select count(*) from marts.renewal_due") == [(0,)]  # nothing has a term
 
-    # Of 8 customers in July one left; of 7 in November, the paused one among them, one.
+    # One of 8 customers churned in July, and one of 7 in November, counting the paused one.
     assert _kpi(date(2025, 7, 31))["logo_churn_rate"] == pytest.approx(1 / 8)
     assert _kpi(date(2025, 11, 30))["logo_churn_rate"] == pytest.approx(1 / 7)
     assert _kpi(date(2025, 11, 30))["paused_arr"] == 1320
@@ -104,7 +104,7 @@ def test_every_month_is_what_was_worked_out_by_hand(tables: pytest.MonkeyPatch) 
     assert march["nrr"] == pytest.approx(9000 / 10800)
     assert march["grr"] == pytest.approx(7200 / 10800)
     assert march["returned_accounts"] == 1
-    # From 1 April on the one in euros is among them, at the rate of 2026 on both sides.
+    # From 1 April the euro customer is included, at the rate of 2026 on both sides.
     assert _kpi(date(2026, 4, 14), "day")["nrr"] == pytest.approx((9000 + 1440) / (10800 + 1440))
 
     gaps = rows("select account_key, day, gap_days from marts.arr_movement where movement = 'reactivation' order by 1")
@@ -115,14 +115,14 @@ def test_every_month_is_what_was_worked_out_by_hand(tables: pytest.MonkeyPatch) 
     # Eight customers; in the 28 days to 31 March 1, 5 and 6 made a report, 2 signed in, and 3 was one day too early.
     assert march["activity_rate"] == pytest.approx(3 / 8)
     assert march["mau"] == 4
-    # Customer 1's two reports in March are of one day; 6 has two people.
+    # Customer 1's two reports in March are on one day; 6 has two users.
     assert march["active_days_per_user"] == pytest.approx(1)
     # One of the two kinds: 1, 5; both: 6; none: the other five.
     assert march["breadth"] == pytest.approx(4 / 16)
 
 
 @pytest.mark.soak
-def test_the_contracts_let_all_of_it_in(tables: pytest.MonkeyPatch) -> None:
+def test_contracts_accept_every_row(tables: pytest.MonkeyPatch) -> None:
     for name in ("crm_db", "product_db"):
         assert main(["connect", "check", name]) == 0
         assert main(["ingest", name]) == 0

@@ -1,4 +1,4 @@
-"""What the page Data health calls wrong, in which order, and what it leaves out."""
+"""Problems on the page Data health: content, order and omissions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HELD = {"channel": "slack", "is_on_hold": True, "reason": "new store", "changed_
 QUESTION = {"approval_id": "1", "n_actions": 3, "reason": "the cap", "asked_at": NOW}
 
 
-def test_the_red_comes_first_and_then_the_oldest() -> None:
+def test_red_problems_come_first_then_the_oldest() -> None:
     found = problems.found(
         {**NOTHING, "sources": [STALE, RED, {**RED, "state": "green"}], "quarantine": [ROWS]}, NOW, HEAD
     )
@@ -48,7 +48,7 @@ def test_the_red_comes_first_and_then_the_oldest() -> None:
         ({"approvals": [{**QUESTION, "expires_at": NOW}]}, "they expire now"),
     ],
 )
-def test_each_names_its_effect(seen, effect) -> None:
+def test_each_problem_names_its_effect(seen, effect) -> None:
     (one,) = problems.found({**NOTHING, **seen}, NOW, HEAD)
     assert one.effect == effect
 
@@ -56,16 +56,16 @@ def test_each_names_its_effect(seen, effect) -> None:
 @pytest.mark.parametrize(
     "seen",
     [
-        {"channels": [HELD]},  # nothing was ever planned for it: it is not set up
+        {"channels": [HELD]},  # nothing was ever planned for it, so it is not set up
         {"builds": [{**BUILD, "state": "running"}]},
         {"contracts": [{"kind": "no_rate", "n": 1, "arr": 10, "share_of_arr": "0.4%", "cure": "say the rate"}]},
     ],
 )
-def test_what_holds_nothing_back_is_no_problem(seen) -> None:
+def test_nothing_held_is_not_a_problem(seen) -> None:
     assert problems.found({**NOTHING, **seen}, NOW, HEAD) == ()
 
 
-def test_amounts_are_for_those_who_may_see_them() -> None:
+def test_amounts_are_shown_only_with_permission() -> None:
     seen = {"contracts": [{"kind": "no_rate", "n": 2, "arr": 48300, "share_of_arr": "4.0%", "cure": "say the rate"}]}
     for viewer, effect in ((HEAD, "USD 48,300 of ARR (4.0%) may be wrong"), (OPERATOR, "4.0% of ARR may be wrong")):
         (one,) = problems.found({**NOTHING, **seen}, NOW, viewer)

@@ -1,4 +1,4 @@
-"""The page inside Airflow's UI: closed without a login, harmless with hostile data, useful with real data."""
+"""The pages in Airflow's UI: closed without a login, safe with hostile data, complete with real data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plugin() -> ModuleType:
 
 @pytest.fixture
 def client(plugin, socket_enabled, monkeypatch):
-    """A client of the page alone, with Airflow's own login check behind it and two known tokens."""
+    """A client of the pages only, with Airflow's login check and two known tokens."""
     from airflow.api_fastapi.core_api import security
     from fastapi.testclient import TestClient
     from jwt import InvalidTokenError
@@ -56,29 +56,29 @@ def _get(client, token: str | None, path: str = "/"):
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("forged", 403), ("stranger", 403)])
-def test_closed_without_a_login(client, token, status):
+def test_page_is_closed_without_a_login(client, token, status):
     answer = _get(client, token)
     assert answer.status_code == status
     assert "Quarantine" not in answer.text
 
 
-def test_another_dag_in_the_query_opens_nothing(client):
+def test_another_dag_in_the_query_string_grants_nothing(client):
     assert _get(client, "stranger", "/?dag_id=mine").status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
-def test_no_documentation_is_open(client, path):
+def test_api_documentation_is_closed(client, path):
     assert _get(client, None, path).status_code == 404
 
 
-def test_two_pages_take_forms(client, plugin):
+def test_two_pages_accept_forms(client, plugin):
     methods = {method for route in plugin.app.routes for method in route.methods}
     assert methods <= {"GET", "HEAD", "POST"}
     assert [route.path for route in plugin.app.routes if "POST" in route.methods] == ["/account/", "/renewals/"]
     assert client.post("/").status_code == 405
 
 
-def test_an_empty_warehouse(client, warehouse):
+def test_page_of_an_empty_warehouse(client, warehouse):
     answer = _get(client, "viewer")
     assert answer.status_code == 200
     assert "turn the ingest DAGs on" in answer.text
@@ -111,7 +111,7 @@ def test_hostile_rows_are_shown_as_text(client, warehouse):
     assert f'<script nonce="{nonce}">' in answer.text
 
 
-def test_it_leads_to_where_a_person_decides(client, warehouse):
+def test_page_links_to_pending_decisions(client, warehouse):
     with engine("owner").begin() as connection:
         connection.execute(
             sa.text("""
@@ -132,7 +132,7 @@ def test_it_leads_to_where_a_person_decides(client, warehouse):
     assert "the account has no name" in text
 
 
-def test_uncertain_messages_name_no_person(client, warehouse):
+def test_uncertain_messages_show_no_personal_data(client, warehouse):
     with engine("builder").begin() as connection:
         connection.execute(
             sa.text("""
@@ -148,7 +148,7 @@ def test_uncertain_messages_name_no_person(client, warehouse):
     assert "Secret subject" not in text
 
 
-def test_a_warehouse_that_is_down_is_one_clear_message(client, monkeypatch):
+def test_unreachable_warehouse_is_one_clear_message(client, monkeypatch):
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://u:hidden@127.0.0.1:1/none")
     answer = _get(client, "viewer")
     assert answer.status_code == 503
@@ -156,7 +156,7 @@ def test_a_warehouse_that_is_down_is_one_clear_message(client, monkeypatch):
     assert "hidden" not in answer.text
 
 
-def test_the_pages_are_in_the_menu(plugin):
+def test_pages_are_in_the_menu(plugin):
     views = plugin.PerennialPlugin.external_views
     assert {view["destination"] for view in views} == {"nav"}
     assert len({view["url_route"] for view in views}) == len(views)
@@ -164,12 +164,12 @@ def test_the_pages_are_in_the_menu(plugin):
     assert {view["href"].rpartition("/perennial")[2] for view in views} == paths - {"/brief/"}
 
 
-def test_the_quality_page_of_an_empty_warehouse(client, warehouse):
+def test_quality_page_of_an_empty_warehouse(client, warehouse):
     answer = _get(client, "viewer", "/")
     assert answer.status_code == 200 and "0 batches were validated" in answer.text
 
 
-def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
+def test_quality_page_shows_trends_and_no_row_values(client, warehouse):
     from include.contracts.validate import validate
     from include.operations.incidents import notify
     from tests.contracts.landed import good, land
@@ -184,10 +184,10 @@ def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
     assert answer.status_code == 200
     assert "crm.contact.castable" in answer.text and "rows:crm:crm.contact.castable" in answer.text
     assert "rows of crm.contact are quarantined by crm.contact.castable" in answer.text
-    # A rule on the whole batch that holds is none that was broken, however many rows it has counted.
+    # A passed batch rule does not count as broken, however many rows it counted.
     assert "share_of_bad_rows" not in answer.text
     assert "1 of 60" in answer.text and answer.text.count("<svg") >= 3 and "1.67%" in answer.text
-    # Neither a value of a row, nor anything that the page would load from elsewhere.
+    # No row values, and nothing loaded from other hosts.
     assert not any(
         word in answer.text for word in ("anna@", "Annabel", "Holm", "secret.example", "http://", "https://")
     )
@@ -195,12 +195,12 @@ def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("forged", 403), ("stranger", 403)])
-def test_the_why_page_is_closed_without_a_login(client, token, status):
+def test_why_page_is_closed_without_a_login(client, token, status):
     answer = _get(client, token, "/why/?account=crm:1")
     assert answer.status_code == status and "Decided on" not in answer.text
 
 
-def test_the_why_page_asks_for_an_account_and_says_what_it_does_not_know(client, warehouse):
+def test_why_page_asks_for_an_account_and_reports_unknown_ones(client, warehouse):
     asked = _get(client, "viewer", "/why/")
     assert asked.status_code == 200 and '<input id="account" name="account" value=""' in asked.text
     assert "form-action 'self'" in asked.headers["content-security-policy"]
@@ -211,7 +211,7 @@ def test_the_why_page_asks_for_an_account_and_says_what_it_does_not_know(client,
     assert "is not a date" in _get(client, "viewer", "/why/?account=crm:1&day=x").text
 
 
-def test_the_why_page_shows_each_rule_with_its_reasons_and_no_person(client, book):
+def test_why_page_shows_each_rule_with_reasons_and_no_personal_data(client, book):
     book.renewals(renewal(1, days=30, account_name="Customer <b>one</b>"))
     book.quarantine("1002")
     book.decide()
@@ -223,13 +223,13 @@ def test_the_why_page_shows_each_rule_with_its_reasons_and_no_person(client, boo
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("stranger", 403)])
-def test_the_health_page_is_closed_without_a_login(client, token, status):
+def test_health_page_is_closed_without_a_login(client, token, status):
     answer = _get(client, token, "/health/")
     assert answer.status_code == status
     assert "Back-test" not in answer.text
 
 
-def test_the_health_page_says_what_it_does_not_know(client, warehouse):
+def test_health_page_reports_unknown_accounts(client, warehouse):
     assert "There are no scores yet" in _get(client, "viewer", "/health/").text
     evil = "<script>alert(1)</script>"
     answer = client.get("/health/", params={"account": evil, "day": "x"}, headers={"Authorization": "Bearer viewer"})
@@ -237,7 +237,7 @@ def test_the_health_page_says_what_it_does_not_know(client, warehouse):
     assert "is not a date" in answer.text
 
 
-def test_the_health_page_shows_the_board_and_an_account_in_lines(client, built):
+def test_health_page_shows_the_board_and_the_lines_of_an_account(client, built):
     from include.scores.health import explanation, record
 
     record.run(date(2026, 6, 10))

@@ -1,4 +1,4 @@
-"""Each page as each role: names, amounts and persons only for those whom viewers.yaml shows them."""
+"""Every page as every role: names, amounts and persons only as viewers.yaml allows."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _yaml(role: dict[str, object]) -> str:
 
 
 @pytest.mark.parametrize("role", [*ROLES, "viewer"])
-def test_every_page_shows_a_role_only_what_is_its(client, world, role):  # noqa: F811
+def test_every_page_shows_a_role_only_its_own_data(client, world, role):  # noqa: F811
     for path in PAGES:
         text = unescape(_as(client, role, path))
         seen = {word for word in (NAME, PERSON, "Owner One", f"{TARGET:,}") if word in text}
@@ -93,7 +93,7 @@ def test_every_page_shows_a_role_only_what_is_its(client, world, role):  # noqa:
 
 
 @pytest.mark.parametrize("role", [*ROLES, "viewer"])
-def test_a_report_is_opened_by_its_audience_alone(client, world, role):  # noqa: F811
+def test_report_is_open_only_to_its_audience(client, world, role):  # noqa: F811
     for audience, regions, _ in REPORTS.values():
         section = {"title": "Risks", "text": "", "columns": ["account"], "rows": [["Acme <b>"]], "numbers": []}
         section |= {"note": "", "lacks": "", "charts": []}
@@ -118,7 +118,7 @@ def test_a_report_is_opened_by_its_audience_alone(client, world, role):  # noqa:
     assert ("cs operations" in listed) == (role in ("head", "viewer"))
 
 
-def test_a_person_sees_what_is_asked_for_first(client, world):  # noqa: F811
+def test_today_page_shows_each_csm_own_alerts_and_the_lead_the_team(client, world):  # noqa: F811
     with engine("owner").begin() as connection:
         connection.execute(
             sa.text(
@@ -131,14 +131,14 @@ def test_a_person_sees_what_is_asked_for_first(client, world):  # noqa: F811
     assert "Usage is down" in text and "Acme &amp; Sons" in text
     assert "decisions in 90 days" in text and f"{TARGET:,}" in text
     assert "Usage is down" not in _as(client, "other", "/today/")
-    # The evidence of an alert may hold amounts.
+    # The evidence of an alert may contain amounts.
     said = "User days (days of use, summed over people)"
     assert said in text and said not in _as(client, "viewer", "/today/")
     team = _as(client, "lead", "/team/")
     assert "Owner One" in team and "Owner Two" not in team
 
 
-def test_playbooks_show_tasks_in_time_and_what_the_hold_out_shows(client, world):  # noqa: F811
+def test_playbooks_page_shows_timely_tasks_and_hold_out_results(client, world):  # noqa: F811
     folder = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "playbooks"
     folder.mkdir()
     shipped = (paths.ROOT / "include/defaults/playbooks/expansion.yaml").read_text()
@@ -164,13 +164,13 @@ def test_playbooks_show_tasks_in_time_and_what_the_hold_out_shows(client, world)
             " from generate_series(101, 140) as n"
         )
     text = _as(client, "head", "/playbooks/")
-    # 120 of 180 renewed, and 60 of 60 that were held out.
+    # 120 of 180 renewed, and 60 of 60 in the hold-out.
     assert "-33.3 points (-40.5 to -24.5). No gain is possible" in text and "upsold 180" in text
     assert '75% <span class="dim">of 40</span>' in text
     assert "Not measured" in text and "upsold" not in _as(client, "mine", "/playbooks/")
 
 
-def test_the_metric_tree_shows_each_value_as_it_was_known(client, world):  # noqa: F811
+def test_metric_tree_shows_each_value_as_known_at_the_time(client, world):  # noqa: F811
     with engine("owner").begin() as connection:
         connection.exec_driver_sql(
             "update marts.kpi_value set value = 0.87 where metric_id = 'nrr' and grain = 'all' and period = 'month'"
@@ -201,7 +201,7 @@ def test_the_metric_tree_shows_each_value_as_it_was_known(client, world):  # noq
         assert client.get(f"/metrics/?{wrong}", headers={"Authorization": "Bearer head"}).status_code == 404
 
 
-def test_an_override_is_seen_with_its_account_only(client, world):  # noqa: F811
+def test_override_is_visible_only_with_its_account(client, world):  # noqa: F811
     from datetime import date, timedelta
     from decimal import Decimal
 
@@ -213,18 +213,18 @@ def test_an_override_is_seen_with_its_account_only(client, world):  # noqa: F811
     assert "72.00" not in _as(client, "other", "/health/")
 
 
-def test_renewals_are_filtered_by_the_address(client, world):  # noqa: F811
+def test_renewals_are_filtered_by_the_url(client, world):  # noqa: F811
     assert "is not one of" in _as(client, "head", "/renewals/?quarter=1999Q1")
     assert "No renewal matches" in _as(client, "head", "/renewals/?csm=nobody+at+all")
     assert "No renewal matches" not in _as(
         client, "viewer", "/renewals/?csm=nobody+at+all"
-    )  # whose it is cannot be probed
+    )  # ownership cannot be probed
     evil = "<script>alert(1)</script>"
     assert evil not in _as(client, "head", f"/renewals/?quarter={evil}&band={evil}&csm={evil}")
     assert evil not in _as(client, "head", f"/account/?account={evil}")
 
 
-def test_a_role_names_what_it_needs(world) -> None:
+def test_incomplete_viewer_role_is_rejected(world) -> None:
     assert load().viewers.of("nobody") == Viewer(role="operator")
     path = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "viewers.yaml"
     path.write_text("viewers: {ada: {role: csm}}\n")
@@ -232,7 +232,7 @@ def test_a_role_names_what_it_needs(world) -> None:
         load()
 
 
-FORMS = {  # what each role may enter about an account of its own
+FORMS = {  # forms that each role may submit about its own account
     "mine": {"pulse"}, "other": set(), "lead": {"pulse", "override", "lift"}, "head": {"pulse", "override", "lift"},
     "executive": set(), "region": set(), "viewer": set(),
 }  # fmt: skip
@@ -249,7 +249,7 @@ def _token(plugin, role: str) -> str:  # noqa: F811
 
 
 @pytest.mark.parametrize("role", FORMS)
-def test_each_role_enters_what_is_its_to_enter(client, plugin, world, role):  # noqa: F811
+def test_each_role_can_submit_only_its_own_forms(client, plugin, world, role):  # noqa: F811
     done = set()
     for action, score in (("pulse", "2"), ("override", "red"), ("lift", "")):
         answer = _post(client, role, _token(plugin, role), action=action, score=score)
@@ -265,7 +265,7 @@ def test_each_role_enters_what_is_its_to_enter(client, plugin, world, role):  # 
     assert "gave a pulse" not in _as(client, "viewer", "/ledger/") + _as(client, "mine", "/ledger/")
 
 
-def test_a_call_is_compared_with_the_forecast(client, plugin, world):  # noqa: F811
+def test_call_is_compared_with_the_forecast(client, plugin, world):  # noqa: F811
     def call(role: str, csm: str, amount: str, quarter: str = "2026Q2") -> int:
         given = {"csm": csm, "quarter": quarter, "amount": amount, "token": _token(plugin, role)}
         headers = {"Authorization": f"Bearer {role}", "origin": "http://testserver"}
@@ -277,7 +277,7 @@ def test_a_call_is_compared_with_the_forecast(client, plugin, world):  # noqa: F
         assert call("head", "crm:9001", amount) == 400, amount
     for quarter in ("2026Q5", "9999Q4", "2026Q1", "2027Q3"):
         assert call("head", "crm:9001", "1", quarter=quarter) == 400, quarter
-    assert call("mine", "crm:9001", "999,000,000") == 303  # the newest counts
+    assert call("mine", "crm:9001", "999,000,000") == 303  # the newest one counts
     text = _as(client, "head", "/renewals/?quarter=2026Q2")
     assert "999,000,000" in text and "above P90" in text
     assert "above P90" not in _as(client, "region", "/renewals/?quarter=2026Q2")
@@ -288,7 +288,7 @@ def test_a_call_is_compared_with_the_forecast(client, plugin, world):  # noqa: F
     assert CliRunner().invoke(app, ["score", "call", "2026Q1", "5", "--csm", "crm:9001"]).exit_code == 1  # over
 
 
-def test_a_form_of_another_site_or_login_changes_nothing(client, plugin, world):  # noqa: F811
+def test_form_of_another_site_or_login_changes_nothing(client, plugin, world):  # noqa: F811
     token = _token(plugin, "head")
     for wrong in (
         _post(client, "head", token, origin="https://evil.example", action="pulse", score="1"),

@@ -1,4 +1,4 @@
-"""A book of sixteen customers in two regions and three teams, put over the small world's tables."""
+"""A book of sixteen customers in two regions and three teams, written over the small world's tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from include.warehouse.engine import engine
 
-# None of these may ever reach management or a region: people at customers, CSMs, leads.
+# Names that must never reach management or a region: customer contacts, CSMs, leads.
 PERSONS = ("Ada Byron", "Owner East", "Owner West", "Owner Tiny", "Lea Lead", "Olga Override", "ada@customer.example")
 NAMES = tuple(f"Customer {number:02}" for number in range(1, 17))
 DECIDED = """
@@ -87,14 +87,14 @@ sections:
 
 
 def fill(overlay: Path) -> None:
-    """Put the book into the built tables, and its settings in force."""
+    """Write the book into the built tables and activate its settings."""
     with engine("owner").begin() as connection:
         connection.exec_driver_sql(SEED + DECIDED)
     settings(overlay)
 
 
 def settings(overlay: Path) -> None:
-    """Write who is who, a report each for Germany, China and both with the rest, and one for product."""
+    """Write the people, reports for Germany, China and everyone, and one for product."""
     for name in ("config", "reports"):
         (overlay / name).mkdir(exist_ok=True)
     (overlay / "config" / "people.yaml").write_text(PEOPLE)

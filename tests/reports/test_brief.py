@@ -1,4 +1,4 @@
-"""The renewal brief: what it says of a built world, of one where much is known, and the questions it chooses."""
+"""The renewal brief of a built world and of one with many facts, and its choice of questions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ values
 """
 
 
-def test_a_brief_says_what_is_known_and_what_is_not(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with engine("owner").begin() as connection:
         connection.exec_driver_sql(FEW_KNOWN)
         connection.exec_driver_sql("update core.account set name = '<b>Acme</b>' where account_key = 'crm:1'")
@@ -44,7 +44,7 @@ def test_a_brief_says_what_is_known_and_what_is_not(built: pytest.MonkeyPatch, t
     page = tmp_path / "brief.html"
     said = CliRunner().invoke(app, ["renewals", "brief", "crm:1", "--html", str(page)])
     assert said.exit_code == 0, said.output
-    assert page.stat().st_mode & 0o077 == 0  # it names people
+    assert page.stat().st_mode & 0o077 == 0  # it contains names of persons
     assert "&lt;b&gt;Acme&lt;/b&gt;" in page.read_text()
     assert "<b>Acme" not in page.read_text()
     plain = CliRunner().invoke(app, ["renewals", "brief", "crm:1"]).output
@@ -53,7 +53,7 @@ def test_a_brief_says_what_is_known_and_what_is_not(built: pytest.MonkeyPatch, t
     assert as_json["renewal_id"] == found.renewal_id
 
 
-def test_what_has_no_brief_says_why(built: pytest.MonkeyPatch) -> None:
+def test_missing_brief_is_explained(built: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="unknown account crm:none"):
         brief.read("crm:none")
     with pytest.raises(ConfigError, match="no open renewal nothing#1"):
@@ -65,7 +65,7 @@ def test_what_has_no_brief_says_why(built: pytest.MonkeyPatch) -> None:
     [
         ({}, [], [], "Which result"),
         ({"n_decision_makers": 0, "use_ratio": 0.1}, [], [], "Who decides"),
-        ({"n_decision_makers": None}, [], [], "Which result"),  # not known is not nobody
+        ({"n_decision_makers": None}, [], [], "Which result"),  # unknown is not zero
         ({"use_ratio": 0.79}, [], [], "79%"),
         ({"use_ratio": 0.8}, [], [], "Which result"),
         ({}, [], [SOLVED, OPEN], "ticket 2 of 2026-05-02"),
@@ -75,7 +75,7 @@ def test_what_has_no_brief_says_why(built: pytest.MonkeyPatch) -> None:
         ({"overdue_days": 0, "n_competitor_mentions_90d": 0}, [], [], "Which result"),
     ],
 )
-def test_questions_follow_from_what_is_known(today, features, tickets, first) -> None:
+def test_brief_questions_follow_from_the_facts(today, features, tickets, first) -> None:
     found = questions.choose(today, features, tickets)
     assert len(set(found)) == 3
     assert first in found[0]

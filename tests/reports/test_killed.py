@@ -1,4 +1,4 @@
-"""Killed anywhere between the figures and the reader's mailbox: each report arrives once, or is visibly uncertain."""
+"""Killed anywhere between the figures and the mailbox, each report arrives once or is marked uncertain."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ NOW = datetime.fromisoformat("2026-06-10T12:00:00+00:00")
 
 
 class Killed(BaseException):
-    """Stands for a SIGKILL where a new process for each would take too long."""
+    """Simulates a SIGKILL, since a new process per kill would take too long."""
 
 
 @pytest.fixture
 def open_book(built: pytest.MonkeyPatch, receivers: Receivers, tmp_path: Path) -> None:
-    """The book, with e-mail on, and one report with two recipients."""
+    """The book, with e-mail enabled and one report with two recipients."""
     book.fill(tmp_path)
     (tmp_path / "config" / "channels.yaml").write_text(f"email: {{dry_run: false}}\n{book.CHANNELS}")
     holds.release("email", "a new store: nothing was sent before", "test", NOW)
@@ -38,12 +38,14 @@ def outbox() -> dict[str, str]:
 
 
 def arrived(receivers: Receivers) -> list[str]:
-    """Return the keys of the reports that arrived; who was sent an uncertain one is also told so."""
+    """Return the keys of the reports that arrived, without notices about uncertain ones."""
     return [key for key in receivers.received() if key in outbox()]
 
 
 @pytest.mark.parametrize("place", [(document, "make"), (archive, "keep"), (store, "plan"), (publish, "_mails")])
-def test_killed_while_it_is_made(open_book: None, receivers: Receivers, monkeypatch: pytest.MonkeyPatch, place) -> None:
+def test_kill_while_a_report_is_made(
+    open_book: None, receivers: Receivers, monkeypatch: pytest.MonkeyPatch, place
+) -> None:
     module, name = place
     original = getattr(module, name)
 
@@ -69,7 +71,7 @@ def test_killed_while_it_is_made(open_book: None, receivers: Receivers, monkeypa
 
 
 @pytest.mark.parametrize(("point", "number"), [("claimed", 1), ("sent", 2)])
-def test_killed_while_it_is_sent(open_book: None, receivers: Receivers, point: str, number: int) -> None:
+def test_kill_while_a_report_is_sent(open_book: None, receivers: Receivers, point: str, number: int) -> None:
     publish.publish("germany")
     status, printed = Child("tests.deliver.killed", "email", point).end()
     assert status == -9, printed

@@ -1,4 +1,4 @@
-"""Reports: made once for what they show, corrected visibly, and silent about what their readers may not see."""
+"""Reports: one edition per content, visible corrections, and only data that their readers may see."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALL = {"cs_operations_monthly", "executives_monthly", "executives_weekly", "prod
 
 @pytest.fixture
 def filled(built: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The book, in force; returns the overlay."""
+    """Activate the book. Return the overlay."""
     book.fill(tmp_path)
     return tmp_path
 
@@ -56,9 +56,7 @@ def section(one: Edition, title: str) -> dict[str, object]:
     return next(each for each in one.data["sections"] if each["title"] == title)
 
 
-def test_the_same_figures_are_one_edition_and_corrected_ones_are_two(
-    filled: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_same_figures_give_one_edition_and_corrected_ones_two(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = publish.publish()
     assert {one.report for one in made if one.is_new} == ALL | {"germany", "china", "asia", "usage"}
     (first,) = editions("executives_monthly")
@@ -67,7 +65,7 @@ def test_the_same_figures_are_one_edition_and_corrected_ones_are_two(
     assert not re.search(r"<script|https?://(?!www\.w3\.org)|<link|<img", first.html)
     assert "head@vendor.example" in {to for to, _, _ in mails("executives_monthly")}
     assert not any(one.is_new or one.n_planned for one in publish.publish())
-    # The next day takes nothing of the newest day again.
+    # The next day does not recompute the newest day.
     execute(
         "insert into marts.account_day (account_key, day, arr, is_customer) values ('crm:101', '2026-06-11', 7, true)"
     )
@@ -89,7 +87,7 @@ def test_the_same_figures_are_one_edition_and_corrected_ones_are_two(
     ]
     assert section(after, "Top risks by ARR") == section(first, "Top risks by ARR")
 
-    # June shows what May's last edition showed otherwise.
+    # June shows the differences from May's last edition.
     execute("update marts.kpi_value set value = 4321 where metric_id = 'arr' and period = 'month' and grain = 'all'")
     monkeypatch.setattr(publish, "_newest", lambda connection: date(2026, 7, 9))
     publish.publish("executives_monthly", "2026-06")
@@ -97,7 +95,7 @@ def test_the_same_figures_are_one_edition_and_corrected_ones_are_two(
     assert "2026-05-31: 4,000 in the report of 2026-05, +321" in june.html
 
 
-def test_a_changed_file_holds_from_the_next_period(filled: Path) -> None:
+def test_changed_report_file_applies_from_the_next_period(filled: Path) -> None:
     publish.publish("germany")
     path = filled / "reports" / "germany.yaml"
     path.write_text(path.read_text() + "  - {title: New, text: Hello.}\n")
@@ -107,7 +105,7 @@ def test_a_changed_file_holds_from_the_next_period(filled: Path) -> None:
     assert asked.is_new and asked.edition == 2
 
 
-def test_nothing_is_reported_while_a_first_load_is_under_way(filled: Path) -> None:
+def test_no_report_during_a_first_load(filled: Path) -> None:
     execute("update meta.build set watermarks = watermarks - 'support'")
     execute(
         "insert into meta.batch (source, vendor, entity, state, table_name, until, opened_at)"
@@ -120,7 +118,7 @@ def test_nothing_is_reported_while_a_first_load_is_under_way(filled: Path) -> No
     assert any(one.is_new for one in publish.publish())
 
 
-def test_what_is_not_there_is_named_and_what_is_red_is_said(filled: Path) -> None:
+def test_missing_data_and_red_sources_are_stated(filled: Path) -> None:
     execute("delete from ops.decision")
     execute("delete from marts.kpi_value where metric_id = 'nrr'")
     execute("update meta.verdict set state = 'red', since = '2026-06-09 08:00+00' where source = 'crm'")
@@ -137,14 +135,14 @@ def test_what_is_not_there_is_named_and_what_is_red_is_said(filled: Path) -> Non
         assert f"https://airflow.example/perennial/reports/?id={one.report_id}" in text and "ARR" in text
     (load,) = section(editions("cs_operations_monthly")[0], "Workload by team")["rows"][:1]
     assert load[-2:] == ["-", "-"]  # no task was ever read back
-    # What was red is not another edition once it is green; what was not there is.
+    # A source that turns green is no new edition; newly available data is.
     execute("update meta.verdict set state = 'green'")
     assert not any(each.is_new for each in publish.publish())
     execute(book.DECIDED)
     assert {each.report for each in publish.publish() if each.is_new} >= {"executives_monthly", "germany"}
 
 
-def test_nobody_reads_what_is_not_for_them(filled: Path) -> None:
+def test_readers_see_only_their_own_data(filled: Path) -> None:
     publish.publish()
     texts = {}
     for name in (*ALL, "germany", "china", "asia", "usage"):
@@ -152,16 +150,16 @@ def test_nobody_reads_what_is_not_for_them(filled: Path) -> None:
         texts[name] = unescape(one.html) + json.dumps(one.data) + "".join(map(str, mails(name)))
     for name in texts.keys() - {"cs_operations_monthly"}:
         assert [person for person in book.PERSONS if person in texts[name]] == [], name
-    # Accounts and amounts are for those who see them on the pages.
+    # Accounts and amounts are only for readers who see them on the pages.
     assert "Customer 16" in texts["executives_weekly"] and "216,111" in texts["executives_weekly"]
     assert "crm:116" in texts["usage"]
     for hidden in (*book.NAMES, "216,111", "50,000", "800,000", "640,000", "1,845,999"):
         assert hidden not in texts["product_weekly"] + texts["usage"], hidden
     assert "Lea Lead" in texts["cs_operations_monthly"] and "Olga Override" in texts["cs_operations_monthly"]
-    # A region's report is of its accounts alone.
+    # A region's report contains only its accounts.
     assert "Customer 01" in texts["germany"] and not re.search(r"Customer 1[2-6]", texts["germany"])
     assert not re.search(r"Customer (0\d|1[016])", texts["china"])
-    # Of the two accounts of team Tiny nothing is shown, nor what would give it away: the one other team.
+    # Team Tiny's two accounts are hidden, and so is the one other team, which would reveal them.
     load = section(editions("cs_operations_monthly")[0], "Workload by team")
     assert [row[:7] for row in load["rows"]] == [
         ["East", "Lea Lead", "9", "1,845,999", "-", "9", "450,000"],  # of two CSMs
@@ -172,7 +170,7 @@ def test_nobody_reads_what_is_not_for_them(filled: Path) -> None:
     assert [row[0] for row in load["rows"]] == ["East", "Tiny"]
     assert {cell for row in load["rows"] for cell in row[1:]} == {mask.WITHHELD}
     assert ", n " not in load["note"]
-    # China has four: neither its ARR nor its forecast is shown, in none of the reports that list it.
+    # China has four: its ARR and forecast are hidden in every report that lists it.
     for name in ("china", "asia"):
         assert "765,432" not in texts[name] and "54,321" not in texts[name]
     assert "987,654" in texts["asia"] and "987,654" in texts["germany"]
@@ -187,12 +185,12 @@ def test_nobody_reads_what_is_not_for_them(filled: Path) -> None:
         ([0, 9], set()),
         ([4], {0}),
         ([4, 9, 20], {0, 1}),
-        ([1, 2, 30, 6], {0, 1, 3}),  # two small ones of three together are still a small group
+        ([1, 2, 30, 6], {0, 1, 3}),  # two small groups of three together are still a small group
         ([3, 3, 9], {0, 1}),
         ([4, 0, 9], {0, 2}),
     ],
 )
-def test_small_groups_cannot_be_worked_out(sizes: list[int], withheld: set[int]) -> None:
+def test_small_groups_cannot_be_inferred(sizes: list[int], withheld: set[int]) -> None:
     assert mask.small(sizes) == withheld
 
 
@@ -211,7 +209,7 @@ def test_small_groups_cannot_be_worked_out(sizes: list[int], withheld: set[int])
         ("sectoins: []", 8, "unknown key"),
     ],
 )
-def test_a_wrong_file_is_named_with_its_line(
+def test_invalid_file_is_reported_with_its_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: str, line: int, message: str
 ) -> None:
     book.settings(tmp_path)
@@ -227,7 +225,7 @@ def test_a_wrong_file_is_named_with_its_line(
     with pytest.raises(ConfigError, match=re.escape(f"bad.yaml:{line}")) as found:
         spec.load()
     assert message in str(found.value)
-    # A report of all accounts is switched off like any other file.
+    # A report on all accounts can be disabled like any other file.
     (tmp_path / "reports" / "bad.yaml").write_text("disabled: true\n")
     assert "bad" not in spec.load()
 
@@ -243,7 +241,7 @@ def test_a_wrong_file_is_named_with_its_line(
         ("weekly", "2027-01-06", 0, "2026-W53", "2026-12-28", "2027-01-03"),
     ],
 )
-def test_a_period_is_due_when_it_is_over(cadence, newest, wait, name, first, last) -> None:
+def test_period_is_due_once_it_is_over(cadence, newest, wait, name, first, last) -> None:
     found = periods.due(cadence, date.fromisoformat(newest), wait)
     assert (found.name, str(found.first), str(found.last)) == (name, first, last)
     assert periods.named(cadence, name) == found
@@ -251,7 +249,7 @@ def test_a_period_is_due_when_it_is_over(cadence, newest, wait, name, first, las
         periods.named(cadence, "2026-99" if cadence == "monthly" else "2026-W99")
 
 
-def test_editions_are_only_added(filled: Path) -> None:
+def test_editions_are_append_only(filled: Path) -> None:
     publish.publish("germany")
     for statement in ("update ops.report set html = ''", "delete from ops.report"):
         with pytest.raises(sa.exc.ProgrammingError) as found, engine("builder").begin() as connection:
@@ -259,7 +257,7 @@ def test_editions_are_only_added(filled: Path) -> None:
         assert isinstance(found.value.orig, psycopg.errors.InsufficientPrivilege)
 
 
-def test_commands(filled: Path, tmp_path: Path) -> None:
+def test_report_commands(filled: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     execute("update core.account set name = '<script>1</script>' where account_key = 'crm:102'")
     execute("update ops.episode set account_key = 'crm:102' where account_key = 'crm:101'")
@@ -275,10 +273,10 @@ def test_commands(filled: Path, tmp_path: Path) -> None:
     assert page.read_text() == one.html
     assert "&lt;script&gt;1" in one.html and "<script" not in one.html
     assert run(app, ["report", "show", "99"]).exit_code != 0
-    assert run(app, ["report", "make", "germany", "--period", "2026-W24"]).exit_code != 0  # it is not over
+    assert run(app, ["report", "make", "germany", "--period", "2026-W24"]).exit_code != 0  # the period is not over
 
 
-def test_a_pdf_needs_weasyprint_and_fetches_nothing(
+def test_pdf_requires_weasyprint_and_fetches_nothing(
     warehouse: str, monkeypatch: pytest.MonkeyPatch, socket_enabled: None
 ) -> None:
     if not pdf.why_not():
