@@ -1,4 +1,4 @@
-"""One bad row per rule on rows, and one bad batch per rule on batches: each breaks that rule and no other."""
+"""One bad row per row rule and one bad batch per batch rule. Each breaks only that rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.contracts.landed import LONG_AGO, NOW, good, land, store
 
 NEXT_MONTH = NOW + timedelta(days=30)
 NOWHERE = "no such record"
-# How far ahead clocks and zones may differ, just kept and just not.
+# Just within and just beyond the tolerance for clocks and time zones.
 TOMORROW = NOW + timedelta(hours=23)
 DAY_AFTER = NOW + timedelta(hours=25)
 
@@ -197,7 +197,7 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 
-# Just kept: what is on the right side of every bound.
+# Just within every bound.
 EDGES: dict[str, list[dict[str, Any]]] = {
     "account": [{"_source_at": TOMORROW, "created_at": TOMORROW}, {"tier": None, "owner_id": None, "domain": None}],
     "contact": [{"role": None, "email": None}],
@@ -240,7 +240,7 @@ EDGES: dict[str, list[dict[str, Any]]] = {
     "seat_day": [{"n_paid_seats": 0, "n_activated_seats": 0}, {"n_activated_seats": None}],
 }
 
-# A column that no critical rule asks for, and so can vanish without any bad row.
+# A column without a critical rule, so it can vanish without bad rows.
 VANISHING = {
     "account": "industry",
     "contact": "job_title",
@@ -266,7 +266,7 @@ STORED = 200
 
 
 def bad_row(entity: str, name: str) -> dict[str, Any]:
-    """Return what makes a good row of an entity break one of its rules."""
+    """Return the changes that make a good row of an entity break one rule."""
     return (COMMON | ROWS[entity])[name]
 
 
@@ -290,7 +290,7 @@ def _grown(entity: str) -> int:
 
 
 def _many(entity: str) -> int:
-    # Of a vendor whose API may give a record again: of a query that would break a rule of its own.
+    # From a vendor whose API may repeat a record. From a query it would break another rule.
     return land(entity, good(entity, STORED) * 5 + good(entity), vendor="elsewhere")
 
 

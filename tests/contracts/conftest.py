@@ -1,4 +1,4 @@
-"""Every test here happens at the same moment."""
+"""Run every test of this folder at the same clock time."""
 
 from __future__ import annotations
 

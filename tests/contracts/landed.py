@@ -1,4 +1,4 @@
-"""Batches as the loader leaves them, for tests: good rows of every entity, and a way to land them."""
+"""Batches as the loader lands them: good rows of every entity, and helpers to land them."""
 
 from __future__ import annotations
 
@@ -204,9 +204,9 @@ GOOD: dict[str, dict[str, Any]] = {
 
 
 def good(entity: str, n: int = 1, first: int = 1) -> list[dict[str, Any]]:
-    """Return rows that keep every rule, numbered from ``first``."""
+    """Return rows that pass every rule, numbered from ``first``."""
     rows = [{"id": str(number)} | GOOD[entity] for number in range(first, first + n)]
-    # A line each: the amount of an opportunity is the sum of its lines.
+    # One line each: the amount of an opportunity is the sum of its lines.
     return [row | {"opportunity_id": row["id"]} for row in rows] if entity == "contract_line" else rows
 
 
@@ -216,13 +216,13 @@ def source_of(entity: str) -> str:
 
 
 def land(entity: str, rows: list[dict[str, Any]], *, state: str = "closed", **batch: Any) -> int:
-    """Land one batch; a row may bring ``_source_at``, ``_is_deleted``, ``_problems``, else they are made up.
+    """Land one batch. A row may set ``_source_at``, ``_is_deleted`` and ``_problems``; otherwise defaults apply.
 
     Args:
-        entity: What the rows are.
-        rows: Column -> value; none makes a batch without a table.
-        state: The batch's.
-        **batch: Further columns of ``meta.batch``.
+        entity: Entity of the rows.
+        rows: Column -> value. Without rows the batch has no table.
+        state: State of the batch.
+        **batch: More columns of ``meta.batch``.
 
     Returns:
         The batch's number.
@@ -278,7 +278,7 @@ def fill(connection: sa.Connection, table: str, entity: str, rows: list[dict[str
 
 
 def store(entity: str, rows: list[dict[str, Any]]) -> None:
-    """Put rows into the raw table, as if batches of earlier days had been merged."""
+    """Insert rows into the raw table, as if merged from earlier batches."""
     columns = ", ".join(f"{column.name} {column.type}" for column in ENTITIES[entity].columns)
     name = f"raw.{raw_table(VENDORS[ENTITIES[entity].kind], entity)}"
     with engine("loader").begin() as connection:

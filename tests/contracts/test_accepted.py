@@ -1,4 +1,4 @@
-"""What a person has accepted once is what is usual from then on."""
+"""An accepted deviation becomes the new baseline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _accept(batch_id: int) -> None:
     )
 
 
-def test_a_day_that_was_accepted_as_low_is_not_asked_about_again_but_as_high(warehouse: str) -> None:
+def test_day_accepted_as_low_is_held_again_only_if_high(warehouse: str) -> None:
     low = BATCHES["day_complete"]("usage_day")
     (verdict,) = validate("product_db")
     assert verdict.state == "held" and "day_complete" in verdict.hold_reason
@@ -38,7 +38,7 @@ def test_a_day_that_was_accepted_as_low_is_not_asked_about_again_but_as_high(war
     assert [each.hold_reason.count("day_complete") for each in validate("product_db")] == [1]
 
 
-def test_a_column_that_was_accepted_as_empty_is_not_asked_about_again_until_it_is_filled(warehouse: str) -> None:
+def test_column_accepted_as_empty_is_not_held_again_until_filled(warehouse: str) -> None:
     def verdict(first: int, region: str | None) -> tuple[int, str]:
         rows = [row | {"region": region} for row in good("account", 60, first=first)]
         batch_id = land("account", rows)
@@ -52,14 +52,12 @@ def test_a_column_that_was_accepted_as_empty_is_not_asked_about_again_until_it_i
     assert "columns_filled" in reason
     _accept(batch_id)
     assert verdict(3001, None)[1] == ""
-    # Once as many rows have it again as have not, it is one that is filled.
+    # Once half the rows have a value again, the column counts as filled.
     assert verdict(4001, "DK")[1] == ""
     assert "columns_filled" in verdict(5001, None)[1]
 
 
-def test_values_that_were_accepted_are_known_although_no_sample_has_them(
-    warehouse: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_accepted_values_are_known_without_a_sample(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("include.contracts.history._SAMPLE", 50)
     put("account", good("account", 1000))
     put("owner", good("owner"))
@@ -71,7 +69,7 @@ def test_values_that_were_accepted_are_known_although_no_sample_has_them(
     assert validate("crm")[0].hold_reason == ""
 
 
-def test_what_changed_while_a_read_paused_is_not_ahead(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_during_a_paused_read_are_not_future_dated(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     put("owner", good("owner"))
     monkeypatch.setenv("PERENNIAL_NOW", (NOW + timedelta(hours=25)).isoformat())
     rows = [row | {"_source_at": NOW + timedelta(hours=20)} for row in good("account", 60)]
@@ -89,9 +87,9 @@ _SHIFT = 28
 
 
 def _daily(monkeypatch: pytest.MonkeyPatch, n_days: int, times: Callable[[int], float]) -> list[int]:
-    """Read a batch each day, accept those that are held, and return on which days these were read."""
+    """Read a batch per day, accept held ones, and return the days on which batches were held."""
     monkeypatch.setattr("include.contracts.history._complete_day", lambda landed, in_force: landed["newest_day"])
-    # Dozens of days are judged: by the one rule that this is about, as every rule on every day would take minutes.
+    # Dozens of days are validated with the rule under test only. All rules would take minutes.
     wanted = tuple(rule for rule in catalogue.of_entity("usage_day") if rule.id.endswith(".day_complete"))
     monkeypatch.setattr(catalogue, "of_entity", lambda name: wanted)
     asked = []
@@ -107,7 +105,7 @@ def _daily(monkeypatch: pytest.MonkeyPatch, n_days: int, times: Callable[[int], 
         if number < _SHIFT:
             put("usage_day", rows)
             continue
-        # Accepted or not, it is merged: an accepted one only after the next one is checked.
+        # It is merged in any case; an accepted one only after the next one is checked.
         batch_id = land("usage_day", rows, until=now)
         (verdict,) = validate("product_db")
         if verdict.state == "held":
@@ -119,14 +117,12 @@ def _daily(monkeypatch: pytest.MonkeyPatch, n_days: int, times: Callable[[int], 
 
 
 @pytest.mark.parametrize("times", [0.4, 2.3])
-def test_a_level_that_was_accepted_once_is_not_asked_about_again(
-    warehouse: str, monkeypatch: pytest.MonkeyPatch, times: float
-) -> None:
+def test_accepted_level_is_not_held_again(warehouse: str, monkeypatch: pytest.MonkeyPatch, times: float) -> None:
     put("product_account", good("product_account"))
     assert _daily(monkeypatch, _SHIFT + 35, lambda number: times if number >= _SHIFT + 2 else 1) == [_SHIFT + 2]
 
 
-def test_a_further_change_of_the_level_is_asked_about(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_further_level_change_is_held(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     put("product_account", good("product_account"))
     course = {_SHIFT + 2: 2.3, _SHIFT + 6: 5.5, _SHIFT + 14: 2.5}
     levels = sorted(course.items(), reverse=True)
@@ -134,7 +130,7 @@ def test_a_further_change_of_the_level_is_asked_about(warehouse: str, monkeypatc
     assert asked == list(course)
 
 
-def test_a_day_that_was_an_exception_is_no_new_level(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptional_day_is_not_a_new_level(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     put("product_account", good("product_account"))
     low = {_SHIFT + 2: 0.3, _SHIFT + 9: 0.35, _SHIFT + 11: 0.3}
     assert _daily(monkeypatch, _SHIFT + 16, lambda number: low.get(number, 1.0)) == list(low)

@@ -1,4 +1,4 @@
-"""Rules, changes and limits that files add."""
+"""Rules, overrides and limits from files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def contracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_rule_of_a_file_sends_exactly_its_bad_rows_to_quarantine(warehouse: str, contracts: Path) -> None:
+def test_rule_from_a_file_quarantines_exactly_its_bad_rows(warehouse: str, contracts: Path) -> None:
     (contracts / "opportunity.yaml").write_text(OWN)
     rows = [row | {"amount": 2_000_000 if n < 300 else None} for n, row in enumerate(good("opportunity", 302))]
     rows[1]["is_won"] = False
@@ -41,13 +41,13 @@ def test_a_rule_of_a_file_sends_exactly_its_bad_rows_to_quarantine(warehouse: st
     assert [(b.rule_id, b.severity, b.n_bad) for b in verdict.broken if "share" not in b.rule_id] == [
         ("crm.opportunity.amount_believable", "critical", 299)
     ]
-    # More than the 200 rows that Great Expectations returns of a query; each with the values that explain it.
+    # More than the 200 rows that Great Expectations returns per query, each with its explaining values.
     assert fetch(
         "select count(*) as n, min(reason) as reason from quarantine.record where batch_id = :i", i=batch_id
     ) == [{"n": 299, "reason": "the amount is a million or more (amount: 2000000, is_won: true)"}]
 
 
-def test_a_rule_of_a_file_is_listed_with_its_line(contracts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rule_from_a_file_is_listed_with_its_line(contracts: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (contracts / "opportunity.yaml").write_text(OWN)
     assert main(["contracts"]) == 0
     line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("crm.opportunity.amount_believable "))
@@ -56,7 +56,7 @@ def test_a_rule_of_a_file_is_listed_with_its_line(contracts: Path, capsys: pytes
     assert rule and rule.origin.endswith("opportunity.yaml:3")
 
 
-def test_a_shipped_rule_can_be_changed_and_switched_off(contracts: Path) -> None:
+def test_shipped_rule_can_be_changed_and_disabled(contracts: Path) -> None:
     (contracts / "account.yaml").write_text(
         "changes:\n"
         "  - {name: domain_plausible, reason: we sell to schools, disabled: true}\n"
@@ -69,7 +69,7 @@ def test_a_shipped_rule_can_be_changed_and_switched_off(contracts: Path) -> None
     assert len(catalogue.rules()) == len(catalogue.shipped()) - 1
 
 
-def test_a_limit_of_a_file_moves_the_bound(warehouse: str, contracts: Path) -> None:
+def test_limit_in_a_file_overrides_the_bound(warehouse: str, contracts: Path) -> None:
     (contracts / "account.yaml").write_text("limits: {deleted_rows: 3}\n")
     assert files.limits("account").deleted_rows == 3 and files.limits("contact") == Limits()
     store("account", good("account", 100))
@@ -102,7 +102,7 @@ def test_a_limit_of_a_file_moves_the_bound(warehouse: str, contracts: Path) -> N
         ),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_with_its_line(contracts: Path, name: str, text: str, expected: str) -> None:
+def test_mistake_in_a_file_is_reported_with_its_line(contracts: Path, name: str, text: str, expected: str) -> None:
     (contracts / f"{name}.yaml").write_text(text)
     with pytest.raises(ConfigError, match=expected):
         catalogue.rules()

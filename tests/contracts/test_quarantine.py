@@ -1,4 +1,4 @@
-"""What of a bad row is kept, and what a person is reported with it."""
+"""The stored part of a bad row, and the report about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _records(batch_id: int) -> list[dict]:
     return fetch("select * from quarantine.record where batch_id = :id order by row_no, rule_id", id=batch_id)
 
 
-def test_a_bad_row_is_kept_whole_with_rule_reason_and_account(warehouse: str) -> None:
+def test_bad_row_is_stored_with_rule_reason_and_account(warehouse: str) -> None:
     rows = good("contract_line", 3)
     rows[1] |= {"amount": None, "account_id": "4711", "payload": {"hs_object_id": "2"}}
     batch_id = land("contract_line", rows)
@@ -39,13 +39,13 @@ def test_a_bad_row_is_kept_whole_with_rule_reason_and_account(warehouse: str) ->
 @pytest.mark.parametrize(
     ("entity", "account_ref"), [("account", "7"), ("organization", "7"), ("owner", None), ("ticket", "1")]
 )
-def test_the_account_is_the_one_that_the_entity_names(warehouse: str, entity: str, account_ref: str | None) -> None:
+def test_account_is_the_one_named_by_the_entity(warehouse: str, entity: str, account_ref: str | None) -> None:
     batch_id = land(entity, [good(entity, first=7)[0] | {"_problems": ["x=y"]}])
     validate({"crm": "crm", "support": "support"}[ENTITIES[entity].kind])
     assert [record["account_ref"] for record in _records(batch_id)] == [account_ref]
 
 
-def test_a_row_that_breaks_two_rules_counts_once(warehouse: str) -> None:
+def test_row_that_breaks_two_rules_counts_once(warehouse: str) -> None:
     batch_id = land("usage_day", [good("usage_day")[0] | {"n_events": -1, "feature": None}])
     (verdict,) = validate("product_db")
     assert verdict.n_quarantined == 1 and len(_records(batch_id)) == 2
@@ -54,7 +54,7 @@ def test_a_row_that_breaks_two_rules_counts_once(warehouse: str) -> None:
     ]
 
 
-def test_deleted_rows_need_nothing_but_an_id(warehouse: str) -> None:
+def test_deleted_rows_need_only_an_id(warehouse: str) -> None:
     rows = [
         {"id": "1", "_is_deleted": True, "amount": -1, "_problems": ["amount=x"], "_source_at": NOW + timedelta(9)},
         {"id": "", "_is_deleted": True},
@@ -78,7 +78,7 @@ def test_hostile_text_is_data_and_stays_on_one_line(warehouse: str) -> None:
     assert castable["record_id"] == HOSTILE and status["record"]["status"] == HOSTILE
 
 
-def test_values_that_identify_a_person_are_in_no_reason(warehouse: str) -> None:
+def test_reasons_contain_no_personal_data(warehouse: str) -> None:
     rows = good("contact")
     rows[0] |= {"_problems": ["email=anna@example.com", "last_contacted_at=the 31st of June"]}
     batch_id = land("contact", rows)
@@ -90,20 +90,20 @@ def test_values_that_identify_a_person_are_in_no_reason(warehouse: str) -> None:
     assert "anna" not in repr(verdict) and "anna" not in repr(fetch("select * from meta.rule_result"))
 
 
-def test_no_column_that_identifies_a_person_is_ever_shown() -> None:
+def test_personal_columns_are_never_shown() -> None:
     sensitive = [(entity, name) for entity in ENTITIES.values() for name in entity.sensitive]
     assert len(sensitive) > 8
     for entity, name in sensitive:
         assert name not in store._shown(entity, (name,)) and name not in store._shown(entity, (name, "updated_at"))
 
 
-def test_beyond_a_number_only_the_place_of_a_row_is_kept(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_values_are_stored_only_up_to_a_limit(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "ROWS_KEPT", 3)
     batch_id = land("usage_day", [row | {"n_events": -1, "minutes": -1} for row in good("usage_day", 5)])
     (verdict,) = validate("product_db")
     assert verdict.n_quarantined == 5
     kept = [(r["row_no"], r["rule_id"].split(".")[2], r["record"] is not None) for r in _records(batch_id)]
-    # Minutes are the first of the two by id: rows 4 and 5 stand there for them alone.
+    # The minutes rule comes first by id: rows 4 and 5 are stored for it alone.
     assert kept == [
         *((n, rule, True) for n in (1, 2, 3) for rule in ("minutes_non_negative", "n_events_non_negative")),
         (4, "minutes_non_negative", False),
@@ -112,7 +112,7 @@ def test_beyond_a_number_only_the_place_of_a_row_is_kept(warehouse: str, monkeyp
     assert fetch(f"select count(*) as n from raw.batch_{batch_id} where _failed is null") == [{"n": 0}]
 
 
-def test_in_all_no_more_rows_are_kept_than_a_number_and_every_place(
+def test_total_stored_rows_are_limited_but_every_position_is_kept(
     warehouse: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "MAX_KEPT", 4)
@@ -127,7 +127,7 @@ def test_in_all_no_more_rows_are_kept_than_a_number_and_every_place(
     assert (listed["n_rows"], listed["n_without_row"]) == (6, 2)
 
 
-def test_a_record_that_stays_bad_stands_there_once_and_since_it_first_was(
+def test_still_invalid_record_is_listed_once_since_its_first_failure(
     warehouse: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     land("owner", [row | {"_problems": ["is_active=perhaps"]} for row in good("owner", 2)])
@@ -140,7 +140,7 @@ def test_a_record_that_stays_bad_stands_there_once_and_since_it_first_was(
     assert "maybe" in found[0]["reason"] and {r["quarantined_at"] for r in found} == {NOW}
 
 
-def test_reasons_are_told_in_plain_words() -> None:
+def test_reasons_are_in_plain_words() -> None:
     critical = [rule for rule in rules() if rule.severity == "critical" and rule.scope == "row"]
     assert len(critical) > 50
     for rule in critical:

@@ -1,4 +1,4 @@
-"""The written reference is the rules."""
+"""The reference page matches the rules."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from include.common import paths
 from include.contracts import reference
 
 
-def test_the_reference_is_what_the_code_says() -> None:
+def test_reference_page_matches_the_code() -> None:
     written = (paths.ROOT / "docs" / "reference" / "contracts.md").read_text(encoding="utf-8")
     assert written == reference.text(), "run: python -m include.contracts.reference > docs/reference/contracts.md"

@@ -1,4 +1,4 @@
-"""Every rule once broken: by one row, or by one batch, and by nothing else."""
+"""Every rule is broken by its bad row or bad batch, and by nothing else."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _verdict(batch_id: int, source: str) -> BatchVerdict:
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_every_rule_has_its_bad_row_or_bad_batch(entity: str) -> None:
+def test_every_rule_has_a_bad_row_or_batch(entity: str) -> None:
     common = {name for name in COMMON if name != "created_at_not_in_future" or "created_at" in _columns(entity)}
     assert set(_names(entity, "row")) == common | set(ROWS[entity])
     assert {*_names(entity, "batch"), *_names(entity, "feature")} <= set(BATCHES)
@@ -61,13 +61,13 @@ def _columns(entity: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_a_bad_row_breaks_exactly_its_rule(warehouse: str, entity: str) -> None:
+def test_bad_row_breaks_exactly_its_rule(warehouse: str, entity: str) -> None:
     names = _names(entity, "row")
     for target in TARGETS.get(entity, ()):
         store(target, good(target))
     edges = [row | edge for row in good(entity) for edge in [{}, *EDGES.get(entity, [])]]
     rows = [{**good(entity)[0], "id": f"x{n}", **bad_row(entity, name)} for n, name in enumerate(names)]
-    if "opportunity_present" in names:  # a line that had a deal: one that never had is nobody's
+    if "opportunity_present" in names:  # a line that had a deal: one that never had belongs to no account
         store(entity, [good(entity)[0] | {"id": f"x{names.index('opportunity_present')}"}])
     expected: dict[str, set[int]] = {name: set() for name in names}
     for number, (name, row) in enumerate(zip(names, rows, strict=True), start=len(edges) + 1):
@@ -80,7 +80,7 @@ def test_a_bad_row_breaks_exactly_its_rule(warehouse: str, entity: str) -> None:
 
     critical = {rule.id.split(".")[2] for rule in of_entity(entity) if rule.severity == "critical"}
     assert verdict.state == "passed"
-    # Rows made from the same good one have its id: of a database that is said.
+    # Rows derived from the same good row share its id, which is reported for a database.
     assert {broken.rule_id.split(".")[2] for broken in verdict.broken} - {"id_once"} == set(names)
     assert _found(entity, batch_id) == expected
     assert _quarantined(batch_id) == {name: numbers for name, numbers in expected.items() if name in critical}
@@ -93,7 +93,7 @@ def test_a_bad_row_breaks_exactly_its_rule(warehouse: str, entity: str) -> None:
 
 
 def _found(entity: str, batch_id: int) -> dict[str, set[int]]:
-    """Return by rule the rows that break it, warnings too, as Great Expectations names them."""
+    """Return rule -> failing rows, warnings included, as named by Great Expectations."""
     from include.contracts import history
 
     with engine("loader").begin() as connection:
@@ -119,19 +119,19 @@ def _quarantined(batch_id: int) -> dict[str, set[int]]:
     return found
 
 
-def test_overage_is_no_part_of_what_a_deal_was_sold_for(warehouse: str) -> None:
+def test_overage_is_not_part_of_the_deal_amount(warehouse: str) -> None:
     beyond = {"id": "beyond", "amount": 500, "is_overage": True}
     store("account", good("account"))
     store("contract_line", [*good("contract_line", 2), good("contract_line")[0] | beyond])
-    # Of the second deal the line turns out to be overage with this read.
+    # With this read the second deal's line turns out to be overage.
     land("contract_line", [good("contract_line", first=3)[0] | beyond | {"id": "2", "opportunity_id": "2"}])
     deals = [good("opportunity")[0], good("opportunity", first=2)[0] | {"amount": 1}]
     assert _verdict(land("opportunity", deals), source_of("opportunity")).broken == ()
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_a_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Of the rules on rows only the one that the bad batch is made with: the others have their own test and cost time.
+def test_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Only the row rule used by the bad batch: the other row rules have their own tests and cost time.
     wanted = [r for r in of_entity(entity) if r.scope in ("batch", "feature") or r.id.endswith(".castable")]
     monkeypatch.setattr(catalogue, "of_entity", lambda name: tuple(wanted))
     for target in TARGETS.get(entity, ()):
@@ -157,7 +157,7 @@ def test_a_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str, monkey
     assert verdicts[usual].state == "passed" and verdicts[usual].broken == ()
 
 
-def test_a_batch_just_within_its_bounds_passes(warehouse: str) -> None:
+def test_batch_just_within_its_bounds_passes(warehouse: str) -> None:
     store("owner", good("owner"))
     store("account", good("account", STORED))
     for _ in range(FEWEST_READS):
@@ -173,14 +173,14 @@ def test_a_batch_just_within_its_bounds_passes(warehouse: str) -> None:
     assert [[b for b in v.broken if not b.rule_id.endswith(".castable")] for v in validate("crm")] == [[]] * 5
 
 
-def test_rules_say_what_why_and_what_to_do() -> None:
+def test_rules_state_condition_reason_and_cure() -> None:
     for rule in rules():
         assert rule.says and rule.why and rule.cure and rule.owner, rule.id
         assert not rule.says[0].isupper() and not rule.says.endswith("."), rule.id
     assert len(rules()) >= 80
 
 
-def test_the_command_lists_every_rule_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_lists_every_rule_on_its_own_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["contracts"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split() == ["id", "severity", "scope", "owner", "why", "cure"]

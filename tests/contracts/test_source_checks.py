@@ -1,4 +1,4 @@
-"""Rules on a source over time: one late or silent entity fails exactly its rule."""
+"""Rules on a source over time: one late or silent entity fails only its rule."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def _broken(kind: str) -> set[str]:
     return {row["rule_id"] for row in found if not row["is_passed"]}
 
 
-def test_a_good_world_keeps_every_rule(good_world: None) -> None:
+def test_good_data_passes_every_rule(good_world: None) -> None:
     assert [_broken(kind) for kind in SOURCES] == [set(), set(), set()]
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_one_bad_entity_fails_exactly_its_rule(good_world: None, kind: str) -> None:
+def test_one_bad_entity_fails_only_its_rule(good_world: None, kind: str) -> None:
     for rule in (each for each in RULES if each.startswith(f"{kind}.")):
         _, entity, name = rule.split(".")
         if name == "completely_read":

@@ -1,4 +1,4 @@
-"""Faults of the field, landed here: each must have the right outcome, and the good case next to it must pass."""
+"""Faults from practice: each has the right outcome, and the similar good case passes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THURSDAY = date(2026, 11, 19)
 
 
 def _varied(entity: str, n: int = N, first: int = 1) -> list[dict[str, Any]]:
-    """Return records as they are in life: each a little other than the next."""
+    """Return realistic records, each slightly different from the next."""
     rows = good(entity, n, first)
     for number, row in enumerate(rows):
         row["created_at"] = LONG_AGO - timedelta(hours=number)
@@ -61,22 +61,22 @@ def _again(rows: list[dict[str, Any]], **changes: Any) -> int:
     return land("contract_line" if "term_end" in rows[0] else "account", made)
 
 
-def test_the_same_records_read_again_pass(lines: list, accounts: list) -> None:
+def test_rereading_the_same_records_passes(lines: list, accounts: list) -> None:
     first, second = _again(lines), _again(accounts)
     verdicts = validate("crm")
     assert {(v.batch_id, v.state) for v in verdicts} == {(first, "passed"), (second, "passed")}
 
 
-def test_an_empty_source_is_held(accounts: list) -> None:
+def test_empty_source_is_held(accounts: list) -> None:
     assert _critical(_judged(land("account", [], is_full=True), "account")) == {"deletions_few"}
 
 
-def test_an_empty_product_database_is_held(warehouse: str) -> None:
+def test_empty_product_database_is_held(warehouse: str) -> None:
     store("usage_day", good("usage_day", N))
     assert _judged(land("usage_day", [], is_full=True), "usage_day").state == "held"
 
 
-def test_a_source_that_doubles_is_held(accounts: list) -> None:
+def test_doubled_source_is_held(accounts: list) -> None:
     doubled = land("account", _varied("account", first=1000))
     assert _critical(_judged(doubled, "account")) == {"growth_plausible"}
 
@@ -88,13 +88,13 @@ def _weeks(n: int) -> None:
 
 
 @pytest.mark.parametrize(("n", "state"), [(600, "passed"), (290, "held"), (1200, "held"), (420, "passed")])
-def test_half_a_delivery_and_a_doubled_day_are_held(warehouse: str, n: int, state: str) -> None:
+def test_half_a_day_and_a_doubled_day_are_held(warehouse: str, n: int, state: str) -> None:
     _weeks(600)
     verdict = _judged(land("usage_day", good("usage_day", n, first=90_000)), "usage_day")
     assert verdict.state == state and ("day_complete" in _critical(verdict)) == (state == "held")
 
 
-def test_a_holiday_and_a_day_that_is_not_over_are_no_half_delivery(warehouse: str, monkeypatch: Any) -> None:
+def test_holiday_and_unfinished_day_are_not_half_deliveries(warehouse: str, monkeypatch: Any) -> None:
     _weeks(600)
     today = [row | {"day": NOW.date()} for row in good("usage_day", 50, first=80_000)]
     assert _judged(land("usage_day", today), "usage_day").state == "passed"
@@ -106,7 +106,7 @@ def test_a_holiday_and_a_day_that_is_not_over_are_no_half_delivery(warehouse: st
 @pytest.mark.parametrize(
     ("one", "other"), [("amount", "quantity"), ("term_start", "term_end"), ("amount", "list_amount")]
 )
-def test_a_swapped_column_is_held(lines: list, one: str, other: str) -> None:
+def test_swapped_column_is_held(lines: list, one: str, other: str) -> None:
     batch_id = _again(lines, **{one: lambda row: row[other], other: lambda row: row[one]})
     assert _judged(batch_id, "contract_line").state == "held"
 
@@ -118,7 +118,7 @@ def test_swapped_words_are_held(accounts: list) -> None:
     assert "(region, tier)" in batch(batch_id)["hold_reason"]
 
 
-def test_a_currency_that_changes_is_held(lines: list) -> None:
+def test_currency_change_is_held(lines: list) -> None:
     batch_id = _again(lines, currency=lambda row: "EUR")
     assert _critical(_judged(batch_id, "contract_line")) == {"values_familiar", "facts_stable"}
 
@@ -139,13 +139,13 @@ def test_future_dates_go_to_quarantine_and_many_hold_the_batch(warehouse: str) -
     assert verdicts[many].state == "held"
 
 
-def test_a_year_of_renewals_shifted_by_a_day_is_held(lines: list) -> None:
+def test_renewals_of_a_year_shifted_by_a_day_are_held(lines: list) -> None:
     batch_id = _again(lines, term_end=lambda row: row["term_end"] - timedelta(days=1))
     assert _critical(_judged(batch_id, "contract_line")) == {"facts_stable"}
     assert "(term_end)" in batch(batch_id)["hold_reason"]
 
 
-def test_an_export_with_a_time_zone_error_is_held(accounts: list) -> None:
+def test_export_with_a_time_zone_error_is_held(accounts: list) -> None:
     shifted = _again(accounts, created_at=lambda row: row["created_at"] + timedelta(hours=8))
     assert _critical(_judged(shifted, "account")) == {"facts_stable"}
     with engine("loader").begin() as connection:
@@ -154,7 +154,7 @@ def test_an_export_with_a_time_zone_error_is_held(accounts: list) -> None:
     assert _critical(_judged(ahead, "account")) == {"clocks_agree"}
 
 
-def test_a_bulk_edit_of_all_accounts_on_purpose_passes_with_a_remark(accounts: list) -> None:
+def test_intended_bulk_edit_passes_with_a_warning(accounts: list) -> None:
     for _ in range(5):
         land("account", [], state="merged", n_rows=10, merged_at=NOW)
     rows = [row | {"owner_id": "2", "tier": "standard", "_source_at": NOW} for row in accounts * 6]
@@ -163,7 +163,7 @@ def test_a_bulk_edit_of_all_accounts_on_purpose_passes_with_a_remark(accounts: l
     assert {each.rule_id for each in verdict.broken} == {"crm.account.volume_usual"}
 
 
-def test_a_feature_that_breaks_holds_its_signals_and_comes_back(warehouse: str) -> None:
+def test_broken_feature_tracking_holds_its_signals_until_it_recovers(warehouse: str) -> None:
     def used(day: date, first: int, feature: str = "reports", n: int = 20) -> list[dict[str, Any]]:
         rows = good("usage_day", n, first)
         return [row | {"account_id": f"a{number}", "day": day, "feature": feature} for number, row in enumerate(rows)]
@@ -182,7 +182,7 @@ def test_a_feature_that_breaks_holds_its_signals_and_comes_back(warehouse: str) 
     assert fetch("select 1 from meta.feature_hold") == []
 
 
-def test_a_rule_of_a_whole_batch_says_nothing_on_a_replay(accounts: list) -> None:
+def test_batch_rule_is_skipped_on_a_replay(accounts: list) -> None:
     batch_id = land("account", _varied("account", first=1000), is_replay=True)
     assert _judged(batch_id, "account").state == "passed"
     scopes = {row["rule_id"] for row in fetch("select rule_id from meta.rule_result where batch_id = :i", i=batch_id)}

@@ -1,4 +1,4 @@
-"""Judging whole batches on a real PostgreSQL."""
+"""Validation of whole batches on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _state() -> list:
 
 
 @pytest.mark.parametrize("kind", ["crm", "support", "product"])
-def test_a_good_world_keeps_every_rule(warehouse: str, kind: str) -> None:
+def test_good_data_passes_every_rule(warehouse: str, kind: str) -> None:
     put("account", good("account"))
     batches = {entity.name: land(entity.name, good(entity.name, 5), is_first_load=True) for entity in of_kind(kind)}
     verdicts = validate(source_of(of_kind(kind)[0].name))
@@ -50,7 +50,7 @@ def test_a_good_world_keeps_every_rule(warehouse: str, kind: str) -> None:
         }
         assert {rule.id for rule in of_entity(entity) if rule.scope == "row"} <= set(results)
         assert all(row["is_passed"] and row["n_bad"] == 0 for row in results.values())
-        # A rule on comments has no row to look at among changes of status.
+        # A rule on comments has no rows to check among status changes.
         assert {row["n_rows"] for rule_id, row in results.items() if not rule_id.endswith(".is_public_present")} == {5}
     assert fetch("select * from quarantine.record") == []
 
@@ -65,7 +65,7 @@ def _forget() -> None:
     catalogue._rules.cache_clear()
 
 
-def test_two_rules_of_the_same_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicate_rule_ids_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue.support, "rules", catalogue.crm.rules)
     _forget()
     try:
@@ -75,7 +75,7 @@ def test_two_rules_of_the_same_id_are_refused(monkeypatch: pytest.MonkeyPatch) -
         _forget()
 
 
-def test_only_other_sources_and_open_questions_are_left_alone(warehouse: str) -> None:
+def test_other_sources_and_open_decisions_are_left_alone(warehouse: str) -> None:
     other = land("account", good("account"), source="crm_two")
     landing = land("account", good("account"), state="landing")
     done = land("contact", good("contact"), validated_at=NOW)
@@ -83,7 +83,7 @@ def test_only_other_sources_and_open_questions_are_left_alone(warehouse: str) ->
     assert [batch(i)["validated_at"] for i in (other, landing, done)] == [None, None, NOW]
 
 
-def test_an_empty_batch_passes_unless_it_says_that_everything_is_gone(warehouse: str) -> None:
+def test_empty_batch_passes_unless_it_deletes_everything(warehouse: str) -> None:
     put("account", good("account", 50))
     put("contact", good("contact", 10))
     plain, empty, small = (
@@ -92,16 +92,16 @@ def test_an_empty_batch_passes_unless_it_says_that_everything_is_gone(warehouse:
         land("contact", [], is_full=True),
     )
     verdicts = {verdict.batch_id: verdict.state for verdict in validate("crm")}
-    # Ten of ten are gone too, but so few may really be.
+    # Ten of ten are deleted too, but so few can be legitimate.
     assert verdicts == {plain: "passed", empty: "held", small: "passed"}
     assert "an unusually large share of all records was deleted" in batch(empty)["hold_reason"]
 
 
-def test_a_full_read_is_judged_by_all_that_its_batches_met(warehouse: str) -> None:
+def test_full_read_is_judged_across_its_batches(warehouse: str) -> None:
     put("account", good("account", 100))
     first = land("account", good("account", 60), is_full=True, cursor_after=None)
     _execute(f"create table raw.seen_{first} as select cast(i as text) as id from generate_series(1, 60) as i")
-    # Forty are not met yet, but the read continues.
+    # Forty are not read yet, but the read continues.
     assert [verdict.state for verdict in validate("crm")] == ["passed"]
     last = land("account", good("account", 40, first=61), is_full=True, read_id=first)
     _execute(f"insert into raw.seen_{first} select i from generate_series(61, 100) as i")
@@ -114,13 +114,13 @@ def test_a_full_read_is_judged_by_all_that_its_batches_met(warehouse: str) -> No
     ]
 
 
-def test_volume_never_holds_a_first_load(warehouse: str) -> None:
+def test_volume_rules_never_hold_a_first_load(warehouse: str) -> None:
     put("account", good("account", 200))
     land("account", good("account", 1500, first=1000), is_first_load=True)
     assert [verdict.broken for verdict in validate("crm")] == [()]
 
 
-def test_a_held_batch_names_the_worst_rules_and_keeps_its_bad_rows(warehouse: str) -> None:
+def test_held_batch_names_the_worst_rules_and_keeps_its_bad_rows(warehouse: str) -> None:
     rows = good("usage_day", 100)
     for row in rows[:15]:
         row["n_events"] = -1
@@ -137,18 +137,18 @@ def test_a_held_batch_names_the_worst_rules_and_keeps_its_bad_rows(warehouse: st
             "product.usage_day.feature_present (7)) [product.usage_day.share_of_bad_rows]"
         )
     )
-    # Accepted later, the good rows merge and the bad ones do not.
+    # Once accepted, good rows are merged and bad ones are not.
     assert fetch(f"select count(*) as n from raw.batch_{batch_id} where _failed is null") == [{"n": 78}]
 
 
-def test_the_vanished_columns_are_named(warehouse: str) -> None:
+def test_missing_columns_are_named(warehouse: str) -> None:
     put("account", good("account", 60))
     batch_id = land("account", [row | {"industry": None, "region": None} for row in good("account", 20)])
     validate("crm")
     assert "(industry, region)" in batch(batch_id)["hold_reason"]
 
 
-def test_checked_twice_says_the_same_once(warehouse: str) -> None:
+def test_second_validation_adds_no_duplicates(warehouse: str) -> None:
     land("usage_day", [*good("usage_day", 30), good("usage_day", first=31)[0] | {"n_events": -1}])
     validate("product_db")
     first = _state()
@@ -158,9 +158,7 @@ def test_checked_twice_says_the_same_once(warehouse: str) -> None:
     assert _state() == first
 
 
-def test_checked_again_after_the_rule_was_mended_forgets_what_it_found(
-    warehouse: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_revalidation_after_a_rule_fix_clears_old_findings(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = land("usage_day", [good("usage_day")[0] | {"n_events": -1}])
     validate("product_db")
     lenient = tuple(rule for rule in of_entity("usage_day") if not rule.id.endswith("n_events_non_negative"))
@@ -172,7 +170,7 @@ def test_checked_again_after_the_rule_was_mended_forgets_what_it_found(
 
 
 @pytest.mark.parametrize("step", ["clear", "quarantine", "write_results"])
-def test_killed_between_leaves_nothing_of_the_batch_and_goes_on_there(
+def test_kill_during_validation_leaves_nothing_and_resumes(
     warehouse: str, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     bad = good("usage_day")[0] | {"n_events": -1}
@@ -198,7 +196,7 @@ def test_killed_between_leaves_nothing_of_the_batch_and_goes_on_there(
     assert len(fetch("select * from quarantine.record")) == 2
 
 
-def test_a_batch_dropped_meanwhile_is_left_alone(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_dropped_meanwhile_is_left_alone(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from include.contracts import validate as module
 
     batch_id = land("account", good("account"))
@@ -212,7 +210,7 @@ def test_a_batch_dropped_meanwhile_is_left_alone(warehouse: str, monkeypatch: py
     assert validate("crm") == [] and batch(batch_id)["validated_at"] is None
 
 
-def test_nobody_drops_a_batch_while_it_is_judged(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_cannot_be_dropped_during_validation(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = land("account", good("account"))
     clear, refused = store.clear, []
 
@@ -226,7 +224,7 @@ def test_nobody_drops_a_batch_while_it_is_judged(warehouse: str, monkeypatch: py
     assert [verdict.state for verdict in validate("crm")] == ["passed"] and refused
 
 
-def test_a_rule_that_cannot_be_checked_lets_nothing_through(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_rule_check_admits_nothing(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = rule("account", "broken", not_null("no_such_column"), "says", why="why", cure="cure")
     monkeypatch.setattr(catalogue, "of_entity", lambda name: (broken,))
     batch_id = land("account", good("account"))
@@ -235,7 +233,7 @@ def test_a_rule_that_cannot_be_checked_lets_nothing_through(warehouse: str, monk
     assert batch(batch_id)["validated_at"] is None and fetch("select * from meta.rule_result") == []
 
 
-def test_rows_that_were_counted_but_not_found_are_an_error(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_counted_but_not_found_are_an_error(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     land("usage_day", [row | {"n_events": -1} for row in good("usage_day", 3)])
     monkeypatch.setattr(engine.Table, "_run", _forgetful(engine.Table._run))
     with pytest.raises(WarehouseError, match="3 rows break it, but 2 were found"):
@@ -278,7 +276,7 @@ def test_many_bad_rows_hold_the_batch_at_once(warehouse: str) -> None:
     assert counts == [{"n": 2000, "n_whole": store.ROWS_KEPT}]
 
 
-def test_the_query_of_a_rule_is_run_once_where_nobody_needs_the_rows(warehouse: str) -> None:
+def test_rule_query_runs_once_if_rows_are_not_needed(warehouse: str) -> None:
     put("product_account", [good("product_account")[0] | {"id": "a1"}])
     land("usage_day", [good("usage_day")[0] | {"account_id": "nowhere"}], is_first_load=True)
     asked: list[str] = []
@@ -296,7 +294,7 @@ def test_the_query_of_a_rule_is_run_once_where_nobody_needs_the_rows(warehouse: 
     assert sum("target.id = batch.account_id" in statement for statement in asked) == 1
 
 
-def test_great_expectations_is_imported_only_to_check() -> None:
+def test_great_expectations_is_imported_only_for_validation() -> None:
     probe = (
         "import sys, include.contracts.validate as v; v.catalogue.rules(); print('great_expectations' in sys.modules)"
     )
@@ -304,7 +302,7 @@ def test_great_expectations_is_imported_only_to_check() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_what_only_others_expect_is_not_imported() -> None:
+def test_scipy_internals_are_imported_lazily() -> None:
     probe = (
         "import sys; from include.contracts import engine; engine.context();"
         " import great_expectations.expectations, scipy;"
@@ -314,10 +312,10 @@ def test_what_only_others_expect_is_not_imported() -> None:
     assert done.stdout.split() == ["False", "0.5"], "imported before it is used, or not even then"
 
 
-def test_it_writes_nothing_to_the_terminal(
+def test_validation_prints_nothing(
     warehouse: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Its own log lines may go where they are led to; it is Great Expectations that has to be silent.
+    # Own log lines may be printed. Only Great Expectations must be silent.
     monkeypatch.setattr("include.contracts.validate.log.disabled", True)
     land("account", good("account", 3))
     validate("crm")

@@ -14,10 +14,10 @@ from tests.fixtures.sandbox import NOW, SandboxProcess
 
 @pytest.fixture(autouse=True)
 def _fixed_clock() -> None:
-    """The sandbox's own clock holds here."""
+    """Use the sandbox's clock."""
 
 
-def test_the_world_is_let_in_and_its_dirt_is_not(
+def test_sandbox_data_is_accepted_and_its_dirt_quarantined(
     warehouse: str, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = ("crm", "support", "product_db")
@@ -28,7 +28,7 @@ def test_the_world_is_let_in_and_its_dirt_is_not(
     states += [pipeline.run(source).state for source in sources]
     assert states == ["green"] * 6
     assert {row["state"] for row in fetch("select distinct state from meta.batch")} == {"merged"}
-    # What include/sandbox/world/dirt.py put there: its rows by the rules that they break, and nothing else.
+    # The rows of include/sandbox/world/dirt.py by the rules that they break, and nothing else.
     found = fetch("select rule_id, count(*) as n from quarantine.record group by rule_id")
     most = {
         "crm.contract_line.amount_present": DIRT["no_amount"],

@@ -12,7 +12,7 @@ NAMES = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
 
 @pytest.fixture(scope="session")
 def dags() -> dict:
-    from airflow.dag_processing.dagbag import DagBag  # takes seconds, which others who collect tests can do without
+    from airflow.dag_processing.dagbag import DagBag  # takes seconds, so only on demand and not during collection
 
     bag = DagBag(str(ROOT / "dags"), bundle_path=ROOT / "dags")
     assert bag.import_errors == {}

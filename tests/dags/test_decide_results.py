@@ -1,4 +1,4 @@
-"""What the DAG decide leaves in Airflow's own database: numbers and ids, no account and no person."""
+"""The DAG ``decide`` stores only counts and ids in Airflow's database, no accounts and no personal data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.orchestration.assets import DECISIONS, OUTBOX
 from tests.fixtures.renewal_rows import NOW, renewal
 
 
-def test_a_result_names_no_account_and_no_recipient(dags, book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_result_contains_no_account_and_no_recipient(dags, book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", NOW.isoformat())
     book.renewals(renewal(1, days=30, account_name="Secret Ltd"))
     events = {asset: SimpleNamespace(extra=None) for asset in (OUTBOX, DECISIONS)}

@@ -1,4 +1,4 @@
-"""What every DAG has to be like."""
+"""Conventions that every DAG follows."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ SECTIONS = (
     "**Owner.**",
     "**Triage notes.**",
 )
-# Imported at the top of a DAG file, these would cost every parse and every task.
+# Imported at the top of a DAG file, these would slow down every parse and every task.
 HEAVY = {"great_expectations", "pandas", "numpy", "requests"}
 
 
-def test_one_dag_per_file_named_as_the_file(dags):
+def test_one_dag_per_file_with_the_name_of_the_file(dags):
     assert sorted(dags) == NAMES
 
 
-def test_it_explains_itself(dag):
+def test_dag_is_documented(dag):
     for section in SECTIONS:
         assert dag.doc_md.count(section) == 1, section
     assert dag.description
@@ -44,8 +44,8 @@ def test_it_explains_itself(dag):
         assert task.doc_md, task.task_id
 
 
-def test_its_form_asks_for_nothing_that_may_stay_empty(dag):
-    """Airflow's form cannot be sent while something is empty that its type does not let be null."""
+def test_trigger_form_requires_no_optional_field(dag):
+    """Airflow's form cannot be submitted with an empty field of a non-nullable type."""
     asked = {
         name
         for name, param in dag.params.items()
@@ -54,14 +54,14 @@ def test_its_form_asks_for_nothing_that_may_stay_empty(dag):
     assert not asked
 
 
-def test_it_has_an_owner_and_known_tags(dag):
+def test_dag_has_an_owner_and_known_tags(dag):
     assert {task.owner for task in dag.tasks} == {"customer-success-data"}
     assert dag.tags <= TAGS
     assert sum(tag.startswith("tier:") for tag in dag.tags) == 1
 
 
-def test_it_runs_alone_and_not_for_ever(dag):
-    # A question that waits for a person must not keep the next one from being put.
+def test_dag_has_one_active_run_and_a_timeout(dag):
+    # A pending approval must not block the next one.
     assert dag.max_active_runs == (50 if dag.dag_id == "approve_actions" else 1)
     assert dag.catchup is False
     assert dag.start_date.year >= 2024
@@ -71,14 +71,14 @@ def test_it_runs_alone_and_not_for_ever(dag):
         assert task.execution_timeout < dag.dagrun_timeout, task.task_id
 
 
-def test_a_delivery_pass_ends_before_its_task_is_ended():
+def test_delivery_pass_ends_before_its_task_timeout():
     limit = DEFAULT_ARGS["execution_timeout"].total_seconds()
     assert limit > PASS_SECONDS + MAX_WAIT_SECONDS + 60
 
 
-def test_every_task_retries_by_kind_of_error_and_tells_the_owner(dag):
+def test_every_task_retries_by_error_kind_and_notifies_the_owner(dag):
     for task in dag.tasks:
-        if not task.task_id.startswith("show_"):  # it only shows what is known already
+        if not task.task_id.startswith("show_"):  # it only shows existing results
             assert task.retries == 3, task.task_id
         assert task.retry_policy is RETRY_POLICY, task.task_id
         assert notify_owner in task.on_failure_callback, task.task_id
@@ -102,12 +102,12 @@ def test_every_task_retries_by_kind_of_error_and_tells_the_owner(dag):
         (RuntimeError("x"), "fail"),
     ],
 )
-def test_retries_follow_the_kind_of_error(error, action):
+def test_retries_depend_on_the_error_kind(error, action):
     assert RETRY_POLICY.evaluate(error, try_number=1, max_tries=3).action.value == action
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_happens_when_the_file_is_read(name):
+def test_importing_a_dag_file_has_no_side_effects(name):
     tree = ast.parse((ROOT / "dags" / f"{name}.py").read_text())
     *statements, last = tree.body
     assert isinstance(last, ast.Expr)
@@ -120,7 +120,7 @@ def test_nothing_happens_when_the_file_is_read(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_only_the_sdk_of_airflow_is_used(name):
+def test_dags_import_only_the_airflow_sdk(name):
     tree = ast.parse((ROOT / "dags" / f"{name}.py").read_text())
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
@@ -128,7 +128,7 @@ def test_only_the_sdk_of_airflow_is_used(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_can_be_read_in_one_sitting(name):
+def test_dag_file_is_short(name):
     assert len((ROOT / "dags" / f"{name}.py").read_text().splitlines()) <= 120
 
 
@@ -154,13 +154,13 @@ def _read_in_a_new_process(**environment: str) -> list[str]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_reading_all_files_is_cheap_and_touches_nothing():
+def test_parsing_all_dag_files_is_cheap_and_touches_nothing():
     loaded = _read_in_a_new_process(PERENNIAL_DATABASE_URL="postgresql+psycopg://u:p@127.0.0.1:1/none")
     assert not HEAVY & set(loaded)
     assert len([name for name in loaded if "." not in name]) < 60, "each takes its time"
 
 
-def test_ids_and_assets_take_the_prefix():
+def test_ids_and_assets_have_the_configured_prefix():
     script = (
         "from airflow.dag_processing.dagbag import DagBag; bag = DagBag('dags');"
         "from include.orchestration.assets import KPIS, SOURCES;"

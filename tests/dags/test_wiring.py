@@ -1,4 +1,4 @@
-"""How the tasks hang together, and the DAGs with each other."""
+"""Dependencies between tasks and between DAGs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INGEST = {
 
 
 def extracts_of(kind: str) -> set[str]:
-    """One task each for what every source has, and one for all that only some have."""
+    """Return one extract task per common entity, and one for all optional entities."""
     entities = of_kind(kind)  # type: ignore[arg-type]
     always = {f"extract_{entity.name}" for entity in entities if not entity.is_optional}
     return always | ({"extract_optional"} if any(entity.is_optional for entity in entities) else set())
@@ -31,11 +31,11 @@ def extracts_of(kind: str) -> set[str]:
 
 @pytest.mark.parametrize("name", INGEST)
 class TestIngest:
-    def test_one_extract_per_entity_then_judge_merge_publish_show(self, dags, name):
+    def test_ingest_order_is_extract_validate_merge_publish_show(self, dags, name):
         dag, (_, kind) = dags[name], INGEST[name]
         extracts = extracts_of(kind)
         assert dag.task_dict.keys() == extracts | {"validate", "merge", "publish", "show_verdict"}
-        # A line's account is its deal's: what was read of the deal need not be asked for again.
+        # A line gets its account from its deal, so deals read before need no lookup.
         after = {"extract_contract_line"} & extracts
         assert {task.task_id for task in dag.roots} == extracts - after
         for name in after:
@@ -45,26 +45,26 @@ class TestIngest:
         assert dag.task_dict["merge"].upstream_task_ids == {"validate"}
         assert dag.task_dict["publish"].upstream_task_ids == {"merge"}
 
-    def test_the_verdict_is_published_whatever_failed_before(self, dags, name):
+    def test_verdict_is_published_after_any_failure(self, dags, name):
         publish = dags[name].task_dict["publish"]
         assert publish.trigger_rule == "all_done"
         assert publish.outlets == [SOURCES[INGEST[name][0]]]
         assert dags[name].task_dict["validate"].trigger_rule == "all_done"
 
-    def test_the_only_leaf_is_red_when_anything_was(self, dags, name):
+    def test_only_leaf_fails_if_any_task_failed(self, dags, name):
         (leaf,) = dags[name].leaves
         assert leaf.task_id == "show_verdict"
         assert leaf.trigger_rule == "all_success"
         assert leaf.upstream_task_ids == dags[name].task_dict.keys() - {"show_verdict"}
 
-    def test_it_runs_on_plain_cron_without_partitions(self, dags, name):
+    def test_ingest_runs_on_plain_cron_without_partitions(self, dags, name):
         assert dags[name].timetable.expression == "*/15 * * * *"
         assert type(dags[name].timetable).__name__ == "CronTriggerTimetable"
 
 
 @pytest.mark.parametrize(("name", "end"), [("build_kpis", "publish_kpis"), ("rebuild_kpis", "finish")])
 class TestBuilds:
-    def test_the_graph_is_the_lineage(self, dags, name, end):
+    def test_task_graph_equals_the_lineage(self, dags, name, end):
         dag = dags[name]
         found = {
             (task.task_id, downstream)
@@ -75,38 +75,38 @@ class TestBuilds:
         assert found == set(registry.edges())
         assert dag.task_dict.keys() == {*registry.names(), "plan", end}
 
-    def test_models_of_a_layer_and_subject_are_a_group_that_can_be_drawn(self, dags, name, end):
+    def test_models_of_a_layer_and_subject_form_a_drawable_group(self, dags, name, end):
         groups = dags[name].task_group_dict
         assert 10 < len(groups) - 1 < 30
         group_of = {task: label for label, group in groups.items() if label for task in group.children}
         assert group_of["core.renewal"] == "core_renewals" and group_of.keys() == set(registry.names())
-        # Groups that wait for each other cannot be put in an order: Airflow's graph would not open.
+        # Groups with cyclic dependencies have no order, and Airflow could not draw the graph.
         between = {label: set() for label in groups if label}
         for upstream, downstream in registry.edges():
             if group_of[upstream] != group_of[downstream]:
                 between[group_of[downstream]].add(group_of[upstream])
         assert list(TopologicalSorter(between).static_order())
 
-    def test_the_plan_comes_first_and_the_end_last(self, dags, name, end):
+    def test_plan_runs_first_and_finish_last(self, dags, name, end):
         assert [task.task_id for task in dags[name].roots] == ["plan"]
         assert [task.task_id for task in dags[name].leaves] == [end]
 
 
-def test_builds_follow_any_source_and_the_clock(dags):
+def test_builds_are_triggered_by_any_source_and_the_clock(dags):
     timetable = dags["build_kpis"].timetable
     assert type(timetable.asset_condition).__name__ == "AssetAny"
     assert set(timetable.asset_condition.objects) == set(SOURCES.values())
     assert timetable.timetable.expression == "5 * * * *"
 
 
-def test_deciding_follows_the_build_and_delivering_the_decision(dags):
+def test_decide_follows_build_and_deliver_follows_decide(dags):
     assert dags["build_kpis"].task_dict["publish_kpis"].outlets == [KPIS]
     assert list(dags["decide"].timetable.asset_condition.objects) == [KPIS]
     assert dags["decide"].task_dict["decide_newest_day"].outlets == [OUTBOX, DECISIONS]
     assert list(dags["deliver"].timetable.asset_condition.objects) == [OUTBOX]
 
 
-def test_reports_are_made_with_the_charts_and_risks_of_the_same_build_and_delivered(dags):
+def test_reports_use_charts_and_risks_of_the_same_build_and_are_delivered(dags):
     dag = dags["publish_reports"]
     assert list(dag.timetable.asset_condition.objects) == [DECISIONS]
     make = dag.task_dict["make_reports"]
@@ -114,13 +114,13 @@ def test_reports_are_made_with_the_charts_and_risks_of_the_same_build_and_delive
     assert make.outlets == [OUTBOX]
 
 
-def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
+def test_actions_above_the_caps_are_approved_in_separate_runs(dags):
     decide, asking = dags["decide"], dags["approve_actions"]
     put = decide.task_dict["ask_for_approval"]
     assert put.upstream_task_ids == {"list_open"} and not put.downstream_task_ids
     assert decide.task_dict["list_open"].upstream_task_ids == {"decide_newest_day"}
     assert put.partial_kwargs["trigger_dag_id"] == asking.dag_id
-    # One run per question, anyone who puts it again; nothing waits for its end.
+    # One run per approval, however often it is asked; nothing waits for its end.
     assert put.partial_kwargs["skip_when_already_exists"] is True
     assert not put.partial_kwargs.get("wait_for_completion")
     question = asking.task_dict["ask"]
@@ -132,14 +132,14 @@ def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
     assert asking.task_dict["record"].outlets == [OUTBOX]
 
 
-def test_what_runs_only_when_asked_to_is_never_paused_at_first(dags):
-    # A run of a paused DAG waits for ever, without a word.
+def test_manually_triggered_dags_are_not_paused_at_creation(dags):
+    # A run of a paused DAG waits forever without a message.
     for dag in dags.values():
         is_asked_for = dag.timetable.__class__.__name__ == "NullTimetable"
         assert dag.is_paused_upon_creation is (False if is_asked_for else None), dag.dag_id
 
 
-def test_the_rebuild_can_be_backfilled_and_starts_nothing(dags):
+def test_rebuild_can_be_backfilled_and_triggers_nothing(dags):
     dag = dags["rebuild_kpis"]
     assert type(dag.timetable).__name__ == "CronPartitionTimetable"
     assert [asset for task in dag.tasks for asset in task.outlets] == []
@@ -186,10 +186,10 @@ print(json.dumps({"errors": str(bag.import_errors), **{name: about(dag) for name
 
 
 class TestSeveralConnections:
-    def test_every_file_can_be_read(self, several):
+    def test_every_dag_file_imports(self, several):
         assert several["errors"] == "{}"
 
-    def test_each_has_a_group_with_a_verdict_and_an_asset_of_its_own(self, several):
+    def test_each_connection_has_its_own_group_verdict_and_asset(self, several):
         tasks = several["ingest_crm"]["tasks"]
         steps = extracts_of("crm") | {"validate", "merge", "publish", "show_verdict"}
         assert tasks.keys() == {f"{source}.{step}" for source in ("crm", "crm_eu") for step in steps}
@@ -198,22 +198,22 @@ class TestSeveralConnections:
         assert several["ingest_crm"]["leaves"] == ["crm.show_verdict", "crm_eu.show_verdict"]
         assert several["ingest_crm"]["at_once"] == 4
 
-    def test_none_waits_for_another(self, several):
+    def test_connections_do_not_wait_for_each_other(self, several):
         for first, second in several["ingest_crm"]["edges"]:
             assert first.split(".")[0] == second.split(".")[0]
 
-    def test_a_single_one_has_no_group_whatever_its_name(self, several):
+    def test_single_connection_has_no_group(self, several):
         assert several["ingest_product"]["tasks"]["publish"] == ["app_db"]
 
-    def test_a_kind_that_is_not_there_is_never_run(self, several):
+    def test_unconfigured_source_kind_is_never_run(self, several):
         assert several["ingest_support"]["tasks"] == {}
         assert "*/15" not in several["ingest_support"]["schedule"]
 
-    def test_builds_follow_each_of_them(self, several):
+    def test_builds_follow_each_connection(self, several):
         assert several["build_kpis"]["reads"] == ["app_db", "crm", "crm_eu"]
 
 
-def test_each_source_is_reconciled_by_a_task_of_its_own(dags):
+def test_each_source_has_its_own_reconcile_task(dags):
     dag = dags["reconcile"]
     assert dag.task_dict.keys() == {f"reconcile_{source}" for source in SOURCES}
     assert dag.timetable.expression == "0 2 * * 0"

@@ -1,4 +1,4 @@
-"""What is there to work with, and why the rest is not."""
+"""Available entities, and the reasons for unavailable ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def judged(warehouse: str) -> None:
     verdicts.publish("crm", ("account", "contact"))
 
 
-def test_what_is_not_mapped_or_refused_is_not_available(judged) -> None:
+def test_unmapped_or_forbidden_entity_is_unavailable(judged) -> None:
     reasons = {each.entity: each.reason for each in availability.missing() if each.source == "crm"}
     assert reasons["milestone"] == "not available: needs milestone: it is not mapped"
     assert reasons["invoice"] == "not available: needs invoice: no invoices for this login"
@@ -30,12 +30,12 @@ def test_what_is_not_mapped_or_refused_is_not_available(judged) -> None:
     assert status.status()["not available"][0]["source"] == "crm"
 
 
-def test_a_source_that_was_never_judged_lacks_nothing_yet(warehouse: str) -> None:
+def test_source_without_a_verdict_lacks_nothing_yet(warehouse: str) -> None:
     assert availability.missing() == []
     assert availability.available("crm") == frozenset()
 
 
-def test_what_was_read_once_is_not_refused_but_broken(judged) -> None:
+def test_entity_read_before_is_broken_not_forbidden(judged) -> None:
     with pytest.raises(NotOffered), source_failures.recorded("crm", "extract", entity="account"):
         raise NotOffered("gone", cure="")
     assert availability.refused("crm") == {"invoice"}

@@ -1,4 +1,4 @@
-"""The gate says green only of what was read, judged and merged, and recently enough."""
+"""A verdict is green only if everything was read, validated and merged recently enough."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENTITIES = ("account", "contact")
 
 @pytest.fixture(autouse=True)
 def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Set the clock; START by default."""
+    """Set the clock, to START by default."""
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
 
     def set_clock(moment: datetime) -> None:
@@ -44,10 +44,10 @@ def fully_read() -> verdicts.Verdict:
     return verdicts.publish("crm", ENTITIES)
 
 
-def test_all_read_and_merged_is_green_with_the_least_watermark(raw: str) -> None:
+def test_all_merged_is_green_with_the_lowest_watermark(raw: str) -> None:
     store(record("1"), entity="account", read_until=START)
     store(record("1"), entity="contact", read_until=START - timedelta(minutes=9))
-    # Owners are read hourly, and make nothing of the rest older.
+    # Owners are read hourly and do not make the other entities older.
     store(record("1"), entity="owner", read_until=START - timedelta(minutes=50))
     verdict = verdicts.publish("crm", (*ENTITIES, "owner"))
     assert (verdict.state, verdict.reason, verdict.watermark) == ("green", "", START - timedelta(minutes=9))
@@ -60,7 +60,7 @@ def test_all_read_and_merged_is_green_with_the_least_watermark(raw: str) -> None
     ]
 
 
-def test_never_loaded_is_red_and_says_what_to_run(raw: str) -> None:
+def test_never_loaded_is_red_with_the_command(raw: str) -> None:
     store(record("1"), entity="account")
     verdict = verdicts.publish("crm", ENTITIES)
     assert verdict.state == "red"
@@ -69,13 +69,13 @@ def test_never_loaded_is_red_and_says_what_to_run(raw: str) -> None:
     assert verdict.watermark is None
 
 
-def test_a_first_load_under_way_is_red_and_says_how_far(raw: str) -> None:
+def test_first_load_in_progress_is_red_with_its_progress(raw: str) -> None:
     store(record("1"), entity="account")
     land(record("1"), record("2"), entity="contact", is_last=False)
     assert verdicts.publish("crm", ENTITIES).reason == "contact was never completely read, 2 rows so far"
 
 
-def test_a_held_batch_makes_red_until_it_is_decided(raw: str) -> None:
+def test_held_batch_is_red_until_decided(raw: str) -> None:
     fully_read()
     batch = land(record("1", 9))
     judge(batch)
@@ -91,7 +91,7 @@ def test_a_held_batch_makes_red_until_it_is_decided(raw: str) -> None:
     assert verdicts.publish("crm", ENTITIES).state == "green"
 
 
-def test_a_failed_read_is_red_with_reason_and_cure_until_the_step_succeeds(raw: str, at) -> None:
+def test_failed_read_is_red_with_reason_and_cure_until_it_succeeds(raw: str, at) -> None:
     fully_read()
     for minutes in (15, 30):
         at(START + timedelta(minutes=minutes))
@@ -111,7 +111,7 @@ def test_a_failed_read_is_red_with_reason_and_cure_until_the_step_succeeds(raw: 
     assert verdicts.publish("crm", ENTITIES).state == "green"
 
 
-def test_a_failure_of_the_whole_source_is_red(raw: str) -> None:
+def test_source_failure_is_red(raw: str) -> None:
     fully_read()
     with pytest.raises(Unavailable), source_failures.recorded("crm", "merge"):
         raise Unavailable("no answer", cure="wait")
@@ -120,21 +120,21 @@ def test_a_failure_of_the_whole_source_is_red(raw: str) -> None:
     assert "merge has been failing" in verdict.reason
 
 
-def test_an_unexpected_error_is_noted_without_its_text(raw: str) -> None:
+def test_unexpected_error_is_recorded_without_its_text(raw: str) -> None:
     with pytest.raises(KeyError), source_failures.recorded("crm", "extract", entity="contact"):
         raise KeyError("token=secret")
     assert "secret" not in str(rows("select * from meta.source_failure"))
     assert value("select reason from meta.source_failure").startswith("unexpected KeyError in tests/gate/")
 
 
-def test_a_step_that_the_warehouse_fails_shows_its_own_error(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warehouse_failure_shows_its_own_error(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://me:secret@127.0.0.1:1/none")
     with pytest.raises(Unavailable, match="the first"), source_failures.recorded("crm", "extract"):
         raise Unavailable("the first")
 
 
-def test_a_verdict_ages_by_itself(raw: str, at) -> None:
-    """Nobody need run for a source to become stale: that nobody ran is why it does."""
+def test_verdict_becomes_stale_without_a_run(raw: str, at) -> None:
+    """A source becomes stale without any run, since missing runs are the cause."""
     fully_read()
     at(START + timedelta(minutes=180))
     assert verdicts.verdicts()[0].state == "green"
@@ -154,18 +154,18 @@ def test_since_stays_while_the_state_stays(raw: str, at) -> None:
     assert verdicts.publish("crm", ENTITIES).since == START + timedelta(minutes=30)
 
 
-def test_an_entity_that_is_no_more_has_no_verdict(raw: str) -> None:
+def test_removed_entity_has_no_verdict(raw: str) -> None:
     fully_read()
     verdicts.publish("crm", ("account",))
     assert [each.entity for each in verdicts.verdicts()] == ["", "account"]
 
 
-def test_a_source_that_is_not_listed_is_an_error(raw: str) -> None:
+def test_unlisted_source_is_an_error(raw: str) -> None:
     with pytest.raises(ConfigError, match="unknown source salesforce"):
         verdicts.publish("salesforce", ENTITIES)
 
 
-def test_sources_ready_names_what_is_not(raw: str, at) -> None:
+def test_sources_ready_names_unready_sources(raw: str, at) -> None:
     assert verdicts.sources_ready(["crm"], "renewal_alert", START) == ["crm was never read"]
     fully_read()
     assert verdicts.sources_ready(["crm"], "renewal_alert", START) == ["crm has not been built yet"]
@@ -173,7 +173,7 @@ def test_sources_ready_names_what_is_not(raw: str, at) -> None:
     assert verdicts.sources_ready(["crm"], "renewal_alert", START) == []
     assert verdicts.sources_ready(["crm", "support"], "renewal_alert", START) == ["support was never read"]
     assert verdicts.sources_ready(["weather"], "renewal_alert", START) == ["weather is not a source in the settings"]
-    # Late is for its owner; too old for what reads it is another thing.
+    # Late concerns the source's owner; too old for its readers is a separate limit.
     later = START + timedelta(hours=4)
     at(later)
     assert next(each for each in verdicts.verdicts() if not each.entity).state == "stale"
@@ -194,7 +194,7 @@ def built(watermarks: dict) -> None:
         )
 
 
-def test_tables_that_lag_behind_what_was_read_hold_too(raw: str) -> None:
+def test_tables_behind_the_read_data_hold(raw: str) -> None:
     fully_read()
     built({"crm": START - timedelta(hours=40)})
     assert verdicts.sources_ready(["crm"], "renewal_alert", START) == [
@@ -202,12 +202,12 @@ def test_tables_that_lag_behind_what_was_read_hold_too(raw: str) -> None:
     ]
 
 
-def test_sources_ready_takes_kinds_of_source(raw: str) -> None:
+def test_sources_ready_accepts_source_kinds(raw: str) -> None:
     """Lineage knows kinds; `product` is the kind of the source product_db."""
     assert verdicts.sources_ready(["product"], "renewal_alert", START) == ["product_db was never read"]
 
 
-def test_an_action_may_need_fresher_data_than_the_source_itself(
+def test_action_can_require_fresher_data_than_its_source(
     raw: str, at, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overlay = tmp_path / "overlay" / "config"
@@ -237,19 +237,19 @@ def quarantine(entity: str, source: str, account_ref: str, state: str = "open") 
         )
 
 
-def test_an_account_with_a_quarantined_row_is_not_clean(raw: str) -> None:
+def test_account_with_a_quarantined_row_is_not_clean(raw: str) -> None:
     quarantine("contract_line", "crm", "7")
     assert "crm:7" in verdicts.quarantined(["crm"])
     assert "crm:8" not in verdicts.quarantined(["crm"])
     assert "crm:7" not in verdicts.quarantined(["support"])
 
 
-def test_a_mended_row_does_not_count(raw: str) -> None:
+def test_fixed_row_does_not_count(raw: str) -> None:
     quarantine("contract_line", "crm", "7", state="resolved")
     assert "crm:7" not in verdicts.quarantined(["crm"])
 
 
-def test_the_row_of_a_merged_account_counts_for_its_survivor(raw: str) -> None:
+def test_row_of_a_merged_account_counts_for_its_survivor(raw: str) -> None:
     store(record("7", 1), record("8", 1, merged_ids="7"))
     quarantine("contract_line", "crm", "7")
     assert "crm:8" in verdicts.quarantined(["crm"])
@@ -262,7 +262,7 @@ def test_the_row_of_a_merged_account_counts_for_its_survivor(raw: str) -> None:
         ("product_db", "product", "product_account", "crm_account_id", "usage_day"),
     ],
 )
-def test_rows_of_desk_and_product_find_their_account(raw, source, vendor, entity, column, child) -> None:
+def test_support_and_product_rows_resolve_to_their_account(raw, source, vendor, entity, column, child) -> None:
     store(record("org-5", 1, **{column: "7"}), source=source, vendor=vendor, entity=entity)
     quarantine(child, source, "org-5")
     assert "crm:7" in verdicts.quarantined([source])
@@ -270,7 +270,7 @@ def test_rows_of_desk_and_product_find_their_account(raw, source, vendor, entity
     assert "crm:7" not in verdicts.quarantined(["crm"])
 
 
-def test_an_id_may_say_which_crm_it_is_of(raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_id_can_name_its_crm(raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = [{"id": one, "kind": "crm"} for one in ("crm", "crm_eu")] + [{"id": "support", "kind": "support"}]
     owner = {"name": "A", "email": "a@vendor.example"}
     (tmp_path / "config").mkdir()
@@ -282,11 +282,11 @@ def test_an_id_may_say_which_crm_it_is_of(raw: str, tmp_path: Path, monkeypatch:
         row = record(f"org-{number}", 1, external_id=external_id)
         store(row, source="support", vendor="zendesk", entity="organization")
         quarantine("ticket", "support", f"org-{number}")
-    # The second does not say, and may be of either: until the bridge knows better both are held.
+    # The second has no source and may belong to either CRM: both are held until the bridge resolves it.
     assert set(verdicts.quarantined(["support"])) == {"crm_eu:7", "crm:8", "crm_eu:8"}
 
 
-def test_the_bridge_is_asked_when_it_is_there(raw: str) -> None:
+def test_account_bridge_is_used_if_it_exists(raw: str) -> None:
     with engine("builder").begin() as connection:
         connection.execute(
             sa.text("create table core.account_bridge as select 'support' source, 'o1' source_id, 'crm:9' account_key")
@@ -295,7 +295,7 @@ def test_the_bridge_is_asked_when_it_is_there(raw: str) -> None:
     assert "crm:9" in verdicts.quarantined(["support"])
 
 
-def test_a_row_in_a_held_batch_or_behind_one_makes_its_account_unclean(raw: str) -> None:
+def test_row_in_or_behind_a_held_batch_makes_its_account_unclean(raw: str) -> None:
     first = land(record("1", 1, account_id="7"), entity="contact")
     behind = land(record("2", 1, account_id="8"), entity="contact")
     elsewhere = land(record("9", 1))
@@ -309,26 +309,26 @@ def test_a_row_in_a_held_batch_or_behind_one_makes_its_account_unclean(raw: str)
     )
 
 
-def test_a_bad_row_that_lost_its_account_counts_for_the_one_it_is_stored_under(raw: str) -> None:
+def test_bad_row_without_an_account_counts_for_its_stored_account(raw: str) -> None:
     store(record("1", 1, account_id="7"), entity="contract_line")
     quarantine("contract_line", "crm", "")
     assert verdicts.quarantined(["crm"]) == {"crm:7": ("a record of crm.contract_line is quarantined by r",)}
 
 
-def test_a_bad_row_that_names_another_account_counts_for_both(raw: str) -> None:
+def test_bad_row_naming_another_account_counts_for_both(raw: str) -> None:
     store(record("1", 1, account_id="7"), entity="contract_line")
     quarantine("contract_line", "crm", "8")
     assert set(verdicts.quarantined(["crm"])) == {"crm:7", "crm:8"}
 
 
-def test_the_record_of_another_source_or_entity_is_another_record(raw: str) -> None:
+def test_same_id_of_another_source_or_entity_is_another_record(raw: str) -> None:
     store(record("1", 1, account_id="7"), entity="contact")
     store(record("1", 1, account_id="9"), entity="contract_line", source="crm_of_a_subsidiary")
     quarantine("contract_line", "crm", "")
     assert verdicts.quarantined(["crm"]) == {}
 
 
-def test_a_held_row_without_its_account_counts_for_the_one_it_is_stored_under(raw: str) -> None:
+def test_held_row_without_an_account_counts_for_its_stored_account(raw: str) -> None:
     store(record("1", 1, account_id="7"), entity="contact")
     batch = land(record("1", 2, account_id=None), entity="contact")
     judge(batch)

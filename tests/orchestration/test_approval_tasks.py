@@ -1,4 +1,4 @@
-"""What a person reads in Airflow about actions above the caps, and what becomes of the answer."""
+"""Approval of actions above the caps in Airflow: the question and the handling of the answer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ROW = {
 
 
 class Room:
-    """The approvals of the warehouse, and Airflow around the operator."""
+    """Fakes of the warehouse's approvals and of Airflow around the operator."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found = FOUND
@@ -90,7 +90,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
     return Room(monkeypatch)
 
 
-def test_airflow_takes_the_name_of_the_run_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_approval_run_id_matches_the_allowed_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approvals, "find", lambda: [FOUND])
     (run,) = approval_tasks.list_open.function()
     allowed = conf.get_mandatory_value("scheduler", "allowed_run_id_pattern")
@@ -98,21 +98,21 @@ def test_airflow_takes_the_name_of_the_run_that_asks(monkeypatch: pytest.MonkeyP
     assert approval_tasks._approval_id(SimpleNamespace(run_id=run["trigger_run_id"])) == FOUND.approval_id
 
 
-def test_the_question_has_a_summary_and_the_list_and_names_no_person(room: Room) -> None:
+def test_question_has_a_summary_and_list_without_personal_data(room: Room) -> None:
     with pytest.raises(TaskAwaitingInput):
         room.operator.execute(room.context())
     (told,) = room.put
     assert told["subject"] == "2 actions on 1 accounts are above the cap of 4 actions per run"
     assert "| renewal | slack | 1200 |" in told["body"] and "mallory" in told["body"]
-    assert "Run **manual\\_\\_1** planned" in told["body"]  # between back quotes the strokes would be shown
+    assert "Run **manual\\_\\_1** planned" in told["body"]  # between backticks the backslashes would be shown
     assert told["body"].count("crm:1") == 1000 and "and 200 more" in told["body"]
-    # Airflow keeps it permanently: who gets what is shown by a command instead.
+    # Airflow stores it permanently, so recipients are shown only by a command.
     assert "script" not in told["body"] and "ada@vendor.example" not in told["body"]
     assert [user["id"] for user in told["assigned_users"]] == ["ada", "7"]
     assert "xcom" not in f"{room.operator.subject} {room.operator.body}"
 
 
-def test_where_authors_are_not_known_only_named_approvers_are_asked(room: Room) -> None:
+def test_only_named_approvers_are_asked_if_authors_are_unknown(room: Room) -> None:
     room.found = replace(FOUND, is_author_known=False)
     with pytest.raises(TaskAwaitingInput):
         room.operator.execute(room.context())
@@ -120,7 +120,7 @@ def test_where_authors_are_not_known_only_named_approvers_are_asked(room: Room) 
     assert "May approve: ada, 7" in room.put[0]["body"]
 
 
-def test_under_fab_users_are_assigned_by_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fab_users_are_assigned_by_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "AIRFLOW__CORE__AUTH_MANAGER", "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
     )
@@ -128,21 +128,21 @@ def test_under_fab_users_are_assigned_by_their_numbers(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(("chosen", "said"), [("Approve", "approved"), ("Reject", "rejected")])
-def test_an_answer_is_recorded_where_it_is_given_with_who_gave_it(room: Room, chosen: str, said: str) -> None:
+def test_answer_is_recorded_with_its_author(room: Room, chosen: str, said: str) -> None:
     assert room.respond(chosen, {"id": "7", "name": "grace"}) == f"{FOUND.approval_id} is {said}"
     assert room.answers == [(FOUND.approval_id, said, ("grace", "7"))]
 
 
-def test_nobody_is_an_approver_by_choosing_his_number_as_a_name(room: Room) -> None:
+def test_user_id_as_a_username_does_not_make_an_approver(room: Room) -> None:
     room.respond("Approve", {"id": "12", "name": "7"})
     assert room.answers == [(FOUND.approval_id, "approved", ("12", "12"))]
 
 
-def test_no_answer_in_time_is_no_answer(room: Room) -> None:
+def test_timeout_is_not_an_answer(room: Room) -> None:
     assert "nobody answered" in room.respond("Reject", None) and not room.answers
 
 
-def test_an_answer_that_does_not_count_is_refused_and_the_question_is_put_again(room: Room) -> None:
+def test_invalid_answer_is_rejected_and_the_question_asked_again(room: Room) -> None:
     run = room.context()["dag_run"]
     assert approval_tasks.list_again.function(dag_run=run) == []  # `ask` failed for another reason
     with pytest.raises(approvals.Refused, match="was refused, and Airflow asks again"):
@@ -156,7 +156,7 @@ def test_an_answer_that_does_not_count_is_refused_and_the_question_is_put_again(
     assert "The answer of **mallory**" in room.put[-1]["body"] and "it is hers" in room.put[-1]["body"]
 
 
-def test_what_was_answered_is_neither_asked_nor_answered_again(room: Room) -> None:
+def test_answered_question_is_not_asked_or_answered_again(room: Room) -> None:
     room.found = replace(FOUND, state="approved")
     assert "is already approved" in room.operator.execute(room.context()) and not room.put
     assert "is already approved" in room.respond("Reject", {"id": "7", "name": "grace"}) and not room.answers
@@ -164,11 +164,11 @@ def test_what_was_answered_is_neither_asked_nor_answered_again(room: Room) -> No
 
 
 @pytest.mark.parametrize("name", ["manual__1", "approval", "approval_", "", f"x_approval_{FOUND.approval_id}"])
-def test_a_run_of_another_name_asks_nothing(name: str) -> None:
+def test_run_with_another_name_asks_nothing(name: str) -> None:
     run = SimpleNamespace(run_id=name, conf={"approval_id": FOUND.approval_id})
     assert approval_tasks._approval_id(run) == ""
 
 
-def test_the_report_takes_nothing_from_others(room: Room) -> None:
+def test_report_ignores_input_from_others(room: Room) -> None:
     room.found = replace(FOUND, state="rejected", answered_by="grace")
     assert approval_tasks.record.function(dag_run=room.context()["dag_run"]).endswith("is rejected by grace")

@@ -1,4 +1,4 @@
-"""What is done before Airflow's components start."""
+"""Steps before Airflow's components start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from include.orchestration.first_start import set_password
 
 
-def test_the_passwords_of_other_users_survive_a_start(tmp_path: Path) -> None:
+def test_passwords_of_other_users_survive_a_start(tmp_path: Path) -> None:
     path = tmp_path / "auth" / "passwords.json"
     set_password(path, "first")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"grace": "hers"}))

@@ -1,4 +1,4 @@
-"""Settings with one channel hear of a failed DAG, of an incident and of changed fields over that one."""
+"""With a single channel, notices of failed DAGs, incidents and changed fields use that channel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def received(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], str]]:
-    """One channel alone turned on; the function returns what came in over it, and that nothing came over others."""
+    """Enable a single channel. The function returns its messages and checks that no other channel has any."""
     name = CHANNELS[request.param]
     rooms: list[Any] = []
 
@@ -61,21 +61,21 @@ def received(
         yield arrived
 
 
-def test_a_failed_dag(received: Callable[[], str]) -> None:
+def test_notice_of_a_failed_dag(received: Callable[[], str]) -> None:
     task = SimpleNamespace(task_id="extract_account", log_url="http://localhost/log")
     error = AuthError("no", cure="put a new token into connection crm")
     notices.notify_owner({"dag": SimpleNamespace(dag_id="ingest_crm"), "ti": task, "exception": error})  # type: ignore[arg-type]
     assert "has been failing since" in received()
 
 
-def test_an_incident(received: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notice_of_an_incident(received: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     late = Incident("source:crm", "source", "crm", reason="crm was last read yesterday")
     monkeypatch.setattr(detect, "failing", lambda connection: {late.key: late})
     assert notify.run().n_sent == 1
     assert "crm is late" in received()
 
 
-def test_changed_fields(received: Callable[[], str]) -> None:
+def test_notice_of_changed_fields(received: Callable[[], str]) -> None:
     with engine("loader").begin() as connection:
         connection.execute(
             sa.text(

@@ -1,4 +1,4 @@
-"""A failure reaches the owner of the data once per outage, with what, since when and the command that runs it again."""
+"""The data's owner is notified once per outage, with the failure, its start and the command to rerun."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ def _context(error: BaseException | None = None) -> dict:
     return {"dag": SimpleNamespace(dag_id="ingest_crm"), "ti": ti, "exception": error}
 
 
-def test_an_outage_is_told_once(warehouse):
+def test_outage_is_reported_once(warehouse):
     told = [failing_since("ingest_crm/merge", NOON + n * 15 * MINUTES) for n in range(12)]
     assert told == [NOON] + [None] * 11
 
 
-def test_it_is_told_again_each_day_with_its_beginning(warehouse):
+def test_outage_is_repeated_daily_with_its_start(warehouse):
     times = [NOON + n * 30 * MINUTES for n in range(100)]
     told = {at: since for at in times if (since := failing_since("ingest_crm/merge", at))}
     assert told == {NOON: NOON, NOON + timedelta(hours=24): NOON, NOON + timedelta(hours=48): NOON}
 
 
-def test_after_a_quiet_hour_it_is_another_outage(warehouse):
+def test_failure_after_a_quiet_hour_is_a_new_outage(warehouse):
     assert failing_since("k", NOON) == NOON
     later = NOON + 61 * MINUTES
     assert failing_since("k", later) == later
 
 
-def test_other_tasks_are_other_outages(warehouse):
+def test_failures_of_other_tasks_are_separate_outages(warehouse):
     assert failing_since("ingest_crm/merge", NOON) == NOON
     assert failing_since("ingest_crm/validate", NOON) == NOON
 
 
-def test_without_a_warehouse_it_is_told_all_the_same(monkeypatch, socket_enabled):
+def test_outage_is_reported_without_a_warehouse(monkeypatch, socket_enabled):
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://u:p@127.0.0.1:1/none")
     assert failing_since("k", NOON) == NOON
 
 
-def test_the_notice_says_what_since_when_and_the_command():
+def test_notice_states_failure_start_and_command():
     failure = Failure("pre_ingest_crm", "ingest_crm", "merge", "no space left | free some space", "http://localhost/x")
     message = write(failure, NOON)
     assert message.subject == "pre_ingest_crm, task merge has been failing since 2026-06-30 12:00 UTC"
@@ -71,7 +71,7 @@ sources:
 """
 
 
-def test_of_several_connections_the_owner_of_the_one_that_failed_is_told(warehouse, sent, tmp_path, monkeypatch):
+def test_owner_of_the_failed_connection_is_notified(warehouse, sent, tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
     (tmp_path / "config" / "settings.yaml").write_text(SEVERAL)
@@ -84,7 +84,7 @@ def test_of_several_connections_the_owner_of_the_one_that_failed_is_told(warehou
     assert "include.cli ingest crm_eu" in write(failure, NOON).next_steps[0]
 
 
-def test_fields_that_cannot_be_told_of_do_not_keep_the_verdict_back(monkeypatch, socket_enabled, logged):
+def test_failed_field_notice_does_not_block_the_verdict(monkeypatch, socket_enabled, logged):
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://u:p@127.0.0.1:1/none")
     notices.notify_changes("crm")
     assert "the next run tries again" in "\n".join(logged)
@@ -95,7 +95,7 @@ def test_every_dag_has_its_command():
     assert set(notices.COMMANDS) == names
 
 
-def test_a_database_error_shows_no_statement_and_no_values():
+def test_database_error_shows_no_statement_and_no_values():
     error = sa.exc.OperationalError("insert into raw.x values (:email)", {"email": "ada@x.example"}, Exception("down"))
     assert "ada@x.example" not in notices._reason(error)
     assert "insert" not in notices._reason(error)
@@ -109,7 +109,7 @@ def test_a_database_error_shows_no_statement_and_no_values():
         ValueError("ada@x.example"),
     ],
 )
-def test_an_error_of_others_shows_no_values(error):
+def test_third_party_error_shows_no_values(error):
     assert "ada@x.example" not in notices._reason(error)
 
 
@@ -137,13 +137,13 @@ def sent(monkeypatch):
     return posted
 
 
-def test_nothing_leaves_while_channels_are_in_dry_run(warehouse, sent, logged):
+def test_nothing_is_sent_while_channels_are_in_dry_run(warehouse, sent, logged):
     notify_owner(_context(AuthError("the CRM refused the token", cure="put a new one into connection crm")))
     assert sent == []
     assert "put a new one into connection crm" in "\n".join(logged)
 
 
-def test_it_goes_to_the_sources_owner_over_what_is_turned_on(warehouse, sent, tmp_path, monkeypatch):
+def test_notice_reaches_the_source_owner_on_enabled_channels(warehouse, sent, tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
@@ -152,7 +152,7 @@ def test_it_goes_to_the_sources_owner_over_what_is_turned_on(warehouse, sent, tm
     assert [(channel, email) for channel, email, _ in sent] == [("email", "data@example.com")]
 
 
-def test_a_channel_that_fails_too_does_not_hide_the_tasks_error(warehouse, tmp_path, monkeypatch, logged):
+def test_failing_channel_does_not_hide_the_task_error(warehouse, tmp_path, monkeypatch, logged):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\nslack: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
@@ -163,7 +163,7 @@ def test_a_channel_that_fails_too_does_not_hide_the_tasks_error(warehouse, tmp_p
     assert "could not be sent by slack" in "\n".join(logged)
 
 
-def test_a_failure_on_record_for_its_run_is_left_to_the_sources_incident(warehouse, sent, tmp_path, monkeypatch):
+def test_recorded_run_failure_is_left_to_the_source_incident(warehouse, sent, tmp_path, monkeypatch):
     def fails(task: str) -> None:
         context = _context(AuthError("the CRM refused the token"))
         context["ti"].task_id, context["run_id"] = task, "run 2"

@@ -1,4 +1,4 @@
-"""The login of docker-compose.yaml, on a real Airflow and PostgreSQL, each part with its own secrets alone."""
+"""The login of docker-compose.yaml on a real Airflow and PostgreSQL, each component with only its own secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fixtures.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
-# Half a minute of CPU: by hand.
+# Run manually: half a minute of CPU.
 pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("socket_enabled")]
 
 
@@ -27,7 +27,7 @@ class Production:
     """The services of docker-compose.yaml without their containers.
 
     Args:
-        folder: For what they write.
+        folder: Their working folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +38,7 @@ class Production:
         self._started: list[subprocess.Popen[bytes]] = []
 
     def environment(self, service: str) -> dict[str, str]:
-        """Return a service's own environment, with this machine's addresses in place of the containers'."""
+        """Return a service's environment, with local addresses instead of container names."""
         given = {}
         for name, value in SERVICES[service]["environment"].items():
             if "SQL_ALCHEMY_CONN" in name:
@@ -77,7 +77,7 @@ class Production:
             )  # fmt: skip
 
     def is_up(self, component: str) -> bool:
-        """Say whether a component reports to be healthy."""
+        """Return whether a component reports healthy."""
         dead = [process.args for process in self._started if process.poll() is not None]
         assert not dead, "\n".join(log.read_text()[-3000:] for log in self.folder.glob("*.log"))
         try:
@@ -92,7 +92,7 @@ class Production:
         return requests.post(f"{self.ui}/auth/token", json=login, timeout=600)
 
     def stop(self) -> None:
-        """End all and remove the database."""
+        """Stop everything and remove the database."""
         for process in self._started:
             os.killpg(process.pid, 15)
         for process in self._started:
@@ -114,7 +114,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
         made.stop()
 
 
-def test_only_the_right_password_lets_in(production):
+def test_only_the_right_password_logs_in(production):
     assert production.token("wrong").status_code == 401
     assert production.token("an older one").status_code == 401
     answer = production.token("right")
@@ -127,7 +127,7 @@ def test_only_the_right_password_lets_in(production):
     assert "perennial" in [plugin["name"] for plugin in plugins]
 
 
-def test_components_without_the_secret_of_tokens_come_up(production):
+def test_components_start_without_the_token_secret(production):
     for service, component in (("dag-processor", "dag_processor"), ("triggerer", "triggerer")):
         assert "AIRFLOW__API_AUTH__JWT_SECRET" not in production.environment(service)
         production.start(service)
