@@ -1,4 +1,4 @@
-"""What is old goes, what figures and decisions rest on stays, in pieces and as often as one likes."""
+"""Housekeeping deletes old rows in pieces and keeps those that metrics and decisions need. It is idempotent."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def put_old_rows() -> None:
             connection.execute(sa.text(statement))
 
 
-def test_old_rows_go_and_what_counts_stays(built: pytest.MonkeyPatch) -> None:
+def test_old_rows_are_deleted_and_needed_ones_kept(built: pytest.MonkeyPatch) -> None:
     put_old_rows()
     full = "select count(*) from meta.batch where is_full"
     world.load("contract_line", full=True)
@@ -68,7 +68,7 @@ def test_old_rows_go_and_what_counts_stays(built: pytest.MonkeyPatch) -> None:
     assert sum(one.n_deleted for one in retention.run_housekeeping()) == 0
 
 
-def test_it_goes_on_where_it_stopped(built: pytest.MonkeyPatch) -> None:
+def test_housekeeping_resumes_where_it_stopped(built: pytest.MonkeyPatch) -> None:
     put_old_rows()
     with engine("owner").begin() as connection:
         connection.execute(
@@ -87,7 +87,7 @@ def test_it_goes_on_where_it_stopped(built: pytest.MonkeyPatch) -> None:
     assert value("select n_deleted from meta.housekeeping where store = 'meta.notice'") == 10
 
 
-def test_a_dry_run_deletes_nothing(built: pytest.MonkeyPatch) -> None:
+def test_dry_run_deletes_nothing(built: pytest.MonkeyPatch) -> None:
     put_old_rows()
     built.setenv("PERENNIAL_NOW", LATER)
     found = {one.store: one.n_deleted for one in retention.run_housekeeping(dry_run=True)}
@@ -95,7 +95,7 @@ def test_a_dry_run_deletes_nothing(built: pytest.MonkeyPatch) -> None:
     assert "meta.notice" in CliRunner().invoke(app, ["housekeeping", "--dry-run"]).output
 
 
-def test_only_one_run_at_a_time(built: pytest.MonkeyPatch) -> None:
+def test_only_one_housekeeping_run_at_a_time(built: pytest.MonkeyPatch) -> None:
     with engine("owner").connect() as other:
         other.execute(sa.text("select pg_advisory_lock(:key)"), {"key": retention._LOCK})
         assert retention.run_housekeeping() == []
@@ -109,7 +109,7 @@ def put_logs(folder: Path) -> None:
         os.utime(folder / name, (moment, moment))
 
 
-def test_old_logs_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_old_logs_are_deleted(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ours = tmp_path / "home"
     built.setenv("PERENNIAL_HOME", str(ours))
     homes.claim(ours)
@@ -122,14 +122,14 @@ def test_old_logs_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (tmp_path / "foreign" / "old.log").exists()
 
 
-def test_logs_in_a_folder_that_is_not_ours_stay(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_logs_in_a_foreign_folder_are_kept(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     built.setenv("PERENNIAL_HOME", str(tmp_path))
     put_logs(tmp_path / "logs")
     retention.run_housekeeping()
     assert (tmp_path / "logs" / "old.log").exists()
 
 
-def test_of_the_logs_of_airflow_only_our_own_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_our_own_airflow_logs_are_deleted(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     built.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     built.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(tmp_path / "logs"))
     for dag in ("decide", "of_somebody_else"):
@@ -141,8 +141,8 @@ def test_of_the_logs_of_airflow_only_our_own_go(built: pytest.MonkeyPatch, tmp_p
     assert [path.parts[-3] for path in (tmp_path / "logs").rglob("*.log")] == ["dag_id=of_somebody_else"]
 
 
-def test_of_the_logs_of_reading_dag_files_only_our_own_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The dag-processor writes a line a minute and file: 20 MB a day that nobody else deletes."""
+def test_only_our_own_dag_processor_logs_are_deleted(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The dag-processor writes a line per minute and file: 20 MB a day that nothing else deletes."""
     built.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     built.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(tmp_path / "logs"))
     built.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(paths.ROOT))

@@ -1,4 +1,4 @@
-"""Line items as the portal has them: of one billing period, with an exclusive end and a length of time."""
+"""Line items as in a portal: amount per billing period, exclusive end, duration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def line(start: str, last: str, amount: str, frequency: str = "annually") -> dic
         (line("2025-03-01", "2025-03-10", "100"), "3650", None, "2025-03-11", "3650"),
     ],
 )
-def test_an_amount_is_of_one_billing_period(
+def test_amount_is_for_one_billing_period(
     values: dict[str, Any], amount: str, period: str | None, end: str, arr: str
 ) -> None:
     assert billing.shown(values, "amount") == Decimal(amount)
@@ -38,14 +38,14 @@ def test_an_amount_is_of_one_billing_period(
     assert billing.totals(values)["hs_tcv"] == values["amount"]
 
 
-def test_what_comes_once_recurs_never() -> None:
+def test_one_time_line_never_recurs() -> None:
     assert billing.totals(line("2025-01-01", "2025-12-31", "750", "")) == {
         "hs_tcv": 750, "hs_acv": 750, "hs_arr": 0, "hs_mrr": 0,
     }  # fmt: skip
     assert billing.shown({"amount": "1,000", "frequency": "annually"}, "amount") == "1,000"
 
 
-def test_a_deal_sums_its_lines(sandbox: SandboxProcess) -> None:
+def test_deal_amount_is_the_sum_of_its_lines(sandbox: SandboxProcess) -> None:
     portal = sandbox.connection("crm")
     session = requests.Session()
     session.trust_env = False

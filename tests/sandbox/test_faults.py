@@ -1,4 +1,4 @@
-"""Each kind of fault does what it says, to the calls it names and to no others."""
+"""Each kind of fault affects exactly the calls it names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _n_tasks(sandbox: SandboxProcess, crm: Call) -> int:
     return len(crm("GET", "/crm/v3/objects/tasks").json()["results"])
 
 
-def test_a_status_as_often_as_asked(sandbox: SandboxProcess, crm: Call) -> None:
+def test_status_fault_repeats_as_often_as_requested(sandbox: SandboxProcess, crm: Call) -> None:
     sandbox.control(
         "faults", vendor="hubspot", path="/crm/v3/owners", kind="status", status=429, retry_after=2, times=2
     )
@@ -43,7 +43,7 @@ def test_a_status_as_often_as_asked(sandbox: SandboxProcess, crm: Call) -> None:
     assert crm("GET", "/crm/v3/objects/companies").status_code == 200
 
 
-def test_gateways_answer_with_pages(sandbox: SandboxProcess, crm: Call) -> None:
+def test_gateway_fault_returns_html_pages(sandbox: SandboxProcess, crm: Call) -> None:
     sandbox.control("faults", vendor="hubspot", kind="status", status=502, times=1)
     answer = crm("GET", "/crm/v3/owners")
     assert answer.status_code == 502 and answer.headers["content-type"].startswith("text/html")
@@ -54,7 +54,7 @@ def test_first_calls_pass_when_skipped(sandbox: SandboxProcess, crm: Call) -> No
     assert [crm("GET", "/crm/v3/owners").status_code for _ in range(3)] == [200, 500, 200]
 
 
-def test_a_share_of_the_calls_drawn_from_a_seed(sandbox: SandboxProcess, crm: Call) -> None:
+def test_share_of_calls_is_drawn_from_a_seed(sandbox: SandboxProcess, crm: Call) -> None:
     patterns = []
     for _ in range(2):
         number = sandbox.control("faults", vendor="hubspot", kind="status", status=503, chance=0.5, seed=3)["number"]
@@ -71,14 +71,14 @@ def test_connection_dropped(sandbox: SandboxProcess, crm: Call, kind: str, n_mad
     assert _n_tasks(sandbox, crm) == n_made
 
 
-def test_accepted_but_answered_too_late(sandbox: SandboxProcess, crm: Call) -> None:
+def test_accepted_but_responds_too_late(sandbox: SandboxProcess, crm: Call) -> None:
     sandbox.control("faults", vendor="hubspot", method="POST", kind="late", seconds=3, times=1)
     with pytest.raises(requests.ReadTimeout):
         crm("POST", "/crm/v3/objects/tasks", json=_new_task(), timeout=(600, 2))
     assert _n_tasks(sandbox, crm) == 1
 
 
-def test_hangs_and_does_nothing(sandbox: SandboxProcess, crm: Call) -> None:
+def test_hang_does_nothing(sandbox: SandboxProcess, crm: Call) -> None:
     sandbox.control("faults", vendor="hubspot", method="POST", kind="hang", seconds=1, times=1)
     started = time.monotonic()
     assert crm("POST", "/crm/v3/objects/tasks", json=_new_task()).status_code == 504
@@ -86,13 +86,13 @@ def test_hangs_and_does_nothing(sandbox: SandboxProcess, crm: Call) -> None:
     assert _n_tasks(sandbox, crm) == 0
 
 
-def test_a_call_repeated_on_the_way(sandbox: SandboxProcess, crm: Call) -> None:
+def test_call_repeated_on_the_way(sandbox: SandboxProcess, crm: Call) -> None:
     sandbox.control("faults", vendor="hubspot", method="POST", kind="twice", times=1)
     assert crm("POST", "/crm/v3/objects/tasks", json=_new_task()).status_code == 201
     assert _n_tasks(sandbox, crm) == 2
 
 
-def test_half_an_answer(sandbox: SandboxProcess, crm: Call) -> None:
+def test_truncated_response(sandbox: SandboxProcess, crm: Call) -> None:
     sandbox.control("faults", vendor="hubspot", kind="truncate", times=1)
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         crm("GET", "/crm/v3/objects/companies")
@@ -106,13 +106,13 @@ def test_fields_vanish_and_change(sandbox: SandboxProcess, crm: Call) -> None:
     assert row["properties"]["name"] == "\x00 200 kB"
 
 
-def test_a_red_desk_leaves_the_crm_alone(sandbox: SandboxProcess, crm: Call) -> None:
+def test_support_desk_fault_leaves_the_crm_alone(sandbox: SandboxProcess, crm: Call) -> None:
     sandbox.control("faults", vendor="zendesk", kind="status", status=503)
     assert requests.get(f"{sandbox.url}/zendesk/api/v2/users/me.json", timeout=600).status_code == 503
     assert crm("GET", "/crm/v3/owners").status_code == 200
 
 
-def test_nonsense_is_refused(sandbox: SandboxProcess) -> None:
+def test_invalid_faults_are_rejected(sandbox: SandboxProcess) -> None:
     with pytest.raises(RuntimeError, match="unknown kind"):
         sandbox.control("faults", vendor="hubspot", kind="explode")
     with pytest.raises(RuntimeError, match="unknown switch"):

@@ -28,7 +28,7 @@ def test_lists_all_companies_page_by_page(client: hubspot.Client, sandbox: Sandb
     assert {company.properties["customer_tier"] for company in found} >= {"small", "standard"}
 
 
-def test_archived_companies_are_a_list_of_their_own(client: hubspot.Client, sandbox: SandboxProcess) -> None:
+def test_archived_companies_are_a_separate_list(client: hubspot.Client, sandbox: SandboxProcess) -> None:
     number = sandbox.truth()["account"]["live_ids"][0]
     sandbox.mutate("company", number, op="delete")
     archived = client.crm.companies.basic_api.get_page(limit=100, archived=True).results
@@ -53,7 +53,7 @@ def test_searches_by_modification_date(client: hubspot.Client, sandbox: SandboxP
     assert found.results[0].properties["industry"] == "RETAIL"
 
 
-def test_reads_batches_and_reports_the_missing(client: hubspot.Client, sandbox: SandboxProcess) -> None:
+def test_reads_batches_and_reports_missing_records(client: hubspot.Client, sandbox: SandboxProcess) -> None:
     numbers = [str(number) for number in sandbox.truth()["opportunity"]["live_ids"][:3]]
     request = BatchReadInputSimplePublicObjectId(
         inputs=[{"id": number} for number in [*numbers, "999999999"]],
@@ -106,7 +106,7 @@ def test_tasks_are_upserted_by_their_key(client: hubspot.Client) -> None:
     assert read.properties["hs_task_subject"] == "Call them"
 
 
-def test_a_task_is_created_on_a_company_and_archived(client: hubspot.Client, sandbox: SandboxProcess) -> None:
+def test_task_is_created_on_a_company_and_archived(client: hubspot.Client, sandbox: SandboxProcess) -> None:
     company = sandbox.truth()["account"]["live_ids"][0]
     types = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 192}]
     request = SimplePublicObjectInputForCreate(

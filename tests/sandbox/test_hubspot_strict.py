@@ -1,4 +1,4 @@
-"""The portal is as strict as the real one: limits, errors, and what it does not tell."""
+"""The portal is as strict as the real one: limits, errors and silent changes."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_wrong_credentials(sandbox: SandboxProcess, header: str | None, status: 
     assert not category or answer.json()["category"] == category
 
 
-def test_an_expired_token_says_so(sandbox: SandboxProcess, crm: Call) -> None:
+def test_expired_token_is_reported(sandbox: SandboxProcess, crm: Call) -> None:
     sandbox.control("switches", **{"hubspot.expired_token": True})
     answer = crm("GET", "/crm/v3/owners")
     assert (answer.status_code, answer.json()["category"]) == (401, "EXPIRED_AUTHENTICATION")
 
 
-def test_a_refresh_token_buys_half_an_hour(sandbox: SandboxProcess) -> None:
+def test_refresh_token_gives_half_an_hour(sandbox: SandboxProcess) -> None:
     base = sandbox.connection("crm")["host"]
     form = {"grant_type": "refresh_token", **sandbox.note["hubspot_oauth"]}
     bought = requests.post(f"{base}/oauth/v1/token", data=form, timeout=600).json()
@@ -64,7 +64,7 @@ def test_a_refresh_token_buys_half_an_hour(sandbox: SandboxProcess) -> None:
     assert requests.post(f"{base}/oauth/2026-03/token", data=wrong, timeout=600).status_code == 400
 
 
-def test_headers_tell_of_the_limits_but_searches_only_of_the_daily_one(crm: Call) -> None:
+def test_headers_show_limits_but_searches_only_the_daily_one(crm: Call) -> None:
     listed, searched = crm("GET", "/crm/v3/objects/contacts").headers, _search(crm).headers
     names = [name.lower() for name in searched if "RateLimit" in name or "ratelimit" in name]
     assert listed["X-HubSpot-RateLimit-Interval-Milliseconds"] == "10000"
@@ -79,7 +79,7 @@ def test_five_searches_a_second(sandbox: SandboxProcess, crm: Call) -> None:
     assert "Retry-After" not in refused[0].headers
 
 
-def test_pages_have_a_most(crm: Call) -> None:
+def test_page_size_has_a_maximum(crm: Call) -> None:
     assert crm("GET", "/crm/v3/objects/contacts", params={"limit": 101}).status_code == 400
     history = {"limit": 51, "propertiesWithHistory": "email"}
     assert crm("GET", "/crm/v3/objects/contacts", params=history).status_code == 400
@@ -88,18 +88,18 @@ def test_pages_have_a_most(crm: Call) -> None:
     assert _search(crm, limit=100, after="9900").status_code == 200
 
 
-def test_the_list_walks_by_id_and_a_change_on_the_way_moves_nothing(sandbox: SandboxProcess, crm: Call) -> None:
+def test_list_is_ordered_by_id_and_unaffected_by_changes(sandbox: SandboxProcess, crm: Call) -> None:
     first = crm("GET", "/crm/v3/objects/contacts", params={"limit": 5}).json()
     after = first["paging"]["next"]["after"]
     assert int(after) == int(first["results"][-1]["id"]) + 1
     sandbox.mutate("contact", int(first["results"][0]["id"]), set={"jobtitle": "x"})
     second = crm("GET", "/crm/v3/objects/contacts", params={"limit": 5, "after": after}).json()
     assert int(second["results"][0]["id"]) >= int(after)
-    # The link of a page is not for following: another host, another path.
+    # The page's link must not be followed: it has another host and path.
     assert first["paging"]["next"]["link"].startswith("https://api.hubapi.com/crm/objects/v3/")
 
 
-def test_long_addresses_break(crm: Call) -> None:
+def test_long_urls_are_rejected(crm: Call) -> None:
     names = [each["name"] for each in crm("GET", "/crm/v3/properties/contacts").json()["results"]]
     assert sum(map(len, names)) > 8_000
     assert crm("GET", "/crm/v3/objects/contacts", params={"properties": ",".join(names)}).status_code == 414
@@ -107,7 +107,7 @@ def test_long_addresses_break(crm: Call) -> None:
     assert crm("POST", "/crm/v3/objects/contacts/batch/read", json=body).status_code in (200, 207)
 
 
-def test_ten_thousand_ties_and_no_further(sandbox: SandboxProcess, crm: Call) -> None:
+def test_search_ends_after_ten_thousand_rows(sandbox: SandboxProcess, crm: Call) -> None:
     made = sandbox.mutate("contact", op="create", count=10_001, set={"email": None})
     assert len(set(made)) == 10_001
     page = _search(crm, filterGroups=_since(NOW_MS), limit=200, after="9800").json()
@@ -118,7 +118,7 @@ def test_ten_thousand_ties_and_no_further(sandbox: SandboxProcess, crm: Call) ->
     assert stamps == {NOW.replace("+00:00", ".000Z")}
 
 
-def test_the_index_lags_behind(sandbox: SandboxProcess, crm: Call) -> None:
+def test_search_index_lags_behind(sandbox: SandboxProcess, crm: Call) -> None:
     number = sandbox.truth()["contact"]["live_ids"][0]
     sandbox.control("switches", **{"hubspot.index_lag_seconds": 60})
     sandbox.mutate("contact", number, set={"jobtitle": "x"})
@@ -128,7 +128,7 @@ def test_the_index_lags_behind(sandbox: SandboxProcess, crm: Call) -> None:
     assert str(number) in [row["id"] for row in _search(crm, filterGroups=_since(NOW_MS)).json()["results"]]
 
 
-def test_asking_from_the_beginning_of_time_breaks_the_search(crm: Call) -> None:
+def test_search_from_the_epoch_is_rejected(crm: Call) -> None:
     assert _search(crm, filterGroups=_since(0)).status_code == 500
 
 
@@ -143,12 +143,12 @@ def test_asking_from_the_beginning_of_time_breaks_the_search(crm: Call) -> None:
         {"sorts": [{"propertyName": "nonsense", "direction": "ASCENDING"}]},
     ],
 )
-def test_searches_that_make_no_sense(crm: Call, body: dict) -> None:
+def test_invalid_searches_are_rejected(crm: Call, body: dict) -> None:
     answer = _search(crm, **body)
     assert (answer.status_code, answer.json()["status"]) == (400, "error")
 
 
-def test_cleared_is_not_never_set(sandbox: SandboxProcess, crm: Call) -> None:
+def test_cleared_differs_from_never_set(sandbox: SandboxProcess, crm: Call) -> None:
     number = sandbox.truth()["contact"]["live_ids"][0]
     sandbox.mutate("contact", number, set={"jobtitle": "", "hs_buying_role": None})
     shown = crm("GET", f"/crm/v3/objects/contacts/{number}?properties=jobtitle,hs_buying_role").json()["properties"]
@@ -167,7 +167,7 @@ def test_calculated_values_change_without_moving_the_cursor(sandbox: SandboxProc
     assert after["updatedAt"] == before["updatedAt"]
 
 
-def test_a_merge_leaves_no_trace_but_the_survivors_list(sandbox: SandboxProcess, crm: Call) -> None:
+def test_merge_is_visible_only_in_the_list_of_the_survivor(sandbox: SandboxProcess, crm: Call) -> None:
     loser, winner = sandbox.truth()["account"]["live_ids"][:2]
     tied = f"/crm/v4/objects/companies/{loser}/associations/contacts"
     contacts = {each["toObjectId"] for each in crm("GET", tied).json()["results"]}
@@ -194,13 +194,13 @@ def test_a_merge_leaves_no_trace_but_the_survivors_list(sandbox: SandboxProcess,
           "associationTypeId": 192}]}], "properties": {"hs_timestamp": "1"}}, "COMPANY=1 is not valid"),
     ],
 )  # fmt: skip
-def test_tasks_that_are_refused(crm: Call, body: dict, message: str) -> None:
+def test_invalid_tasks_are_rejected(crm: Call, body: dict, message: str) -> None:
     answer = crm("POST", "/crm/v3/objects/tasks", json=body)
     assert answer.status_code == 400 and message in answer.text
     assert crm("GET", "/crm/v3/objects/tasks").json()["results"] == []
 
 
-def test_a_wrong_association_type_is_dropped_without_a_word(sandbox: SandboxProcess, crm: Call) -> None:
+def test_wrong_association_type_is_silently_dropped(sandbox: SandboxProcess, crm: Call) -> None:
     company = sandbox.truth()["account"]["live_ids"][0]
     types = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 999}]
     body = {"associations": [{"to": {"id": company}, "types": types}], "properties": {"hs_timestamp": "1"}}
@@ -210,7 +210,7 @@ def test_a_wrong_association_type_is_dropped_without_a_word(sandbox: SandboxProc
     assert tied["results"] == []
 
 
-def test_a_batch_reports_each_failure_and_writes_the_rest(crm: Call) -> None:
+def test_batch_reports_each_failure_and_writes_the_rest(crm: Call) -> None:
     def each(key: str, priority: str) -> dict:
         given = {"hs_timestamp": "1", "hs_task_priority": priority}
         return {"id": key, "idProperty": "perennial_key", "objectWriteTraceId": key, "properties": given}
@@ -222,7 +222,7 @@ def test_a_batch_reports_each_failure_and_writes_the_rest(crm: Call) -> None:
     assert [row["objectWriteTraceId"] for row in body["results"]] == ["a"]
 
 
-def test_upsert_needs_a_unique_property(sandbox: SandboxProcess, crm: Call) -> None:
+def test_upsert_requires_a_unique_property(sandbox: SandboxProcess, crm: Call) -> None:
     inputs = [{"id": "a", "idProperty": "perennial_key", "properties": {"hs_timestamp": "1"}}]
     sandbox.control("switches", **{"hubspot.removed_properties": ["perennial_key"]})
     assert crm("POST", "/crm/v3/objects/tasks/batch/upsert", json={"inputs": inputs}).status_code == 400
@@ -255,7 +255,7 @@ def test_unknown_pages_are_html(crm: Call) -> None:
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_dated_addresses_give_the_same_answers(crm: Call) -> None:
+def test_dated_api_paths_return_the_same_responses(crm: Call) -> None:
     for dated, usual in (
         ("/crm/objects/2026-03/companies?limit=5", "/crm/v3/objects/companies?limit=5"),
         ("/crm/objects/2025-09/deals?limit=5", "/crm/v3/objects/deals?limit=5"),

@@ -1,4 +1,4 @@
-"""Portals that record contracts in other ways tell of the same truth, each with what such portals hold."""
+"""Portals of all styles record the same true contracts, each with its typical content."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def values(record: Record) -> dict[str, Any]:
     return found
 
 
-def test_all_ways_but_the_ideal_one_tell_of_the_same_contracts() -> None:
+def test_all_styles_except_the_ideal_one_record_the_same_contracts() -> None:
     assert build(SEED, ANCHOR, 12, "found").fingerprint() == build(SEED, ANCHOR, 12, "found").fingerprint()
     told = {
         style: [
@@ -50,7 +50,7 @@ def test_all_ways_but_the_ideal_one_tell_of_the_same_contracts() -> None:
     assert {"early", "on_time", "in_grace", "after_grace", "auto", "lost", "open", "restarted"} <= set(outcomes)
 
 
-def test_the_truth_follows_each_customer_by_day() -> None:
+def test_truth_follows_each_customer_by_day() -> None:
     customers = world("found").customers
     steps = truth.arr_steps(customers, ANCHOR)
     active = {c.company.id for c in customers if c.company and c.is_active(ANCHOR) and c.signed < ANCHOR}
@@ -61,7 +61,7 @@ def test_the_truth_follows_each_customer_by_day() -> None:
     assert continued and all(deal.kind == "deal" for term in continued for deal in term.continued_by)
 
 
-def test_a_portal_as_found_holds_what_portals_hold() -> None:
+def test_portal_as_found_contains_typical_portal_content() -> None:
     deals, lines = of_kind("found", "deal"), of_kind("found", "line_item")
     won = [deal for deal in deals if values(deal).get("is_won")]
     assert Counter(deal.changes[0].values["kind"] for deal in deals).keys() >= {None, "Upsell", "renewal"}
@@ -78,7 +78,7 @@ def test_a_portal_as_found_holds_what_portals_hold() -> None:
     assert any(term.replaced_from for term in terms) and any(term.free_months for term in terms)
 
 
-def test_deals_without_line_items_say_amount_and_length() -> None:
+def test_deals_without_line_items_have_amount_and_length() -> None:
     won = [values(deal) for deal in of_kind("deals", "deal") if values(deal).get("is_won")]
     assert won and all(deal["term_months"] or deal["contract_end"] for deal in won)
     assert all(deal["contract_number"] is None and deal["kind"] is None for deal in won)
@@ -95,7 +95,7 @@ def test_companies_are_overwritten_at_each_renewal() -> None:
     assert any(values(company).get("customer_status") == "churned" for company in of_kind("companies", "company"))
 
 
-def test_agents_leave_and_conversations_have_no_comments() -> None:
+def test_agents_leave_and_some_conversations_have_no_comments() -> None:
     users = of_kind("found", "support_user")
     assert sum(values(user)["role"] == "end-user" != user.changes[0].values["role"] for user in users) == 2
     talks = [t for t in of_kind("found", "ticket") if t.changes[0].values["channel"] == "native_messaging"]
@@ -107,7 +107,7 @@ def test_agents_leave_and_conversations_have_no_comments() -> None:
 
 
 @pytest.mark.parametrize("style", PORTAL_STYLES)
-def test_the_mapping_of_a_portal_names_what_it_has(style: str) -> None:
+def test_portal_mapping_names_existing_properties(style: str) -> None:
     entities = yaml.safe_load(mapping.of_style(style))["entities"]
     for entity, name in (("account", "companies"), ("opportunity", "deals"), ("contract_line", "line_items")):
         has = {each for each in OBJECT_TYPES[name].properties if style in OF_STYLE.get((name, each), (style,))}

@@ -1,4 +1,4 @@
-"""The product's database follows the world, and the login given out may only read it."""
+"""The product database follows the world, and the issued login is read-only."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _read(sandbox: SandboxProcess, entity: str, until: str, since: str | None = 
 
 
 @pytest.mark.parametrize("entity", COLUMNS)
-def test_shipped_queries_give_every_row_once(sandbox: SandboxProcess, entity: str) -> None:
+def test_shipped_queries_return_every_row_once(sandbox: SandboxProcess, entity: str) -> None:
     rows = _read(sandbox, entity, "2026-07-02")
     truth = sandbox.truth()[entity]
     assert list(rows[0]) == COLUMNS[entity]
@@ -54,7 +54,7 @@ def test_no_row_is_from_the_future(sandbox: SandboxProcess) -> None:
         assert len(_read(sandbox, entity, now)) == len(_read(sandbox, entity, "2030-01-01")), entity
 
 
-def test_an_hour_brings_new_rows_and_completes_old_ones(sandbox: SandboxProcess) -> None:
+def test_an_hour_adds_new_rows_and_completes_old_ones(sandbox: SandboxProcess) -> None:
     before = {row["id"]: row["n_events"] for row in _read(sandbox, "usage_day", "2030-01-01")}
     sandbox.control("clock", advance_seconds=14 * 3600)
     after = {row["id"]: row["n_events"] for row in _read(sandbox, "usage_day", "2030-01-01", "2026-06-30T12:00:00Z")}
@@ -65,13 +65,13 @@ def test_an_hour_brings_new_rows_and_completes_old_ones(sandbox: SandboxProcess)
     assert {str(row["day"]) for row in seats} == {"2026-06-30"}
 
 
-def test_clock_turned_back_takes_rows_away(sandbox: SandboxProcess) -> None:
+def test_clock_set_back_removes_rows(sandbox: SandboxProcess) -> None:
     before = sandbox.truth()["usage_day"]["live"]
     sandbox.control("clock", at="2026-06-01T00:00:00Z")
     assert sandbox.truth()["usage_day"]["live"] < before
 
 
-def test_an_altered_member_shows_and_an_erased_one_is_gone(sandbox: SandboxProcess) -> None:
+def test_changed_member_is_visible_and_erased_one_is_gone(sandbox: SandboxProcess) -> None:
     first, second = sandbox.truth()["product_user"]["live_ids"][:2]
     sandbox.mutate("member", first, set={"email": "new@example.com"})
     sandbox.mutate("member", second, op="erase")
@@ -90,7 +90,7 @@ def test_rows_committed_late_carry_their_old_update_time(sandbox: SandboxProcess
     assert late and min(row["updated_at"] for row in late).hour == 12
 
 
-def test_the_login_given_out_may_only_read(sandbox: SandboxProcess) -> None:
+def test_issued_login_is_read_only(sandbox: SandboxProcess) -> None:
     engine = _engine(sandbox)
     for statement in ("delete from members", "create table t (x int)", "select * from sandbox.progress"):
         with engine.connect() as connection, pytest.raises(sa.exc.ProgrammingError) as refused:
@@ -98,7 +98,7 @@ def test_the_login_given_out_may_only_read(sandbox: SandboxProcess) -> None:
         assert isinstance(refused.value.orig, psycopg.errors.InsufficientPrivilege), statement
 
 
-def test_owner_may_write_and_the_next_test_finds_it_as_new(sandbox: SandboxProcess) -> None:
+def test_owner_can_write_and_the_database_counts_as_touched(sandbox: SandboxProcess) -> None:
     assert not sandbox.is_product_touched
     with sa.create_engine(sandbox.product_url, poolclass=sa.NullPool).begin() as connection:
         connection.execute(sa.text("delete from member_feature_daily"))
@@ -106,7 +106,7 @@ def test_owner_may_write_and_the_next_test_finds_it_as_new(sandbox: SandboxProce
     assert sandbox.is_product_touched
 
 
-def test_tables_that_the_sandbox_did_not_make_stay(empty_database: str) -> None:
+def test_foreign_tables_stay(empty_database: str) -> None:
     product = Product.__new__(Product)
     product._url = make_url(empty_database)
     product._connection = product._connect()

@@ -1,4 +1,4 @@
-"""Our answers have the keys of the real services' recorded ones, where the recordings are at hand."""
+"""Sandbox responses have the same keys as recorded real ones, where recordings are available."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_hubspot_owners(sandbox: SandboxProcess) -> None:
 
 def test_hubspot_task_made_by_the_recorded_request(sandbox: SandboxProcess) -> None:
     asked, recorded = _hubspot("task.yml")
-    asked["associations"] = []  # the recorded ones name records of another portal
+    asked["associations"] = []  # the recordings reference records of another portal
     answer = _crm(sandbox, "POST", "/crm/v3/objects/tasks", asked)
     ours = answer.json()
     assert answer.status_code == 201
     assert set(recorded) <= set(ours)
     unknown = {name for name in recorded["properties"] if name not in ours["properties"]}
-    # What the real portal adds for its own screens, and nobody reads.
+    # Keys for the real portal's own UI, which nothing reads.
     assert all(name.startswith(("hs_task_", "hs_object_source")) for name in unknown), unknown
     for name in ("hs_task_status", "hs_task_priority", "hs_task_type", "hs_task_subject", "hs_task_body"):
         assert ours["properties"][name] == recorded["properties"][name]

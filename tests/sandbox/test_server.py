@@ -1,4 +1,4 @@
-"""The server starts once per folder, says what is wrong, survives SIGKILL with nothing lost, and ends cleanly."""
+"""The server starts once per folder, reports errors, survives SIGKILL without loss, and exits cleanly."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_ends_cleanly_on_sigterm(own: SandboxProcess) -> None:
     assert not (own.home / "sandbox.json").exists()
 
 
-def test_reset_forgets_everything_written(own: SandboxProcess) -> None:
+def test_reset_discards_everything_written(own: SandboxProcess) -> None:
     before = own.truth()
     _write_everything(own)
     own.control("reset", at="2026-06-30T12:00:00Z")
@@ -69,9 +69,7 @@ def test_reset_forgets_everything_written(own: SandboxProcess) -> None:
     assert own.inbox() == {"mails": [], "messages": []}
 
 
-def test_rows_due_while_nobody_was_there_are_written_with_the_time_of_writing(
-    empty_database: str, tmp_path: Path
-) -> None:
+def test_rows_due_during_downtime_get_the_time_of_writing(empty_database: str, tmp_path: Path) -> None:
     process = SandboxProcess(tmp_path, empty_database, *SMALL, now="2026-06-30T12:00:00Z")
     process.start()
     process.kill()
@@ -82,7 +80,7 @@ def test_rows_due_while_nobody_was_there_are_written_with_the_time_of_writing(
             sa.text("select count(*), min(updated_at) from member_feature_daily where updated_at > '2026-06-30 12:00Z'")
         ).one()
     process.kill()
-    # A reader that continued meanwhile has passed their own times and would never see them.
+    # With their original times, a reader's cursor would already be past them.
     assert new[0] > 0 and new[1].isoformat() == "2026-07-02T12:00:00+00:00"
 
 
@@ -104,7 +102,7 @@ def test_pages_show_hostile_content_as_text(own: SandboxProcess) -> None:
 
 @pytest.fixture
 def serve(capsys: pytest.CaptureFixture[str]) -> Serve:
-    """Serve what cannot be served: return the exit status and what was said."""
+    """Start a server that must fail. Return the exit status and the output."""
 
     def run(*arguments: str) -> tuple[int, str]:
         status = main(["serve", *arguments])

@@ -1,4 +1,4 @@
-"""The usual Python client of Salesforce works on the sandbox unchanged, but for the adapter that leads it here."""
+"""The common Python client for Salesforce works on the sandbox unchanged, except for the adapter that redirects it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_queries_follow_all_pages(client: Salesforce, sandbox: SandboxProcess) -
     assert client.query("SELECT COUNT() FROM Account")["totalSize"] == found["totalSize"]
 
 
-def test_deleted_rows_only_where_they_are_asked_for(client: Salesforce, sandbox: SandboxProcess) -> None:
+def test_deleted_rows_only_on_request(client: Salesforce, sandbox: SandboxProcess) -> None:
     number = sandbox.truth()["account"]["live_ids"][0]
     one = ids.encode("001", number)
     sandbox.mutate("company", number, op="delete")
@@ -70,7 +70,7 @@ def test_describes_objects_and_limits(client: Salesforce) -> None:
     assert client.api_usage["api-usage"].used > 0
 
 
-def test_records_are_made_read_changed_and_deleted(client: Salesforce) -> None:
+def test_records_are_created_read_changed_and_deleted(client: Salesforce) -> None:
     made = client.Account.create({"Name": "New & <b>", "Industry": "MACHINERY", "Customer_Tier__c": "small"})
     assert made["success"] is True and len(made["id"]) == 18
     assert client.Account.get(made["id"])["Name"] == "New & <b>"
@@ -138,7 +138,7 @@ def test_wrong_writes_are_refused(client: Salesforce, sandbox: SandboxProcess, b
         ("SELECT Id FROM Account ; DELETE", "MALFORMED_QUERY"),
     ],
 )
-def test_what_is_no_query_is_refused(client: Salesforce, query: str, code: str) -> None:
+def test_invalid_query_is_rejected(client: Salesforce, query: str, code: str) -> None:
     with pytest.raises(SalesforceMalformedRequest) as caught:
         client.query(query)
     assert caught.value.content[0]["errorCode"] == code
@@ -170,14 +170,14 @@ def test_locators_end_after_two_days_and_sessions_sooner(client: Salesforce, san
     session = client.session_id
     sandbox.control("clock", advance_seconds=2 * 86_400 - 10)
     assert len(client.query_more(page["nextRecordsUrl"], identifier_is_url=True)["records"]) == 7
-    assert client.session_id != session  # the client has fetched another one
+    assert client.session_id != session  # the client has fetched a new session
     sandbox.control("clock", advance_seconds=10)
     with pytest.raises(SalesforceMalformedRequest) as caught:
         client.query_more(page["nextRecordsUrl"], identifier_is_url=True)
     assert caught.value.content[0]["errorCode"] == "INVALID_QUERY_LOCATOR"
 
 
-def test_lists_of_records_answer_in_order_and_each_for_itself(client: Salesforce, sandbox: SandboxProcess) -> None:
+def test_record_lists_respond_in_order_and_individually(client: Salesforce, sandbox: SandboxProcess) -> None:
     account = min(accounts(sandbox))
     records = [
         {"attributes": {"type": "Task"}, "Perennial_Key__c": key, "Subject": subject, "WhatId": account}
@@ -194,7 +194,7 @@ def test_lists_of_records_answer_in_order_and_each_for_itself(client: Salesforce
         client.restful(path, method="PATCH", json={"records": records * 67})
 
 
-def test_the_token_endpoint_is_strict(sandbox: SandboxProcess) -> None:
+def test_token_endpoint_is_strict(sandbox: SandboxProcess) -> None:
     given = sandbox.connection("salesforce")
     at = f"{given['host']}/services/oauth2/token"
     form = {"grant_type": "client_credentials", "client_id": given["login"], "client_secret": given["password"]}

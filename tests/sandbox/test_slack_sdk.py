@@ -1,4 +1,4 @@
-"""Slack's Python client works on the sandbox unchanged, and messages stay where they were put."""
+"""Slack's Python client works on the sandbox unchanged, and messages are stored."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_posts_to_a_person_and_finds_the_message_again(client: WebClient, sandbo
     assert [message["text"] for message in sandbox.inbox()["messages"]] == ["Renewal, done"]
 
 
-def test_two_messages_of_one_moment_have_two_keys(client: WebClient) -> None:
+def test_two_messages_of_one_moment_have_different_keys(client: WebClient) -> None:
     keys = {client.chat_postMessage(channel="#cs-operations", text="x")["ts"] for _ in range(5)}
     assert len(keys) == 5
 
@@ -61,9 +61,7 @@ def test_two_messages_of_one_moment_have_two_keys(client: WebClient) -> None:
         ("#general", {"text": "x", "metadata": {"key": "abc"}}, "invalid_metadata_format"),
     ],
 )  # fmt: skip
-def test_refuses_as_slack_does(
-    client: WebClient, sandbox: SandboxProcess, channel: str, given: dict, error: str
-) -> None:
+def test_errors_match_slack(client: WebClient, sandbox: SandboxProcess, channel: str, given: dict, error: str) -> None:
     with pytest.raises(SlackApiError) as refused:
         client.chat_postMessage(channel=channel, **given)
     assert refused.value.response["error"] == error
@@ -71,13 +69,13 @@ def test_refuses_as_slack_does(
     assert sandbox.inbox()["messages"] == []
 
 
-def test_a_wrong_token_gets_nowhere(sandbox: SandboxProcess) -> None:
+def test_wrong_token_is_rejected(sandbox: SandboxProcess) -> None:
     client = WebClient(token="xoxb-wrong", base_url=f"{sandbox.connection('slack')['host']}/")
     with pytest.raises(SlackApiError, match="invalid_auth"):
         client.chat_postMessage(channel="#general", text="x")
 
 
-def test_a_channel_takes_a_burst_and_then_one_a_second(client: WebClient, sandbox: SandboxProcess) -> None:
+def test_channel_accepts_a_burst_then_one_per_second(client: WebClient, sandbox: SandboxProcess) -> None:
     sandbox.control("limits", **{"slack.channel": [1, 1.0]})
     with pytest.raises(SlackApiError) as refused:
         for _ in range(8):
@@ -87,7 +85,7 @@ def test_a_channel_takes_a_burst_and_then_one_a_second(client: WebClient, sandbo
     assert refused.value.response["error"] == "ratelimited"
 
 
-def test_webhook_says_ok_or_why_not(sandbox: SandboxProcess) -> None:
+def test_webhook_returns_ok_or_a_reason(sandbox: SandboxProcess) -> None:
     hook = WebhookClient(sandbox.note["webhook"])
     assert (hook.send(text="hello").status_code, hook.send(text="hello").body) == (200, "ok")
     assert (hook.send(text="").status_code, hook.send(text="").body) == (400, "no_text")

@@ -1,4 +1,4 @@
-"""The mail server takes mails from smtplib, refuses as real ones do, and can lose a connection at the worst moment."""
+"""The mail server accepts mails from smtplib, rejects like real ones, and can drop connections at any point."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _mail(to: str = "ada@vendor.example") -> EmailMessage:
     return mail
 
 
-def test_keeps_a_mail_as_it_came(server: smtplib.SMTP, sandbox: SandboxProcess) -> None:
+def test_mail_is_stored_unchanged(server: smtplib.SMTP, sandbox: SandboxProcess) -> None:
     assert server.send_message(_mail()) == {}
     [kept] = sandbox.inbox()["mails"]
     assert kept["subject"] == "Renewal of Müller & Söhne 🚀"
@@ -42,7 +42,7 @@ def test_keeps_a_mail_as_it_came(server: smtplib.SMTP, sandbox: SandboxProcess) 
     assert kept["text"].strip() == "plain text" and "<b>HTML</b>" in kept["html"]
 
 
-def test_one_refused_recipient_does_not_keep_the_others_from_it(server: smtplib.SMTP, sandbox: SandboxProcess) -> None:
+def test_one_rejected_recipient_does_not_block_the_others(server: smtplib.SMTP, sandbox: SandboxProcess) -> None:
     refused = server.send_message(_mail(), to_addrs=["ada@vendor.example", "x@unknown.example", "y@full.example"])
     assert {address: code for address, (code, _) in refused.items()} == {
         "x@unknown.example": 550,
@@ -51,7 +51,7 @@ def test_one_refused_recipient_does_not_keep_the_others_from_it(server: smtplib.
     assert [mail["envelope_to"] for mail in sandbox.inbox()["mails"]] == [["ada@vendor.example"]]
 
 
-def test_nobody_gets_in_without_the_password(sandbox: SandboxProcess) -> None:
+def test_login_requires_the_password(sandbox: SandboxProcess) -> None:
     connection = sandbox.connection("smtp")
     with smtplib.SMTP(connection["host"], connection["port"], timeout=600) as server:
         with pytest.raises(smtplib.SMTPAuthenticationError):
@@ -62,7 +62,7 @@ def test_nobody_gets_in_without_the_password(sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize(("kind", "n_kept"), [("drop_after", 1), ("drop_before", 0)])
-def test_connection_lost_at_data_leaves_the_sender_in_doubt(sandbox: SandboxProcess, kind: str, n_kept: int) -> None:
+def test_connection_lost_at_data_leaves_the_sender_uncertain(sandbox: SandboxProcess, kind: str, n_kept: int) -> None:
     sandbox.control("faults", vendor="smtp", method="DATA", kind=kind, times=1)
     server = _connect(sandbox)
     with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError)):

@@ -1,4 +1,4 @@
-"""What is asked of the vendors, and what the sandbox answers, has the shapes that the vendors publish.
+"""Requests to vendors and the sandbox's responses match the vendors' published schemas.
 
 The tables are made from their specifications, in our words: the fields of what is read and written here, ``!`` behind
 those that the specification requires. Nulls are left out of the comparison: the specifications rarely say them, and
@@ -25,7 +25,7 @@ import pytest
 from include.config import load
 from include.deliver.channels import crm_task
 from include.http.client import Client
-from tests.deliver.letters import TASK, letter
+from tests.deliver.letters import TASK, delivery
 from tests.fixtures.pulled import START, Copy, later, truth
 from tests.fixtures.sandbox import SandboxProcess
 
@@ -86,7 +86,7 @@ SHAPES = {
         "rows": "totalSize!:int done!:flag records!:[row] nextRecordsUrl:text",
     }.items()
 }
-# Method and path -> shape of what is asked, and of the answer; "" where there is none.
+# Method and path -> shapes of request and response; "" where there is none.
 ENDPOINTS = (
     (r"GET /crm/v3/objects/\w+", "", "list"),
     (r"POST /crm/v3/objects/\w+/search", "search", "found"),
@@ -98,15 +98,15 @@ ENDPOINTS = (
     (r"GET /api/v2/incremental/tickets/cursor(.json)?", "", "export"),
     (r"GET /services/data/v[\d.]+/query(All)?(/.*)?", "", "rows"),
 )
-# Where the services differ from what is published, why that is known, and what is then compared.
+# Known differences between services and specifications, with their sources and the shape used instead.
 DEVIATIONS = {
-    # The specification has texts; the guide and every client send objects, and both are taken:
+    # The specification has texts; the guide and every client send objects. Both are accepted:
     # https://developers.hubspot.com/docs/api-reference/search/guide
     "search.sorts": "[sort]",
-    # An absence is told without these.
+    # An error about missing records has no such fields.
     "problem.errors": "optional",
     "problem.links": "optional",
-    # Published as an object; answered as a text such as crm.associations.NO_ASSOCIATIONS_FOUND, as recorded.
+    # Published as an object; recorded responses have a text such as crm.associations.NO_ASSOCIATIONS_FOUND.
     "problem.subCategory": "text",
 }
 _KINDS: dict[str, Callable[[Any], bool]] = {
@@ -119,11 +119,11 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def misfits(shape: str, value: Any, where: str, *, is_open: bool = False) -> list[str]:
-    """Return in what a value differs from a shape; fields that the shape has not are fine only where it is open."""
+def differences(shape: str, value: Any, where: str, *, is_open: bool = False) -> list[str]:
+    """Return the differences between a value and a shape. Extra fields are allowed only in open shapes."""
     if not isinstance(value, dict):
         try:
-            value = orjson.loads(bytes(value))  # rows that are taken apart later
+            value = orjson.loads(bytes(value))  # rows decoded later
         except (TypeError, ValueError):
             return [f"{where} is no {shape}"]
     wrong = []
@@ -144,13 +144,13 @@ def misfits(shape: str, value: Any, where: str, *, is_open: bool = False) -> lis
             if kind in _KINDS:
                 wrong += [] if _KINDS[kind](one) else [f"{where}.{name} is no {kind}: {one!r:.40}"]
             else:
-                wrong += misfits(kind, one, f"{where}.{name}", is_open=is_open or kind in ("ticket", "row"))
+                wrong += differences(kind, one, f"{where}.{name}", is_open=is_open or kind in ("ticket", "row"))
     extra = [] if is_open or shape in ("row", "ticket") else sorted(set(value) - set(fields))
     return wrong + [f"{where}.{name} is not published" for name in extra]
 
 
 class Watch:
-    """Compares the calls of clients, and their answers, with what is published."""
+    """Compare clients' requests and responses with the specifications."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
@@ -165,8 +165,8 @@ class Watch:
             for pattern, asked, told in ENDPOINTS:
                 if re.fullmatch(pattern, f"{method} {path.split('?')[0]}"):
                     self.seen.add(pattern)
-                    self.wrong += misfits(asked, how.get("json"), f"asked {path}") if asked else []
-                    self.wrong += misfits(told, answer.data, f"told {path}")
+                    self.wrong += differences(asked, how.get("json"), f"asked {path}") if asked else []
+                    self.wrong += differences(told, answer.data, f"told {path}")
                     break
             return answer
 
@@ -178,7 +178,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
 
 
-def test_hubspots_calls_and_answers_are_as_published(sandbox: SandboxProcess) -> None:
+def test_hubspot_calls_and_responses_match_the_specification(sandbox: SandboxProcess) -> None:
     watch, crm = Watch(), Copy("crm")
     watch.over(crm.source._api.client)  # type: ignore[attr-defined]
     crm.pull(START)
@@ -191,7 +191,7 @@ def test_hubspots_calls_and_answers_are_as_published(sandbox: SandboxProcess) ->
 
     channel = crm_task.connect(load(), "crm")
     watch.over(channel._client)  # type: ignore[attr-defined]
-    one = letter("crm_task", "a", body={**TASK, "company_id": min(truth(sandbox, "account"))})
+    one = delivery("crm_task", "a", body={**TASK, "company_id": min(truth(sandbox, "account"))})
     sent = replace(one, address=channel.address(one))
     assert channel.send([sent])[one.key].state == "sent"
     channel.find(sent.address, START - timedelta(days=1))
@@ -201,14 +201,14 @@ def test_hubspots_calls_and_answers_are_as_published(sandbox: SandboxProcess) ->
     assert {pattern for pattern, _, _ in ENDPOINTS if "/crm/" in pattern} == watch.seen
 
 
-def test_zendesks_export_is_as_published(sandbox: SandboxProcess) -> None:
+def test_zendesk_export_matches_the_specification(sandbox: SandboxProcess) -> None:
     watch, desk = Watch(), Copy("support", "ticket")
     watch.over(desk.source.client)  # type: ignore[attr-defined]
     desk.pull(START)
     assert (sorted(set(watch.wrong)), len(watch.seen)) == ([], 1)
 
 
-def test_salesforces_queries_are_answered_as_documented(
+def test_salesforce_query_responses_match_the_documentation(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRM", sandbox.connections["AIRFLOW_CONN_SALESFORCE"])
@@ -228,5 +228,5 @@ def test_salesforces_queries_are_answered_as_documented(
         ({"after": "1", "before": "0"}, ["x.before is not published"]),
     ],
 )
-def test_what_differs_is_told(value: dict[str, Any], wrong: list[str]) -> None:
-    assert misfits("next", value, "x") == wrong
+def test_differences_are_reported(value: dict[str, Any], wrong: list[str]) -> None:
+    assert differences("next", value, "x") == wrong

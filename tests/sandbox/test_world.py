@@ -1,4 +1,4 @@
-"""The world is the same for the same seed, hides its causes, and is dirty in measure."""
+"""The world is deterministic by seed, hides its causes, and contains a limited amount of dirt."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_same_seed_same_bytes_in_another_process(world: World) -> None:
     assert done.stdout.strip() == world.fingerprint()
 
 
-def test_another_seed_is_another_world(world: World) -> None:
+def test_another_seed_gives_another_world(world: World) -> None:
     assert build(8, ANCHOR, 24).fingerprint() != build(7, ANCHOR, 24).fingerprint()
 
 
@@ -49,7 +49,7 @@ def test_size_at_the_anchor(world: World) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_quarter_of_the_leavers_is_silent_and_stayers_show_every_symptom(seed: int) -> None:
+def test_a_quarter_of_churn_is_silent_and_retained_customers_show_symptoms(seed: int) -> None:
     customers = build(seed, ANCHOR).customers
     causes = Counter(customer.cause for customer in customers if customer.cause)
     assert causes["silent"] * 4 >= sum(causes.values())
@@ -59,13 +59,13 @@ def test_a_quarter_of_the_leavers_is_silent_and_stayers_show_every_symptom(seed:
             assert stayers[cause] >= n_leavers, cause
 
 
-def test_it_goes_on_after_the_anchor(world: World) -> None:
+def test_world_continues_after_the_anchor(world: World) -> None:
     week = millis(ANCHOR), millis(ANCHOR + timedelta(days=7))
     kinds = {record.kind for record in world.records for change in record.changes if week[0] < change.at <= week[1]}
     assert {"deal", "line_item", "contact", "ticket", "comment", "member"} <= kinds
 
 
-def test_dirt_is_there_and_old(world: World) -> None:
+def test_dirt_exists_and_is_old(world: World) -> None:
     limit = millis(ANCHOR - timedelta(days=6))
     lines = [(r, c.values) for r in world.records if r.kind == "line_item" for c in r.changes]
     unpriced = [r for r, values in lines if values.get("amount") is None]
@@ -78,7 +78,7 @@ def test_dirt_is_there_and_old(world: World) -> None:
     assert all(record.at < limit for record in [*unpriced, *swapped, *stray])
 
 
-def test_shows_the_cases_that_contracts_bring(world: World) -> None:
+def test_world_shows_the_contract_cases(world: World) -> None:
     terms = [term for c in world.customers for contract in c.contracts for term in contract.terms]
     renewals = Counter(term.renewal for term in terms if term.closes and term.closes < ANCHOR)
     assert set(renewals) == {"early", "on_time", "in_grace", "after_grace", "auto", "lost"}
@@ -87,7 +87,7 @@ def test_shows_the_cases_that_contracts_bring(world: World) -> None:
     assert months == {1, 6, 12, 24, 36}
 
 
-def test_references_point_at_records_of_the_right_kind(world: World) -> None:
+def test_references_point_to_records_of_the_right_kind(world: World) -> None:
     ids = {kind: {r.id for r in world.records if r.kind == kind} for kind in {r.kind for r in world.records}}
     kinds = ("company", "deal", "owner", "organization", "ticket", "workspace")
     for record in world.records:
@@ -97,12 +97,12 @@ def test_references_point_at_records_of_the_right_kind(world: World) -> None:
                 assert value is None or value in ids[name], (record.kind, record.id, name)
 
 
-def test_the_truth_says_what_else_went_wrong_and_only_what_the_records_show(world: World) -> None:
+def test_truth_lists_other_problems_visible_in_the_records(world: World) -> None:
     late = set()
     for record in (r for r in world.records if r.kind == "invoice"):
         values = record.changes[0].values
         ends = [change.values for change in record.changes[1:]]
-        # Who pays on a Monday what was due on Saturday is not late.
+        # A payment on Monday for a Saturday due date is not late.
         if not any(e["status"] == "voided" or e["paid"] <= values["due"] + timedelta(days=2) for e in ends):
             late.add((values["company"], values["due"]))
     troubles = [(customer, trouble) for customer in world.customers for trouble in customer.troubles]
@@ -115,7 +115,7 @@ def test_the_truth_says_what_else_went_wrong_and_only_what_the_records_show(worl
             assert any(change.values.get("deactivated_at") for change in members[email].changes)
 
 
-def test_a_symptom_is_shown_only_where_something_came_of_it(world: World) -> None:
+def test_symptom_is_shown_only_if_it_had_an_effect(world: World) -> None:
     at_desk = {r.changes[0].values["belongs_to"] for r in world.records if r.kind == "organization"}
     symptoms = [(customer, symptom) for customer in world.customers for symptom in customer.symptoms]
     assert any(not symptom.is_shown for _, symptom in symptoms)

@@ -1,4 +1,4 @@
-"""The desk is as strict as the real one: cursors, the held back minute, boundaries, limits, deletions."""
+"""The support desk is as strict as the real one: cursors, withheld minute, boundaries, limits, deletions."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def test_wrong_credentials(sandbox: SandboxProcess) -> None:
     assert requests.get(url, headers=bearer, timeout=600).json()["user"]["email"] == connection["login"]
 
 
-def test_both_forms_of_a_path(desk: Call) -> None:
+def test_both_path_forms_work(desk: Call) -> None:
     assert desk("organizations.json").json() == desk("organizations").json()
 
 
-def test_links_name_another_host_than_was_asked(sandbox: SandboxProcess, desk: Call) -> None:
+def test_links_name_another_host_than_requested(sandbox: SandboxProcess, desk: Call) -> None:
     first = desk("incremental/tickets/cursor", start_time=1, per_page=2).json()
     listed = desk("users", per_page=2).json()
     for link in (first["after_url"], listed["next_page"], listed["users"][0]["url"]):
         assert link.startswith("https://perennial-sandbox.zendesk.com/") and sandbox.url not in link
 
 
-def test_the_cursor_of_the_end_is_the_start_of_the_next_run(sandbox: SandboxProcess, desk: Call) -> None:
+def test_final_cursor_starts_the_next_run(sandbox: SandboxProcess, desk: Call) -> None:
     end = desk("incremental/tickets/cursor", start_time=1).json()
     assert end["end_of_stream"] is True
     text = base64.b64decode(end["after_cursor"] + "==").decode()
@@ -59,7 +59,7 @@ def test_the_cursor_of_the_end_is_the_start_of_the_next_run(sandbox: SandboxProc
     assert number in [ticket["id"] for ticket in later]
 
 
-def test_a_start_within_the_last_minute_is_refused(desk: Call) -> None:
+def test_start_within_the_last_minute_is_rejected(desk: Call) -> None:
     assert desk("incremental/tickets/cursor", start_time=NOW_S - 59).status_code == 422
     assert desk("incremental/tickets/cursor", start_time=NOW_S - 60).status_code == 200
     assert desk("incremental/organizations", start_time=NOW_S).status_code == 422
@@ -67,7 +67,7 @@ def test_a_start_within_the_last_minute_is_refused(desk: Call) -> None:
     assert desk("incremental/tickets/cursor", cursor="nonsense!").status_code == 400
 
 
-def test_deletion_moves_the_exports_clock_and_not_the_tickets(sandbox: SandboxProcess, desk: Call) -> None:
+def test_deletion_moves_the_export_clock_not_the_ticket_clock(sandbox: SandboxProcess, desk: Call) -> None:
     before = desk("incremental/tickets/cursor", start_time=1).json()
     ticket = before["tickets"][0]
     sandbox.mutate("ticket", ticket["id"], op="delete")
@@ -83,7 +83,7 @@ def test_deletion_moves_the_exports_clock_and_not_the_tickets(sandbox: SandboxPr
     assert ticket["id"] in [row["id"] for row in desk("deleted_tickets").json()["deleted_tickets"]]
 
 
-def test_the_time_export_repeats_its_boundary_and_ends_with_whole_seconds(sandbox: SandboxProcess, desk: Call) -> None:
+def test_time_export_repeats_its_boundary_and_ends_on_whole_seconds(sandbox: SandboxProcess, desk: Call) -> None:
     numbers = sandbox.truth()["organization"]["live_ids"][:3]
     sandbox.mutate("organization", op="touch", ids=numbers, at="2026-06-30T11:30:00Z")
     page = desk("incremental/organizations", start_time=NOW_S - 1800, per_page=1).json()
@@ -110,7 +110,7 @@ def test_exports_share_ten_calls_a_minute(sandbox: SandboxProcess, desk: Call) -
     assert desk("users").status_code == 200
 
 
-def test_other_calls_tell_of_their_limit(desk: Call) -> None:
+def test_other_calls_return_their_limit(desk: Call) -> None:
     headers = desk("users").headers
     assert {"x-rate-limit", "x-rate-limit-remaining", "rate-limit", "rate-limit-remaining", "rate-limit-reset"} <= {
         name.lower() for name in headers
@@ -126,7 +126,7 @@ def test_old_closed_tickets_leave_the_lists_but_not_the_exports(desk: Call) -> N
     assert not archived & metrics
 
 
-def test_page_numbers_end_where_cursors_go_on(sandbox: SandboxProcess, desk: Call) -> None:
+def test_page_numbers_end_where_cursors_continue(sandbox: SandboxProcess, desk: Call) -> None:
     assert desk("users", page=101, per_page=100).status_code == 400
     first = desk("users", **{"page[size]": 40}).json()
     assert first["meta"]["has_more"] is True
@@ -144,7 +144,7 @@ def test_ids_are_too_long_for_a_float_and_nulls_are_everywhere(desk: Call) -> No
     assert all(row["custom_status_id"] > 10**12 for row in rows)
 
 
-def test_metrics_come_beside_the_tickets_when_asked(desk: Call) -> None:
+def test_ticket_metrics_are_sideloaded_on_request(desk: Call) -> None:
     rows = desk("incremental/tickets/cursor", start_time=1, include="metric_sets,users").json()
     assert {row["metric_set"]["ticket_id"] for row in rows["tickets"]} == {row["id"] for row in rows["tickets"]}
     requesters = {row["requester_id"] for row in rows["tickets"]}
@@ -155,7 +155,7 @@ def test_metrics_come_beside_the_tickets_when_asked(desk: Call) -> None:
     )
 
 
-def test_ratings_of_a_window(desk: Call) -> None:
+def test_ratings_within_a_window(desk: Call) -> None:
     everything = desk("satisfaction_ratings").json()["satisfaction_ratings"]
     stamps = sorted(row["updated_at"] for row in everything)
     some = desk("satisfaction_ratings", start_time=NOW_S - 200 * 86_400, end_time=NOW_S - 60).json()[
@@ -165,7 +165,7 @@ def test_ratings_of_a_window(desk: Call) -> None:
     assert {row["score"] for row in everything} <= {"good", "bad"} and stamps
 
 
-def test_merged_organizations_hand_over_their_tickets(sandbox: SandboxProcess, desk: Call) -> None:
+def test_merged_organizations_transfer_their_tickets(sandbox: SandboxProcess, desk: Call) -> None:
     tickets = desk("incremental/tickets/cursor", start_time=1).json()["tickets"]
     ticket = next(row for row in tickets if row["status"] != "closed" and row["organization_id"])
     loser = ticket["organization_id"]
@@ -182,7 +182,7 @@ def test_merged_organizations_hand_over_their_tickets(sandbox: SandboxProcess, d
     assert desk(f"organizations/{loser}").status_code == 404
 
 
-def test_ticket_events_tell_every_change_and_comment_once(sandbox: SandboxProcess, desk: Call) -> None:
+def test_ticket_events_contain_every_change_and_comment_once(sandbox: SandboxProcess, desk: Call) -> None:
     number = next(ticket["id"] for ticket in desk("tickets").json()["tickets"] if ticket["status"] == "solved")
     start, updates = 1, []
     while True:
@@ -209,14 +209,14 @@ def test_ticket_events_tell_every_change_and_comment_once(sandbox: SandboxProces
     assert [(event.get("previous_value"), event["value"]) for event in changed] == statuses
 
 
-def test_ticket_events_without_comments_say_only_that_there_was_one(desk: Call) -> None:
+def test_ticket_events_without_comments_show_only_that_one_exists(desk: Call) -> None:
     page = desk("incremental/ticket_events", start_time=1).json()
     comments = [c for update in page["ticket_events"] for c in update["child_events"] if c["event_type"] == "Comment"]
     assert comments and all(comment["comment_present"] and "body" not in comment for comment in comments)
     assert {comment["comment_public"] for comment in comments} == {True, False}
 
 
-def test_nothing_is_left_of_scrubbed_tickets(sandbox: SandboxProcess, desk: Call) -> None:
+def test_scrubbed_tickets_have_no_content(sandbox: SandboxProcess, desk: Call) -> None:
     number = sandbox.truth()["ticket"]["live_ids"][0]
     sandbox.mutate("ticket", number, op="delete")
     exported = {u["ticket_id"] for u in desk("incremental/ticket_events", start_time=1).json()["ticket_events"]}

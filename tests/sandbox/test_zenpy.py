@@ -1,4 +1,4 @@
-"""Zendesk's Python client works on the sandbox unchanged, but for the adapter that leads its https calls here."""
+"""Zendesk's Python client works on the sandbox unchanged, except for the adapter that redirects its https calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _LeadHere(HTTPAdapter):
         here = request.copy()
         here.url = f"{self.base}{parts.path}" + (f"?{parts.query}" if parts.query else "")
         response = super().send(here, **options)  # type: ignore[arg-type]
-        response.request = request  # the client looks at the host that it asked
+        response.request = request  # the client checks the requested host
         return response
 
 

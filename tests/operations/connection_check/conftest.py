@@ -1,4 +1,4 @@
-"""A server whose certificate nobody vouches for."""
+"""A server with an untrusted certificate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fixtures.certificates import self_signed
 
 @pytest.fixture
 def tls_server(tmp_path: Path) -> Iterator[str]:
-    """The base URL of an HTTPS server that signed its certificate itself."""
+    """The base URL of an HTTPS server with a self-signed certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path))
     server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)

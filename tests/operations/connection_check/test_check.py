@@ -1,4 +1,4 @@
-"""What ``connect check`` says of connections that work, and of those that do not: what is wrong and how to fix it."""
+"""Findings of ``connect check`` on working and broken connections, with cures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, name: str, **fields: Any) -> None:
     monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(fields))
 
 
-def test_all_that_works_is_said_to_work_without_secrets(
+def test_working_connections_are_reported_without_secrets(
     vendors: SandboxProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["connect", "check", "--json"]) == 0
@@ -63,7 +63,7 @@ def test_all_that_works_is_said_to_work_without_secrets(
         assert vendors.connection(name)["password"] not in said
 
 
-def test_a_sample_shows_rows_and_no_person(vendors: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sample_shows_rows_without_personal_data(vendors: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["connect", "check", "crm", "support", "product_db", "--samples"]) == 0
     said = capsys.readouterr().out
     assert "crm: contact" in said and "***" in said
@@ -73,7 +73,7 @@ def test_a_sample_shows_rows_and_no_person(vendors: SandboxProcess, capsys: pyte
     assert PERSON not in said.split("crm: account", 1)[1]
 
 
-def test_nothing_is_sent_or_written(vendors: SandboxProcess) -> None:
+def test_check_sends_and_writes_nothing(vendors: SandboxProcess) -> None:
     before = vendors.truth()
     check()
     inbox = vendors.inbox()
@@ -85,7 +85,7 @@ def test_nothing_is_sent_or_written(vendors: SandboxProcess) -> None:
     assert calls["zendesk"] < 30
 
 
-def test_missing_scopes_are_named_and_all_else_is_looked_at(vendors: SandboxProcess) -> None:
+def test_missing_scopes_are_named_and_other_checks_continue(vendors: SandboxProcess) -> None:
     missing = ["crm.objects.contacts.read"]
     vendors.control("switches", **{"hubspot.missing_scopes": missing, "slack.scopes": ["im:write"]})
     found = check("crm", "slack")
@@ -96,7 +96,7 @@ def test_missing_scopes_are_named_and_all_else_is_looked_at(vendors: SandboxProc
     assert main(["connect", "check", "crm"]) == 3
 
 
-def test_rights_to_write_are_asked_for_where_something_is_written(
+def test_write_scopes_are_required_only_where_needed(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extra = "more than needed: crm.objects.companies.write, crm.objects.contacts.write"
@@ -110,7 +110,7 @@ def test_rights_to_write_are_asked_for_where_something_is_written(
     lacking = check("crm")["crm", "scopes"]
     assert (lacking.state, lacking.exit_status) == ("failed", 3)
     assert "missing: crm.schemas.contacts.write" in lacking.found
-    # With a connection of their own, only that one must write, and need not read.
+    # A separate write connection must be able to write and need not read.
     channels.write_text("crm_task: {dry_run: false, connections: {crm: crm_tasks}}\n")
     app = vendors.note["hubspot_oauth"]
     given = vendors.connection("crm") | {"login": app["client_id"], "password": app["client_secret"]}
@@ -122,14 +122,14 @@ def test_rights_to_write_are_asked_for_where_something_is_written(
     assert [what for connection, what in writer if connection == "crm_tasks"] == ["scopes"]
 
 
-def test_a_drop_down_must_take_every_risk_that_is_written(
+def test_drop_down_must_accept_every_risk_value(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "channels.yaml").write_text("crm_field: {fields: {crm: {perennial_risk: risk_band}}}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     assert check("crm")["crm", "fields"].state == "ok"
-    # As it was made before an unknown risk was told.
+    # As created before the value for unknown risk existed.
     three = [{"value": value} for value in ("none", "some", "high")]
     whole = Client.get
 
@@ -142,7 +142,7 @@ def test_a_drop_down_must_take_every_risk_that_is_written(
     monkeypatch.setattr(Client, "get", get)
     found = check("crm")["crm", "fields"]
     assert (found.state, found.found) == ("failed", "perennial_risk does not accept unknown")
-    # A picklist of Salesforce refuses only where it is restricted.
+    # A Salesforce picklist rejects values only if it is restricted.
     monkeypatch.setattr(
         SalesforceApi,
         "fields",
@@ -155,7 +155,7 @@ def test_a_drop_down_must_take_every_risk_that_is_written(
     assert CrmFields(accounts).unaccepted("other", ("some", "unknown")) == []
 
 
-def test_every_scope_that_is_checked_is_documented_and_none_besides() -> None:
+def test_documented_scopes_equal_checked_scopes() -> None:
     page = (paths.ROOT / "docs" / "reference" / "scopes.md").read_text()
     hubspot = page.partition("## HubSpot")[2].partition("## Salesforce")[0]
     listed = set(re.findall(r"`((?:crm\.|sales-)[\w.-]+)`", hubspot))
@@ -165,7 +165,7 @@ def test_every_scope_that_is_checked_is_documented_and_none_besides() -> None:
     assert set(re.findall(r"`(\w+:[\w.]+)`", slack)) == set(SCOPES)
 
 
-def test_a_wrong_token_ends_the_look_at_that_connection(
+def test_wrong_token_ends_the_check_of_its_connection(
     vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     connect(monkeypatch, "crm", conn_type="hubspot", host=f"{vendors.url}/hubspot", password="pat-na1-wr0ng-t0ken")
@@ -194,7 +194,7 @@ def test_a_wrong_token_ends_the_look_at_that_connection(
         ({"conn_type": "http", "host": "https://api.hubapi.com", "password": "x"}, "settings", "names no vendor", 2),
     ],
 )
-def test_what_is_wrong_with_a_connection_is_said_with_its_cure(
+def test_connection_problem_is_reported_with_its_cure(
     socket_enabled: None,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -212,7 +212,7 @@ def test_what_is_wrong_with_a_connection_is_said_with_its_cure(
     assert run.exit_status(lines) == status
 
 
-def test_a_certificate_that_nobody_vouches_for(socket_enabled: None, tls_server: str) -> None:
+def test_untrusted_certificate_fails_the_check(socket_enabled: None, tls_server: str) -> None:
     from include.operations.connection_check.network import reach
 
     reached, tls = reach("crm", tls_server)
@@ -221,9 +221,7 @@ def test_a_certificate_that_nobody_vouches_for(socket_enabled: None, tls_server:
     assert "REQUESTS_CA_BUNDLE" in tls.to_fix
 
 
-def test_a_vendor_that_only_asks_to_wait_is_not_waited_for(
-    vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_does_not_wait_for_a_throttling_vendor(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     vendors.control("faults", vendor="hubspot", kind="status", status=429, retry_after=30)
     waited: list[float] = []
     monkeypatch.setattr(finding.time, "sleep", waited.append)
@@ -233,7 +231,7 @@ def test_a_vendor_that_only_asks_to_wait_is_not_waited_for(
     assert "wait" in found["crm", "account"].found
 
 
-def test_the_product_is_not_asked_to_sort_or_scan_for_long(
+def test_product_database_check_has_a_time_limit(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from include.connectors.database import source as database
@@ -251,7 +249,7 @@ def test_the_product_is_not_asked_to_sort_or_scan_for_long(
     assert found["product_db", "product_user"].state == "ok"
 
 
-def test_an_empty_entity_and_one_of_another_type_are_to_be_looked_at(
+def test_empty_or_mistyped_entity_is_flagged(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with sa.create_engine(f"sqlite:///{tmp_path / 'p.db'}").begin() as connection:
@@ -270,7 +268,7 @@ def test_an_empty_entity_and_one_of_another_type_are_to_be_looked_at(
     assert "correct such values in the source" in misfit.to_fix
 
 
-def test_a_time_of_change_that_is_none_is_said(
+def test_unsuitable_updated_at_is_reported(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with sa.create_engine(f"sqlite:///{tmp_path / 'p.db'}").begin() as connection:
@@ -288,12 +286,12 @@ def test_a_time_of_change_that_is_none_is_said(
     assert "in 2 of 4 rows updated_at is in the future" in line.found and "1 of 4 rows have no updated_at" in line.found
 
 
-def test_a_connection_that_the_settings_do_not_name() -> None:
+def test_connection_missing_in_the_settings() -> None:
     with pytest.raises(ConfigError, match="unknown connection crn"):
         list(run.check(["crn"]))
 
 
-def test_channels_in_dry_run_need_not_work_and_channels_that_are_on_must(
+def test_only_enabled_channels_must_work(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(monkeypatch, "smtp", conn_type="smtp", host="127.0.0.1", port=1)

@@ -1,4 +1,4 @@
-"""What ``connect check`` says of a mapping that disagrees with the CRM's own figures, and of one that agrees."""
+"""Findings of ``connect check`` on mappings that agree or disagree with the CRM's own figures."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def text_of(case: Case) -> str:
     return mapping_file(propose(case.portal), "crm")
 
 
-def test_the_crms_own_arr_is_held_against_ours(tmp_path: Path) -> None:
+def test_crm_arr_is_compared_with_ours(tmp_path: Path) -> None:
     case = english_lines()
     line = found(case, tmp_path, text_of(case))[ARR]
     assert line.state == "ok"
     assert "0 differ by more than 1%" in line.found and "hs_arr" in line.found
 
 
-def test_an_amount_that_means_something_else_is_told_with_its_cure(tmp_path: Path) -> None:
+def test_misinterpreted_amount_is_reported_with_its_cure(tmp_path: Path) -> None:
     case = english_lines()
     lines = found(case, tmp_path, text_of(case).replace("amount_per: {always: period}", "amount_per: {always: term}"))
     assert lines[LINES].state == "warning" and "`amount_per: {always: period}`" in lines[LINES].to_fix
@@ -51,7 +51,7 @@ def test_an_amount_that_means_something_else_is_told_with_its_cure(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("wrong", "reason"), [("month", "twelve times"), ("term", "by whole years")])
-def test_the_likely_reason_of_a_difference_is_said(tmp_path: Path, wrong: str, reason: str) -> None:
+def test_likely_reason_of_a_difference_is_reported(tmp_path: Path, wrong: str, reason: str) -> None:
     case = english_deals_in_years()
     right = text_of(case)
     assert found(case, tmp_path, right)[ARR].state == "ok"
@@ -60,7 +60,7 @@ def test_the_likely_reason_of_a_difference_is_said(tmp_path: Path, wrong: str, r
     assert "`amount_per: {always: year}`" in lines[DEALS].to_fix
 
 
-def test_ends_that_are_a_day_off_are_told_either_way(tmp_path: Path) -> None:
+def test_end_dates_off_by_a_day_are_reported_in_both_directions(tmp_path: Path) -> None:
     case = german_lines_and_companies()
     right = text_of(case)
     assert found(case, tmp_path, right)["contracts: contract_line terms"].state == "ok"
@@ -72,7 +72,7 @@ def test_ends_that_are_a_day_off_are_told_either_way(tmp_path: Path) -> None:
     assert "remove add_days" in more["contracts: contract_line terms"].to_fix
 
 
-def test_contracts_on_companies_are_counted(tmp_path: Path) -> None:
+def test_company_contracts_are_counted(tmp_path: Path) -> None:
     case = chinese_company()
     line = found(case, tmp_path, text_of(case))[ARR]
     running = [row.values["arr_cny"] for row in case.portal.rows["account"]
@@ -80,13 +80,13 @@ def test_contracts_on_companies_are_counted(tmp_path: Path) -> None:
     assert f"ARR of {len(running)} companies" in line.found and f"({len(running)} companies)" in line.found
 
 
-def test_the_companies_own_arr_is_held_against_lines(tmp_path: Path) -> None:
+def test_company_arr_is_compared_with_line_items(tmp_path: Path) -> None:
     case = german_lines_and_companies()
     line = found(case, tmp_path, text_of(case))[ARR]
     assert "companies' arr_aktuell" in line.found
 
 
-def test_a_mapping_without_contracts_is_told(tmp_path: Path) -> None:
+def test_mapping_without_contracts_is_reported(tmp_path: Path) -> None:
     text = "entities: {account: {columns: {name: name}}, opportunity: {columns: {amount: amount}}}"
     line = found(english_lines(), tmp_path, text)["contracts"]
     assert line.state == "warning" and "connect propose crm" in line.to_fix

@@ -1,4 +1,4 @@
-"""Owners hear of a failure at its start, on its worsening and when it is over, once each."""
+"""Owners are notified of a failure's start, worsening and end, once each."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ ENTITIES_OF_CRM = ("account", "contact", "owner", "opportunity", "contract_line"
 
 
 class Post:
-    """A channel that keeps what it is given."""
+    """A channel that stores its messages."""
 
     def __init__(self) -> None:
-        self.letters: list[Delivery] = []
+        self.deliveries: list[Delivery] = []
         self.is_down = False
 
-    def address(self, letter: Delivery) -> str:
-        return letter.recipient
+    def address(self, delivery: Delivery) -> str:
+        return delivery.recipient
 
-    def send(self, letters: Sequence[Delivery]) -> Mapping[str, Outcome]:
+    def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         if self.is_down:
             raise Unavailable("the mail server does not answer")
-        self.letters += letters
-        return {letter.key: Outcome("sent") for letter in letters}
+        self.deliveries += deliveries
+        return {delivery.key: Outcome("sent") for delivery in deliveries}
 
     def close(self) -> None:
         """Nothing to let go of."""
 
     def said(self) -> list[str]:
-        """Return the subjects since the last time, and forget them."""
-        found, self.letters = [letter.subject for letter in self.letters], []
+        """Return the subjects since the last call, and clear them."""
+        found, self.deliveries = [delivery.subject for delivery in self.deliveries], []
         return found
 
 
@@ -83,37 +83,37 @@ def _later(monkeypatch: pytest.MonkeyPatch, **ahead: int) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", (NOW + timedelta(**ahead)).isoformat())
 
 
-def _mended() -> None:
+def _resolve_rows() -> None:
     with engine("loader").begin() as connection:
         connection.execute(sa.text("update quarantine.record set state = 'resolved'"))
 
 
-def test_start_worsening_and_end_are_told_once_each(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_worsening_and_end_are_reported_once_each(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     assert notify.run() == notify.Counts()
     _bad(6)
     first = notify.run()
     assert (first.n_open, first.n_started, first.n_sent) == (1, 1, 1)
-    (letter,) = post.letters
-    assert letter.recipient == "grace@vendor.example"
+    (delivery,) = post.deliveries
+    assert delivery.recipient == "grace@vendor.example"
     assert post.said() == [f"rows of crm.contact are quarantined by {RULE}"]
     for minutes in (15, 30):
         _later(monkeypatch, minutes=minutes)
         assert (notify.run().n_sent, post.said()) == (0, [])
-    _bad(9, first=200)  # more than twice as many, but not ten rows more
+    _bad(9, first=200)  # more than double, but fewer than ten more rows
     assert notify.run().n_sent == 0
     _bad(5, first=300)
     assert (notify.run().n_worse, post.said()) == (1, [f"Worse: rows of crm.contact are quarantined by {RULE}"])
     assert notify.run().n_sent == 0
-    _mended()
+    _resolve_rows()
     _later(monkeypatch, hours=1)
     assert (notify.run().n_over, post.said()) == (1, [f"Resolved: rows of crm.contact are quarantined by {RULE}"])
     assert notify.run() == notify.Counts() and post.said() == []
 
 
-def test_the_message_says_what_how_much_since_when_and_what_to_do(post: Post) -> None:
+def test_message_states_failure_size_start_and_cure(post: Post) -> None:
     _bad(6)
     notify.run()
-    said = Message.model_validate(post.letters[0].body)
+    said = Message.model_validate(post.deliveries[0].body)
     facts = {fact.label: fact.value for fact in said.facts}
     assert facts["Rule"] == f"{RULE} (critical; CRM administrator)"
     assert (
@@ -127,10 +127,10 @@ def test_the_message_says_what_how_much_since_when_and_what_to_do(post: Post) ->
     assert any(f"quarantine show {RULE}" in step for step in said.next_steps)
 
 
-def test_a_batch_on_hold_is_reported_with_the_commands_that_decide_about_it(post: Post) -> None:
+def test_held_batch_is_reported_with_the_commands_to_decide_it(post: Post) -> None:
     _bad(30)
     assert notify.run().n_started == 2
-    held = next(letter for letter in post.letters if "is on hold" in letter.subject)
+    held = next(delivery for delivery in post.deliveries if "is on hold" in delivery.subject)
     said = Message.model_validate(held.body)
     (number,) = [row["batch_id"] for row in fetch("select batch_id from meta.batch where state = 'held'")]
     assert any(f"batch drop {number} --reason" in step for step in said.next_steps)
@@ -140,7 +140,7 @@ def test_a_batch_on_hold_is_reported_with_the_commands_that_decide_about_it(post
     assert "too many rows break critical rules" in said.summary.lower() and held.recipient == "data@example.com"
 
 
-def test_a_silence_keeps_it_back_until_it_is_over(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_suppresses_notices_until_it_ends(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     _bad(3)
     assert main(["incidents", "silence", "rows:crm:*", "--until", "2026-11-21", "--reason", "known"]) == 0
     assert main(["incidents", "silence", "x", "--until", "2026-11-19", "--reason", "known"]) == 2
@@ -152,21 +152,21 @@ def test_a_silence_keeps_it_back_until_it_is_over(post: Post, monkeypatch: pytes
     assert post.said() == [f"rows of crm.contact are quarantined by {RULE}"]
 
 
-def test_what_was_silenced_from_start_to_end_is_never_told(post: Post, overlay: Path) -> None:
+def test_incident_silenced_from_start_to_end_is_never_reported(post: Post, overlay: Path) -> None:
     (overlay / "settings.yaml").write_text(
         'silences:\n  - {pattern: "rows:*", reason: migration, by: ada, until: 2026-12-01}\n'
     )
     _bad(3)
     notify.run()
-    _mended()
+    _resolve_rows()
     notify.run()
     assert post.said() == []
 
 
-def test_what_comes_back_soon_is_the_same_incident(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_recurrence_is_the_same_incident(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     _bad(3)
     notify.run()
-    _mended()
+    _resolve_rows()
     notify.run()
     _later(monkeypatch, hours=1)
     _bad(3, first=400)
@@ -175,7 +175,7 @@ def test_what_comes_back_soon_is_the_same_incident(post: Post, monkeypatch: pyte
     assert len(fetch("select 1 from meta.incident")) == 1
 
 
-def test_a_message_that_cannot_be_sent_is_tried_again_and_then_given_up(post: Post) -> None:
+def test_unsendable_message_is_retried_and_then_abandoned(post: Post) -> None:
     _bad(3)
     post.is_down = True
     for _ in range(notify.ATTEMPTS + 1):
@@ -184,11 +184,9 @@ def test_a_message_that_cannot_be_sent_is_tried_again_and_then_given_up(post: Po
     assert fetch("select n_attempts from meta.notification") == [{"n_attempts": notify.ATTEMPTS}]
 
 
-def test_an_owner_whom_the_channel_does_not_know_is_not_asked_for_again(
-    post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unknown(letter: Delivery) -> str:
-        raise Undeliverable(f"Slack does not know {letter.recipient}: users_not_found", cure="name the right address")
+def test_unknown_owner_is_not_looked_up_again(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(delivery: Delivery) -> str:
+        raise Undeliverable(f"Slack does not know {delivery.recipient}: users_not_found", cure="name the right address")
 
     monkeypatch.setattr(post, "address", unknown)
     _bad(3)
@@ -197,7 +195,7 @@ def test_an_owner_whom_the_channel_does_not_know_is_not_asked_for_again(
     assert (told["state"], told["n_attempts"]) == ("failed", 1) and "users_not_found" in told["reason"]
 
 
-def test_killed_while_it_sends_it_does_not_tell_twice(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_while_sending_does_not_notify_twice(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     _bad(3)
     send = notify._send
 
@@ -214,7 +212,7 @@ def test_killed_while_it_sends_it_does_not_tell_twice(post: Post, monkeypatch: p
     assert "may have arrived" in fetch("select reason from meta.notification")[0]["reason"]
 
 
-def test_killed_before_it_is_noted_nothing_has_happened(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_before_recording_leaves_no_trace(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     _bad(3)
 
     def dies(*arguments: object) -> int:
@@ -229,9 +227,7 @@ def test_killed_before_it_is_noted_nothing_has_happened(post: Post, monkeypatch:
     assert len(post.said()) == 1
 
 
-def test_without_a_channel_the_log_is_where_it_is_told(
-    post: Post, overlay: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_incident_is_logged_without_a_channel(post: Post, overlay: Path, caplog: pytest.LogCaptureFixture) -> None:
     (overlay / "channels.yaml").unlink()
     _bad(3)
     notify.run()
@@ -239,9 +235,7 @@ def test_without_a_channel_the_log_is_where_it_is_told(
     assert fetch("select channel, state from meta.notification") == [{"channel": "log", "state": "sent"}]
 
 
-def test_an_outage_of_a_source_is_one_incident_with_a_start_and_an_end(
-    post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_source_outage_is_one_incident_with_start_and_end(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(entity: str, minutes: int) -> None:
         _later(monkeypatch, minutes=minutes)
         with pytest.raises(Unavailable), source_failures.recorded("crm", "extract", entity=entity):
@@ -250,13 +244,13 @@ def test_an_outage_of_a_source_is_one_incident_with_a_start_and_an_end(
     verdicts.publish("crm", list(ENTITIES_OF_CRM))
     for minutes, entity in enumerate(ENTITIES_OF_CRM, start=1):
         fail(entity, minutes)
-    assert notify.run().n_sent == 0  # the tasks may still be tried again
+    assert notify.run().n_sent == 0  # the tasks may still be retried
     _later(monkeypatch, minutes=10)
     verdicts.publish("crm", list(ENTITIES_OF_CRM))
     assert notify.run().n_sent == 1
-    (letter,) = post.letters
-    assert "HubSpot returned 503 (in " in letter.body["summary"]
-    assert "What to do: wait: the next run tries again." in letter.body["next_steps"]
+    (delivery,) = post.deliveries
+    assert "HubSpot returned 503 (in " in delivery.body["summary"]
+    assert "What to do: wait: the next run tries again." in delivery.body["next_steps"]
     assert post.said() == ["crm cannot be read"]
     fail("account", 15)
     assert notify.run().n_sent == 0  # the next run has failed again, and has not ended
@@ -268,14 +262,14 @@ def test_an_outage_of_a_source_is_one_incident_with_a_start_and_an_end(
     assert (notify.run().n_over, post.said()) == (1, ["Resolved: crm cannot be read"])
 
 
-def test_an_entity_that_the_vendor_does_not_offer_is_no_outage(post: Post) -> None:
+def test_entity_not_offered_by_the_vendor_is_not_an_outage(post: Post) -> None:
     with pytest.raises(NotOffered), source_failures.recorded("crm", "extract", entity="invoice"):
         raise NotOffered("the login may not read invoices")
     verdicts.publish("crm", list(ENTITIES_OF_CRM))
     assert notify.run() == notify.Counts() and post.said() == []
 
 
-def test_a_feature_that_is_not_measured_goes_to_the_tracking_plan(post: Post, overlay: Path) -> None:
+def test_unmeasured_feature_is_reported_to_the_tracking_plan_owner(post: Post, overlay: Path) -> None:
     (overlay / "usage.yaml").write_text("tracking_plan_owner: {name: Tim, email: tim@vendor.example}\n")
     with engine("loader").begin() as connection:
         connection.execute(
@@ -283,13 +277,13 @@ def test_a_feature_that_is_not_measured_goes_to_the_tracking_plan(post: Post, ov
             {"now": NOW},
         )
     notify.run()
-    (letter,) = post.letters
-    assert letter.recipient == "tim@vendor.example"
-    assert letter.subject == "usage of reports in product_db is no longer measured"
+    (delivery,) = post.deliveries
+    assert delivery.recipient == "tim@vendor.example"
+    assert delivery.subject == "usage of reports in product_db is no longer measured"
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_the_lineage_knows_what_reads_an_entity(entity: str) -> None:
+def test_lineage_lists_the_readers_of_an_entity(entity: str) -> None:
     kpis, alerts = message.affected(entity)
     assert not any(name.startswith("act_") for name in kpis)
     if entity in ("account", "opportunity", "contract_line", "usage_day", "ticket"):

@@ -1,4 +1,4 @@
-"""Portals that keep contracts as fields of the company (way C)."""
+"""Portals that store contracts in company fields (way C)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.operations.mapping_proposal.world import BOUGHT, DAY, TODAY, Case, ch
 
 
 def chinese_company() -> Case:
-    """C: fields of the company in Chinese, of customers among many leads, a status to translate."""
+    """C: Chinese company fields, customers among many leads, a status to translate."""
     made = hubspot(3)
     made.add(
         "account",
@@ -54,7 +54,7 @@ def chinese_company() -> Case:
 
 
 def german_company() -> Case:
-    """C: what is called ARR is the amount of the whole term; MRR is right; ends are last days."""
+    """C: the field named ARR contains the amount of the whole term; MRR is right; ends are inclusive."""
     made = hubspot(4)
     made.add(
         "account",
@@ -96,7 +96,7 @@ def german_company() -> Case:
 
 
 def english_company_mrr() -> Case:
-    """C: a monthly fee only, two renewal dates of which one is stale, an ARR typed as text."""
+    """C: only a monthly fee, two renewal dates of which one is stale, ARR as text."""
     made = hubspot(11)
     made.add(
         "account",

@@ -1,4 +1,4 @@
-"""Portals that keep contracts as fields of deals (way D)."""
+"""Portals that store contracts in deal fields (way D)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.operations.mapping_proposal.world import BOUGHT, DAY, Case, choice, h
 
 
 def german_deals() -> Case:
-    """D: fields of the deal, amount of the whole term, last days, an empty ARR, a dead end date, options in German."""
+    """D: deal fields, amount of the whole term, inclusive ends, an empty ARR, an unused end date, German options."""
     made = hubspot(2)
     made.add(
         "opportunity",
@@ -100,7 +100,7 @@ def german_deals() -> Case:
 
 
 def english_deals_in_years() -> Case:
-    """D: amount of a year, length in years, the renewed deal's id, a pipeline that does not say that it renews."""
+    """D: yearly amount, length in years, the renewed deal's id, a pipeline not named as renewals."""
     made = hubspot(5)
     made.add(
         "opportunity",
@@ -153,7 +153,7 @@ def english_deals_in_years() -> Case:
 
 
 def chinese_deals() -> Case:
-    """D: amount of a month, the yearly amount next to it, an end as text that is not read, notice in days."""
+    """D: monthly amount next to the yearly one, an unused end date as text, notice in days."""
     made = hubspot(9)
     made.add(
         "opportunity",
@@ -210,7 +210,7 @@ def chinese_deals() -> Case:
 
 
 def salesforce_deals() -> Case:
-    """D: Salesforce without line items, end exclusive, a category of the customer's own, clauses as options."""
+    """D: Salesforce without line items, exclusive ends, a custom category, clauses as options."""
     made = salesforce(10)
     made.add(
         "opportunity",

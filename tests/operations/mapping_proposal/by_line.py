@@ -1,4 +1,4 @@
-"""Portals that keep contracts as line items (way L), and one with contract objects next to them (K)."""
+"""Portals that store contracts in line items (way L), and one with contract objects too (K)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.operations.mapping_proposal.world import BOUGHT, DAY, Case, choice, h
 
 
 def english_lines() -> Case:
-    """L: HubSpot's own line items, amount of a billing period, notice in days, an old contract number."""
+    """L: HubSpot's standard line items, amount per billing period, notice in days, an old contract number."""
     made = hubspot(1)
     made.add(
         "opportunity",
@@ -98,7 +98,7 @@ def english_lines() -> Case:
 
 
 def chinese_lines() -> Case:
-    """L: dates of the customer's own on line items, last days, amount of the term, HubSpot's own dates dead."""
+    """L: custom dates on line items, inclusive ends, amount of the term, HubSpot's standard dates unused."""
     made = hubspot(6)
     made.add("contract_line", prop("fuwu_kaishi", "服务开始日期", "date"), prop("fuwu_jieshu", "服务结束日期", "date"))
     made.add(
@@ -155,7 +155,7 @@ def chinese_lines() -> Case:
 
 
 def salesforce_lines() -> Case:
-    """L and K: Salesforce line items with dates of their own, contracts next to them, numbers as text."""
+    """L and K: Salesforce line items with custom dates, contracts next to them, numbers as text."""
     made = salesforce(7)
     made.add(
         "opportunity",

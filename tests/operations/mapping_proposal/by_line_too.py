@@ -1,4 +1,4 @@
-"""Further portals that keep contracts as line items (way L), one with fields of the company next to them."""
+"""More portals that store contracts in line items (way L), one with company fields too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.operations.mapping_proposal.world import BOUGHT, DAY, Case, choice, h
 
 
 def german_lines_and_companies() -> Case:
-    """L and C: odd terms with last days, amount of a year, notice as a sentence, ARR also on the company."""
+    """L and C: odd terms with inclusive ends, yearly amount, notice as a sentence, ARR also on the company."""
     made = hubspot(8)
     made.add(
         "contract_line",
@@ -77,7 +77,7 @@ def german_lines_and_companies() -> Case:
             ("contract_line", "term_end"): {"property": "leistungszeitraum_bis", "add_days": 1},
             ("contract_line", "billing_frequency"): "recurringbillingfrequency",
             ("contract_line", "is_recurring"): {"property": "recurringbillingfrequency", "is_set": True},
-            # A line billed once a year of which the amount is a year's: both readings are right.
+            # A line billed once a year with a yearly amount: both readings are right.
             ("contract_line", "amount_per"): {"always": "period"},
         },
         ("vl",),
@@ -85,7 +85,7 @@ def german_lines_and_companies() -> Case:
 
 
 def german_lines() -> Case:
-    """L: HubSpot's dates and amounts of a billing period, none of HubSpot's figures, deal amounts of a year."""
+    """L: HubSpot's dates, amounts per billing period, none of HubSpot's computed values, yearly deal amounts."""
     made = hubspot(12)
     made.add(
         "opportunity",
@@ -151,7 +151,7 @@ def german_lines() -> Case:
 
 
 def chinese_salesforce() -> Case:
-    """L: Salesforce with labels in Chinese, lengths in months and no ends."""
+    """L: Salesforce with Chinese labels, lengths in months and no end dates."""
     made = salesforce(13)
     made.add(
         "contract_line",
@@ -213,7 +213,7 @@ def chinese_salesforce() -> Case:
 
 
 def salesforce_cpq() -> Case:
-    """K: subscriptions of Salesforce CPQ, prices of a unit and month, beside line items that mean the same."""
+    """K: Salesforce CPQ subscriptions with prices per unit and month, next to equivalent line items."""
     made = salesforce(14)
     made.schema["contract_line"] = {
         one.name: one

@@ -1,4 +1,4 @@
-"""Compares a proposal with what is right for a portal."""
+"""Compare a proposal with the right mapping of a portal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WATCHED = {(one.entity, one.column) for one in SOUGHT if not one.column.startsw
 
 @dataclass
 class Measured:
-    """How right a proposal is: columns as they must be, not found, and wrong although in force."""
+    """The accuracy of a proposal: right columns, missing ones, and wrong active ones."""
 
     case: Case
     proposal: Proposal
@@ -28,7 +28,7 @@ class Measured:
 
     @property
     def share(self) -> float:
-        """Of the columns that are to be found, with the ways and the pipelines, those that are right."""
+        """Share of expected columns, ways and pipelines that are right."""
         return len(self.right) / self.n if self.n else 0.0
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Measured:
 
 
 def measure(case: Case) -> Measured:
-    """Return how right the proposal for a portal is."""
+    """Measure the accuracy of the proposal for a portal."""
     proposal = propose(case.portal)
     found = Measured(case, proposal)
     for place in sorted(_WATCHED | set(case.columns)):

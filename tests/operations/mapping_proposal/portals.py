@@ -1,4 +1,4 @@
-"""The portals, by when they were written: the proposal was built on seven; nine came later, three at a time."""
+"""The portals by age: the proposal was developed on seven; nine were added later, three at a time."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ SEVEN = (
 )
 THREE = (german_lines_and_companies, chinese_deals, salesforce_deals)
 THREE_MORE = (english_company_mrr, german_lines, chinese_salesforce)
-# Mapped as the file that is shipped for it, since CPQ's fields are the same everywhere.
+# Mapped like the shipped file, since CPQ's fields are the same everywhere.
 CPQ = (salesforce_cpq,)

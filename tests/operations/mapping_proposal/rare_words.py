@@ -1,4 +1,4 @@
-"""Three portals with words that are seldom used, which values must tell where names do not."""
+"""Three portals with rare field names, where only the values identify the columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.operations.mapping_proposal.world import BOUGHT, DAY, TODAY, Case, ch
 
 
 def english_rare_words() -> Case:
-    """D: seldom words, a notice in weeks, an empty ACV, and amounts of the term with MRR next to them."""
+    """D: rare words, notice in weeks, an empty ACV, and amounts of the term next to MRR."""
     made = hubspot(31)
     made.add(
         "opportunity",
@@ -51,7 +51,7 @@ def english_rare_words() -> Case:
 
 
 def german_rare_words() -> Case:
-    """C: seldom words, the customers' own revenue beside their ARR, and an end that is the last day."""
+    """C: rare words, the customers' own revenue next to their ARR, and inclusive ends."""
     made = hubspot(32)
     made.add(
         "account",
@@ -89,7 +89,7 @@ def german_rare_words() -> Case:
 
 
 def chinese_rare_words() -> Case:
-    """L: seldom words, amounts of a year of which lines last longer, deals that are the whole."""
+    """L: rare words, yearly amounts on longer lines, deals with the total."""
     made = hubspot(33)
     made.add(
         "contract_line",

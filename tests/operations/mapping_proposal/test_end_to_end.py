@@ -1,4 +1,4 @@
-"""Proposes a mapping for the sandbox's vendors, writes it, reads by it, and checks it."""
+"""Propose a mapping for the sandbox vendors, write it, read with it, and check it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def mapped(path: Path) -> dict[str, EntityMapping]:
     return validate(read_document(path), MappingDocument).entities
 
 
-def test_a_stranger_gets_the_right_arr_without_opening_a_mapping_file(
+def test_new_user_gets_the_right_arr_without_editing_a_mapping(
     sandbox: SandboxProcess, overlay: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     right = check()
@@ -51,7 +51,7 @@ def test_a_stranger_gets_the_right_arr_without_opening_a_mapping_file(
     assert sandbox.control("status")["calls"]["hubspot"] - before <= 30
     said = capsys.readouterr().out
     assert "yes L lines of won deals" in said
-    # Reading goes by it from now on.
+    # Reads use it from now on.
     assert load().listed("crm").mapping == "crm.yaml"
     assert load().renewals.renewal_pipelines == ("75122310",)
     path = overlay / "config" / "mappings" / "crm.yaml"
@@ -69,7 +69,7 @@ def test_a_stranger_gets_the_right_arr_without_opening_a_mapping_file(
     assert "@" not in path.read_text()
 
 
-def test_a_file_that_is_there_is_not_overwritten(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_file_is_not_overwritten(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = overlay / "config" / "mappings" / "crm.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("entities: {}\n")
@@ -83,7 +83,7 @@ def test_a_file_that_is_there_is_not_overwritten(overlay: Path, capsys: pytest.C
     assert "hs_recurring_billing_end_date" in path.read_text()
 
 
-def test_a_wrong_mapping_is_told_with_its_cure(overlay: Path) -> None:
+def test_wrong_mapping_is_reported_with_its_cure(overlay: Path) -> None:
     assert main(["connect", "propose", "crm"]) == 0
     path = overlay / "config" / "mappings" / "crm.yaml"
     right = path.read_text()
@@ -92,7 +92,7 @@ def test_a_wrong_mapping_is_told_with_its_cure(overlay: Path) -> None:
     assert told.state == "warning" and "ours is twelve times as much" in told.to_fix
 
 
-def test_other_connections_say_what_they_need(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unsupported_connection_states_its_requirements(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["connect", "propose", "support"]) == 2
     assert "needs no mapping" in capsys.readouterr().err
     assert main(["connect", "propose", "product_db"]) == 2

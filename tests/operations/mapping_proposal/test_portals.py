@@ -1,4 +1,4 @@
-"""What the proposal makes of portals of different customs; seven of them it was built on, the others came later.
+"""Proposals for portals of different styles. It was developed on seven; the others were added later.
 
 ``python -m pytest -s`` prints the table.
 """
@@ -18,13 +18,13 @@ from include.operations.mapping_proposal.write import mapping_file, summary
 from tests.operations.mapping_proposal.measured import measure
 from tests.operations.mapping_proposal.portals import CPQ, SEVEN, THREE, THREE_MORE, german_deals
 from tests.operations.mapping_proposal.rare_words import RARE
-from tests.operations.mapping_proposal.world import DAY, Case, choice, hubspot, kept_badly, prop, sold
+from tests.operations.mapping_proposal.world import DAY, Case, choice, hubspot, prop, sold, with_dirty_records
 
 PORTALS = (*SEVEN, *THREE, *THREE_MORE, *RARE, *CPQ)
 
 
 @pytest.mark.parametrize("make", PORTALS, ids=lambda make: make.__name__)
-def test_nine_of_ten_columns_are_right_and_nothing_in_force_is_wrong(make: Callable[[], Case]) -> None:
+def test_nine_of_ten_columns_are_right_and_no_active_one_is_wrong(make: Callable[[], Case]) -> None:
     found = measure(make())
     print(f"\n{found}")
     assert not found.wrong
@@ -33,18 +33,18 @@ def test_nine_of_ten_columns_are_right_and_nothing_in_force_is_wrong(make: Calla
 
 @pytest.mark.parametrize("make", PORTALS, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_records_as_people_keep_them_change_nothing(make: Callable[[], Case], seed: int) -> None:
-    found = measure(kept_badly(make(), seed))
+def test_realistic_dirty_records_do_not_change_the_proposal(make: Callable[[], Case], seed: int) -> None:
+    found = measure(with_dirty_records(make(), seed))
     assert not found.wrong, found
     assert found.share >= 0.8, found
 
 
 @pytest.mark.parametrize("make", PORTALS, ids=lambda make: make.__name__)
-def test_the_file_says_what_was_decided_and_nobodys_data(make: Callable[[], Case], tmp_path) -> None:
+def test_proposed_file_explains_decisions_without_record_data(make: Callable[[], Case], tmp_path) -> None:
     portal = make().portal
     persons = ("erika.mustermann@example.com", "Erika Mustermann", "+49 170 1234567")
     for entity in ("contact", "account", "opportunity"):
-        # Anyone who is named in any text of a record must not show, whatever column the text checks like.
+        # No person named in a record's text may appear, whatever column the text looks like.
         for row in portal.rows.get(entity, []):
             for number, one in enumerate(prop_ for prop_ in portal.schema[entity].values() if prop_.kind == "text"):
                 row.values.setdefault(one.name, persons[number % 3])  # type: ignore[attr-defined]
@@ -66,7 +66,7 @@ def test_the_file_says_what_was_decided_and_nobodys_data(make: Callable[[], Case
 
 @pytest.mark.parametrize("n_persons", [3, 1000])
 @pytest.mark.parametrize("word", ["Renewal", "Yes", "annually"])
-def test_texts_that_name_persons_never_show(n_persons: int, word: str) -> None:
+def test_texts_with_person_names_are_never_shown(n_persons: int, word: str) -> None:
     made = hubspot(25)
     names: dict[str, list[str]] = {}
     for number, one in enumerate(SOUGHT):
@@ -87,7 +87,7 @@ def test_texts_that_name_persons_never_show(n_persons: int, word: str) -> None:
     assert "Erika" not in text and "Mustermann" not in text and "0170" not in text
 
 
-def test_the_portals_of_three_hundred_companies_with_two_hundred_properties_take_the_same_way() -> None:
+def test_large_portals_with_many_properties_give_the_same_proposal() -> None:
     case = german_deals()
     for entity, known in case.portal.schema.items():
         for number in range(200):
@@ -98,7 +98,7 @@ def test_the_portals_of_three_hundred_companies_with_two_hundred_properties_take
     assert propose(case.portal).decisions == propose(german_deals().portal).decisions
 
 
-def test_two_live_properties_for_one_column_are_asked_about() -> None:
+def test_two_candidate_properties_for_a_column_raise_a_question() -> None:
     made = hubspot(20)
     made.add(
         "account",
@@ -116,7 +116,7 @@ def test_two_live_properties_for_one_column_are_asked_about() -> None:
     assert "renewal_a or renewal_b" in asked.question or "renewal_b or renewal_a" in asked.question
 
 
-def test_dates_typed_as_text_are_asked_about() -> None:
+def test_dates_typed_as_text_raise_a_question() -> None:
     made = hubspot(21)
     made.add("opportunity", prop("vertragsende", "Vertragsende"), prop("vertragsbeginn", "Vertragsbeginn", "date"))
     for s in sold(made.rng, 40, (12,)):
@@ -133,7 +133,7 @@ def test_dates_typed_as_text_are_asked_about() -> None:
     assert (asked.confidence, "make it a property of type date" in asked.question) == ("unsure", True)
 
 
-def test_amounts_that_nothing_explains_are_asked_about() -> None:
+def test_unexplained_amounts_raise_a_question() -> None:
     made = hubspot(22)
     made.add(
         "opportunity", prop("start", "Contract start", "date"), prop("months", "Contract length in months", "number")
@@ -154,7 +154,7 @@ def test_amounts_that_nothing_explains_are_asked_about() -> None:
     assert (asked.confidence, "cover the whole term, a year or a month" in asked.question) == ("unsure", True)
 
 
-def test_a_kind_of_deal_that_is_not_known_is_asked_about() -> None:
+def test_unknown_deal_type_raises_a_question() -> None:
     made = hubspot(23)
     made.add("opportunity", choice("kind", "Deal type", {"new": "New", "blue": "Blue", "green": "Green"}))
     for number in range(30):
@@ -169,7 +169,7 @@ def test_a_kind_of_deal_that_is_not_known_is_asked_about() -> None:
     assert asked.confidence == "unsure" and "blue" in asked.question and "green" in asked.question
 
 
-def test_what_is_missing_says_what_that_costs() -> None:
+def test_missing_column_states_its_consequence() -> None:
     made = hubspot(24)
     made.row("account", "1", lifecyclestage="customer")
     missing = propose(made.portal()).missing

@@ -1,4 +1,4 @@
-"""What is read of CRMs that differ from the sandbox: contract objects, missing rights, many properties."""
+"""Reading CRMs that differ from the sandbox: contract objects, missing permissions, many properties."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = {"text": "string", "number": "double", "date": "date", "choice": "pickli
 
 
 class CpqOrg:
-    """Answers like an org with CPQ, of the portal that the proposal is measured on."""
+    """A fake API of an org with CPQ, with the data of a measured portal."""
 
     def __init__(self) -> None:
         self.portal = salesforce_cpq().portal
@@ -63,7 +63,7 @@ class CpqOrg:
         return rows
 
 
-def test_subscriptions_of_cpq_stand_for_line_items(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpq_subscriptions_replace_line_items(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", f"{TODAY}T12:00:00+00:00")
     reader = salesforce.Reader.__new__(salesforce.Reader)
     reader.api = org = CpqOrg()  # type: ignore[assignment]
@@ -77,7 +77,7 @@ def test_subscriptions_of_cpq_stand_for_line_items(monkeypatch: pytest.MonkeyPat
     assert per and per.rule == {"always": "month"}
 
 
-def test_what_a_token_may_not_see_is_said_and_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forbidden_objects_are_reported_and_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> Any:
         raise Forbidden("missing scope crm.objects.line_items.read")
 
@@ -94,7 +94,7 @@ def test_what_a_token_may_not_see_is_said_and_the_rest_is_read(monkeypatch: pyte
     assert [row.id for row in portal.rows["opportunity"]] == ["1"]
 
 
-def test_a_deal_of_which_only_some_lines_were_read_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_partially_read_deal_is_excluded(monkeypatch: pytest.MonkeyPatch) -> None:
     given = Connection("crm", "hubspot", "hubspot", "https://api.hubapi.com", password="x")
     reader = hubspot.Reader(given, load())
     deals = [{"id": str(number), "properties": {"hs_is_closed_won": "true"}} for number in (1, 2)]
@@ -113,7 +113,7 @@ def test_a_deal_of_which_only_some_lines_were_read_is_left_out(monkeypatch: pyte
     assert {row.parent for row in portal.rows["contract_line"]} == {"1"}
 
 
-def test_long_lists_of_fields_are_asked_for_in_parts() -> None:
+def test_long_field_lists_are_requested_in_parts() -> None:
     names = [f"A_rather_long_name_of_a_field_{number}__c" for number in range(300)]
     chunks = salesforce._chunks(names)
     assert len(chunks) > 1
@@ -121,7 +121,7 @@ def test_long_lists_of_fields_are_asked_for_in_parts() -> None:
     assert all(chunk[0] == "Id" for chunk in chunks)
 
 
-def test_hubspots_types_are_understood() -> None:
+def test_hubspot_types_are_supported() -> None:
     flag = {"name": "a", "label": "A", "type": "enumeration", "fieldType": "booleancheckbox", "options": []}
     owner = {"name": "b", "label": "B", "type": "enumeration", "externalOptions": True, "options": []}
     assert hubspot._property(flag) == Property("a", "A", "flag", {}, True)

@@ -1,4 +1,4 @@
-"""Make-believe contracts, and the schema that every HubSpot portal and Salesforce org starts with."""
+"""Synthetic contracts, and the standard schema of HubSpot portals and Salesforce orgs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from include.operations.mapping_proposal.terms import later
 
 TODAY = date(2026, 6, 30)
 DAY = timedelta(days=1)
-# What a company has that is a customer.
+# Properties of a customer's company.
 BOUGHT = {"lifecyclestage": "customer", "createdate": "2023-01-05T10:00:00.000Z"}
 
 
 @dataclass(frozen=True)
 class Sold:
-    """One term of one product of one customer, as it really is."""
+    """One true term of one product of one customer."""
 
     company: str
     number: int
@@ -34,7 +34,7 @@ class Sold:
 
     @property
     def end(self) -> date:
-        """The day after the last."""
+        """The day after the last day."""
         return later(self.start, self.months) + timedelta(days=self.extra_days)
 
     @property
@@ -45,14 +45,14 @@ class Sold:
 
 @dataclass
 class Case:
-    """A portal, and what a right proposal is.
+    """A portal and its right proposal.
 
     Args:
-        name: Of the custom.
-        portal: What is read.
-        ways: Letters of the ways in which contracts are held.
-        columns: (entity, column) -> what the mapping must say; None where it must leave the column out or ask.
-        renewal_pipelines: Ids.
+        name: Name of the style.
+        portal: The portal's data.
+        ways: Letters of the ways in which contracts are stored.
+        columns: (entity, column) -> expected mapping; None where it must omit the column or ask.
+        renewal_pipelines: Ids of the renewal pipelines.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Case:
 def sold(
     rng: random.Random, n: int, lengths: tuple[int, ...], *, products: tuple[str, ...] = ("Core",), odd: bool = False
 ) -> list[Sold]:
-    """Return the terms of n customers: each a new one, then renewals until today, now and then an expansion."""
+    """Return the terms of n customers: a new one each, then renewals until today and occasional expansions."""
     found: list[Sold] = []
     deal = 900000
     for number in range(n):
@@ -91,7 +91,7 @@ def sold(
 
 
 def prop(name: str, label: str, kind: Kind = "text", is_own: bool = True, **options: str) -> Property:
-    """Return a property; options as value -> label."""
+    """Return a property. Options are value -> label."""
     return Property(name, label, kind, options, is_own)
 
 
@@ -183,7 +183,7 @@ def _parsed(text: str) -> dict[str, Property]:
 
 
 def _entries(text: str) -> list[str]:
-    """Return ``name:label:kind`` entries; labels hold blanks, names do not."""
+    """Return ``name:label:kind`` entries. Labels may contain spaces, names may not."""
     entries: list[str] = []
     for word in text.split():
         if word.count(":") == 2 or (":" in word and word.partition(":")[2] not in _KINDS):
@@ -194,7 +194,7 @@ def _entries(text: str) -> list[str]:
 
 
 def hubspot_schema() -> dict[str, dict[str, Property]]:
-    """Return what every portal has: dozens of HubSpot's own properties per object, most of them next to the point."""
+    """Return the standard schema: dozens of HubSpot's own properties per object, most of them irrelevant."""
     schema = {
         "account": _parsed(_COMPANY), "contact": _parsed(_CONTACT), "opportunity": _parsed(_DEAL),
         "contract_line": _parsed(_LINE),
@@ -209,7 +209,7 @@ def hubspot_schema() -> dict[str, dict[str, Property]]:
 
 
 def salesforce_schema() -> dict[str, dict[str, Property]]:
-    """Return what every org has."""
+    """Return the standard schema of an org."""
     return {entity: _parsed(text) for entity, text in _SALESFORCE.items()}
 
 
@@ -218,7 +218,7 @@ _WON = {"hubspot": ("hs_is_closed_won", "hs_is_closed"), "salesforce": ("IsWon",
 
 @dataclass
 class Made:
-    """A portal in the making."""
+    """A builder of portals."""
 
     vendor: str
     rng: random.Random
@@ -226,12 +226,12 @@ class Made:
     rows: dict[str, list[Row]] = field(default_factory=dict)
 
     def add(self, entity: str, *properties: Property) -> None:
-        """Add properties of the customer's own."""
+        """Add custom properties."""
         for one in properties:
             self.schema[entity][one.name] = one
 
     def row(self, entity: str, id_: str, parent: str = "", **values: Any) -> None:
-        """Add a record; None is left out, all else is text, as vendors send it."""
+        """Add a record. None is omitted, everything else becomes text, as vendors send it."""
         kept = {name: _sent(value) for name, value in values.items() if value is not None}
         self.rows.setdefault(entity, []).append(Row(id_, kept, parent))
 
@@ -250,11 +250,11 @@ class Made:
                       contract_objects or {})  # fmt: skip
 
     def some(self, value: Any, share: float) -> Any:
-        """Return the value in so many of the cases."""
+        """Return the value in a share of cases, else None."""
         return value if self.rng.random() < share else None
 
     def leads(self, n: int) -> None:
-        """Add companies that never bought."""
+        """Add companies without contracts."""
         for number in range(n):
             self.row("account", str(8000 + number), name=f"Lead {number}", lifecyclestage="lead",
                      createdate="2024-01-05T10:00:00.000Z")  # fmt: skip
@@ -279,8 +279,8 @@ def salesforce(seed: int) -> Made:
 _KEPT = ("hs_is_closed_won", "IsWon", "closedate", "CloseDate", "lifecyclestage")
 
 
-def kept_badly(case: Case, seed: int) -> Case:
-    """Return a portal in which a fifth of the values is missing, one date in ten and some amounts are off."""
+def with_dirty_records(case: Case, seed: int) -> Case:
+    """Return a portal with a fifth of the values missing, and one date in ten and some amounts wrong."""
     rng = random.Random(seed)
     for entity, rows in case.portal.rows.items():
         for row in rows:

@@ -1,4 +1,4 @@
-"""A person who is erased is nowhere any more, does not come back with the next read, and the figures follow."""
+"""An erased person is removed everywhere, is not restored by the next read, and metrics follow."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def stamp() -> datetime:
     return datetime(2026, 5, 1, tzinfo=UTC)
 
 
-def spread() -> None:
-    """Put the person into every other store: outbox, evidence, quarantine, results, notices, a batch that waits."""
+def store_everywhere() -> None:
+    """Put the person into every other store: outbox, evidence, quarantine, results, notices, a waiting batch."""
     land(contact(), entity="contact", until=stamp())
     waiting = (comment("e7", "t5", "u5", "And the tiara"), comment("e8", "t5", "u9", f"{NAME} has it"))
     land(*waiting, source="support", vendor="zendesk", entity="ticket_event", until=stamp())
@@ -97,7 +97,7 @@ def spread() -> None:
             "insert into ops.evaluation_input select '2026-06-10', kind, id, 'crm:1', '{}' from (values"
             " ('account', 'crm:1'), ('contact', 'crm:c1')) as v (kind, id)",
             "insert into meta.notice (key, failing_since, failed_at) values (:text, now(), now())",
-            # What a signal says of a person names them in whatever words its template has.
+            # A signal's text about a person contains their name in the template's wording.
             "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
             " opened_on, updated_on) values ('key_user_silent', 'contact', 'crm:c1', 1, 'crm:1', 'open',"
             " '{\"title\": \"Countess\"}', '2026-06-10', '2026-06-10')",
@@ -128,8 +128,8 @@ def spread() -> None:
             connection.execute(sa.text(statement), values)
 
 
-def holding(*words: str) -> dict[str, int]:
-    """Return table -> rows in which a word stands, over all of every table and view of the database."""
+def rows_containing(*words: str) -> dict[str, int]:
+    """Return table -> rows that contain a word, over every table and view of the database."""
     with engine("owner").connect() as connection:
         tables = connection.execute(
             sa.text(
@@ -146,8 +146,8 @@ def holding(*words: str) -> dict[str, int]:
     return found
 
 
-def guessed(*words: str) -> list[str]:
-    """Return the columns in whose statistics a word stands."""
+def statistics_containing(*words: str) -> list[str]:
+    """Return the columns whose statistics contain a word."""
     with engine("owner").connect() as connection:
         found = connection.execute(
             sa.text(
@@ -161,16 +161,16 @@ def guessed(*words: str) -> list[str]:
 
 @pytest.fixture
 def known(built: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The built small world, in which a person stands everywhere."""
+    """The built small world, with a person in every store."""
     at(built, "13:00")
     load_people()
     build.run("with people")
-    spread()
+    store_everywhere()
     return built
 
 
-def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
-    before = holding(ADA, SECOND, NAME)
+def test_erased_person_is_nowhere(known: pytest.MonkeyPatch) -> None:
+    before = rows_containing(ADA, SECOND, NAME)
     assert {name.split(".")[0] for name in before} >= {"raw", "quarantine", "meta", "staging", "core", "marts", "ops"}
     assert {"raw.hubspot__contact__version", "raw.hubspot__contact__history", "meta.notification"} <= set(before)
     written = {
@@ -178,14 +178,14 @@ def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
         "raw.zendesk__ticket",
         "raw.hubspot__survey_response",
     }
-    assert written <= set(holding("tiara", "enchantress"))
+    assert written <= set(rows_containing("tiara", "enchantress"))
     at(known, "14:00")
     with engine("owner").begin() as connection:
         connection.execute(sa.text("analyze"))
-    assert guessed(*ALL_OF_HER)
+    assert statistics_containing(*ALL_OF_HER)
     done = erase.person("ADA@one.example", **HOW)
-    assert holding(*ALL_OF_HER) == {}
-    assert not guessed(*ALL_OF_HER)  # nor in what the planner remembers of each column
+    assert rows_containing(*ALL_OF_HER) == {}
+    assert not statistics_containing(*ALL_OF_HER)  # nor in the planner's column statistics
     assert done.counts["raw.hubspot__contact"] == 1 and done.counts["ops.outbox"] >= 2
     outbox = dict(rows("select key, state from ops.outbox"))
     assert outbox == {
@@ -195,7 +195,7 @@ def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     assert value("select state from ops.episode where entity_kind = 'contact'") == "closed"
     for table in ("ops.evaluation", "ops.evaluation_input"):
         assert rows(f"select subject_kind from {table}") == [("account",)]
-    # What others wrote stays, and so does that the person wrote.
+    # Texts by others stay, and so does the fact that the person wrote.
     assert value("select body from raw.zendesk__ticket_event where id = 'e2'") == "Dear [erased], it is safe"
     assert rows("select id, actor_id from raw.zendesk__ticket_event order by 1") == [("e1", "u5"), ("e2", "u9")]
     assert dict(rows("select id, comment from raw.hubspot__survey_response")) == {"s1": None, "s2": "Fine"}
@@ -205,40 +205,40 @@ def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     assert value("select count(*) from raw.hubspot__contact where email = 'adam@one.example'") == 1
 
 
-def test_the_next_read_does_not_bring_a_person_back_and_the_figures_follow(known: pytest.MonkeyPatch) -> None:
+def test_next_read_does_not_restore_a_person_and_metrics_follow(known: pytest.MonkeyPatch) -> None:
     count = "select count(*) from core.contact where account_key = 'crm:1' and not is_deleted"
     assert value(count) == 2
     at(known, "14:00")
     erase.person(SECOND, **HOW)
     at(known, "15:00")
-    with engine("owner").begin() as connection:  # the batch that waited holds nobody any more
+    with engine("owner").begin() as connection:  # the waiting batch contains no person
         connection.execute(sa.text("update meta.batch set validated_at = now() where validated_at is null"))
     load_people()
-    world.load("contact", world.contact("c77", "2", email=ADA))  # entered again by somebody
+    world.load("contact", world.contact("c77", "2", email=ADA))  # entered again later
     world.load("contact", world.record("c1", account_id="1", job_title="Countess"))
     build.run("after")
-    assert holding(*ALL_OF_HER) == {}
+    assert rows_containing(*ALL_OF_HER) == {}
     assert value(count) == 1
     assert rows("select id from raw.hubspot__contact where not _is_deleted order by 1") == [("c2",), ("c9",)]
     subject = value("select subject from raw.zendesk__ticket where id = 't1'")
     assert subject == "Mail to [erased] bounces"
     assert value("select count(*) from core.usage_day where account_key = 'crm:1'") > 0
-    # What was quarantined and told was written here behind the builds' back.
+    # Quarantine and notices were written here without a build.
     world.assert_equals_scratch(known, without=("marts.operations_period", "marts.kpi_value"))
 
 
-def test_a_dry_run_changes_nothing_and_counts_the_same(known: pytest.MonkeyPatch) -> None:
+def test_dry_run_changes_nothing_and_counts_the_same(known: pytest.MonkeyPatch) -> None:
     before = world.snapshot()
     looked = erase.person(ADA, dry_run=True, **HOW)
-    assert world.snapshot() == before and holding(ADA)
+    assert world.snapshot() == before and rows_containing(ADA)
     assert value("select count(*) from meta.suppression") == 0
-    # One address leads to the next: whom that takes along is shown before.
+    # One address leads to the next: the affected persons are shown first.
     assert {f"address {ADA}", f"address {SECOND}", "contact crm:c1"} <= set(looked.found)
     done = erase.person(ADA, **HOW)
     assert done.counts == looked.counts and done.found == []
 
 
-def test_a_name_is_found_however_its_text_is_kept(known: pytest.MonkeyPatch) -> None:
+def test_name_is_found_in_every_text_encoding(known: pytest.MonkeyPatch) -> None:
     with engine("owner").begin() as connection:
         for statement in (
             "update raw.hubspot__contact set first_name = :first where id = 'c1'",
@@ -249,12 +249,12 @@ def test_a_name_is_found_however_its_text_is_kept(known: pytest.MonkeyPatch) -> 
             values = {"first": 'Ada "Zipf"', "called": f'Dear\nAda  "Zipf"\nLovelace,\n{ADA}'}
             connection.execute(sa.text(statement), values if ":first" in statement else {"called": values["called"]})
     erase.person(ADA, **HOW)
-    assert holding("Zipf", ADA) == {}
+    assert rows_containing("Zipf", ADA) == {}
     assert value("select body -> 'to' ->> 0 from ops.outbox where key = 'k2'").startswith("Dear\n[erased],\n[erased ")
 
 
 def wait_and_hold(account: str) -> None:
-    """Put somebody only into a batch that waits and into quarantine, the planner having looked at both."""
+    """Put a person only into a waiting batch and into quarantine, and analyze both tables."""
     values = {"email": "zoe@new.example", "last_name": "Quirkington", "job_title": "Archduchess"}
     other = world.contact("c51", "9", email="bob@new.example", last_name="Smith")
     land(world.contact("c50", account, **values), other, entity="contact", until=stamp())
@@ -277,19 +277,19 @@ ALL_OF_ZOE = ("zoe@new.example", "Quirkington", "Archduchess", "zq@private.examp
 
 
 @pytest.mark.parametrize("kind", ["person", "account"])
-def test_who_only_waits_or_is_quarantined_is_found_as_well(known: pytest.MonkeyPatch, kind: str) -> None:
+def test_person_in_a_waiting_batch_or_quarantine_is_found(known: pytest.MonkeyPatch, kind: str) -> None:
     wait_and_hold("1")
-    assert guessed(*ALL_OF_ZOE)
+    assert statistics_containing(*ALL_OF_ZOE)
     if kind == "person":
         erase.person("zoe@new.example", **HOW)
         assert value("select count(*) from quarantine.record") == 0
     else:
         erase.account("crm:1", **HOW)
-    assert holding(*ALL_OF_ZOE) == {} and not guessed(*ALL_OF_ZOE)
-    assert holding("bob@new.example")
+    assert rows_containing(*ALL_OF_ZOE) == {} and not statistics_containing(*ALL_OF_ZOE)
+    assert rows_containing("bob@new.example")
 
 
-def test_the_record_of_an_erasure_names_nobody(known: pytest.MonkeyPatch) -> None:
+def test_erasure_record_contains_no_personal_data(known: pytest.MonkeyPatch) -> None:
     erase.person(ADA, **HOW)
     again = erase.person(ADA, **HOW)
     kept = rows("select kind, reason, asked_by, subject_hash, counts from meta.erasure order by erasure_id")
@@ -302,10 +302,10 @@ def test_the_record_of_an_erasure_names_nobody(known: pytest.MonkeyPatch) -> Non
         erase.account("crm:001Ab", reason="crm:001Ab asked", by="dpo")
 
 
-def test_an_account_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
+def test_erased_account_is_nowhere(known: pytest.MonkeyPatch) -> None:
     at(known, "14:00")
     judgements.pulse("crm:1", 2, why=f"{NAME} does not answer", by="lea", day=date(2026, 6, 10))
-    # What was written under the key of an account that was merged into it.
+    # Rows under the key of an account that was merged into it.
     with engine("owner").begin() as connection:
         connection.exec_driver_sql(
             "insert into core.account_bridge (account_key, source, source_id) values ('crm:1', 'crm', '77');"
@@ -318,10 +318,10 @@ def test_an_account_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
             " 'd', '1')"
         )
     done = erase.account("crm:1", **HOW)
-    assert holding("Old Ltd") == {}
+    assert rows_containing("Old Ltd") == {}
     assert value("select count(*) from meta.health_pulse") == 0
     assert done.counts["raw.hubspot__account"] == 1 and done.counts["raw.product__usage_day"] > 0
-    assert holding(ADA, SECOND, NAME, "Account 1", "Organisation o1") == {}
+    assert rows_containing(ADA, SECOND, NAME, "Account 1", "Organisation o1") == {}
     assert value("select (select count(*) from ops.evaluation) + (select count(*) from ops.evaluation_input)") == 0
     at(known, "15:00")
     world.load("account", world.account("1"))
@@ -329,21 +329,21 @@ def test_an_account_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     world.load("organization", world.organization("o1", "1"))
     world.load("ticket", world.ticket("t1", "o1"))
     build.run("after")
-    assert holding("Account 1", "Organisation o1") == {}
+    assert rows_containing("Account 1", "Organisation o1") == {}
     assert value("select count(*) from raw.zendesk__ticket where organization_id = 'o1'") == 0
     assert value("select count(*) from marts.account_day where account_key = 'crm:1'") == 0
     assert value("select count(*) from marts.account_day where account_key = 'crm:3'") > 0
     world.assert_equals_scratch(known)
 
 
-def test_the_command(known: pytest.MonkeyPatch) -> None:
+def test_erase_command(known: pytest.MonkeyPatch) -> None:
     runner = CliRunner()
     done = runner.invoke(app, ["erase", "--person", ADA, "--reason", "asked", "--dry-run"])
     assert done.exit_code == 0 and "nothing was changed" in done.output and "crm: 1 records of contact" in done.output
     assert runner.invoke(app, ["erase", "--reason", "asked"]).exit_code != 0
 
 
-def test_the_sql_knows_the_same_shared_mailboxes() -> None:
+def test_sql_uses_the_same_list_of_shared_mailboxes() -> None:
     query = files.find("sql", "core/person_address/query.sql")
     assert query
     words = query.read_text().split("not in (")[1].split(")")[0]

@@ -1,4 +1,4 @@
-"""Each thing that is missing on the machine is one clear message, before anything is started."""
+"""Every missing prerequisite is one clear message before anything starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from include.sandbox.demo import preflight, state
 from include.sandbox.demo.processes import DemoError
 
 
-def test_the_folder_is_private_and_one_that_was_there_keeps_its_rights(tmp_path):
+def test_new_folder_is_private_and_existing_one_keeps_its_mode(tmp_path):
     """PERENNIAL_HOME=/srv, which is empty on most machines, must not close /srv."""
     preflight.make_home(tmp_path / "new")
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
@@ -28,7 +28,7 @@ def test_the_folder_is_private_and_one_that_was_there_keeps_its_rights(tmp_path)
     assert (tmp_path / "home").stat().st_mode & 0o777 == 0o755
 
 
-def test_all_that_the_demo_makes_is_private(tmp_path, monkeypatch):
+def test_everything_created_by_the_demo_is_private(tmp_path, monkeypatch):
     before = os.umask(0o022)
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(sys, "argv", ["demo"])
@@ -48,7 +48,7 @@ def test_all_that_the_demo_makes_is_private(tmp_path, monkeypatch):
     assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_benchmark_keeps_a_second_one_and_make_clean_out_but_no_demo(tmp_path):
+def test_benchmark_blocks_a_second_one_and_make_clean_but_not_the_demo(tmp_path):
     preflight.make_home(tmp_path)
     with preflight.only_one(tmp_path), preflight.only_one(tmp_path, "bench"), pytest.raises(DemoError) as caught:
         preflight.only_one(tmp_path, "bench").__enter__()
@@ -57,21 +57,21 @@ def test_a_benchmark_keeps_a_second_one_and_make_clean_out_but_no_demo(tmp_path)
         demo._clean(tmp_path, Console())
 
 
-def test_an_unwritable_folder(tmp_path):
+def test_unwritable_folder_is_one_message(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DemoError, match=r"cannot write to .*: Not a directory") as caught:
         preflight.make_home(tmp_path / "file" / "home")
     assert "PERENNIAL_HOME" in caught.value.cure
 
 
-def test_a_full_disk(tmp_path, monkeypatch):
+def test_full_disk_is_one_message(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, 5_000_000))
     with pytest.raises(DemoError, match="has 5 MB left"):
         preflight.make_home(tmp_path / "home")
 
 
-def test_a_port_in_use(socket_enabled):
+def test_port_in_use_is_one_message(socket_enabled):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -81,13 +81,13 @@ def test_a_port_in_use(socket_enabled):
         assert preflight.choose_port(None, taken) != taken
 
 
-def test_a_free_port_is_kept(socket_enabled):
+def test_free_port_is_kept(socket_enabled):
     port = preflight.free_port()
     assert preflight.choose_port(None, port) == port
     assert preflight.choose_port(port, 1) == port
 
 
-def test_only_one_launcher_per_folder_and_none_after_a_kill(tmp_path):
+def test_one_launcher_per_folder_until_it_is_killed(tmp_path):
     holder = subprocess.Popen(
         [
             sys.executable,

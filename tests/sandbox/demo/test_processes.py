@@ -1,4 +1,4 @@
-"""No process of the demo outlives it, whatever ends the launcher."""
+"""No process of the demo outlives the launcher, however it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.sandbox.demo.processes import DemoError, Processes, leftovers, stop
 from tests.fixtures.patience import until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(3600)"]
-# A leader that has a child in its group and ignores being asked.
+# A group leader with a child that ignores SIGTERM.
 STUBBORN = [
     sys.executable,
     "-c",
@@ -37,7 +37,7 @@ def processes(home: Path):
     started.stop()
 
 
-def test_stop_ends_all_and_their_children(home, processes):
+def test_stop_ends_all_processes_and_children(home, processes):
     processes.start("sleeper", SLEEP, ENVIRONMENT)
     processes.start("stubborn", STUBBORN, ENVIRONMENT, stop_seconds=0.2)
     until(lambda: len(leftovers(home)) == 3)
@@ -45,7 +45,7 @@ def test_stop_ends_all_and_their_children(home, processes):
     assert leftovers(home) == []
 
 
-def test_a_new_start_finds_what_a_killed_launcher_left(home):
+def test_new_start_finds_processes_of_a_killed_launcher(home):
     home.mkdir()
     launcher = subprocess.Popen(
         [
@@ -67,20 +67,20 @@ def test_a_new_start_finds_what_a_killed_launcher_left(home):
     assert leftovers(home) == []
 
 
-def test_another_folders_processes_are_left_alone(home, processes, tmp_path):
+def test_processes_of_another_folder_are_left_alone(home, processes, tmp_path):
     processes.start("sleeper", SLEEP, ENVIRONMENT)
     until(lambda: len(leftovers(home)) == 1)
     assert stop_leftovers(tmp_path / "another") == 0
     assert psutil.pid_exists(leftovers(home)[0].pid)
 
 
-def test_an_early_end_is_one_message_with_the_last_words(processes):
+def test_early_exit_is_one_message_with_the_last_output(processes):
     processes.start("broken", [sys.executable, "-c", "raise SystemExit('no such table')"], ENVIRONMENT)
     with pytest.raises(DemoError, match=r"broken exited unexpectedly \(status 1\): no such table"):
         until(processes.check)
 
 
-def test_a_job_may_end_well_but_not_badly(processes):
+def test_job_can_exit_zero_but_not_fail(processes):
     processes.start("good", [sys.executable, "-c", ""], ENVIRONMENT, is_job=True)
     until(lambda: processes.has_ended("good"))
     processes.check()

@@ -1,4 +1,4 @@
-"""Only a process that has ended ends the demo: slow answers, none, and red runs do not."""
+"""Only a dead process ends the demo, not slow or missing responses or failed runs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LOG = Path("the.log")
 
 
 class Slow:
-    """Airflow's API on a machine that is ten times slower: most answers are lost, late or about overload.
+    """Airflow's API on a slow machine: most responses are lost, late or report overload.
 
     Args:
-        rounds: What each look at the runs finds, the last one permanently.
-        n_lost: How many requests of a kind are lost before one is answered.
+        rounds: Result of each poll of the runs; the last one repeats.
+        n_lost: Number of lost requests per kind before a response.
     """
 
     def __init__(self, rounds: list[list[dict[str, Any]]], n_lost: int = 3) -> None:
@@ -44,7 +44,7 @@ class Slow:
         number = self.calls[method, path] = self.calls.get((method, path), 0) + 1
         if number % (self.n_lost + 1):
             if method == "POST" and path.endswith("dagRuns"):
-                self._answer(method, path, options)  # done, and only the answer is lost
+                self._answer(method, path, options)  # executed, only the response is lost
             fault = (requests.ReadTimeout, requests.ConnectionError, 503)[number % 3]
             if isinstance(fault, int):
                 return made(fault, {})
@@ -85,7 +85,7 @@ def run(dag: str, state: str, number: str = "1") -> dict[str, Any]:
 
 
 class Stage:
-    """A demo whose parts are made up: it has an API, a console and a sandbox that answers."""
+    """A demo with fake parts: an API, a console and a responding sandbox."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, api: Slow, home: Path) -> None:
         self.ended = False
@@ -120,7 +120,7 @@ def stage(monkeypatch, tmp_path) -> Callable[[Slow], Stage]:
     return lambda api: Stage(monkeypatch, api, tmp_path)
 
 
-def test_lost_late_and_refused_answers_end_nothing_and_trigger_once(stage):
+def test_lost_late_and_rejected_responses_are_tolerated_and_trigger_once(stage):
     done = [run(name, "success") for name in (*chains.PRODUCERS, *chains.CONSUMERS)]
     api = Slow([[], [run("ingest_crm", "running")], done])
     assert stage(api).run()
@@ -128,7 +128,7 @@ def test_lost_late_and_refused_answers_end_nothing_and_trigger_once(stage):
     assert len(api.triggered) == len(chains.PRODUCERS)
 
 
-def test_a_red_run_is_named_with_its_log_and_the_login_is_shown(stage):
+def test_failed_run_is_reported_with_its_log_and_the_login_is_shown(stage):
     shown = stage(Slow([[], [run("ingest_crm", "success"), run("decide", "failed", "r7")]]))
     assert not shown.run()
     text = shown.output.getvalue()
@@ -137,14 +137,14 @@ def test_a_red_run_is_named_with_its_log_and_the_login_is_shown(stage):
     assert "user admin" in text
 
 
-def test_a_run_that_an_earlier_stop_interrupted_is_left_out(stage):
+def test_run_interrupted_by_an_earlier_stop_is_ignored(stage):
     before = [run("decide", "running", "old")]
     shown = stage(Slow([before, [run("decide", "failed", "old"), run("ingest_crm", "success", "new")]]))
     assert shown.run()
     assert "Not counted: 1 failed runs of decide" in shown.output.getvalue()
 
 
-def test_who_waits_for_what_was_interrupted_is_told_how_long(stage):
+def test_wait_for_an_interrupted_run_shows_its_duration(stage):
     shown = stage(Slow([[]]))
     chain = chains.Chain(shown.stack, shown.progress)
     runs = [run("ingest_crm", "running", "old"), run("ingest_crm", "queued", "new"), run("decide", "success")]
@@ -153,7 +153,7 @@ def test_who_waits_for_what_was_interrupted_is_told_how_long(stage):
     assert chain._awaited(runs) == "ingest_crm (runs interrupted by the last stop restart within 3 minutes)"
 
 
-def test_a_defect_after_the_start_is_named_and_ends_nothing(stage, monkeypatch):
+def test_defect_after_the_start_is_reported_and_ends_nothing(stage, monkeypatch):
     shown = stage(Slow([[], [run("ingest_crm", "success")]]))
 
     def broken(*arguments):
@@ -164,7 +164,7 @@ def test_a_defect_after_the_start_is_named_and_ends_nothing(stage, monkeypatch):
     assert "the sandbox answered 404 [to it]" in shown.output.getvalue()
 
 
-def test_a_dead_process_ends_it_even_while_an_answer_is_waited_for(stage):
+def test_dead_process_ends_the_demo_even_during_a_wait(stage):
     api = Slow([[run("ingest_crm", "running")]], n_lost=10**9)
     shown = stage(api)
     real = api.request
@@ -178,7 +178,7 @@ def test_a_dead_process_ends_it_even_while_an_answer_is_waited_for(stage):
         shown.run()
 
 
-def test_without_patience_no_answer_is_an_error(monkeypatch):
+def test_no_response_without_patience_is_an_error(monkeypatch):
     api = Slow([[]], n_lost=10**9)
     monkeypatch.setattr(requests.Session, "request", lambda session, *a, **options: api.request(*a, **options))
     with pytest.raises(DemoError, match="does not answer"):
@@ -186,7 +186,7 @@ def test_without_patience_no_answer_is_an_error(monkeypatch):
             AirflowApi("http://127.0.0.1:8080", "admin", "p").dags()
 
 
-def test_what_is_waited_for_is_told_seldom_and_with_its_log():
+def test_wait_is_reported_rarely_and_with_its_log():
     said: list[str] = []
     waiting = Waiting(said.append)
     for second in range(250):
@@ -197,7 +197,7 @@ def test_what_is_waited_for_is_told_seldom_and_with_its_log():
     assert len(said) == 7
 
 
-def test_a_run_is_told_of_once_a_state_whatever_the_order():
+def test_run_is_reported_once_per_state_in_any_order():
     output = io.StringIO()
     progress = Progress(Console(file=output, width=100))
     first, second = Row("decide", "a", "running", 0, 0, 1.0), Row("decide", "b", "queued", 0, 0, 1.0)
