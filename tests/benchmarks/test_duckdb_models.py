@@ -1,4 +1,4 @@
-"""The same models for DuckDB and dbt: nothing of ours is left in what they are given."""
+"""The models exported for DuckDB and dbt contain nothing specific to Perennial."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUILD = Build(
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
-def test_a_query_is_said_with_what_its_parameters_stand_for(dialect: str) -> None:
+def test_query_is_rendered_with_its_parameter_values(dialect: str) -> None:
     text = render_query(registry.get("core.usage_28d"), BUILD, dialect, {"core.usage_day": "dbt.core__usage_day"})
     assert not re.search(r"(?<!:)[:%$]\(?(start|end|accounts)\b", text)
     assert "CAST('2026-01-01' AS DATE)" in text
@@ -35,7 +35,7 @@ def test_a_query_is_said_with_what_its_parameters_stand_for(dialect: str) -> Non
     assert "core.usage_day" not in text
 
 
-def test_a_project_for_dbt_refers_to_its_own_models_only(tmp_path: Path) -> None:
+def test_dbt_project_references_only_its_own_models(tmp_path: Path) -> None:
     names = ("staging.stg_product__usage_day", "core.usage_day", "core.usage_28d", "core.account_bridge")
     made = {name: registry.get(name) for name in names if name not in LEFT_OUT}
     dbt_build.write(tmp_path, BUILD, made, {"type": "postgres"})

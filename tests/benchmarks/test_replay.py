@@ -1,4 +1,4 @@
-"""Stretched answers must be what the vendor would say of more rows: none missing, none twice, ids their own."""
+"""Replayed responses look like the vendor's own with more rows: none missing, none duplicated, unique ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.replay import FIRST_ID, Rows, Vendors
 CONTACT = {"id": "51", "properties": {"email": "a51@b.example", "hs_object_id": "51", "amount": "51"}, "n": 51}
 
 
-def test_pages_hold_every_row_once_with_an_id_of_its_own() -> None:
+def test_pages_contain_every_row_once_with_a_unique_id() -> None:
     rows = Rows([CONTACT, CONTACT | {"id": "52", "properties": {"hs_object_id": "52"}}], 5)
     first, end = rows.page(0, 3)
     second, last = rows.page(end, 3)
@@ -21,7 +21,7 @@ def test_pages_hold_every_row_once_with_an_id_of_its_own() -> None:
     assert [rows.original(int(row["id"])) for row in found] == [0, 0, 0, 1, 1]
 
 
-def test_a_list_ends_where_the_rows_end() -> None:
+def test_list_ends_with_the_last_row() -> None:
     vendors = Vendors("http://nowhere", {"contacts": 150})
     vendors._rows["hubspot", "contacts"] = Rows([CONTACT], 150)
     _, first = vendors.answer("GET", "/hubspot/crm/v3/objects/contacts?limit=100", "", b"")

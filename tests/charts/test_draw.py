@@ -1,4 +1,4 @@
-"""Charts are drawn from figures, drawn again only when these change, and safe to put into a page."""
+"""Charts are redrawn only when their figures change, and are safe to embed in a page."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def test_charts_are_drawn_once_per_change(built: pytest.MonkeyPatch) -> None:
     assert draw.draw() == 2
     assert _drawn().keys() == draw.CHARTS.keys()
     for svg in _drawn().values():
-        # The pages allow no style but their own, and nothing is loaded from elsewhere.
+        # The pages' content security policy allows only their own styles and nothing from other hosts.
         assert svg.startswith("<svg")
         assert not re.search(r"<script|style=|<style|href=|url\(http", svg)
     with engine("owner").begin() as connection:
         connection.execute(sa.text("delete from marts.health_checkpoint"))
     draw.draw()
-    assert "calibration" not in _drawn()  # what has no figures any more is not shown as it was
+    assert "calibration" not in _drawn()  # a chart without figures is removed
 
 
-def test_an_empty_warehouse_has_no_charts(warehouse: object) -> None:
+def test_empty_warehouse_has_no_charts(warehouse: object) -> None:
     assert draw.draw() == 0
     with engine("reader").connect() as connection:
         assert draw.drawn(connection, *draw.CHARTS) == []

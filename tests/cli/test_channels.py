@@ -1,4 +1,4 @@
-"""The commands decide, deliver, channel and playbook, as people and scripts use them."""
+"""The commands ``decide``, ``deliver``, ``channel`` and ``playbook``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_from_decision_to_inbox(book: Book, receivers: Receivers, capsys: pytest
     assert "no: on hold" in run(capsys, "channel", "list")
 
 
-def test_mistakes_are_one_line(book: Book, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_channel_command_mistakes_are_one_line(book: Book, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown channel 'fax'" in run(capsys, "channel", "release", "fax", "--reason", "x", status=2)
     assert "unknown channel 'fax'" in run(capsys, "channel", "show", "fax", status=2)
     (overlay / "playbooks" / "broken.yaml").write_text("name: broken\nversion: 1\n")
@@ -62,12 +62,12 @@ def test_playbooks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert (row["status"], row["steps"], row["file"]) == ("live", 3, "include/defaults/playbooks/renewal_at_risk.yaml")
 
 
-def test_nothing_built_is_said(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_build_is_reported(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
     book._execute("delete from meta.build")
     assert run(capsys, "decide") == "nothing was decided: no tables have been built yet\n"
 
 
-def test_why_something_did_not_open(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_shows_the_reason_a_signal_did_not_open(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
     book.renewals(renewal(1, days=30))
     assert "no decision yet" in run(capsys, "decide", "explain", "crm:1001", status=2)
     run(capsys, "decide")

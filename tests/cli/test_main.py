@@ -1,4 +1,4 @@
-"""The command line speaks to people and scripts: one clear line, an exit status, no traceback."""
+"""Errors on the command line are one clear line with an exit status and no traceback."""
 
 import json
 import os
@@ -27,13 +27,13 @@ def failing_command(request: pytest.FixtureRequest):
     app.registered_commands.pop()
 
 
-def test_without_a_command_it_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     shown = capsys.readouterr()
     assert "server" in shown.err and "error" not in shown.err
 
 
-def test_unknown_command_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_command_is_one_line_and_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["no-such-step"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -43,13 +43,13 @@ def test_unknown_command_is_one_line_and_status_2(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     "failing_command", [AuthError("crm refused the token", cure="renew it in connection crm")], indirect=True
 )
-def test_error_shows_what_and_cure_and_its_own_status(failing_command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_shows_message_cure_and_exit_status(failing_command, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fail"]) == AuthError.exit_status
     assert capsys.readouterr().err == "error: crm refused the token\n  try: renew it in connection crm\n"
 
 
 @pytest.mark.parametrize("failing_command", [KeyError("a\nb")], indirect=True)
-def test_defect_is_one_line_and_debug_shows_all(
+def test_defect_is_one_line_and_debug_shows_the_traceback(
     failing_command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["fail"]) == 1
@@ -59,13 +59,13 @@ def test_defect_is_one_line_and_debug_shows_all(
         main(["fail"])
 
 
-def test_config_show_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_config_show_prints_json_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "show", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert any(row["key"] == "batch_rows" and row["from"] for row in rows)
 
 
-def test_no_warehouse_says_how_to_get_one(
+def test_missing_warehouse_shows_how_to_create_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:
     monkeypatch.delenv("PERENNIAL_DATABASE_URL", raising=False)
@@ -74,7 +74,7 @@ def test_no_warehouse_says_how_to_get_one(
     assert "server start" in capsys.readouterr().err
 
 
-def test_unmigrated_warehouse_names_the_command(
+def test_unmigrated_warehouse_shows_the_command(
     empty_database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", empty_database)
@@ -87,11 +87,11 @@ def test_plain_table_has_aligned_columns_and_no_line_breaks(capsys: pytest.Captu
     assert capsys.readouterr().out == "Things\na           b\nx y         -\nlonger one  3\n"
 
 
-def test_a_hostile_name_cannot_command_the_terminal() -> None:
+def test_hostile_name_cannot_inject_terminal_codes() -> None:
     assert output.cell("\x1b[2J\x1b]0;owned\x07Evil\u202e \r\nInc.") == "[2J ]0;owned Evil Inc."
 
 
-def test_who_gives_a_command_is_not_what_a_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_author_is_not_taken_from_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SUDO_USER", "LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, "somebody-else")
     assert user.user() == pwd.getpwuid(os.getuid()).pw_name

@@ -17,7 +17,7 @@ def run(*arguments: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_lists_one_a_line_with_what_each_needs() -> None:
+def test_signals_list_shows_one_per_line_with_its_inputs() -> None:
     lines = {line.split("\t")[0]: line.split("\t") for line in run()}
     assert len(lines) == 22
     assert lines["renewal"][5] == "Renewal checkpoint reached, or notice deadline near"
@@ -27,5 +27,5 @@ def test_lists_one_a_line_with_what_each_needs() -> None:
     assert {row["name"] for row in rows} == lines.keys()
 
 
-def test_shows_one_as_it_is_in_force() -> None:
+def test_signals_show_prints_the_effective_signal() -> None:
     assert run("show", "usage_down")[0] == "# include/defaults/config/signals/usage_down.yaml"

@@ -13,7 +13,7 @@ FORMS = [
     "hubspot://:t0ken@https%3A%2F%2Fapi.hubapi.com",
     "http://https://:t0ken@api.hubapi.com:8443/base?vendor=hubspot",
     "http://:t0ken@http%3A%2F%2F127.0.0.1%3A8080%2Fhubspot/?vendor=hubspot",
-    "postgresql://user:p%40ss%2Fword@db.internal:5433/app?sslmode=require&timeout=10",  # short: not waited for
+    "postgresql://user:p%40ss%2Fword@db.internal:5433/app?sslmode=require&timeout=10",  # short: never reached
     "google-cloud-platform://?__extra__=%7B%22a%22%3A+%7B%22b%22%3A+1%7D%7D",
     "smtp://user:pass@mail.example.com:587?from_email=a%40b.example&starttls=true&empty=",
     "postgres://@:5432/",
@@ -21,7 +21,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_read_as_airflow_reads_it(form: str) -> None:
+def test_every_connection_form_is_parsed_like_airflow(form: str) -> None:
     from airflow.models.connection import Connection as Reference  # noqa: TID251 - the reference to agree with
 
     reference = Reference.from_json(form, conn_id="crm") if form.startswith("{") else Reference(conn_id="crm", uri=form)
@@ -42,7 +42,7 @@ def test_every_form_is_read_as_airflow_reads_it(form: str) -> None:
         (FORMS[6], "postgres"),
     ],
 )
-def test_the_vendor_is_the_type_or_is_named_in_extra(form: str, vendor: str) -> None:
+def test_vendor_is_the_connection_type_or_set_in_extra(form: str, vendor: str) -> None:
     assert connections.parse("x", form).vendor == vendor
 
 
@@ -77,19 +77,19 @@ def test_base_url(form: str, url: str) -> None:
         ("https://api.x%00.evil", "not a valid host name"),
     ],
 )
-def test_a_host_that_would_leak_or_lead_nowhere_is_refused(host: str, said: str) -> None:
+def test_unsafe_or_unusable_host_is_rejected(host: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
         connections.make("crm", conn_type="hubspot", host=host, password="s3cret").base_url()
     assert "AIRFLOW_CONN_CRM" in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
 
-def test_plain_http_is_allowed_where_the_settings_say_so() -> None:
+def test_plain_http_is_allowed_if_configured() -> None:
     connection = connections.make("crm", host="http://crm.internal:8000")
     assert connection.base_url(("crm.internal",)) == "http://crm.internal:8000"
 
 
-def test_a_missing_connection_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_connection_shows_where_to_configure_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_SUPPORT", raising=False)
     with pytest.raises(ConfigError, match="AIRFLOW_CONN_SUPPORT"):
         connections.get("support")
@@ -98,7 +98,7 @@ def test_a_missing_connection_says_where_to_put_it(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "value", ["s3cret", "{s3cret", '{"port": "s3cret"}', "a://b://c://s3cret", "x://h:s3cret", '{"extra": "[1]"}']
 )
-def test_what_cannot_be_read_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_unparsable_connection_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRM", value)
     with pytest.raises(ConfigError, match="AIRFLOW_CONN_CRM is neither") as caught:
         connections.get("crm")
@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_not_shown(monkeypatch: pytest.MonkeyPatch, value
     assert caught.value.__cause__ is None
 
 
-def test_the_environment_wins_over_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_wins_over_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRM", FORMS[0])
     monkeypatch.delenv("AIRFLOW_CONN_OTHER", raising=False)
     connections.set_resolver(lambda name: connections.make(name, host="resolved"))
@@ -122,12 +122,12 @@ def test_secrets_are_not_shown() -> None:
     assert "s3cret" not in shown
 
 
-def test_a_secret_that_is_needed_and_missing_is_named() -> None:
+def test_missing_required_secret_is_reported() -> None:
     with pytest.raises(ConfigError, match="crm: has no password"):
         connections.make("crm", host="https://a.example").secret()
 
 
-def test_what_a_secret_was_copied_with_is_taken_off() -> None:
+def test_whitespace_around_a_copied_secret_is_stripped() -> None:
     made = connections.make(
         "crm", conn_type="hubspot", host=" https://api.hubapi.com\n", login="me\r\n", password=" t0ken-value\n",
         extra={"refresh_token": "r3fresh\n"},
@@ -138,7 +138,7 @@ def test_what_a_secret_was_copied_with_is_taken_off() -> None:
 
 @pytest.mark.parametrize("field", ["host", "login", "password", "schema", "extra"])
 @pytest.mark.parametrize("sign", ["\r\n", "\0", "\x1f", "\u2028", "\x85"])
-def test_a_control_character_within_is_refused_and_not_shown(field: str, sign: str) -> None:
+def test_control_character_in_a_secret_is_rejected_and_not_shown(field: str, sign: str) -> None:
     value = f"s3cret{sign}Host: x"
     given = {"extra": {"token": value}} if field == "extra" else {field: value}
     with pytest.raises(ConfigError, match="control character") as caught:
@@ -146,14 +146,14 @@ def test_a_control_character_within_is_refused_and_not_shown(field: str, sign: s
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_token_that_no_header_can_hold_is_refused_but_a_databases_password_may_be_any_text() -> None:
+def test_token_invalid_in_a_header_is_rejected_but_any_database_password_is_valid() -> None:
     with pytest.raises(ConfigError, match="HTTP headers do not allow") as caught:
         connections.make("crm", conn_type="hubspot", password="пароль-t0ken")
     assert "t0ken" not in str(caught.value)
     assert connections.make("product_db", conn_type="postgres", password="пароль").password == "пароль"
 
 
-def test_a_key_has_its_lines_in_the_fields_that_may_hold_one_and_in_no_other() -> None:
+def test_private_key_line_breaks_are_kept_only_in_key_fields() -> None:
     key = "-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----"
     made = connections.make("crm", conn_type="salesforce", schema=key, extra={"private_key": key})
     assert (made.schema, made.extra["private_key"]) == (key, key)

@@ -1,4 +1,4 @@
-"""Nothing that Perennial did not make is removed: not by name, not through a link, not from a copy."""
+"""Only files created by Perennial are removed: not by name alone, not through links, not from a copied folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
 
 
-def test_a_folder_is_marked_when_it_is_made_and_goes_as_it_came(tmp_path):
+def test_created_folder_is_marked_and_removed_again(tmp_path):
     ours = tmp_path / "new" / "home"
     mark = home.claim(ours)
     assert home.claim(ours) == mark
@@ -44,7 +44,7 @@ def test_a_folder_is_marked_when_it_is_made_and_goes_as_it_came(tmp_path):
     assert home.claim(ours).id != mark.id
 
 
-def test_an_empty_folder_of_the_users_stays(tmp_path):
+def test_empty_user_folder_stays(tmp_path):
     (tmp_path / "lost+found").mkdir()
     home.claim(tmp_path)
     home.entry("cache", tmp_path).mkdir()
@@ -52,7 +52,7 @@ def test_an_empty_folder_of_the_users_stays(tmp_path):
     assert os.listdir(tmp_path) == ["lost+found"]
 
 
-def test_an_empty_folder_in_which_everybody_may_write_is_refused_and_left_as_it_is(tmp_path):
+def test_world_writable_empty_folder_is_rejected_and_left_unchanged(tmp_path):
     """Such as an empty /tmp."""
     tmp_path.chmod(0o1777)
     with pytest.raises(ConfigError, match="it is world-writable") as caught:
@@ -62,7 +62,7 @@ def test_an_empty_folder_in_which_everybody_may_write_is_refused_and_left_as_it_
     assert tmp_path.stat().st_mode & 0o7777 == 0o1777
 
 
-def test_a_folder_in_use_for_other_things_is_refused_and_left_as_it_is(tmp_path):
+def test_folder_with_other_content_is_rejected_and_left_unchanged(tmp_path):
     fill(tmp_path, "logs/mine.log", "photos/a.txt", "postgres/main/1", "postgres.json")
     tmp_path.chmod(0o755)
     before = files(tmp_path)
@@ -76,7 +76,7 @@ def test_a_folder_in_use_for_other_things_is_refused_and_left_as_it_is(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"id": 1, "home": "/x", "is_made": true}', '{"id": "../../x"}'])
-def test_a_damaged_mark_is_no_mark(tmp_path, text):
+def test_damaged_mark_is_not_a_mark(tmp_path, text):
     fill(tmp_path, "logs/mine.log")
     (tmp_path / home.MARKER).write_text(text)
     for action in (home.claim, home.clear):
@@ -85,7 +85,7 @@ def test_a_damaged_mark_is_no_mark(tmp_path, text):
     assert (tmp_path / "logs" / "mine.log").exists()
 
 
-def test_what_others_put_into_the_folder_stays(tmp_path):
+def test_foreign_files_in_the_folder_stay(tmp_path):
     ours = tmp_path / "home"
     home.claim(ours)
     fill(ours, "logs/a.log", "photos/a.txt", "postgres/main/1")
@@ -105,7 +105,7 @@ def test_links_are_removed_and_not_followed(tmp_path):
     assert files(tmp_path) == {"elsewhere/a.log"}
 
 
-def test_wide_folders_are_refused_by_name(tmp_path, monkeypatch):
+def test_broad_system_folders_are_rejected_by_name(tmp_path, monkeypatch):
     user_home = tmp_path / "users" / "ada"
     user_home.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(user_home))
@@ -116,7 +116,7 @@ def test_wide_folders_are_refused_by_name(tmp_path, monkeypatch):
     assert os.listdir(user_home) == []
 
 
-def test_a_copy_is_told_from_a_folder_that_moved(tmp_path):
+def test_copied_folder_is_distinguished_from_a_moved_one(tmp_path):
     original, moved, copied = (tmp_path / name for name in ("original", "moved", "copied"))
     mark = home.claim(original)
     original.rename(moved)
@@ -130,8 +130,8 @@ def test_a_copy_is_told_from_a_folder_that_moved(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root meets what other users made, and may give it away")
-def test_what_another_user_made_is_left_to_him(tmp_path):
-    """`sudo make clean` cannot stop his database, and a lock of root's in his folder kept him out."""
+def test_files_of_another_user_are_left_alone(tmp_path):
+    """`sudo make clean` cannot stop that user's database, and a lock file owned by root would lock the user out."""
     ours = tmp_path / "home"
     home.claim(ours)
     fill(ours, "logs/a.log")
@@ -144,13 +144,13 @@ def test_what_another_user_made_is_left_to_him(tmp_path):
     assert files(ours) == before
 
 
-def test_only_names_that_are_cleared_are_handed_out(tmp_path):
+def test_unlisted_entry_name_is_rejected(tmp_path):
     with pytest.raises(ValueError, match="not in ENTRIES"):
         home.entry("photos", tmp_path)
 
 
 class Project:
-    """A checkout's scripts without its environment, as they are before `make setup`."""
+    """A checkout's scripts without an environment, as before `make setup`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -183,7 +183,7 @@ def project(tmp_path):
     return Project(tmp_path / "a project")
 
 
-def test_make_clean_removes_a_fresh_demo_and_its_environment(project):
+def test_make_clean_removes_a_new_demo_and_its_environment(project):
     made = project.folder / ".perennial"
     home.claim(made)
     fill(project.folder, ".perennial/logs/a.log", ".venv/perennial-pins", ".venv/bin/x", "include/__pycache__/a.pyc")
@@ -208,7 +208,7 @@ def test_make_clean_follows_a_linked_folder_to_its_own_entries_only(project, tmp
 
 
 @pytest.mark.parametrize("name", ["", "documents", "home"])
-def test_make_clean_refuses_folders_that_are_not_ours(project, tmp_path, name):
+def test_make_clean_rejects_foreign_folders(project, tmp_path, name):
     fill(tmp_path, "victim/home/logs/a.log", "victim/documents/thesis.txt")
     before = files(tmp_path)
     done = project.clean(PERENNIAL_HOME=str(tmp_path / "victim" / name), HOME=str(tmp_path / "victim"))
@@ -225,7 +225,7 @@ def test_make_clean_run_in_another_folder_touches_nothing_there(project, tmp_pat
     assert files(elsewhere) == before
 
 
-def test_make_clean_leaves_an_environment_that_make_did_not_make_and_what_links_lead_to(project, tmp_path):
+def test_make_clean_keeps_foreign_environments_and_link_targets(project, tmp_path):
     fill(tmp_path, "target/__pycache__/a.pyc", "cache/x")
     (project.folder / "dags").symlink_to(tmp_path / "target")
     (project.folder / "include" / "linked").symlink_to(tmp_path / "target")
@@ -237,7 +237,7 @@ def test_make_clean_leaves_an_environment_that_make_did_not_make_and_what_links_
     assert files(tmp_path) >= {"target/__pycache__/a.pyc", "cache/x"}
 
 
-def test_setup_refuses_an_environment_that_make_did_not_make(project):
+def test_setup_rejects_a_foreign_environment(project):
     fill(project.folder, ".venv/bin/mine", "requirements.txt", "requirements-dev.txt")
     setup = ["sh", str(project.folder / "include/sandbox/demo/setup.sh"), sys.executable]
     done = subprocess.run(setup, cwd="/", capture_output=True, text=True)
@@ -246,7 +246,7 @@ def test_setup_refuses_an_environment_that_make_did_not_make(project):
     assert files(project.folder / ".venv") == {"bin/mine"}
 
 
-def test_setup_names_the_interpreter_that_it_was_given_whole(project, tmp_path):
+def test_setup_reports_the_full_path_of_the_given_interpreter(project, tmp_path):
     fill(project.folder, "requirements.txt", "requirements-dev.txt")
     setup = ["sh", str(project.folder / "include/sandbox/demo/setup.sh")]
     environment = {"PATH": os.environ["PATH"], "PYTHON": str(tmp_path / "my pythons" / "python3")}
@@ -254,7 +254,7 @@ def test_setup_names_the_interpreter_that_it_was_given_whole(project, tmp_path):
     assert f"(tried: {tmp_path}/my pythons/python3)" in done.stderr
 
 
-def test_a_mark_is_one_readable_line(tmp_path):
+def test_mark_is_one_readable_line(tmp_path):
     home.claim(tmp_path / "home")
     kept = json.loads((tmp_path / "home" / home.MARKER).read_text())
     assert kept["home"] == str(tmp_path / "home")

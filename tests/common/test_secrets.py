@@ -1,4 +1,4 @@
-"""No secret is shown: neither one of ours in any form, nor one that looks like anybody's."""
+"""Secrets are never shown: known ones in any encoding, and any text that looks like one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ OURS = "s3cr:t/with+signs=="
         '{"key": "abcdef123456abcdef123456"}',
     ],
 )
-def test_what_looks_like_a_secret_is_in_no_error(text: str) -> None:
+def test_secret_lookalikes_are_in_no_error(text: str) -> None:
     for shown in (str(Unavailable(f"the vendor says {text} now")), Outcome("refused", f"said {text} now").reason):
         assert "***" in shown and shown.endswith("now")
         assert not {"abcdef123456", "signature123456", "ABCDEFGHIJKLMNOP"} & set(shown.replace("=", " ").split())
@@ -69,7 +69,7 @@ def test_what_looks_like_a_secret_is_in_no_error(text: str) -> None:
         base64.urlsafe_b64encode(f"user:{OURS}".encode()).decode(),
     ],
 )
-def test_a_secret_that_was_read_is_hidden_in_every_form(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_secret_is_hidden_in_every_form(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "_known", {})
     assert form in str(Unavailable(f"said <{form}>"))
     connections.make("crm", conn_type="hubspot", password=OURS)
@@ -91,22 +91,22 @@ def test_a_secret_that_was_read_is_hidden_in_every_form(form: str, monkeypatch: 
         "the cookie banner is gone; a webhook of https://a.example:8080/path@x",
     ],
 )
-def test_plain_words_stay(said: str) -> None:
+def test_plain_words_are_kept(said: str) -> None:
     assert str(ConfigError(said)) == said
 
 
 @pytest.mark.parametrize(
     "part", ["password: ", "set-cookie: ", "basic aaaaaa1", "<password>", "key='", "a.a/webhook/", "://a:"]
 )
-def test_no_text_takes_long_to_look_through(part: str) -> None:
+def test_every_text_is_scanned_quickly(part: str) -> None:
     started = time.process_time()
     secrets.hidden(part * (19_000 // len(part)))
-    assert time.process_time() - started < 3  # short: CPU seconds of this process; it takes a hundredth of that
+    assert time.process_time() - started < 3  # short: CPU seconds of this process; the scan needs a hundredth of that
 
 
-def test_a_long_text_takes_time_in_step_with_its_length() -> None:
+def test_scan_time_is_linear_in_text_length() -> None:
     assert len(secrets.hidden("password-" * 100_000)) <= 20_001
-    # Without a bound these would take hours: each letter would be tried as the start of an address.
+    # Without a bound these would take hours: every character would be tried as the start of an address.
     assert suppression.ADDRESS.findall("a" * 2_000_000) == []
     assert suppression.ADDRESS.findall("<ada@one.example>, bob@two.example;x@y") == [
         "ada@one.example",

@@ -23,26 +23,26 @@ GERMANY, CHINA, USA = calendar("DE"), calendar("CN"), calendar("US")
         (date(2026, 11, 21), 0, date(2026, 11, 23)),  # Saturday: the next worked day
         (date(2026, 11, 21), 1, date(2026, 11, 23)),
         (date(2026, 12, 23), 2, date(2026, 12, 28)),  # 25 and 26 December are holidays, then Sunday
-        (date(2026, 12, 31), 1, date(2027, 1, 4)),  # over the year's end: New Year's Day is a Friday
+        (date(2026, 12, 31), 1, date(2027, 1, 4)),  # across New Year's Day, a Friday
     ],
 )
 def test_germany(start: date, working_days: int, due: date) -> None:
     assert due_date(start, working_days, GERMANY) == due
 
 
-def test_a_make_up_working_day_counts() -> None:
+def test_make_up_working_day_counts() -> None:
     # In 2026 China works on Saturday 14 February to lengthen the Spring Festival.
     assert due_date(date(2026, 2, 13), 1, CHINA) == date(2026, 2, 14)
     assert due_date(date(2026, 2, 13), 1, GERMANY) == date(2026, 2, 16)
 
 
-def test_an_unknown_country_is_named() -> None:
+def test_unknown_country_is_reported() -> None:
     with pytest.raises(ConfigError, match="'XX'"):
         calendar("XX")
 
 
 @given(st.dates(date(2024, 1, 1), date(2028, 1, 1)), st.integers(0, 40))
-def test_a_due_date_is_worked_and_counts_exactly(start: date, working_days: int) -> None:
+def test_due_date_is_a_working_day_at_the_exact_count(start: date, working_days: int) -> None:
     due = due_date(start, working_days, USA)
     assert USA.is_working_day(due)
     between = sum(USA.is_working_day(start + timedelta(days=n)) for n in range(1, (due - start).days + 1))

@@ -37,7 +37,7 @@ def write(folder: Path, text: str) -> Path:
         ("- a\n", 1, "must be a mapping"),
     ],
 )
-def test_an_error_names_file_and_line_and_what_was_meant(tmp_path: Path, text: str, line: int, said: str) -> None:
+def test_error_names_file_line_and_the_likely_key(tmp_path: Path, text: str, line: int, said: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         parse(path, Outer)
@@ -45,18 +45,18 @@ def test_an_error_names_file_and_line_and_what_was_meant(tmp_path: Path, text: s
     assert said in str(caught.value)
 
 
-def test_every_error_of_a_file_is_listed(tmp_path: Path) -> None:
+def test_every_error_in_a_file_is_listed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"file.yaml:2: .*and 1 more: .*file.yaml:1"):
         parse(write(tmp_path, "parts: 1\nbogus: 2\n"), Outer)
 
 
-def test_words_stay_words(tmp_path: Path) -> None:
-    """Norway, a yes and a time of day are text, as people mean them; numbers and truth values are what they are."""
+def test_yaml_words_stay_text(tmp_path: Path) -> None:
+    """``NO``, ``yes`` and times of day stay text. Numbers and booleans keep their types."""
     data = read(write(tmp_path, "a: NO\nb: yes\nc: 12:30\nd: 012\ne: 10\nf: true\ng: -3\n")).data
     assert data == {"a": "NO", "b": "yes", "c": "12:30", "d": "012", "e": 10, "f": True, "g": -3}
 
 
-def test_an_unreadable_file_is_an_error_not_a_crash(tmp_path: Path) -> None:
+def test_unreadable_file_is_an_error_not_a_crash(tmp_path: Path) -> None:
     (tmp_path / "file.yaml").write_bytes(b"name: \xff\xfe")
     with pytest.raises(ConfigError, match="cannot be read"):
         read(tmp_path / "file.yaml")
@@ -64,5 +64,5 @@ def test_an_unreadable_file_is_an_error_not_a_crash(tmp_path: Path) -> None:
         read(tmp_path / "missing.yaml")
 
 
-def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
+def test_empty_file_gives_all_defaults(tmp_path: Path) -> None:
     assert parse(write(tmp_path, "# nothing\n"), Outer) == Outer()

@@ -1,4 +1,4 @@
-"""What a condition may say of landed rows and of built tables, and how its values are bound."""
+"""Conditions on landed rows and built tables: what they may contain, and how their values are bound."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_literals_become_parameters() -> None:
         "lower(tier) = 'key account'",
     ],
 )
-def test_allowed(text: str) -> None:
+def test_allowed_expressions(text: str) -> None:
     on_built(text, COLUMNS)
 
 
@@ -54,7 +54,7 @@ def test_allowed(text: str) -> None:
         ('U&"tier" = 1', "U&"),
     ],
 )
-def test_refused(text: str, said: str) -> None:
+def test_rejected_expressions(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         on_built(text, COLUMNS)
 
@@ -81,6 +81,6 @@ def test_comments_do_not_survive() -> None:
         " or ".join(["amount > 1"] * 100),
     ],
 )
-def test_what_is_no_condition_on_a_row_is_refused(text: str) -> None:
+def test_non_row_conditions_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         on_landed(text, ("name", "amount"))

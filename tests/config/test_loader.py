@@ -22,7 +22,7 @@ def no_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _of_one_place(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """Yield the models that are at one place of one file; those of the items of lists and mappings do not."""
+    """Yield the models that occur once per file, without those of list or mapping items."""
     for field in model.model_fields.values():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Person:
@@ -30,7 +30,7 @@ def _of_one_place(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
             yield from _of_one_place(kind)
 
 
-def test_the_shipped_files_alone_say_what_holds_where_nobody_says_another() -> None:
+def test_defaults_are_defined_only_in_the_shipped_files() -> None:
     models: list[type[BaseModel]] = [Settings, *_of_one_place(Settings)]
     doubled = [
         f"{model.__name__}.{name}"
@@ -41,7 +41,7 @@ def test_the_shipped_files_alone_say_what_holds_where_nobody_says_another() -> N
     assert doubled == []
 
 
-def test_what_a_file_of_the_overlay_leaves_out_is_as_shipped(overlay: Path) -> None:
+def test_keys_omitted_by_an_overlay_file_keep_shipped_values(overlay: Path) -> None:
     (overlay / "kpis.yaml").write_text("forecast: {no_deal: 0.1}\nurgent_limit_hours: {key_account: 4}\nsla: {}\n")
     kpis = load().kpis
     assert (kpis.forecast.no_deal, kpis.forecast.open_deal, len(kpis.forecast.categories)) == (0.1, 0.7, 3)
@@ -49,21 +49,21 @@ def test_what_a_file_of_the_overlay_leaves_out_is_as_shipped(overlay: Path) -> N
     assert kpis.sla == {}
 
 
-def test_nothing_leaves_by_default() -> None:
+def test_no_channel_sends_by_default() -> None:
     channels = load().channels
     assert channels.slack.dry_run
     assert channels.email.dry_run
     assert channels.crm_task.dry_run
 
 
-def test_a_file_of_the_same_name_replaces_the_whole_file(overlay: Path) -> None:
+def test_file_of_the_same_name_replaces_the_whole_file(overlay: Path) -> None:
     (overlay / "renewals.yaml").write_text("ladder_days: [90, 30]\n")
     assert load().renewals.ladder_days == (90, 30)
     assert load().renewals.late_by_days == 7
     assert load().reporting_zone == "UTC"
 
 
-def test_a_changed_file_is_read_again(overlay: Path) -> None:
+def test_changed_file_is_reread(overlay: Path) -> None:
     (overlay / "settings.yaml").write_text("currency: EUR\n")
     before = config_hash()
     assert load().currency == "EUR"
@@ -80,14 +80,14 @@ def test_a_changed_file_is_read_again(overlay: Path) -> None:
         ("[{id: crm, kind: crm, owner: O, mapping: ../secret.yaml}]", "mapping"),
     ],
 )
-def test_connections_have_ids_of_their_own(overlay: Path, sources: str, message: str) -> None:
+def test_connections_have_unique_ids(overlay: Path, sources: str, message: str) -> None:
     owner = "{name: A, email: a@vendor.example}"
     (overlay / "settings.yaml").write_text(f"sources: {sources.replace('owner: O', f'owner: {owner}')}\n")
     with pytest.raises(ConfigError, match=message):
         load()
 
 
-def test_the_hash_minds_values_not_comments(overlay: Path) -> None:
+def test_hash_depends_on_values_not_comments(overlay: Path) -> None:
     (overlay / "settings.yaml").write_text("currency: EUR\nbatch_rows: 9\n")
     before = config_hash()
     (overlay / "settings.yaml").write_text("# why\nbatch_rows: 9\ncurrency:   EUR\n")
@@ -117,13 +117,13 @@ def test_show_names_the_file_of_each_value(overlay: Path) -> None:
         ("renewals.yaml", "contract_ways: [crm, crm, deal, billing, company]\n", "contract_ways.*once"),
     ],
 )
-def test_a_wrong_setting_is_refused(overlay: Path, file: str, text: str, said: str) -> None:
+def test_invalid_setting_is_rejected(overlay: Path, file: str, text: str, said: str) -> None:
     (overlay / file).write_text(text)
     with pytest.raises(ConfigError, match=said):
         load()
 
 
-def test_an_overlay_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_overlay_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "typo"))
     with pytest.raises(ConfigError, match="is not a folder"):
         load()
@@ -138,7 +138,7 @@ def test_listing_merges_both_trees(overlay: Path) -> None:
     assert files.find("config", "nothing.yaml") is None
 
 
-def test_show_lists_mappings_and_the_files_of_the_overlay(overlay: Path) -> None:
+def test_show_lists_mappings_and_overlay_files(overlay: Path) -> None:
     (overlay / "mappings").mkdir()
     (overlay / "mappings" / "hubspot.yaml").write_text(
         "entities:\n  account:\n    columns:\n      tier: segment\n      name: {property: name}\n"

@@ -1,8 +1,8 @@
-"""How well contracts are read from a CRM: the tables are built from what a portal shows, and compared with the truth.
+"""Measure how well contracts are read from a CRM: build the tables from a portal and compare them with the truth.
 
-``python -m tests.continuation.measure URL SEED...`` prints the figures of docs/reference/contracts-measured.md; URL is
-of a database with an empty table per model (see the fixture ``measured``). Every version of a record is known when it
-was made, as where the portal's history was read. ``--show`` also lists the misses.
+``python -m tests.continuation.measure URL SEED...`` prints the figures of docs/reference/contracts-measured.md. URL is
+of a database with an empty table per model (fixture ``measured``). Every version of a record is known when it
+was made, as if the portal's history had been read. ``--show`` also lists the misses.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ LOWER = ("tier", "lifecycle_stage", "contract_status", "opportunity_type", "pipe
          "billing_frequency")  # fmt: skip
 FLAGS = ("is_test", "is_closed", "is_won", "is_auto_renew", "is_recurring", "is_overage", "is_evergreen")
 LINES_IN_ERROR = ("no_amount", "end_before_start", "no_end_date")
-Step = tuple[date, Decimal]  # from a day on, so much
+Step = tuple[date, Decimal]  # day -> ARR from that day
 EXPECTED = ("core.arr_step", "core.renewal", "core.renewal_review", "core.continuation")
 
 
 @dataclass
 class Measured:
-    """What was read, and how much of it rightly.
+    """Counts of correct and incorrect readings.
 
     Args:
         days: Account-days with ARR, in truth or as read: ``all``, ``right``, ``pending`` (what is missing is in
             ``pending_late_arr``), ``listed`` (wrong, and the account is listed for review) and ``silent``.
         arr_days: Of the same, how much ARR: ``all`` of the truth, of the others the absolute differences.
-        renewals: Terms: ``all``, ``right``, ``listed``, ``silent``; ``extra`` are due as read, and in truth are not.
-        outcomes: Truth and reading of the wrong ones -> how often.
-        misses: What was wrong, for a person.
+        renewals: Terms: ``all``, ``right``, ``listed``, ``silent``; ``extra`` are due as read but not in truth.
+        outcomes: (truth, reading) of the wrong ones -> count.
+        misses: The errors, as text.
     """
 
     days: Counter[str] = field(default_factory=Counter)
@@ -80,30 +80,30 @@ class Measured:
 
     @property
     def silent_arr(self) -> float:
-        """Share of the ARR that is wrong where nobody is told."""
+        """Share of ARR that is wrong and not listed for review."""
         return self.arr_days["silent"] / self.arr_days["all"]
 
     @property
     def renewals_right(self) -> float:
-        """Share of the terms, and of those that are none, whose renewal is read rightly."""
+        """Share of terms, including false ones, whose renewal is read correctly."""
         return self.renewals["right"] / (self.renewals["all"] + self.renewals["extra"])
 
 
 def measure(connection: sa.Connection, seed: int, custom: str, customers: int = 240) -> Measured:
-    """Build the tables about contracts from a world; the transaction is undone.
+    """Build the contract tables from a world, then roll the transaction back.
 
     Args:
-        connection: With an empty table per model, in no transaction.
-        seed: Of the world.
-        custom: How its portal records contracts.
-        customers: How many have signed by the anchor.
+        connection: To a database with an empty table per model, outside a transaction.
+        seed: Seed of the world.
+        custom: The style in which its portal records contracts.
+        customers: Number of customers signed by the anchor date.
     """
-    with mock.patch.dict(parameters.DIRT, dict.fromkeys(LINES_IN_ERROR, 0)):  # rules keep them out, and say so
+    with mock.patch.dict(parameters.DIRT, dict.fromkeys(LINES_IN_ERROR, 0)):  # rejected and reported by the contracts
         world = world_builder.build(seed, ANCHOR, customers, custom)
     given = {"renewal_pipelines": mapping.RENEWAL_PIPELINES}
     case = cases.Case(Path(__file__), "a world", ANCHOR, {}, {name: [] for name in EXPECTED}, parameters=given)
     with connection.begin() as transaction:
-        # As a build of everyone does: planned for a handful of rows, the queries take a thousand times as long.
+        # As a full build does: planned for a few rows, the queries take a thousand times as long.
         connection.exec_driver_sql(build.HASH_JOINS)
         _fill(connection, world)
         list(cases.run(connection, case))
@@ -141,7 +141,7 @@ def _fill(connection: sa.Connection, world: World) -> None:
 
 
 def _versions(world: World, record: Record, mapper: Mapper) -> Iterator[tuple[Any, dict[str, Any], bool]]:
-    """Yield what the portal showed of a record: from when on, the mapped values, whether it was deleted."""
+    """Yield each version of a record in the portal: start, mapped values, whether deleted."""
     kind = OF_KIND[record.kind]
     portal: Any = SimpleNamespace(world=world, switches={})
     state: dict[str, Any] = {}
@@ -236,11 +236,11 @@ def _compare_renewals(connection: sa.Connection, world: World, found: Measured, 
     matched: set[tuple[str, date, str]] = set()
     for term in truth.terms(world.customers, ANCHOR):
         if world.style == "companies" and (term.contract.endswith("1") or (not term.has_deal and term.start > ANCHOR)):
-            continue  # such a portal shows one renewal date, and nothing that comes of itself before it has come
+            continue  # such a portal shows one renewal date, and no automatic renewal before it has happened
         key = f"crm:{term.account.id}"
         deals = {f"crm:{deal.id}" for deal in term.deals}
         own = [r for r in by_term[key, term.due] if world.style == "companies" or r.opportunity_key in deals]
-        if "restarted" in term.outcomes:  # nothing is due then, on whichever day
+        if "restarted" in term.outcomes:  # then nothing is due on any day
             own = (
                 [r for r in own if r.outcome == "restarted"]
                 or [
@@ -279,15 +279,15 @@ def _compare_renewals(connection: sa.Connection, world: World, found: Measured, 
 
 
 def _acceptable(custom: str, term: truth.TermTruth) -> frozenset[str]:
-    """Return what may rightly be said of a term."""
+    """Return the acceptable readings of a term."""
     if custom != "companies" or "auto" not in term.outcomes:
         return term.outcomes
-    # Fields of a company do not say that a contract renews by itself: in time it was renewed, that is all.
+    # Company fields do not show auto-renewal: the term was renewed on time.
     return term.outcomes | ({"on_time", "in_grace"} if term.due <= ANCHOR else {"open"})
 
 
 def figures(custom: str, found: Measured) -> list[str]:
-    """Return what was measured as lines."""
+    """Return the measurements as lines."""
     renewals = found.renewals
     return [
         f"{custom}: account-days right {found.days_right:.3%} of {found.days['all']},"

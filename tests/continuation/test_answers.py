@@ -1,4 +1,4 @@
-"""Which deal continues which term: what is not sure is listed and answered, and links taken back are kept."""
+"""Links of deals to terms: uncertain ones are listed for review, answered, and can be withdrawn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def at(patch: pytest.MonkeyPatch, moment: str) -> None:
 
 
 def renewed_under_another_name(account: str = "1", other: str = "1") -> None:
-    """A term that ended in March, and a won deal of another product that starts a month later."""
+    """A term ended in March, and a won deal for another product starts a month later."""
     old, new = date(2025, 3, 1), date(2026, 3, 1)
     world.load(
         "opportunity",
@@ -39,7 +39,7 @@ def renewed_under_another_name(account: str = "1", other: str = "1") -> None:
     )
 
 
-def test_an_answer_links_a_deal_and_can_be_taken_back(built: pytest.MonkeyPatch) -> None:
+def test_answer_links_a_deal_and_can_be_withdrawn(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     renewed_under_another_name()
     build.run("unsure")
@@ -60,7 +60,7 @@ def test_an_answer_links_a_deal_and_can_be_taken_back(built: pytest.MonkeyPatch)
     world.assert_equals_scratch(built)
 
 
-def test_an_answer_of_a_file_wins_and_goes_with_the_file(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_answer_in_a_file_wins_and_is_removed_with_the_file(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "config" / "renewals.yaml"
     at(built, "13:00")
     renewed_under_another_name()
@@ -76,7 +76,7 @@ def test_an_answer_of_a_file_wins_and_goes_with_the_file(built: pytest.MonkeyPat
     world.assert_equals_scratch(built)
 
 
-def test_a_file_may_answer_before_the_first_build(
+def test_file_can_answer_before_the_first_build(
     warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
@@ -89,7 +89,7 @@ def test_a_file_may_answer_before_the_first_build(
     assert value(OUTCOME) == "on_time"
 
 
-def test_what_the_term_and_the_deal_must_be(built: pytest.MonkeyPatch) -> None:
+def test_term_and_deal_requirements(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     renewed_under_another_name()
     world.load("opportunity", world.deal("other", "2", contract_number=None, close_date=date(2026, 3, 1)))
@@ -109,8 +109,8 @@ def test_what_the_term_and_the_deal_must_be(built: pytest.MonkeyPatch) -> None:
             answers.link(term, deal, reason="x", by="ana")
 
 
-def test_a_renewal_of_the_parent_makes_the_child_again(built: pytest.MonkeyPatch) -> None:
-    """The deal is the parent's; the term that it continues is the child's, of which nothing came in."""
+def test_parent_renewal_rebuilds_the_child(built: pytest.MonkeyPatch) -> None:
+    """The deal belongs to the parent. The term it continues belongs to the child, which has no new records."""
     at(built, "13:00")
     world.load("account", world.account("child", parent_id="3"))
     world.load("opportunity", world.deal("old", "child", contract_number="X-9", close_date=date(2025, 3, 1)))
@@ -132,7 +132,7 @@ def test_a_renewal_of_the_parent_makes_the_child_again(built: pytest.MonkeyPatch
     world.assert_equals_scratch(built)
 
 
-def test_an_owner_is_told_once_of_what_makes_figures_wrong(built: pytest.MonkeyPatch) -> None:
+def test_owner_is_notified_once_of_incorrect_values(built: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, str]] = []
     built.setattr(sender, "notify", lambda to, message: sent.append((message.subject, message.next_steps[0])))
     at(built, "13:00")
@@ -154,7 +154,7 @@ def test_an_owner_is_told_once_of_what_makes_figures_wrong(built: pytest.MonkeyP
     assert [subject.partition(",")[0] for subject, _ in sent[1:]] == ["crm: 1 new finding (no account)"]
 
 
-def test_the_list_names_the_deal_and_what_it_may_continue(built: pytest.MonkeyPatch) -> None:
+def test_list_shows_the_deal_and_its_candidate_terms(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     world.load("account", world.account("alone"))
     world.load("opportunity", world.deal("old", "alone", contract_number=None, close_date=date(2024, 9, 1)))

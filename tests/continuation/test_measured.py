@@ -1,4 +1,4 @@
-"""On worlds whose truth is known, ARR and renewals are read rightly, or the account is listed for review."""
+"""On worlds with known truth, ARR and renewals are read correctly or the account is listed for review."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.continuation.measure import Measured, figures, measure
 from tests.fixtures.databases import database
 from tests.sql import cases
 
-# Of account-days and of renewals that are right; figures and targets: docs/reference/contracts-measured.md.
+# Shares of correct account-days and renewals. Figures and targets: docs/reference/contracts-measured.md.
 FLOORS = {"ideal": (0.999, 0.995), "found": (0.985, 0.97), "deals": (0.99, 0.975), "companies": (0.97, 0.97)}
 SILENT = {"ideal": 0.001, "found": 0.005, "deals": 0.005, "companies": 0.005}
-SEEDS = (501, 502, 503)  # none of them is the default one, nor one that anything was tuned on
+SEEDS = (501, 502, 503)  # neither the default seed nor one used for tuning
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def tables(postgres: str) -> Iterator[sa.Connection]:
 
 
 @pytest.mark.parametrize("custom", FLOORS)
-def test_a_small_portal(tables: sa.Connection, custom: str) -> None:
+def test_measured_on_a_small_portal(tables: sa.Connection, custom: str) -> None:
     found = measure(tables, 101, custom, 50)
     said = "\n".join([*figures(custom, found), *found.misses])
     assert found.days_right >= FLOORS[custom][0], said
@@ -40,7 +40,7 @@ def test_a_small_portal(tables: sa.Connection, custom: str) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("custom", FLOORS)
-def test_many_portals(tables: sa.Connection, custom: str) -> None:
+def test_measured_on_many_portals(tables: sa.Connection, custom: str) -> None:
     found = Measured()
     for seed in SEEDS:
         found += measure(tables, seed, custom)
@@ -50,6 +50,6 @@ def test_many_portals(tables: sa.Connection, custom: str) -> None:
     assert found.silent_arr <= SILENT[custom], said
 
 
-def test_the_portals_are_not_made_easy(tables: sa.Connection) -> None:
-    """Without anything wrong or left open the measure would say nothing."""
+def test_generated_portals_are_not_trivial(tables: sa.Connection) -> None:
+    """Without any wrong or open case the measurement would prove nothing."""
     assert measure(tables, 101, "found", 50).misses

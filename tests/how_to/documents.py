@@ -1,4 +1,4 @@
-"""The commands of the documents, as a reader finds them."""
+"""Extract the commands from the documents."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DOCUMENTS = (
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "include/sandbox/README.md")),
     *(path for room in ("how-to", "runbooks", "reference") for path in sorted((ROOT / "docs" / room).glob("*.md"))),
 )
-# What a person may be told while the program runs.
+# Files with texts that are shown to users.
 TEXTS = tuple(
     path
     for room in ("include", "dags", "plugins")
     for kind in ("*.py", "*.yaml", "*.j2", "*.html")
     for path in sorted((ROOT / room).rglob(kind))
 )
-# Made once: all its commands are many, and each command of the documents is looked up in it.
+# Built once, since every documented command is looked up in it.
 PROGRAM: Any = typer.main.get_command(app)
 NAMES = frozenset(PROGRAM.commands)
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -38,8 +38,8 @@ class Command:
     """One call of the command line.
 
     Args:
-        document: Where it is written.
-        text: The text there, without its comment.
+        document: The document.
+        text: The command, without its comment.
     """
 
     document: Path
@@ -50,12 +50,12 @@ class Command:
 
 
 def blocks(document: Path, wanted: str = "sh") -> list[str]:
-    """Return the blocks of a document that are of one kind, shell commands if none is named, in their order."""
+    """Return a document's code blocks of one language (shell by default), in order."""
     return [text for kind, text in _BLOCK.findall(document.read_text()) if kind == wanted]
 
 
 def commands() -> Iterator[Command]:
-    """Yield every call of the command line in all documents, in blocks and in sentences."""
+    """Yield every command line in all documents, in blocks and in sentences."""
     for document in DOCUMENTS:
         text = document.read_text()
         for _, block in _BLOCK.findall(text):
@@ -69,7 +69,7 @@ def commands() -> Iterator[Command]:
 
 
 def _inline(path: Path, text: str) -> Iterator[Command]:
-    """Yield the calls in a text, those too that leave the program's own name out: `batch drop ID`."""
+    """Yield the commands in a text, including those without the program's name: `batch drop ID`."""
     for found in _INLINE.findall(text):
         words = found.split()
         if _COMMAND.match(" ".join(words)) or (len(words) > 1 and words[0] in NAMES):
@@ -77,7 +77,7 @@ def _inline(path: Path, text: str) -> Iterator[Command]:
 
 
 def literals(path: Path) -> Iterator[str]:
-    """Yield the texts of a program; what is put into them when it runs is 1."""
+    """Yield the string literals of a program. Placeholders become 1."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values)

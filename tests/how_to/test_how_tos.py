@@ -1,4 +1,4 @@
-"""The documents are true: each command exists as written, and the blocks of the first hour run in order."""
+"""Documented commands exist as written, and the blocks of the getting-started documents run in order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.fixtures.sandbox import NOW, SandboxProcess
 from tests.how_to.documents import DOCUMENTS, PROGRAM, ROOT, TEXTS, Command, blocks, commands, literals
 
 ALL = sorted(set(commands()), key=str)
-# What a reader puts in place of a capital word: something of the right kind.
+# Sample values for placeholders in capitals.
 WORDS = {
     "STEP": "status",
     "ID": "1",
@@ -34,8 +34,8 @@ WORDS = {
 }
 
 
-def wrong_with(words: list[str]) -> str:
-    """Read a command line as the program does, without running it; return what is wrong with it."""
+def errors_in(words: list[str]) -> str:
+    """Parse a command line as the program does, without running it. Return the errors."""
     command = PROGRAM
     context = command.context_class(command, info_name="perennial")
     try:
@@ -55,12 +55,12 @@ def wrong_with(words: list[str]) -> str:
 
 
 @pytest.mark.parametrize("command", ALL, ids=str)
-def test_a_command_is_one_that_there_is(command: Command) -> None:
+def test_documented_commands_exist(command: Command) -> None:
     words = shlex.split(command.text.partition(" | ")[0].replace("…", "x"))
     words = words[1:] if words[0] == "./perennial" else words[3:] if words[0] == "python" else words
     words = [WORDS.get(word, "x" if re.fullmatch(r"[A-Z_]{2,}", word) else word) for word in words]
-    wrong = wrong_with(words)
-    # A sentence may name a command without saying how it is called.
+    wrong = errors_in(words)
+    # A sentence may name a command without its arguments.
     assert wrong == "" or (is_name(words) and wrong.startswith("Missing"))
 
 
@@ -72,32 +72,32 @@ def is_name(words: list[str]) -> bool:
     return command is not None
 
 
-def test_who_is_told_to_clean_is_told_what_goes() -> None:
+def test_texts_that_mention_make_clean_say_what_it_removes() -> None:
     said = [text for path in TEXTS if path.suffix == ".py" for text in literals(path) if "`make clean`" in text]
     assert said and [text for text in said if "remove" not in text] == []
 
 
-def test_psql_is_given_an_address_that_it_can_read() -> None:
-    """PERENNIAL_DATABASE_URL names a driver, postgresql+psycopg://, which psql takes for a database's name."""
+def test_documented_psql_urls_have_no_driver() -> None:
+    """PERENNIAL_DATABASE_URL contains a driver (postgresql+psycopg://), which psql does not accept."""
     found = [path.name for path in DOCUMENTS if re.search(r'psql +"?\$\{?PERENNIAL_DATABASE_URL', path.read_text())]
     assert found == []
 
 
 @pytest.mark.parametrize("line", ["statsu", "status --jsn", "batch drop", "metrics shwo", "batch drop x"])
-def test_what_is_wrong_in_a_document_is_found(line: str) -> None:
-    assert wrong_with(line.split())
+def test_invalid_documented_command_is_detected(line: str) -> None:
+    assert errors_in(line.split())
 
 
 class Reader:
-    """Somebody who copies one block after the other into a shell, on a clone whose environment make has made.
+    """A reader who copies block after block into a shell, in a clone with an environment created by make.
 
-    Perennial's own commands run in this process, as a new one takes seconds to start for each; the first is a process.
+    Perennial's commands run in this process, since starting one takes seconds. Only the first is a new process.
 
     Args:
-        environment: What the shell has.
-        instead: Words of the document -> what this reader has in their place.
-        patch: Gives the commands of this process the shell's environment.
-        capture: What they print.
+        environment: The shell's environment.
+        instead: Words of the document -> this reader's values.
+        patch: Sets the shell's environment for commands in this process.
+        capture: Captures their output.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Reader:
         self._is_first = True
 
     def run(self, block: str) -> str:
-        """Run a block and return what it printed; its variables stay for the next one."""
+        """Run a block and return its output. Its variables stay for the next one."""
         for word, other in self._instead.items():
             block = block.replace(word, other)
         said, lines = "", []
@@ -168,7 +168,7 @@ def reader(
             name = line.split("=")[0].removeprefix("export ")
             if name in sandbox.connections:
                 instead[line] = f"export {name}={shlex.quote(sandbox.connections[name])}"
-    # As a shell of one's own has none of what this process has, but what the fixtures and the block give it.
+    # A new shell has none of this process's variables, except those of the fixtures and the block.
     for name in [name for name in os.environ if name.startswith(("PERENNIAL_", "AIRFLOW_CONN_"))]:
         monkeypatch.delenv(name)
     yield Reader(environment, instead, monkeypatch, capsys)
@@ -186,7 +186,7 @@ def test_connect_your_systems_and_then_readme(reader: Reader, empty_database: st
 
 
 def test_add_a_kpi(built: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its entry is a whole file, and its commands show the metric that it makes."""
+    """The entry in the how-to is a complete file, and its commands show the new metric."""
     document = ROOT / "docs" / "how-to" / "add-a-kpi.md"
     entry = next(block for block in blocks(document, "yaml") if "detractor_share" in block)
     (tmp_path / "sql" / "metrics").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Sources write their limiters' state below a home of the test's own."""
+"""Give each test its own home, where sources write their limiters' state."""
 
 from pathlib import Path
 

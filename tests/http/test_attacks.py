@@ -1,4 +1,4 @@
-"""What others may try: each attack against the client, and that nothing of ours reaches them."""
+"""Attacks on the HTTP client: none obtains any data or credentials."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """A server that notes what reached it."""
+    """A server that records its requests."""
 
     def __init__(self, answer: Answer) -> None:
         self.seen: list[dict[str, str]] = []
@@ -105,18 +105,16 @@ class TestPrivateAddresses:
             "255.255.255.255", "2001:db8::1", "3fff::1", "ff02::1", "198.18.0.1", "203.0.113.1", "100::1", "::",
         ],
     )  # fmt: skip
-    def test_a_public_name_may_lead_to_none_of_them(self, address: str) -> None:
+    def test_public_name_must_not_resolve_to_a_private_address(self, address: str) -> None:
         with pytest.raises(ConfigError, match="not a public address") as caught:
             guard.check("api.hubapi.com", address)
         assert "allowed_private_hosts" in caught.value.cure
 
     @pytest.mark.parametrize("address", ["104.16.1.1", "2606:4700::6810:101", "64:ff9b::6810:101"])
-    def test_public_ones_are_fine(self, address: str) -> None:
+    def test_public_addresses_are_allowed(self, address: str) -> None:
         guard.check("api.hubapi.com", address)
 
-    def test_what_the_settings_list_is_allowed_and_nothing_beside_it(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_only_listed_private_addresses_are_allowed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "config").mkdir()
         (tmp_path / "config" / "settings.yaml").write_text("allowed_private_hosts: [Desk.Internal]\n")
         monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
@@ -124,16 +122,16 @@ class TestPrivateAddresses:
         with pytest.raises(ConfigError):
             guard.check("desk.internal.evil.example", "10.1.2.3")
 
-    def test_this_machine_by_its_own_name_is_fine(self) -> None:
+    def test_localhost_by_its_own_name_is_allowed(self) -> None:
         guard.check("127.0.0.1", "127.0.0.1")
         guard.check("localhost", "::1")
         with pytest.raises(ConfigError):
             guard.check("localhost", "10.0.0.1")
 
-    def test_a_name_that_resolves_elsewhere_the_second_time_gets_nothing(
+    def test_dns_rebinding_sends_nothing(
         self, serve: Callable[[Answer], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """DNS rebinding: the address that was connected to decides, and it is looked at before anything is sent."""
+        """The connected address is checked before anything is sent."""
         inside = serve(reply(b"{}"))
         resolve = socket.getaddrinfo
 
@@ -147,7 +145,7 @@ class TestPrivateAddresses:
                 client.get("/x")
         assert inside.seen == []
 
-    def test_a_path_cannot_change_the_host(self, tmp_path: Path) -> None:
+    def test_path_cannot_change_the_host(self, tmp_path: Path) -> None:
         client = client_of("https://api.vendor.example", tmp_path)
         adapter = wire(client, lambda request: (200, {}))
         for path in (".evil.example/x", "@evil.example/x", ":8080/x"):
@@ -158,10 +156,10 @@ class TestPrivateAddresses:
 
 
 class TestSlowAnswers:
-    """One byte before each time-out of the socket, for ever: only the time of the whole call ends it."""
+    """One byte before each socket timeout, forever: only the time limit of the whole call ends it."""
 
     @pytest.mark.parametrize("part", ["headers", "body", "chunks"])
-    def test_a_drip_is_ended(
+    def test_slow_drip_response_is_ended(
         self, serve: Callable[[Answer], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
     ) -> None:
         over = threading.Event()
@@ -186,7 +184,7 @@ class TestSlowAnswers:
         finally:
             over.set()
 
-    def test_a_connection_that_is_used_again_has_a_time_of_its_own(
+    def test_reused_connection_gets_its_own_time_limit(
         self, serve: Callable[[Answer], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = client_of(f"http://127.0.0.1:{serve(reply(b'{}')).port}", tmp_path)
@@ -198,9 +196,7 @@ class TestSlowAnswers:
 
 
 class TestCredentials:
-    def test_a_token_that_cannot_be_sent_is_in_no_error(
-        self, serve: Callable[[Answer], Server], tmp_path: Path
-    ) -> None:
+    def test_unsendable_token_is_in_no_error(self, serve: Callable[[Answer], Server], tmp_path: Path) -> None:
         client = client_of(f"http://127.0.0.1:{serve(reply(b'{}')).port}", tmp_path)
         for token in (f"{SECRET}\n", f"{SECRET}\r\nHost: evil", f"{SECRET}\u20ac"):
             client.auth = Bearer(token)
@@ -211,7 +207,7 @@ class TestCredentials:
 
 class TestRedirects:
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_none_is_followed_and_no_token_goes_along(
+    def test_redirects_are_not_followed_and_leak_no_token(
         self, serve: Callable[[Answer], Server], tmp_path: Path, status: int
     ) -> None:
         elsewhere = serve(reply(b"{}"))
@@ -222,7 +218,7 @@ class TestRedirects:
         assert len(here.seen) == 1
         assert SECRET not in str(caught.value)
 
-    def test_a_login_of_this_machine_is_not_sent_either(
+    def test_netrc_login_is_not_sent(
         self, serve: Callable[[Answer], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password my-own\n")
@@ -233,7 +229,7 @@ class TestRedirects:
 
 
 class TestLargeAnswers:
-    def test_a_compressed_bomb_is_cut_off_and_takes_no_memory(
+    def test_compression_bomb_is_cut_off_without_memory_growth(
         self, serve: Callable[[Answer], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         packer = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -247,7 +243,7 @@ class TestLargeAnswers:
             client.get("/x")
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
-    def test_a_bomb_within_a_bomb(self, serve: Callable[[Answer], Server], tmp_path: Path) -> None:
+    def test_nested_compression_bomb(self, serve: Callable[[Answer], Server], tmp_path: Path) -> None:
         content = b'{"results": []}'
         for _ in range(20):
             content = gzip.compress(content)
@@ -257,23 +253,21 @@ class TestLargeAnswers:
 
     @pytest.mark.parametrize("depth", [2_000, 1_000_000])
     @pytest.mark.parametrize("form", ["[{}]", '{{"a":{}}}'])
-    def test_one_nested_without_end_is_refused(self, depth: int, form: str) -> None:
+    def test_endlessly_nested_encoding_is_rejected(self, depth: int, form: str) -> None:
         opening, closing = form.format("\0").split("\0")
         with pytest.raises(body.BadBody):
             body.parse((opening * depth + "1" + closing * depth).encode())
         with pytest.raises(body.BadBody):
             body.parse((opening * depth + '"\\ud800"' + closing * depth).encode())
 
-    def test_one_nested_deeply_ends_in_a_clear_error(self) -> None:
+    def test_endless_recursion_in_pagination_is_a_clear_error(self) -> None:
         def step(here: dict) -> Any:
             return step(here)
 
         with pytest.raises(Unavailable, match="unexpected response format"):
             list(read_pages("x", Request(clock.now()), start=lambda done: {"phase": "list"}, step=step))
 
-    def test_an_error_page_of_any_size_is_short_in_the_error(
-        self, serve: Callable[[Answer], Server], tmp_path: Path
-    ) -> None:
+    def test_error_page_is_truncated_in_the_error(self, serve: Callable[[Answer], Server], tmp_path: Path) -> None:
         page = json.dumps({"message": f"{SECRET} " * 100_000}).encode()
         with pytest.raises(PerennialError) as caught:
             client_of(f"http://127.0.0.1:{serve(reply(page, 400)).port}", tmp_path).get("/x")
@@ -282,7 +276,7 @@ class TestLargeAnswers:
 
 
 class TestCertificates:
-    def test_nothing_is_sent_to_one_that_nobody_vouches_for(
+    def test_nothing_is_sent_with_an_untrusted_certificate(
         self, serve: Callable[[Answer], Server], tmp_path: Path
     ) -> None:
         server = serve(reply(b"{}"))

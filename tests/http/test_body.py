@@ -13,7 +13,7 @@ from include.http.body import BadBody, page_parser, parse, row
         ('"עברית \u202e =1+1 <b>"'.encode(), "עברית \u202e =1+1 <b>"),
     ],
 )
-def test_every_text_comes_through_as_it_is(content: bytes, value: object) -> None:
+def test_every_text_passes_unchanged(content: bytes, value: object) -> None:
     assert parse(content) == value
 
 
@@ -29,7 +29,7 @@ def test_every_text_comes_through_as_it_is(content: bytes, value: object) -> Non
         (b"\xff\xfe", "not JSON"),
     ],
 )
-def test_what_is_no_json_is_said(content: bytes, said: str) -> None:
+def test_non_json_body_is_reported(content: bytes, said: str) -> None:
     with pytest.raises(BadBody, match=said):
         parse(content)
 
@@ -44,7 +44,7 @@ def test_what_is_no_json_is_said(content: bytes, said: str) -> None:
         rb"null",
     ],
 )
-def test_undecoded_rows_are_the_rows_of_the_page(rows: bytes) -> None:
+def test_undecoded_rows_equal_the_rows_of_the_page(rows: bytes) -> None:
     page = page_parser("rows", ("after",))(rb'{"count": 3, "rows": %b, "after": "x"}' % rows)
     whole = parse(rows)
     assert page["after"] == "x"
@@ -52,11 +52,11 @@ def test_undecoded_rows_are_the_rows_of_the_page(rows: bytes) -> None:
 
 
 @pytest.mark.parametrize("end", [b"", b"[" * 100_000, b'{"a": 1', b'[{"a": 1}], "after": '])
-def test_a_page_that_is_not_json_is_refused(end: bytes) -> None:
+def test_non_json_page_is_rejected(end: bytes) -> None:
     with pytest.raises(BadBody, match="not JSON"):
         page_parser("rows", ("after",))(b'{"rows": ' + end)
 
 
-def test_a_page_with_a_row_that_is_no_json_is_refused_as_a_whole() -> None:
+def test_page_with_a_non_json_row_is_rejected_entirely() -> None:
     with pytest.raises(BadBody, match="not JSON"):
         page_parser("rows", ())(b'{"rows": [{"a": "\xff"}]}')

@@ -1,4 +1,4 @@
-"""The HTTP client over a fake transport: what each failure becomes, and what never leaves."""
+"""The HTTP client over a fake transport: error mapping, and data that is never sent."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def client(tmp_path: Path) -> Client:
 
 
 def replies(*sequence: object) -> Handler:
-    """Answer with one after the other, the last one for ever."""
+    """Respond with the replies in order, repeating the last one."""
     rest = list(sequence)
     return lambda request: rest.pop(0) if len(rest) > 1 else rest[0]  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("status", [408, 423, 477, 500, 502, 503, 504, 521, 522, 524])
-def test_case_16_a_passing_failure_is_tried_again(client: Client, status: int) -> None:
+def test_case_16_transient_failure_is_retried(client: Client, status: int) -> None:
     adapter = wire(client, replies((status, HTML), (status, HTML), OK))
     assert client.get("/x").data == {"results": []}
     assert len(adapter.requests) == 3
@@ -53,7 +53,7 @@ def test_case_16_a_passing_failure_is_tried_again(client: Client, status: int) -
         requests.exceptions.ConnectionError("Connection aborted."),
     ],
 )
-def test_an_outage_ends_in_one_clear_error(client: Client, reply: object) -> None:
+def test_outage_ends_in_one_clear_error(client: Client, reply: object) -> None:
     time = Time()
     adapter = wire(client, replies(reply), time)
     with pytest.raises(Unavailable, match=r"GET https://api\.example/x: .*connection crm") as caught:
@@ -64,7 +64,7 @@ def test_an_outage_ends_in_one_clear_error(client: Client, reply: object) -> Non
     assert "hidden" not in str(caught.value)
 
 
-def test_an_address_that_leads_nowhere_is_said_soon(client: Client) -> None:
+def test_unreachable_address_is_reported_quickly(client: Client) -> None:
     refused = MaxRetryError(None, "/", NewConnectionError(None, "Failed to establish: Connection refused"))  # type: ignore[arg-type]
     adapter = wire(client, replies(requests.exceptions.ConnectionError(refused)))
     with pytest.raises(Unavailable, match=r"cannot connect: .*Connection refused"):
@@ -84,7 +84,7 @@ def test_an_address_that_leads_nowhere_is_said_soon(client: Client) -> None:
         (301, b"", ConfigError),
     ],
 )
-def test_what_waiting_cannot_mend_fails_at_once(client: Client, status: int, content: object, kind: type) -> None:
+def test_permanent_failure_fails_at_once(client: Client, status: int, content: object, kind: type) -> None:
     adapter = wire(client, replies((status, content, {"Location": "https://evil.example/steal?x=1"})))
     with pytest.raises(kind) as caught:
         client.get("/x")
@@ -93,7 +93,7 @@ def test_what_waiting_cannot_mend_fails_at_once(client: Client, status: int, con
     assert "steal" not in str(caught.value)
 
 
-def test_a_530_after_something_worked_is_an_outage(client: Client) -> None:
+def test_status_530_after_success_is_an_outage(client: Client) -> None:
     wire(client, replies(OK, (530, HTML), OK))
     client.get("/x")
     assert client.get("/x").data == {"results": []}
@@ -134,7 +134,7 @@ def test_case_14_throttling_is_obeyed(client: Client, reply: tuple, waited: floa
     assert waited - 0.01 <= sum(time.slept) <= waited + 3
 
 
-def test_case_14_a_daily_quota_stops_everyone_until_it_resets(client: Client) -> None:
+def test_case_14_daily_quota_stops_all_processes_until_reset(client: Client) -> None:
     time = Time()
     adapter = wire(client, replies((429, {"policyName": "DAILY"}, {"Retry-After": "7200"}), OK), time)
     for _ in range(2):
@@ -147,7 +147,7 @@ def test_case_14_a_daily_quota_stops_everyone_until_it_resets(client: Client) ->
     assert client.get("/x").data == {"results": []}
 
 
-def test_what_must_not_be_repeated_is_not(client: Client) -> None:
+def test_non_idempotent_call_is_not_repeated(client: Client) -> None:
     for reply in ((502, HTML), (200, HTML), requests.exceptions.ReadTimeout("read timed out")):
         adapter = wire(client, replies(reply))
         with pytest.raises(Uncertain):
@@ -155,26 +155,26 @@ def test_what_must_not_be_repeated_is_not(client: Client) -> None:
         assert len(adapter.requests) == 1
 
 
-def test_what_was_surely_not_carried_out_may_be_repeated(client: Client) -> None:
+def test_call_known_not_executed_is_retried(client: Client) -> None:
     adapter = wire(client, replies((429, {"policyName": "SECONDLY"}), requests.exceptions.ConnectTimeout("slow"), OK))
     client.call("POST", "/x", json={"a": 1})
     assert len(adapter.requests) == 3
 
 
-def test_an_endless_answer_is_cut_off(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_response_is_cut_off(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "MAX_BYTES", 1000)
     wire(client, replies((200, b"[" + b"1," * 5000 + b"1]")))
     with pytest.raises(Unavailable, match="larger than"):
         client.get("/x")
 
 
-def test_an_untrusted_certificate_is_named(client: Client) -> None:
+def test_untrusted_certificate_is_reported(client: Client) -> None:
     wire(client, replies(requests.exceptions.SSLError("certificate verify failed: self-signed certificate")))
     with pytest.raises(ConfigError, match=r"not trusted: .*self-signed"):
         client.get("/x")
 
 
-def test_limits_are_learnt_from_the_headers(client: Client) -> None:
+def test_limits_are_learned_from_headers(client: Client) -> None:
     headers = {"X-HubSpot-RateLimit-Secondly": "2", "X-HubSpot-RateLimit-Max": "20"}
     time = Time()
     wire(client, replies((200, {"results": []}, headers)), time)
@@ -183,7 +183,7 @@ def test_limits_are_learnt_from_the_headers(client: Client) -> None:
     assert sum(time.slept) >= 1.0
 
 
-def test_the_vendors_clock_is_noticed(client: Client) -> None:
+def test_vendor_clock_skew_is_detected(client: Client) -> None:
     wire(client, replies((200, {}, {"Date": "Wed, 05 Mar 2025 11:38:17 GMT"})))
     client.get("/x")
     assert client.skew_seconds < -86_400
@@ -191,7 +191,7 @@ def test_the_vendors_clock_is_noticed(client: Client) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("value", ["inf", "1e308", "nan", "-inf", "1e9", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_no_header_closes_an_account_for_good(client: Client, value: str, status: int) -> None:
+def test_no_header_blocks_an_account_permanently(client: Client, value: str, status: int) -> None:
     time = Time()
     wire(client, replies(*[(status, {"policyName": "SECONDLY"}, {"Retry-After": value})] * 6, OK), time)
     with contextlib.suppress(Unavailable):
@@ -210,7 +210,7 @@ def test_no_header_closes_an_account_for_good(client: Client, value: str, status
         {"Date": "Fri, 31 Dec 99999 23:59:59 GMT"},
     ],
 )
-def test_a_header_that_holds_nonsense_says_nothing(client: Client, headers: dict[str, str]) -> None:
+def test_invalid_header_is_ignored(client: Client, headers: dict[str, str]) -> None:
     wire(client, replies((200, {"results": []}, headers), OK))
     client.get("/x")
     assert client.get("/x").data == {"results": []}

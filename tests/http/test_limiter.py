@@ -21,7 +21,7 @@ def limiter(path: Path, clock: Time, **limits: Limit) -> Limiter:
 @given(
     calls=st.integers(1, 30), seconds=st.sampled_from([1.0, 10.0, 60.0]), pauses=st.lists(st.floats(0, 5), max_size=90)
 )
-def test_no_stretch_of_time_holds_more_calls_than_allowed(
+def test_no_time_window_exceeds_the_call_limit(
     tmp_path_factory: pytest.TempPathFactory, calls: int, seconds: float, pauses: list[float]
 ) -> None:
     clock = Time()
@@ -39,7 +39,7 @@ def test_no_stretch_of_time_holds_more_calls_than_allowed(
     calls=st.integers(1, 20),
     ways=st.lists(st.tuples(st.floats(0, 1.5), st.floats(0, 1.5), st.floats(0, 0.5)), min_size=5, max_size=90),
 )
-def test_calls_that_are_long_on_their_way_do_not_arrive_too_close_together(
+def test_slow_calls_do_not_arrive_too_close_together(
     tmp_path_factory: pytest.TempPathFactory, calls: int, ways: list[tuple[float, float, float]]
 ) -> None:
     clock = Time()
@@ -56,7 +56,7 @@ def test_calls_that_are_long_on_their_way_do_not_arrive_too_close_together(
         assert sum(at <= other < at + 1.0 for other in arrived[index:]) <= calls
 
 
-def test_calls_of_another_width_count_on(tmp_path: Path) -> None:
+def test_calls_keep_counting_when_the_window_changes(tmp_path: Path) -> None:
     clock = Time()
     one = limiter(tmp_path / "x.json", clock, ordinary=Limit(10, 1.0))
     for _ in range(3):
@@ -66,7 +66,7 @@ def test_calls_of_another_width_count_on(tmp_path: Path) -> None:
     assert sum(clock.slept) >= 10
 
 
-def test_a_limit_is_used_fully(tmp_path: Path) -> None:
+def test_limit_is_fully_used(tmp_path: Path) -> None:
     clock = Time()
     one = limiter(tmp_path / "x.json", clock, exports=Limit(10, 60.0))
     for _ in range(10):
@@ -76,7 +76,7 @@ def test_a_limit_is_used_fully(tmp_path: Path) -> None:
     assert 60 <= sum(clock.slept) <= 64
 
 
-def test_kinds_are_counted_apart_and_accounts_too(tmp_path: Path) -> None:
+def test_call_kinds_and_accounts_are_counted_separately(tmp_path: Path) -> None:
     clock = Time()
     one = limiter(tmp_path / "x.json", clock, exports=Limit(1, 60.0), ordinary=Limit(1, 60.0))
     other = limiter(tmp_path / "y.json", clock, exports=Limit(1, 60.0))
@@ -86,7 +86,7 @@ def test_kinds_are_counted_apart_and_accounts_too(tmp_path: Path) -> None:
     assert clock.slept == []
 
 
-def test_two_who_share_an_account_share_its_limit_and_its_blocks(tmp_path: Path) -> None:
+def test_clients_of_one_account_share_its_limit_and_blocks(tmp_path: Path) -> None:
     clock = Time()
     one = limiter(tmp_path / "x.json", clock, exports=Limit(2, 60.0))
     other = limiter(tmp_path / "x.json", clock, exports=Limit(2, 60.0))
@@ -98,7 +98,7 @@ def test_two_who_share_an_account_share_its_limit_and_its_blocks(tmp_path: Path)
     assert sum(clock.slept) >= 90
 
 
-def test_a_wait_too_long_for_a_task_is_an_error_with_the_time(tmp_path: Path) -> None:
+def test_too_long_a_wait_is_an_error_with_the_time(tmp_path: Path) -> None:
     clock = Time()
     one = limiter(tmp_path / "x.json", clock, ordinary=Limit(1, 1.0))
     one.block("ordinary", 3600)
@@ -107,7 +107,7 @@ def test_a_wait_too_long_for_a_task_is_an_error_with_the_time(tmp_path: Path) ->
     assert caught.value.resumes_at == "2023-11-14T23:13:20+00:00"
 
 
-def test_a_headers_nonsense_is_not_learnt(tmp_path: Path) -> None:
+def test_invalid_header_values_are_not_learned(tmp_path: Path) -> None:
     clock = Time()
     one = limiter(tmp_path / "x.json", clock, ordinary=Limit(5, 1.0))
     one.learn("ordinary", Limit(0, 1.0))
@@ -126,20 +126,20 @@ def test_a_headers_nonsense_is_not_learnt(tmp_path: Path) -> None:
         b'{"ordinary": {"slots": [1]}}',
     ],
 )  # fmt: skip
-def test_a_broken_state_starts_again(tmp_path: Path, content: bytes) -> None:
+def test_broken_state_is_reset(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
     clock = Time()
     limiter(tmp_path / "x.json", clock, ordinary=Limit(5, 1.0)).acquire("ordinary")
     assert clock.slept == []
 
 
-def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_home_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="PERENNIAL_HOME"):
         limiter(tmp_path / "file" / "x.json", Time(), ordinary=Limit(5, 1.0)).acquire("ordinary")
 
 
-def test_the_state_names_no_secret(home: Path) -> None:
+def test_limiter_state_contains_no_secret(home: Path) -> None:
     one = for_account("hubspot", "https://api.example", "s3cret", limits={"ordinary": Limit(5, 1.0)})
     one.acquire("ordinary")
     assert one.path.is_relative_to(home)
@@ -160,7 +160,7 @@ def _spend(path: Path, n: int, queue: multiprocessing.Queue) -> None:
     one = Limiter(path, {"ordinary": Limit(10, 0.5)}, clock=clock)
     for _ in range(n):
         one.acquire("ordinary")
-        queue.put(read[-2])  # when it was counted; the last one is when it was reported
+        queue.put(read[-2])  # when it was counted; the last one when it was reported
 
 
 def test_processes_together_stay_below_the_limit(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_processes_together_stay_below_the_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e308, 1e9])
-def test_no_wait_closes_an_account_for_good(tmp_path: Path, seconds: float) -> None:
+def test_no_wait_blocks_an_account_permanently(tmp_path: Path, seconds: float) -> None:
     clock = Time()
     one = limiter(tmp_path / "x.json", clock, ordinary=Limit(5, 1.0))
     one.block("ordinary", seconds)
@@ -186,7 +186,7 @@ def test_no_wait_closes_an_account_for_good(tmp_path: Path, seconds: float) -> N
 
 
 @pytest.mark.parametrize("limit", [Limit(10**12, 1.0), Limit(5, float("inf")), Limit(5, float("nan")), Limit(1, 1e6)])
-def test_a_limit_that_nobody_has_is_not_learnt(tmp_path: Path, limit: Limit) -> None:
+def test_implausible_limit_is_not_learned(tmp_path: Path, limit: Limit) -> None:
     clock = Time()
     one = limiter(tmp_path / "x.json", clock, ordinary=Limit(1, 1.0))
     one.learn("ordinary", limit)
@@ -195,7 +195,7 @@ def test_a_limit_that_nobody_has_is_not_learnt(tmp_path: Path, limit: Limit) -> 
     assert 0.9 < sum(clock.slept) < 1.2
 
 
-def test_the_longest_pause_that_there_is_is_kept(tmp_path: Path) -> None:
+def test_longest_pause_wins(tmp_path: Path) -> None:
     one = limiter(tmp_path / "x.json", Time(), ordinary=Limit(10, 1.0))
     one.block("ordinary", MAX_PAUSE_SECONDS)
     with pytest.raises(QuotaExhausted):

@@ -18,7 +18,7 @@ SECRETS = ("https://x.example", "client-s3cret", "refresh-s3cret")
 
 
 class Endpoint:
-    """Gives out tokens that last 100 seconds by its clock."""
+    """A token endpoint whose tokens last 100 seconds by its clock."""
 
     def __init__(self) -> None:
         self.now, self.n_fetched = 0.0, 0
@@ -35,7 +35,7 @@ def sent(auth: OAuth) -> str:
     return Request("GET", "https://x.example", auth=auth).prepare().headers["Authorization"]
 
 
-def test_a_token_is_fetched_when_it_is_needed_and_again_when_it_ends_or_is_forgotten() -> None:
+def test_token_is_fetched_on_demand_and_after_expiry_or_invalidation() -> None:
     endpoint = Endpoint()
     auth = endpoint.auth()
     assert endpoint.n_fetched == 0
@@ -49,11 +49,11 @@ def test_a_token_is_fetched_when_it_is_needed_and_again_when_it_ends_or_is_forgo
     assert "t0ken" not in repr(endpoint())
 
 
-def test_case_13_another_process_takes_the_token_that_is_there() -> None:
+def test_case_13_another_process_reuses_the_stored_token() -> None:
     endpoint = Endpoint()
     one, other = endpoint.auth(), endpoint.auth()
     assert sent(one) == sent(other) == "Bearer t0ken1"
-    # Both are refused; who comes second finds that the first has fetched another already.
+    # Both are rejected; the second finds that the first has already fetched a new token.
     one.forget()
     other.forget()
     assert sent(one) == sent(other) == "Bearer t0ken2"
@@ -61,7 +61,7 @@ def test_case_13_another_process_takes_the_token_that_is_there() -> None:
     assert sent(other) == sent(one) == "Bearer t0ken3"
 
 
-def test_other_secrets_buy_another_token(home: Path) -> None:
+def test_other_credentials_get_another_token(home: Path) -> None:
     endpoint = Endpoint()
     assert sent(endpoint.auth()) == "Bearer t0ken1"
     assert sent(endpoint.auth("https://x.example", "another")) == "Bearer t0ken2"
@@ -72,7 +72,7 @@ def test_other_secrets_buy_another_token(home: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"gAAAA", b"\xff" * 200])
-def test_a_file_that_cannot_be_read_is_written_again(home: Path, content: bytes) -> None:
+def test_unreadable_token_file_is_rewritten(home: Path, content: bytes) -> None:
     endpoint = Endpoint()
     sent(endpoint.auth())
     (path,) = (home / "tokens").iterdir()
@@ -81,14 +81,14 @@ def test_a_file_that_cannot_be_read_is_written_again(home: Path, content: bytes)
     assert sent(endpoint.auth()) == "Bearer t0ken2"
 
 
-def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_home_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "file"))
     with pytest.raises(ConfigError, match="PERENNIAL_HOME"):
         sent(Endpoint().auth())
 
 
-def test_one_who_fetches_for_ever_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_token_fetch_does_not_block_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oauth, "_LOCK_WAIT_SECONDS", 0.2)
     begun, go_on = threading.Event(), threading.Event()
 
@@ -108,14 +108,14 @@ def test_one_who_fetches_for_ever_does_not_hold_up_the_others(monkeypatch: pytes
 def _ask(fetched: Any, answers: Any, start: Callable[[], Any]) -> None:
     def fetch() -> Token:
         fetched.put(1)
-        time.sleep(0.3)  # long enough for the others to come
+        time.sleep(0.3)  # long enough for the others to arrive
         return Token("t0ken", 100.0)
 
     start()
     answers.put(sent(OAuth(fetch, *SECRETS)))
 
 
-def test_case_13_processes_that_start_together_fetch_one_token(home: Path) -> None:
+def test_case_13_concurrent_processes_fetch_one_token(home: Path) -> None:
     context = multiprocessing.get_context("fork")
     fetched, answers, together = context.Queue(), context.Queue(), context.Barrier(4)
     workers = [context.Process(target=_ask, args=(fetched, answers, together.wait)) for _ in range(4)]
@@ -127,7 +127,7 @@ def test_case_13_processes_that_start_together_fetch_one_token(home: Path) -> No
     assert fetched.qsize() == 1
 
 
-def test_a_token_is_in_no_error_even_after_it_was_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replaced_token_is_in_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     first = OAuth(lambda: Token("session-of-yesterday", 600.0), "secret")
     first.current()

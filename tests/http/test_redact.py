@@ -14,16 +14,16 @@ from include.http.redact import redact
         "the password=abcdef123456",
     ],
 )
-def test_what_looks_like_a_secret_goes(text: str) -> None:
+def test_secret_lookalikes_are_redacted(text: str) -> None:
     shown = redact(text)
     assert "***" in shown
     for part in ("abcdef123456", "dXNlcjpwYXNz", "12345678-abcd", "123-456"):
         assert part not in shown
 
 
-def test_given_secrets_go_and_the_rest_stays() -> None:
+def test_given_secrets_are_redacted_and_the_rest_kept() -> None:
     assert redact("use  a.b\nor a.bc, not x", "a.b", "a.bc", "") == "use *** or ***, not x"
 
 
-def test_a_page_of_text_is_cut() -> None:
+def test_long_text_is_truncated() -> None:
     assert len(redact("long " * 1000)) == 300

@@ -1,4 +1,4 @@
-"""Requests are sent as ``requests`` itself would send them, only sooner."""
+"""Requests are sent as ``requests`` itself would send them, only faster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BASE = "https://api.example/v1"
         ("DELETE", "/thing", {}, None, None),
     ],
 )
-def test_a_request_goes_out_as_requests_would_send_it(
+def test_request_is_sent_as_requests_would_send_it(
     method: str, path: str, params: dict[str, Any], json: Any, form: dict[str, str] | None
 ) -> None:
     session, adapter = requests.Session(), FakeAdapter(lambda request: (200, {}))
@@ -46,7 +46,7 @@ def test_a_request_goes_out_as_requests_would_send_it(
     assert adapter.bodies[0] == theirs.body
 
 
-def test_no_cookie_is_kept_and_no_redirect_followed() -> None:
+def test_cookies_are_dropped_and_redirects_not_followed() -> None:
     session = requests.Session()
     adapter = FakeAdapter(lambda request: (302, {}, {"Location": "https://evil.example/", "Set-Cookie": "a=b"}))
     session.mount("https://", adapter)

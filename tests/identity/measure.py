@@ -1,7 +1,7 @@
-"""How well ids are matched: the bridge is run on what the vendors of a world show, and compared with the world's truth.
+"""Measure how well ids are matched: run the account bridge on a world's vendor data and compare with its truth.
 
-``python -m tests.identity.measure URL SEED...`` prints the figures of docs/reference/identity.md; URL is of a database
-with an empty table per model (see the fixture ``tables``).
+``python -m tests.identity.measure URL SEED...`` prints the figures of docs/reference/identity.md. URL is of a database
+with an empty table per model (fixture ``tables``).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ANCHOR = date(2026, 6, 30)
 
 @dataclass
 class Measured:
-    """What was matched, and how much of it rightly.
+    """Counts of matches and correct matches.
 
     Args:
-        n_true: Ids that truly belong to an account, by what they carry.
+        n_true: Ids that truly belong to an account, by kind of evidence.
         n_matched: Ids that were matched, by method.
-        n_right: Those of them that were matched with the right account.
-        wrong: The others: entity, id, matched with, truth.
+        n_right: Those matched with the right account, by method.
+        wrong: Wrong matches: entity, id, matched account, true account.
     """
 
     n_true: Counter[str] = field(default_factory=Counter)
@@ -42,12 +42,12 @@ class Measured:
 
     @property
     def precision(self) -> float:
-        """Share of the matches that are right."""
+        """Share of matches that are right."""
         return self.n_right.total() / self.n_matched.total()
 
     @property
     def recall(self) -> float:
-        """Share of the ids that have an account which were matched with it."""
+        """Share of ids with an account that were matched with it."""
         return self.n_right.total() / self.n_true.total()
 
     def __add__(self, other: Measured) -> Measured:
@@ -60,25 +60,25 @@ class Measured:
 
 
 def measure(connection: sa.Connection, seed: int, customers: int = 240) -> Measured:
-    """Run the bridge on a world; the transaction is undone.
+    """Run the bridge on a world, then roll the transaction back.
 
     Args:
-        connection: With an empty table per model, in no transaction.
-        seed: Of the world.
-        customers: How many have signed by the anchor.
+        connection: To a database with an empty table per model, outside a transaction.
+        seed: Seed of the world.
+        customers: Number of customers signed by the anchor date.
     """
     world = world_builder.build(seed, ANCHOR, customers)
-    given = _given(world.records)
+    given = _staging_rows(world.records)
     case = cases.Case(Path(__file__), "a world", ANCHOR, given, {"core.account_bridge": []})
     with connection.begin() as transaction:
-        # As a build of everyone does: planned for a handful of rows, the query takes a thousand times as long.
+        # As a full build does: planned for a few rows, the query takes a thousand times as long.
         connection.exec_driver_sql(build.HASH_JOINS)
         list(cases.run(connection, case))
         rows = connection.execute(
             sa.text("select entity, source_id, account_key, method from core.account_bridge where entity <> 'account'")
         ).all()
         transaction.rollback()
-    return _compare(rows, truth.identities(world.records), _carried(given))
+    return _compare(rows, truth.identities(world.records), _evidence(given))
 
 
 def _compare(rows: Any, true: dict[str, dict[str, str | None]], carried: dict[tuple[str, str], str]) -> Measured:
@@ -96,7 +96,7 @@ def _compare(rows: Any, true: dict[str, dict[str, str | None]], carried: dict[tu
     return found
 
 
-def _carried(given: dict[str, list[dict[str, Any]]]) -> dict[tuple[str, str], str]:
+def _evidence(given: dict[str, list[dict[str, Any]]]) -> dict[tuple[str, str], str]:
     carried = {}
     for entity, key, table in (
         ("organization", "organization_id", "staging.stg_support__organization"),
@@ -107,8 +107,8 @@ def _carried(given: dict[str, list[dict[str, Any]]]) -> dict[tuple[str, str], st
     return carried
 
 
-def _given(records: list[Record]) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of staging as the vendors show the newest state of every record."""
+def _staging_rows(records: list[Record]) -> dict[str, list[dict[str, Any]]]:
+    """Return the staging rows of the newest state of every vendor record."""
     given: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in records:
         values: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def _text(value: Any) -> str | None:
 
 
 def figures(found: Measured) -> list[str]:
-    """Return what was measured as lines."""
+    """Return the measurements as lines."""
     lines = [f"precision {found.precision:.4%}, recall {found.recall:.2%}, wrong: {len(found.wrong)}"]
     for method, number in sorted(found.n_matched.items()):
         lines.append(f"matched by {method}: {number}, right {found.n_right[method]}")

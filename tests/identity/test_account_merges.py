@@ -1,4 +1,4 @@
-"""Accounts that say themselves into which other one they were merged: Salesforce's, and a desk's organisations."""
+"""Accounts with their own merge target: Salesforce accounts and support organisations."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ def _store(*records) -> None:
     store(*records, vendor="salesforce")
 
 
-def test_case_42_a_loser_names_its_survivor(raw: str) -> None:
+def test_case_42_merged_account_names_its_survivor(raw: str) -> None:
     _store(record("a"), record("b"))
     _store(record("a", 5, is_deleted=True, merged_into="b"))
     assert rows(MERGES) == [("a", "b")]
     assert rows(ACCOUNTS) == [("a", True), ("b", False)]
 
 
-def test_a_chain_of_losers_ends_at_the_last_survivor(raw: str) -> None:
+def test_merge_chain_resolves_to_the_last_survivor(raw: str) -> None:
     _store(record("a", is_deleted=True, merged_into="b"), record("b"), record("c"))
     _store(record("b", 5, is_deleted=True, merged_into="c"))
     assert rows(MERGES) == [("a", "c"), ("b", "c")]
 
 
-def test_a_merge_that_was_taken_back_is_forgotten(raw: str) -> None:
+def test_undone_merge_is_forgotten(raw: str) -> None:
     _store(record("a", is_deleted=True, merged_into="b"), record("b"))
     assert rows(ACCOUNTS) == [("a", True), ("b", False)]
     _store(record("a", 5))
@@ -33,7 +33,7 @@ def test_a_merge_that_was_taken_back_is_forgotten(raw: str) -> None:
     assert rows(ACCOUNTS) == [("a", False), ("b", False)]
 
 
-def test_an_account_that_says_nothing_of_it_takes_no_merge_back(raw: str) -> None:
+def test_account_without_merge_data_undoes_no_merge(raw: str) -> None:
     _store(record("a"), record("b", merged_ids="a"))
     assert rows(MERGES) == [("a", "b")]
     _store(record("a", 5))
@@ -41,7 +41,7 @@ def test_an_account_that_says_nothing_of_it_takes_no_merge_back(raw: str) -> Non
     assert rows(ACCOUNTS) == [("a", True), ("b", False)]
 
 
-def test_case_37_an_organisation_names_its_survivor(raw: str) -> None:
+def test_case_37_merged_organisation_names_its_survivor(raw: str) -> None:
     _desk(record("o1"), record("o2"), record("o3"))
     _desk(record("o1", 5, is_deleted=True, merged_into="o2"))
     assert rows(MERGES) == [("o1", "o2")]

@@ -1,4 +1,4 @@
-"""A person's answer takes effect with the next build, for the accounts that it moves, and can be taken back."""
+"""An answer takes effect with the next build for the affected accounts, and can be withdrawn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def at(patch: pytest.MonkeyPatch, moment: str) -> None:
     patch.setenv("PERENNIAL_NOW", f"2026-06-10T{moment}:00+00:00")
 
 
-def test_an_answer_moves_what_the_next_build_makes_and_nothing_else(built: pytest.MonkeyPatch) -> None:
+def test_answer_changes_only_the_next_build(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     world.load("organization", world.record("o9", name="account two"))
     world.load("ticket", world.ticket("t9", "o9"))
@@ -55,7 +55,7 @@ def test_an_answer_moves_what_the_next_build_makes_and_nothing_else(built: pytes
     world.assert_equals_scratch(built)
 
 
-def test_an_answer_of_a_file_wins_and_goes_with_the_file(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_answer_in_a_file_wins_and_is_removed_with_the_file(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "config" / "identity.yaml"
     at(built, "13:00")
     answers.unmatch("support", "o1", reason="a reseller's", by="ana")
@@ -72,7 +72,7 @@ def test_an_answer_of_a_file_wins_and_goes_with_the_file(built: pytest.MonkeyPat
     world.assert_equals_scratch(built)
 
 
-def test_refused_accounts_are_suggested_no_more(built: pytest.MonkeyPatch) -> None:
+def test_rejected_accounts_are_not_suggested_again(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     world.load("organization", world.record("o9", name="Account 2 Ltd"))
     build.run("unmatched")
@@ -84,12 +84,12 @@ def test_refused_accounts_are_suggested_no_more(built: pytest.MonkeyPatch) -> No
     at(built, "14:00")
     build.run("nobody's")
     assert review.open_ids() == []
-    # It belonged to no account before and does not now, yet it waits for nobody any more.
+    # It still belongs to no account, but no longer waits for review.
     assert value(UNMATCHED) == 0
     world.assert_equals_scratch(built)
 
 
-def test_an_answer_about_nothing_is_refused(built: pytest.MonkeyPatch) -> None:
+def test_answer_about_an_unknown_id_is_rejected(built: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no organisation or product account o77"):
         answers.match("support", "o77", "crm:1", reason="x", by="ana")
     with pytest.raises(ConfigError, match="unknown account crm:77"):
@@ -98,7 +98,7 @@ def test_an_answer_about_nothing_is_refused(built: pytest.MonkeyPatch) -> None:
         answers.match("support", "o1", "crm:1", reason=" ", by="ana")
 
 
-def test_status_tells_circles_and_counts(built: pytest.MonkeyPatch) -> None:
+def test_status_reports_cycles_and_counts(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     world.load("account", world.account("1", parent_id="2", merged_ids="3"), world.account("2", parent_id="1"))
     at(built, "13:10")
@@ -113,7 +113,7 @@ def test_status_tells_circles_and_counts(built: pytest.MonkeyPatch) -> None:
     assert (counted["organization"]["n_ids"], counted["organization"]["n_unmatched"]) == (2, 0)
 
 
-def test_the_commands(built: pytest.MonkeyPatch) -> None:
+def test_identity_commands(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     runner = CliRunner()
     for arguments in (
@@ -128,7 +128,7 @@ def test_the_commands(built: pytest.MonkeyPatch) -> None:
     assert "every id is matched or has an answer" in runner.invoke(app, ["identity", "review"]).output
 
 
-def test_a_merge_is_undone_when_the_survivor_lets_go_and_the_account_is_there_again(
+def test_merge_is_undone_when_the_survivor_drops_it_and_the_account_is_live(
     built: pytest.MonkeyPatch,
 ) -> None:
     at(built, "13:00")

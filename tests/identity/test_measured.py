@@ -1,4 +1,4 @@
-"""On worlds whose truth is known: hardly a match is wrong, and most ids that say something are matched."""
+"""On worlds with known truth, nearly all matches are right and most ids with evidence are matched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fixtures.databases import database
 from tests.identity.measure import Measured, figures, measure
 from tests.sql import cases
 
-SEEDS = (101, 102, 103, 104)  # none of them is the default one, nor one that anything was tuned on
+SEEDS = (101, 102, 103, 104)  # neither the default seed nor one used for tuning
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def measured(postgres: str) -> Iterator[Measured]:
         yield found
 
 
-def test_the_worlds_leave_something_to_find(measured: Measured) -> None:
+def test_generated_worlds_have_ids_to_match(measured: Measured) -> None:
     assert measured.n_true["id"] > 1000 and measured.n_true["domain"] > 100 and measured.n_true["name"] > 10
 
 
@@ -47,7 +47,7 @@ def test_recall_by_method(measured: Measured) -> None:
     assert measured.recall >= 0.94, figures(measured)
 
 
-def test_the_worlds_are_not_made_easy(measured: Measured) -> None:
-    """Some domains mislead: without a wrong match or an open id the measure would say nothing."""
+def test_generated_worlds_are_not_trivial(measured: Measured) -> None:
+    """Some domains mislead. Without a wrong match or an open id the measurement would prove nothing."""
     assert measured.recall < 1.0
     assert isinstance(measured.wrong, list) and measured.n_true.total() > measured.n_right.total()

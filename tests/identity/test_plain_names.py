@@ -1,4 +1,4 @@
-"""Names that mean the same company, however they are typed."""
+"""Different spellings of the same company name."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from include.identity.suggest import Candidate, Ranker, Subject, plain_name
         ("Ørsted & Co", "Oersted and Company"),
     ],
 )
-def test_what_joins_two_names_is_the_same_in_every_language(names: tuple[str, ...]) -> None:
+def test_conjunctions_are_equal_in_every_language(names: tuple[str, ...]) -> None:
     assert len({plain_name(name) for name in names}) == 1
 
 
 @pytest.mark.parametrize("name", ["Y Combinator", "And", "Et", "和", "Und Y"])
-def test_a_joiner_at_an_end_is_a_part_of_the_name(name: str) -> None:
+def test_conjunction_at_the_end_is_part_of_the_name(name: str) -> None:
     assert plain_name(name) == name.casefold()
 
 
-def test_the_joined_name_comes_first() -> None:
+def test_joined_name_comes_first() -> None:
     ranker = Ranker(
         [Candidate("crm:1", "Müller & Söhne GmbH"), Candidate("crm:2", "Müller Söhnlein"), Candidate("crm:3", "Sand")]
     )

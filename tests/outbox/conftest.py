@@ -1,8 +1,8 @@
-"""What holds for all tests of this folder."""
+"""Fixtures for all tests of this folder."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def _no_timeouts(no_timeouts: None) -> None:
-    """See the fixture of this name."""
+    """Apply ``no_timeouts`` to every test of this folder."""

@@ -1,4 +1,4 @@
-"""What is above the caps of a run waits for a person; a run can be taken back."""
+"""Actions above a run's caps wait for approval, and a run can be recalled."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _caps(overlay: Path, **values: Any) -> None:
 
 
 def _flood(book: Book, overlay: Path, **values: Any) -> approvals.Approval:
-    """Plan two messages and a task for each of three renewals, where six are within the caps."""
+    """Plan two messages and a task for each of three renewals, with a cap of six."""
     _caps(overlay, **(values or {"actions_per_run": 6}))
     book.renewals(renewal(1, days=60), renewal(2, days=30), renewal(3, days=90))
     decision = book.decide(decision_id="flood", by="mallory")
@@ -46,13 +46,13 @@ def _states(book: Book) -> dict[str, list[str]]:
     return {state: sorted(ids) for state, ids in found.items()}
 
 
-def test_only_what_is_above_a_cap_waits_and_the_nearest_deadlines_go_first(
+def test_only_actions_above_a_cap_wait_and_nearest_deadlines_go_first(
     live_book: Book, receivers: Receivers, overlay: Path
 ) -> None:
     asked = _flood(live_book, overlay)
     assert _states(live_book) == {"planned": ["C-1#2"] * 3 + ["C-2#2"] * 3, "parked": ["C-3#2"] * 3}
     assert (asked.n_actions, asked.n_accounts, asked.reason) == (3, 1, "the cap of 6 actions per run")
-    # The others go out meanwhile, and deciding again neither plans nor asks again.
+    # The others are sent meanwhile, and a new decision neither plans nor asks again.
     assert deliver.deliver(now=SOON).n_sent == 6
     assert live_book.decide(decision_id="next").n_parked == 0
     assert len(approvals.find()) == 1 and deliver.deliver(now=SOON).n_sent == 0
@@ -61,13 +61,13 @@ def test_only_what_is_above_a_cap_waits_and_the_nearest_deadlines_go_first(
     assert len(receivers.received()) == 9
 
 
-def test_a_share_of_the_book_caps_accounts_not_messages(live_book: Book, overlay: Path) -> None:
+def test_share_of_the_book_caps_accounts_not_messages(live_book: Book, overlay: Path) -> None:
     asked = _flood(live_book, overlay, share_of_book=0.7, accounts_at_least=0)
     assert asked.reason == "the cap of 2 accounts per run, with 3 customers"
     assert _states(live_book)["parked"] == ["C-3#2"] * 3
 
 
-def test_a_run_started_again_has_no_second_allowance(book: Book) -> None:
+def test_restarted_run_gets_no_second_allowance(book: Book) -> None:
     limits = load().caps.model_copy(update={"actions_per_run": 3, "accounts_at_least": 100})
     first = [action(entity_id=str(number), account_key=f"crm:{number}") for number in range(3)]
     second = [action(entity_id=str(number), account_key=f"crm:{number}") for number in range(3, 5)]
@@ -82,7 +82,7 @@ def test_a_run_started_again_has_no_second_allowance(book: Book) -> None:
         assert caps.split(connection, dry, "dry", limits, 10).above == []
 
 
-def test_who_may_not_approve(live_book: Book, overlay: Path) -> None:
+def test_unauthorized_approvers_are_rejected(live_book: Book, overlay: Path) -> None:
     asked = _flood(live_book, overlay)
     owner = authors.since().by
     assert set(asked.authors) == {"mallory", *owner} and owner and not asked.is_author_known
@@ -96,7 +96,7 @@ def test_who_may_not_approve(live_book: Book, overlay: Path) -> None:
         with pytest.raises(ConfigError, match="answered without a login"):
             approvals.answer(asked.approval_id, "approved", who, now=SOON)
     assert len(_states(live_book)["parked"]) == 3
-    # Saying no is open to everybody; the first answer counts, and permanently.
+    # Anyone may reject. The first answer counts permanently.
     assert approvals.answer(asked.approval_id, "rejected", ("mallory",), "a typing error", SOON).state == "rejected"
     with pytest.raises(ConfigError, match="is already rejected by mallory"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
@@ -104,8 +104,8 @@ def test_who_may_not_approve(live_book: Book, overlay: Path) -> None:
     assert live_book.decide(decision_id="again").n_planned == 0
 
 
-def test_an_approval_expires_after_two_working_days(live_book: Book, receivers: Receivers, overlay: Path) -> None:
-    friday = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # before the lead begins to work, and gets the week's digest
+def test_approval_expires_after_two_working_days(live_book: Book, receivers: Receivers, overlay: Path) -> None:
+    friday = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # before the lead's working hours and the weekly digest
     live_book.set_clock(friday)
     asked = _flood(live_book, overlay)
     assert asked.expires_at == datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -120,7 +120,7 @@ def test_an_approval_expires_after_two_working_days(live_book: Book, receivers: 
     assert approvals.get(asked.approval_id).state == "expired"
 
 
-def test_a_late_approval_passes_the_gate_again(live_book: Book, receivers: Receivers, overlay: Path) -> None:
+def test_late_approval_passes_the_gate_again(live_book: Book, receivers: Receivers, overlay: Path) -> None:
     asked = _flood(live_book, overlay)
     deliver.deliver(now=SOON)
     before = receivers.received()
@@ -132,7 +132,7 @@ def test_a_late_approval_passes_the_gate_again(live_book: Book, receivers: Recei
     assert deliver.deliver(now=SOON).n_sent == 3
 
 
-def test_what_waits_is_kept_current(live_book: Book, overlay: Path) -> None:
+def test_parked_actions_are_kept_current(live_book: Book, overlay: Path) -> None:
     _flood(live_book, overlay)
     moved = {"owner_key": "crm:78", "owner_name": "Grace", "owner_email": "grace@vendor.example"}
     live_book.renewals(renewal(1, days=60), renewal(2, days=30), renewal(3, days=90, **moved))
@@ -141,7 +141,7 @@ def test_what_waits_is_kept_current(live_book: Book, overlay: Path) -> None:
     assert {(row.state, row.recipient) for row in rows} == {("parked", "grace@vendor.example")}
 
 
-def test_a_run_is_taken_back(live_book: Book, receivers: Receivers, overlay: Path) -> None:
+def test_run_is_recalled(live_book: Book, receivers: Receivers, overlay: Path) -> None:
     _caps(overlay, actions_per_run=10)
     live_book.renewals(renewal(1, days=30, usage_ratio=0.5), renewal(2, days=30, usage_ratio=0.5))
     assert live_book.decide(decision_id="oops").n_parked == 2
@@ -168,7 +168,7 @@ def test_a_run_is_taken_back(live_book: Book, receivers: Receivers, overlay: Pat
     assert any("completed the task" in row["reason"] for row in found)
     assert all("ada: the wrong baseline" in row["reason"] for row in found)
     assert not approvals.find()
-    # Nothing comes back by itself, and asking again changes nothing.
+    # Recalled actions do not return by themselves, and a second recall changes nothing.
     received = receivers.received()
     live_book.decide(decision_id="after")
     undo.recall("oops", "ada", "again", SOON)
@@ -177,7 +177,7 @@ def test_a_run_is_taken_back(live_book: Book, receivers: Receivers, overlay: Pat
     assert receivers.received() == received and undo.listed("oops") == found
 
 
-def test_what_is_in_doubt_is_taken_back_once_it_is_known(live_book: Book, receivers: Receivers) -> None:
+def test_uncertain_delivery_is_recalled_once_resolved(live_book: Book, receivers: Receivers) -> None:
     live_book.renewals(renewal(1, days=30), renewal(2, days=30))
     live_book.decide(decision_id="oops")
     receivers.slack.faults = {"/chat.postMessage": ["drop", 500], "/conversations.history": [500] * 12}
@@ -193,7 +193,9 @@ def test_what_is_in_doubt_is_taken_back_once_it_is_known(live_book: Book, receiv
     assert not live_book.outbox(undo="asked")
 
 
-def test_by_hand(live_book: Book, receivers: Receivers, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_approval_commands(
+    live_book: Book, receivers: Receivers, overlay: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = _flood(live_book, overlay)
 
     def run(*arguments: str, status: int = 0) -> str:
@@ -203,7 +205,7 @@ def test_by_hand(live_book: Book, receivers: Receivers, overlay: Path, capsys: p
 
     assert asked.approval_id in run("approvals", "list")
     assert "Customer 3" in run("approvals", "show", asked.approval_id)
-    # Anyone who runs the tests has written the overlay.
+    # The user who runs the tests has written the overlay.
     assert "they changed" in run("approvals", "approve", asked.approval_id, status=2)
     assert "is rejected: 3 actions on 1 accounts" in run("approvals", "reject", asked.approval_id, "--note", "no")
     assert "unknown approval" in run("approvals", "approve", "x", status=2)
@@ -213,15 +215,13 @@ def test_by_hand(live_book: Book, receivers: Receivers, overlay: Path, capsys: p
     assert run("undo", "--run", "flood", "--reason", "a test").count("never sent") == 9
 
 
-def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_against(
-    live_book: Book, overlay: Path
-) -> None:
+def test_approval_sets_the_overlay_baseline_for_later_changes(live_book: Book, overlay: Path) -> None:
     git = Repository(overlay)
     _caps(overlay, actions_per_run=6)
     git.commit("Eve")
     asked = _flood(live_book, overlay)
     assert asked.is_author_known and "Eve" in asked.authors
-    # What is changed while the question waits is not approved with it.
+    # Changes made while the question is pending are not approved with it.
     (overlay / "config" / "channels.yaml").write_text((overlay / "config" / "channels.yaml").read_text() + "# x\n")
     git.commit("Trudy")
     with pytest.raises(approvals.Refused, match="PERENNIAL_APPROVERS does not name them"):
@@ -232,25 +232,25 @@ def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_aga
     assert names(base) == {"Trudy"}
 
 
-def test_nobody_may_approve_until_the_environment_names_somebody(
+def test_no_approval_until_the_environment_names_approvers(
     live_book: Book, overlay: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git = Repository(overlay)
     _caps(overlay, actions_per_run=6)
     git.commit("Eve")
     asked = _flood(live_book, overlay)
-    assert asked.is_author_known  # git believes whatever name a committer gives himself
+    assert asked.is_author_known  # git accepts any committer name
     for value in ("", " , "):
         monkeypatch.setenv("PERENNIAL_APPROVERS", value)
         with pytest.raises(approvals.Refused, match="PERENNIAL_APPROVERS is empty") as refused:
             approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
         assert "set PERENNIAL_APPROVERS in .env" in refused.value.cure
-    # Also under dry run, else it would be turned on for the answer alone.
+    # Also in dry run, or it would be enabled just for the answer.
     channels = overlay / "config" / "channels.yaml"
     channels.write_text(channels.read_text().replace("dry_run: false", "dry_run: true"))
     with pytest.raises(approvals.Refused, match="PERENNIAL_APPROVERS is empty"):
         approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
-    # The overlay, which waits for approval itself, names no approvers.
+    # The overlay cannot name approvers, since it is subject to approval itself.
     people = overlay / "config" / "people.yaml"
     people.write_text(people.read_text() + "approvers: [anybody]\n")
     with pytest.raises(ConfigError, match="approvers: unknown key"):
@@ -260,7 +260,7 @@ def test_nobody_may_approve_until_the_environment_names_somebody(
     assert approvals.get(asked.approval_id).state == "open"
 
 
-def test_under_dry_run_nothing_waits_for_approval(live_book: Book, overlay: Path) -> None:
+def test_nothing_waits_for_approval_in_dry_run(live_book: Book, overlay: Path) -> None:
     channels = overlay / "config" / "channels.yaml"
     channels.write_text(channels.read_text().replace("dry_run: false", "dry_run: true"))
     _caps(overlay, actions_per_run=0)
@@ -269,14 +269,14 @@ def test_under_dry_run_nothing_waits_for_approval(live_book: Book, overlay: Path
 
 
 @pytest.mark.parametrize("who", ["Ada", "аda", "ada\u200b", "ada@other.example", "grace", "ada,grace", " "])
-def test_an_approver_is_nobody_who_is_called_alike(live_book: Book, overlay: Path, who: str) -> None:
+def test_similar_name_does_not_make_an_approver(live_book: Book, overlay: Path, who: str) -> None:
     asked = _flood(live_book, overlay)
     with pytest.raises(approvals.Refused, match="PERENNIAL_APPROVERS does not name them"):
         approvals.answer(asked.approval_id, "approved", (who,), now=SOON)
 
 
 @pytest.mark.parametrize("name", ["Ada", "ada\u200b", "\uff41\uff44\uff41", " ada@home.example"])
-def test_an_author_is_also_whoever_is_called_alike(live_book: Book, overlay: Path, name: str) -> None:
+def test_similar_name_counts_as_an_author(live_book: Book, overlay: Path, name: str) -> None:
     _caps(overlay, actions_per_run=6)
     Repository(overlay).commit(name)
     asked = _flood(live_book, overlay)
@@ -284,19 +284,19 @@ def test_an_author_is_also_whoever_is_called_alike(live_book: Book, overlay: Pat
         approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
 
 
-def test_whoever_changes_the_overlay_while_a_question_waits_does_not_approve(live_book: Book, overlay: Path) -> None:
+def test_author_of_an_overlay_change_cannot_approve_a_pending_question(live_book: Book, overlay: Path) -> None:
     git = Repository(overlay)
     _caps(overlay, actions_per_run=6)
     git.commit("Eve")
     asked = _flood(live_book, overlay)
     template = overlay / "playbooks" / "more.yaml"
-    template.write_text("disabled: true\n")  # the actions that wait are kept current by each decision
+    template.write_text("disabled: true\n")  # each decision updates the waiting actions
     git.commit("Ada")
     with pytest.raises(approvals.Refused, match="they changed"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
 
 
-def test_of_two_answers_at_the_same_time_one_counts(live_book: Book, overlay: Path) -> None:
+def test_one_of_two_concurrent_answers_counts(live_book: Book, overlay: Path) -> None:
     asked = _flood(live_book, overlay)
 
     def give(said: approvals.Answer) -> str:
@@ -312,7 +312,7 @@ def test_of_two_answers_at_the_same_time_one_counts(live_book: Book, overlay: Pa
     assert set(_states(live_book)) == {"planned"} if state == "approved" else {"planned", "suppressed"}
 
 
-def test_a_question_without_a_name_is_none(live_book: Book, overlay: Path) -> None:
+def test_approval_without_an_id_is_rejected(live_book: Book, overlay: Path) -> None:
     _flood(live_book, overlay)
-    with pytest.raises(ConfigError, match="unknown approval ''"):  # and not whichever is the newest
+    with pytest.raises(ConfigError, match="unknown approval ''"):  # and not the newest one
         approvals.get("")

@@ -1,4 +1,4 @@
-"""Who has changed the overlay, and may therefore not approve."""
+"""Authors of overlay changes, who must not approve."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.outbox.test_approvals import _caps, _flood
 @pytest.mark.parametrize(
     "path", ["config/people.yaml", "config/settings.yaml", "sql/actions/x/query.sql", "config/mappings/hubspot.yaml"]
 )
-def test_every_file_and_every_commit_since_the_approved_state_counts(overlay: Path, path: str) -> None:
+def test_every_file_and_commit_since_approval_counts(overlay: Path, path: str) -> None:
     git = Repository(overlay)
     git.commit("Grace")
     base = authors.state()
@@ -26,15 +26,15 @@ def test_every_file_and_every_commit_since_the_approved_state_counts(overlay: Pa
     before = file.read_text() if file.exists() else ""
     file.write_text(before + "# changed\n")
     git.commit("Mallory")
-    for _ in range(2):  # white space on top washes nothing
+    for _ in range(2):  # a whitespace change on top does not remove an author
         file.write_text(file.read_text() + " \n")
         git.commit("Eve")
     assert names(base) == {"Mallory", "Eve"}
-    # Who commits in another's name is there with his own.
+    # A commit in another's name also counts for its committer.
     file.write_text(before + "# again\n")
     git.commit("Trudy", "--author", "Ada <ada@vendor.example>")
     assert {"Trudy", "Ada"} <= names(base)
-    (overlay / "config" / "channels.yaml").unlink()  # what is taken away is a change too
+    (overlay / "config" / "channels.yaml").unlink()  # a removal is a change too
     git.commit("Oscar")
     assert "Oscar" in names(base)
 
@@ -49,19 +49,19 @@ def test_authors_are_not_known_without_the_history(overlay: Path, monkeypatch: p
     assert not authors.since().is_known and not authors.since(base).is_known  # in no commit
     git.commit("Eve")
     assert authors.since(base).is_known
-    # A rewritten history: the approved commit is not behind this one.
+    # A rewritten history: the approved commit is not an ancestor.
     git("checkout", "-q", "--orphan", "other")
     (overlay / "config" / "caps.yaml").write_text("actions_per_run: 11\n")
     git.commit("Trudy")
     changed = authors.since(base)
-    assert "Trudy" in changed.by and not changed.is_known  # who else is in it no more?
+    assert "Trudy" in changed.by and not changed.is_known  # other authors may be missing
     monkeypatch.setenv("PATH", "/nonexistent")
     assert authors.since(base) == authors.OverlayAuthors(authors.since(base).by, is_known=False)
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR")
-    assert authors.since() == authors.OverlayAuthors() and not authors.since(base).is_known  # it was taken away
+    assert authors.since() == authors.OverlayAuthors() and not authors.since(base).is_known  # it was removed
 
 
-def test_no_file_in_force_is_left_out(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_active_file_is_left_out(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     git = Repository(overlay)
     (overlay / ".github").mkdir()
     (overlay / ".github" / "ci.yaml").write_text("x: 1\n")
@@ -78,11 +78,11 @@ def test_no_file_in_force_is_left_out(overlay: Path, tmp_path_factory: pytest.Te
         assert not authors.since(base).is_known, file
         file.unlink()
         assert authors.since(base) == authors.OverlayAuthors()
-    (overlay / ".github" / "ci.yaml").write_text("x: 2\n")  # nothing reads it
+    (overlay / ".github" / "ci.yaml").write_text("x: 2\n")  # unused file
     assert authors.since(base) == authors.OverlayAuthors()
 
 
-def test_an_overlay_that_changes_while_it_is_decided_on_has_no_known_authors(
+def test_overlay_changed_during_the_decision_has_no_known_authors(
     live_book: Book, overlay: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git = Repository(overlay)
@@ -100,7 +100,7 @@ def test_an_overlay_that_changes_while_it_is_decided_on_has_no_known_authors(
     assert not _flood(live_book, overlay).is_author_known
 
 
-def test_git_runs_nothing_that_the_overlay_names(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_git_runs_no_program_named_by_the_overlay(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     git = Repository(overlay)
     git.commit("Grace")
     ran = tmp_path_factory.mktemp("ran") / "ran"
@@ -122,7 +122,7 @@ def test_git_runs_nothing_that_the_overlay_names(overlay: Path, tmp_path_factory
     assert not authors.since().is_known and not ran.exists()
 
 
-def test_grafts_and_a_cut_history_hide_nobody(overlay: Path) -> None:
+def test_grafts_and_shallow_history_hide_no_author(overlay: Path) -> None:
     git = Repository(overlay)
     git.commit("Grace")
     base = authors.state()
@@ -135,7 +135,7 @@ def test_grafts_and_a_cut_history_hide_nobody(overlay: Path) -> None:
     hidden.write_text(f"{authors.state()['commit']} {base['commit']}\n")
     assert names(base) == {"Mallory", "Eve"}
     hidden.unlink()
-    # A merge of which one side is cut off.
+    # A merge with one side cut off.
     git("checkout", "-q", "-b", "side", base["commit"])
     for name in ("Trudy", "Oscar"):
         (overlay / "config" / "attention.yaml").write_text(f"# {name}\n")
@@ -148,7 +148,7 @@ def test_grafts_and_a_cut_history_hide_nobody(overlay: Path) -> None:
     assert "Trudy" not in changed.by and not changed.is_known
 
 
-def test_whoever_merges_an_older_state_back_has_changed_the_overlay(overlay: Path) -> None:
+def test_merging_an_older_state_back_counts_as_a_change(overlay: Path) -> None:
     git = Repository(overlay)
     git.commit("Grace")
     older = authors.state()["commit"]

@@ -1,4 +1,4 @@
-"""Messages: nothing invisible in them, no address that is not a web address."""
+"""Messages contain no invisible characters and only web links."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def test_control_and_direction_marks_are_removed() -> None:
     assert one_line("Zoë 株式会社 🚀") == "Zoë 株式会社 🚀"
 
 
-def test_a_message_survives_the_outbox() -> None:
+def test_message_survives_the_outbox() -> None:
     message = Message(subject="a", summary="b", notes=("c",), links=(Link(label="d", url="https://e/f"),))
     assert Message.model_validate(message.model_dump(mode="json")) == message
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "ftp://x/y", "//x/y"])
-def test_a_link_is_a_web_address(url: str) -> None:
+def test_link_must_be_a_web_address(url: str) -> None:
     with pytest.raises(ValidationError, match="web address"):
         Link(label="x", url=url)
 
 
-def test_a_note_is_added_first() -> None:
+def test_note_is_added_first() -> None:
     assert Message(subject="a", summary="b", notes=("old",)).with_note("new").notes == ("new", "old")

@@ -1,4 +1,4 @@
-"""The outbox on PostgreSQL: keys, planning twice, and what is never touched again."""
+"""The outbox on PostgreSQL: keys, repeated planning, and immutable rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def settle(key: str, state: outbox.State, **more: object) -> None:
         outbox.set_state(connection, key, state, NOW, **more)  # type: ignore[arg-type]
 
 
-def test_a_key_is_what_it_is_about_and_nothing_else() -> None:
+def test_key_depends_only_on_the_subject_of_the_action() -> None:
     one = action()
     assert one.key == action(recipient="other@vendor.example", subject="x", version="9").key
     assert len(one.key) == 40 and int(one.key, 16)
@@ -39,11 +39,11 @@ def test_a_key_is_what_it_is_about_and_nothing_else() -> None:
         action(rule="renewal_at_risk"),
     ]
     assert len({one.key, *(other.key for other in others)}) == 6
-    # The key must be the same on every store for ever: it is compared with what outside systems hold.
+    # The key must be the same on every store forever: it is compared with keys in external systems.
     assert one.key == "add0cb9142212b2f71d05114cd15658b58335592"
 
 
-def test_planned_twice_is_planned_once(warehouse: str) -> None:
+def test_planning_twice_plans_once(warehouse: str) -> None:
     first = plan(action(), action("email"))
     assert (first.planned, first.refreshed) == (2, 0)
     again = plan(action(), action("email"), decision_id="d2")
@@ -51,7 +51,7 @@ def test_planned_twice_is_planned_once(warehouse: str) -> None:
     assert len(rows()) == 2
 
 
-def test_a_row_that_has_not_left_is_brought_up_to_date(warehouse: str) -> None:
+def test_unsent_row_is_updated(warehouse: str) -> None:
     plan(action())
     changed = action(recipient="new@vendor.example", owner_key="crm:78", not_after=NOW + timedelta(days=9))
     assert plan(changed, decision_id="d2").refreshed == 1
@@ -61,7 +61,7 @@ def test_a_row_that_has_not_left_is_brought_up_to_date(warehouse: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["sending", "sent", "uncertain", "failed", "suppressed", "expired"])
-def test_a_row_that_has_left_or_is_settled_is_not_touched(warehouse: str, state: outbox.State) -> None:
+def test_sent_or_settled_row_is_not_changed(warehouse: str, state: outbox.State) -> None:
     plan(action())
     settle(action().key, state)
     assert plan(action(recipient="new@vendor.example")).refreshed == 0
@@ -69,13 +69,13 @@ def test_a_row_that_has_left_or_is_settled_is_not_touched(warehouse: str, state:
     assert (row.recipient, row.state) == ("ada@vendor.example", state)
 
 
-def test_dry_run_is_for_good(warehouse: str) -> None:
+def test_dry_run_is_permanent(warehouse: str) -> None:
     assert plan(action(state="suppressed", reason="dry run")).suppressed == 1
     assert plan(action()).planned == 0
     assert rows()[0].state == "suppressed"
 
 
-def test_what_the_outside_has_already_is_recorded_as_sent(warehouse: str) -> None:
+def test_delivery_found_outside_is_recorded_as_sent(warehouse: str) -> None:
     with engine("builder").begin() as connection:
         statement = "insert into ops.found_outside (channel, key, external_id) values ('slack', :key, 'D1/1.0')"
         connection.execute(sa.text(statement), {"key": action().key})
@@ -86,7 +86,7 @@ def test_what_the_outside_has_already_is_recorded_as_sent(warehouse: str) -> Non
     ]
 
 
-def test_a_claim_succeeds_once(warehouse: str) -> None:
+def test_claim_succeeds_once(warehouse: str) -> None:
     plan(action())
     with engine("builder").begin() as connection:
         assert outbox.claim(connection, action().key, "D1", NOW)
@@ -95,7 +95,7 @@ def test_a_claim_succeeds_once(warehouse: str) -> None:
     assert (row.state, row.address, row.n_attempts, row.sending_at) == ("sending", "D1", 1, NOW)
 
 
-def test_what_was_asked_back_since_it_was_read_is_not_claimed(warehouse: str) -> None:
+def test_delivery_recalled_since_it_was_read_is_not_claimed(warehouse: str) -> None:
     plan(action())
     with engine("builder").begin() as connection:
         connection.execute(sa.text("update ops.outbox set undo = 'asked'"))
@@ -105,13 +105,13 @@ def test_what_was_asked_back_since_it_was_read_is_not_claimed(warehouse: str) ->
 
 
 @pytest.mark.parametrize("state", ["parked", "sent", "uncertain", "failed", "suppressed", "expired"])
-def test_only_what_is_planned_is_claimed(warehouse: str, state: outbox.State) -> None:
+def test_only_planned_rows_are_claimed(warehouse: str, state: outbox.State) -> None:
     plan(action())
     settle(action().key, state)
     with engine("builder").begin() as connection:
         assert not outbox.claim(connection, action().key, "D1", NOW)
 
 
-def test_the_reader_cannot_write(warehouse: str) -> None:
+def test_reader_cannot_write_the_outbox(warehouse: str) -> None:
     with engine("reader").connect() as connection, pytest.raises(sa.exc.DBAPIError):
         outbox.plan(connection, [action()], "d1", NOW)

@@ -1,4 +1,4 @@
-"""Replays of the small world: the last day is as today's tables are, and rules hold as they would have."""
+"""Replays of the small world: the last day equals today's tables, and rules open as they would have."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ next_steps: ["-"]
 """
 
 
-def test_the_last_day_is_as_todays_tables(built: pytest.MonkeyPatch) -> None:
+def test_last_day_equals_the_current_tables(built: pytest.MonkeyPatch) -> None:
     with replayed(FIRST, LAST, {"account", "contact", "former", "renewal"}) as history:
         for about in ("account", "contact", "former", "renewal"):
             table = history.table(about)
@@ -89,6 +89,6 @@ def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch, capsys: pyt
     assert "unknown signal sometimes" in capsys.readouterr().err
 
 
-def test_days_that_are_not_built_are_refused(built: pytest.MonkeyPatch) -> None:
+def test_unbuilt_days_are_rejected(built: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="cannot be replayed"), replayed(date(2020, 1, 1), LAST, {"account"}):
         pass

@@ -22,14 +22,14 @@ def touch(account: str, days: int, owner: str = "Ada") -> Touch:
     return Touch(DAY - timedelta(days=days), account, account, owner, "x", 100)
 
 
-def test_what_was_touched_before_its_decision_counts_once() -> None:
+def test_touch_before_the_decision_counts_once() -> None:
     found = score("x", [touch("a", 120), touch("a", 40), touch("b", 10), touch("c", 0), touch("d", 300)], SETTLED)
     assert (found.n_touched, found.n_lost, found.n_decisions, found.n_all_lost) == (2, 1, 4, 2)
     assert (found.precision, found.recall, found.lead) == (0.5, 0.5, 120)
     assert found.busiest_week == 1
 
 
-def test_the_plain_rule_touches_everyone_at_90_days() -> None:
+def test_baseline_rule_touches_everyone_at_90_days() -> None:
     touches = plain_rule(SETTLED, {"a": "Ada", "b": "Ada"}, DAY - timedelta(days=90))
     found = score("plain", touches, SETTLED)
     assert (found.precision, found.recall, found.lead) == (0.5, 1.0, 90)
@@ -37,12 +37,12 @@ def test_the_plain_rule_touches_everyone_at_90_days() -> None:
     assert plain_rule(SETTLED, {}, DAY - timedelta(days=89)) == []
 
 
-def test_nothing_touched_is_no_figure() -> None:
+def test_no_touches_give_no_precision() -> None:
     found = score("x", [], [])
     assert (found.precision, found.recall, found.lead) == (None, None, None)
 
 
-def test_a_page_escapes_names_and_draws_a_bar_for_each_week_that_has_one() -> None:
+def test_page_escapes_names_and_draws_a_bar_per_week_with_data() -> None:
     weeks = {
         "risks": Counter({date(2026, 6, 1): 3, date(2026, 6, 15): 1}),
         "opportunities": Counter({date(2026, 6, 8): 2}),

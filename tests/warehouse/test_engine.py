@@ -1,4 +1,4 @@
-"""The warehouse's roles may do what they need and no more."""
+"""The warehouse's roles have the rights they need and no more."""
 
 import contextlib
 import re
@@ -41,7 +41,7 @@ WAYS_OUT = (
 
 
 @pytest.mark.parametrize("role", subject.GROUPS)
-def test_no_way_out_of_a_role_leads_to_more_rights(warehouse: str, role: subject.Role) -> None:
+def test_no_role_can_escalate_its_rights(warehouse: str, role: subject.Role) -> None:
     with subject.engine("loader").begin() as connection:
         connection.exec_driver_sql("create table raw.thing (a int)")
     own = {subject.group(role), f"perennial_{role}_login"}
@@ -65,7 +65,7 @@ def test_no_way_out_of_a_role_leads_to_more_rights(warehouse: str, role: subject
                         connection.exec_driver_sql(refused)
 
 
-def test_nothing_that_a_reader_may_write_is_there_for_it(warehouse: str) -> None:
+def test_reader_can_write_to_no_object(warehouse: str) -> None:
     with subject.engine("reader").connect() as connection:
         connection.exec_driver_sql("set transaction read write")
         may = connection.exec_driver_sql(
@@ -80,7 +80,7 @@ def test_nothing_that_a_reader_may_write_is_there_for_it(warehouse: str) -> None
         )
 
 
-def test_the_owner_is_no_superuser_and_does_what_only_it_does(warehouse: str) -> None:
+def test_owner_is_not_a_superuser_and_has_its_exclusive_rights(warehouse: str) -> None:
     with subject.engine("owner").begin() as connection:
         assert connection.exec_driver_sql("select current_setting('is_superuser')").scalar() == "off"
     with subject.engine("loader").begin() as connection:
@@ -90,7 +90,7 @@ def test_the_owner_is_no_superuser_and_does_what_only_it_does(warehouse: str) ->
         connection.exec_driver_sql("analyze raw.thing")
 
 
-def test_a_changed_password_of_the_owner_changes_those_of_the_logins(warehouse: str) -> None:
+def test_owner_password_change_changes_login_passwords(warehouse: str) -> None:
     url = make_url(warehouse)
     other = url.set(password="another").render_as_string(hide_password=False)
     was, now = (make_url(subject.login_url("reader", one)).password for one in (warehouse, other))
@@ -108,7 +108,7 @@ def test_a_changed_password_of_the_owner_changes_those_of_the_logins(warehouse: 
         assert connection.exec_driver_sql("select current_user").scalar() == "perennial_reader"
 
 
-def test_an_owner_that_may_not_create_logins_is_told_what_to_run(
+def test_owner_without_createrole_gets_the_commands_to_run(
     warehouse: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = make_url(empty_database)
@@ -126,7 +126,7 @@ def test_an_owner_that_may_not_create_logins_is_told_what_to_run(
             migrate(owned)
         assert "create role plain_owner_loader_login login noinherit password 'SECRET'" in caught.value.cure
         assert "PERENNIAL_DATABASE_URL_LOADER" in caught.value.cure
-        # What an administrator made is used, unless it may do more than its role.
+        # Logins created by an administrator are used, unless they have more rights than their role.
         monkeypatch.setenv("PERENNIAL_DATABASE_URL", owned)
         for role in subject.GROUPS:
             monkeypatch.setenv(subject.url_variable(role), subject.login_url(role, warehouse))
@@ -148,12 +148,12 @@ def test_an_owner_that_may_not_create_logins_is_told_what_to_run(
 
 
 @pytest.mark.parametrize("schema", ["core", "marts", "ops"])
-def test_loader_may_not_write_what_the_builder_owns(warehouse: str, schema: str) -> None:
+def test_loader_cannot_write_builder_tables(warehouse: str, schema: str) -> None:
     with pytest.raises(sa.exc.ProgrammingError), subject.engine("loader").begin() as connection:
         connection.execute(sa.text(f"create table {schema}.thing (a int)"))
 
 
-def test_wrong_url_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_url_shows_the_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", "mysql://u:secret@h/db")
     with pytest.raises(ConfigError, match="must be PostgreSQL") as caught:
         subject.database_url()
@@ -178,7 +178,7 @@ def test_unreachable_warehouse_does_not_show_its_password(monkeypatch: pytest.Mo
         (psycopg.OperationalError("connection refused\nIs the server running?"), "check that the server is running"),
     ],
 )
-def test_database_errors_say_what_to_do_and_not_what_was_asked(error: psycopg.Error, cure: str) -> None:
+def test_database_errors_show_a_cure_and_not_the_statement(error: psycopg.Error, cure: str) -> None:
     wrapped = sa.exc.OperationalError("insert into t values (%(v)s)", {"v": "secret"}, error)
     for shown in (subject.readable(error), subject.readable(wrapped)):
         assert cure in shown.cure
@@ -203,7 +203,7 @@ def test_bad_data_is_not_quoted(warehouse: str, query: str, shown: str) -> None:
     assert "secret" not in str(error) and "999" not in str(error)
 
 
-def test_what_depends_on_a_table_that_should_go_is_named(warehouse: str) -> None:
+def test_dependents_of_a_dropped_table_are_named(warehouse: str) -> None:
     with pytest.raises(sa.exc.InternalError) as caught, subject.engine("loader").begin() as connection:
         connection.exec_driver_sql(
             "create table raw.batch_x (a int); create view raw.theirs as select a from raw.batch_x"
@@ -212,7 +212,7 @@ def test_what_depends_on_a_table_that_should_go_is_named(warehouse: str) -> None
     assert "view raw.theirs depends on table raw.batch_x" in subject.readable(caught.value).message
 
 
-def test_a_database_in_which_others_use_our_names_is_left_alone(empty_database: str) -> None:
+def test_database_with_foreign_schemas_of_our_names_is_left_alone(empty_database: str) -> None:
     with subject.engine("owner", empty_database).begin() as connection:
         connection.exec_driver_sql("create schema core; create schema raw; create schema meta; create table core.t ()")
         connection.exec_driver_sql("create function core.f() returns int language sql as 'select 1'")
@@ -227,7 +227,7 @@ def test_a_database_in_which_others_use_our_names_is_left_alone(empty_database: 
     with subject.engine("owner", empty_database).begin() as connection:
         assert not connection.exec_driver_sql("select to_regnamespace('ops')").scalar()
         connection.exec_driver_sql("drop table core.t, meta.alembic_version; drop function core.f()")
-    migrate(empty_database)  # empty ones are taken
+    migrate(empty_database)  # empty schemas are used
     migrate(empty_database)
     logins.dispose(empty_database)
 
@@ -246,9 +246,7 @@ def test_tables_of_another_version_are_left_alone(warehouse: str, revision: str,
         assert connection.exec_driver_sql("select version_num from meta.alembic_version").scalar() == revision
 
 
-def test_other_users_of_the_database_keep_public_and_nothing_in_it_is_called(
-    empty_database: str, superuser: str
-) -> None:
+def test_other_users_keep_public_and_nothing_in_it_is_called(empty_database: str, superuser: str) -> None:
     theirs = make_url(superuser).set(database=make_url(empty_database).database)
     with psycopg.connect(theirs.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
         other.execute("grant create on schema public to public")
@@ -262,7 +260,7 @@ def test_other_users_of_the_database_keep_public_and_nothing_in_it_is_called(
     logins.dispose(empty_database)
 
 
-def test_every_table_and_column_of_our_own_has_a_comment(warehouse: str) -> None:
+def test_every_own_table_and_column_has_a_comment(warehouse: str) -> None:
     with subject.engine("reader").connect() as connection:
         bare = connection.exec_driver_sql(
             "with ours as (select oid, relkind from pg_class"
@@ -275,7 +273,7 @@ def test_every_table_and_column_of_our_own_has_a_comment(warehouse: str) -> None
         assert bare.scalars().all() == []
 
 
-def test_an_error_does_not_show_what_was_bound(warehouse: str) -> None:
+def test_error_does_not_show_bound_values(warehouse: str) -> None:
     with pytest.raises(sa.exc.ProgrammingError) as caught, subject.engine("loader").begin() as connection:
         connection.execute(sa.text("select :one from raw.nowhere"), {"one": "ada@x.example"})
     assert "ada@x.example" not in str(caught.value)

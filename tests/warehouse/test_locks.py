@@ -1,4 +1,4 @@
-"""Locks: each has a number of its own, and what runs for minutes keeps no load from landing."""
+"""Locks: each has a unique number, and long operations do not block landing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from include.warehouse import locks
 from include.warehouse.engine import engine
 
 
-def test_each_lock_has_a_number_of_its_own() -> None:
+def test_each_lock_has_a_unique_number() -> None:
     numbers = [value for name, value in vars(locks).items() if name.endswith("_LOCK")]
     assert len(numbers) == len(set(numbers)) == 8
 
 
-def test_a_pass_of_deliver_keeps_no_page_from_landing(warehouse: Any) -> None:
+def test_delivery_pass_does_not_block_page_landing(warehouse: Any) -> None:
     hold = {"key": locks.SENDER_LOCK}
     with engine("builder").connect() as sending, engine("loader").begin() as landing:
         sending.execute(sa.text("select pg_advisory_lock(:key)"), hold)

@@ -1,4 +1,4 @@
-"""One view per entity has the rows of all vendors of its kind, and follows when vendors and columns come."""
+"""One view per entity unites the rows of all vendors of its kind, and follows new vendors and columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _seen() -> list[tuple[str, str]]:
         return [tuple(row) for row in rows]
 
 
-def test_the_builder_sees_the_rows_of_every_vendor(warehouse, monkeypatch):
+def test_builder_sees_the_rows_of_every_vendor(warehouse, monkeypatch):
     raw_tables.ensure_raw_tables()
     _put("hubspot__account", "crm", "Acme")
     assert _seen() == [("crm", "Acme")]
@@ -38,7 +38,7 @@ def test_the_builder_sees_the_rows_of_every_vendor(warehouse, monkeypatch):
     assert _seen() == [("crm", "Acme"), ("crm_eu", "Globex")]
 
 
-def test_a_column_that_came_later_is_seen_though_others_read_the_view(warehouse):
+def test_later_column_is_visible_even_if_the_view_has_readers(warehouse):
     raw_tables.ensure_raw_tables()
     with engine("owner").begin() as connection:
         connection.execute(sa.text("create view public.reader as select source, name from raw.crm__account"))
@@ -49,7 +49,7 @@ def test_a_column_that_came_later_is_seen_though_others_read_the_view(warehouse)
         assert connection.execute(sa.text("select name, once_known from raw.crm__account")).all() == [("Acme", None)]
 
 
-def test_nothing_is_done_where_nothing_changed(warehouse):
+def test_unchanged_views_are_not_replaced(warehouse):
     def versions() -> list:
         with engine("reader").connect() as connection:
             return connection.execute(
@@ -63,14 +63,14 @@ def test_nothing_is_done_where_nothing_changed(warehouse):
     assert versions() == before
 
 
-def test_the_folders_are_the_vendors():
+def test_folders_equal_the_vendors():
     assert catalog.VENDORS["hubspot"] == "crm"
     assert catalog.VENDORS["zendesk"] == "support"
     assert not any("__" in name for name in catalog.VENDORS)
 
 
-def test_the_sql_names_no_vendor():
-    """A model that named one would leave out the rows of all others."""
+def test_sql_names_no_vendor():
+    """A model that named a vendor would exclude the rows of all others."""
     for name, model in registry.load().items():
         vendors = {table.split("__")[0] for table in model.raw} - {"crm", "support", "product"}
         assert not vendors, f"{name} reads raw tables of {vendors}: read raw.<kind>__<entity>"

