@@ -62,7 +62,9 @@ def publish(name: str = "", period: str = "") -> list[Publication]:
         raise ConfigError("a period needs a report", cure="name the report before --period")
     settings = config.load()
     if loading := _loading(settings):
-        reason = f"the first load of {' and '.join(loading)} is in progress; reports start with the build that follows it"
+        reason = (
+            f"the first load of {' and '.join(loading)} is in progress; reports start with the build that follows it"
+        )
         return [Publication(one, period, reason=reason) for one in ([name] if name else spec.load())]
     made, errors = [], []
     with files.checked_once():
