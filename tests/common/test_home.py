@@ -246,6 +246,17 @@ def test_setup_rejects_a_foreign_environment(project):
     assert files(project.folder / ".venv") == {"bin/mine"}
 
 
+def test_setup_changes_no_environment_that_a_link_leads_to(project, tmp_path):
+    fill(project.folder, "requirements.txt", "requirements-dev.txt")
+    fill(tmp_path, "other/.venv/perennial-pins")
+    (project.folder / ".venv").symlink_to(tmp_path / "other" / ".venv")
+    setup = ["sh", str(project.folder / "include/sandbox/demo/setup.sh"), sys.executable]
+    done = subprocess.run(setup, cwd="/", capture_output=True, text=True)
+    assert (done.returncode, "is a link to" in done.stderr) == (1, True)
+    assert files(tmp_path / "other") == {".venv/perennial-pins"}
+    assert (tmp_path / "other/.venv/perennial-pins").read_text() == "kept"
+
+
 def test_setup_reports_the_full_path_of_the_given_interpreter(project, tmp_path):
     fill(project.folder, "requirements.txt", "requirements-dev.txt")
     setup = ["sh", str(project.folder / "include/sandbox/demo/setup.sh")]

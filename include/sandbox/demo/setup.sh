@@ -11,6 +11,10 @@ stamp=.venv/perennial-pins
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$pins" ] && .venv/bin/python -c '' 2>/dev/null; then
     exit 0
 fi
+# Install only into a folder of this project: through a link, setup would change another project's environment.
+[ ! -L .venv ] ||
+    fail "the .venv in $(pwd) is a link to $(readlink .venv), whose packages are not the pinned ones:
+  remove the link, and make creates an environment here"
 # The stamp says whose folder it is, too: `make clean` removes no other. One that is empty was interrupted.
 if [ -e .venv ] && [ ! -e "$stamp" ] && [ -n "$(ls -A .venv)" ]; then
     fail "there is a .venv in $(pwd) that make did not make: move it away, or remove it"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from include.common import home as homes
-from include.common.errors import WarehouseError
+from include.common.errors import ConfigError, WarehouseError
 
 # For root: the place for persistent program state (Filesystem Hierarchy Standard 3.0, 5.8). Not /var/tmp, where
 # systemd-tmpfiles removes files that were unused for 30 days (tmpfiles.d/tmp.conf).
@@ -91,9 +91,9 @@ def read_note(home: Path) -> Note | None:
             cure="restore the file, which contains the database's password, from a backup;"
             " if you do not need the warehouse, `make clean` removes it",
         ) from None
-    if homes.is_copy(home, mark):
+    if other := _other_home(home, mark, note.base):
         raise WarehouseError(
-            f"{home} is a copy of {mark.home}, and its note points to that folder's database",
+            f"{home} is a copy of {other}, and its note points to that folder's database",
             cure="run the command in the original; or run `make clean` here, which removes only this copy",
         )
     if note.is_ready:
@@ -137,19 +137,36 @@ def create_base(note: Note) -> None:
     base = note.base
     base.parent.mkdir(mode=0o755, exist_ok=True)
     base.mkdir(mode=0o700)
-    (base / homes.MARKER).write_text(note.id)
+    label(note)
     if note.user:  # other users may enter it but not write, whatever the umask
         base.parent.chmod(0o755)
         base.chmod(0o755)
+
+
+def label(note: Note) -> None:
+    """Record the home in its base, so that a home that moved still owns it and its copies do not."""
+    text = "\n".join((note.id, str(note.home), _inode(note.home)))
+    path = note.base / homes.MARKER
+    if read_plain(path) != text:
+        path.write_text(text)
 
 
 def remove_base(home: Path, mark: homes.Mark, user: str) -> None:
     """Remove the base if it carries the home's id or is empty.
 
     Raises:
-        ConfigError: It cannot be removed.
+        ConfigError: It cannot be removed, or this home may be a copy of the one that owns it.
     """
     base = base_of(home, mark.id, user)
+    noted = _noted(base)
+    is_elsewhere = len(noted) == 3 and noted[1] != str(home) and not Path(noted[1]).exists()
+    if home not in base.parents and is_elsewhere and noted[2] != _inode(home):
+        raise ConfigError(
+            f"{base} contains the database of {noted[1]}, which no longer exists: {home} may be that folder, moved, or"
+            " a copy of it",
+            cure="if it was moved, start its database once (`./perennial server start`), then run the command again; if"
+            f" it is a copy, remove {home} by hand",
+        )
     if is_ours(base, home, mark):
         homes.remove(base)
     else:
@@ -159,9 +176,29 @@ def remove_base(home: Path, mark: homes.Mark, user: str) -> None:
 
 def is_ours(base: Path, home: Path, mark: homes.Mark) -> bool:
     """Return whether a base carries its home's id. A base outside a copied home belongs to the original."""
-    if base.is_symlink() or (home not in base.parents and homes.is_copy(home, mark)):
+    if base.is_symlink() or (home not in base.parents and _other_home(home, mark, base)):
         return False
-    return read_plain(base / homes.MARKER) == mark.id
+    return _noted(base)[:1] == [mark.id]
+
+
+def _noted(base: Path) -> list[str]:
+    """Return what a base records: the id, the home and the home's inode."""
+    return read_plain(base / homes.MARKER).splitlines()
+
+
+def _other_home(home: Path, mark: homes.Mark, base: Path) -> str:
+    """Return the folder of which a home is a copy; "" if it is none.
+
+    The home's mark names where it was copied from. That folder may have moved since; a base outside names where to.
+    """
+    noted = () if home in base.parents else _noted(base)[1:2]
+    return next((one for one in (mark.home, *noted) if homes.is_copy(home, replace(mark, home=one))), "")
+
+
+def _inode(folder: Path) -> str:
+    """Return what a folder keeps when it moves within its disk and a copy does not have."""
+    found = folder.stat()
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def read_plain(path: Path) -> str:

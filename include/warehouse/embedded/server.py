@@ -86,12 +86,12 @@ def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,), wa
             note = _read_note(home)
             if note is None or not note.is_ready:
                 note = _create(home, mark, note, waiting)
+            server_files.label(note)
             if not _wait_until_ready(note, waiting):
                 note = replace(note, port=free_port())
                 server_files.write_note(note)
                 _clear_reused_pid(note)
-                settings = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
-                options = f"-p {note.port} {settings}"
+                options = " ".join((f"-p {note.port}", *(f"-c {name}={value}" for name, value in SETTINGS.items())))
                 _pg_ctl(note, "start", "-w", "-t", FOREVER, "-l", str(note.log), "-o", options, waiting=waiting)
             _create_databases(note, databases)
     except OSError as error:
@@ -124,7 +124,8 @@ def destroy(home: Path | None = None) -> None:
         return
     homes.check_owner(home)
     for below in sorted((home / "bench").glob(f"*/{homes.MARKER}")):
-        destroy(below.parent)
+        if below.parent.resolve() == below.parent:  # a link points to someone else's server
+            destroy(below.parent)
     note = _remaining_server(home, mark)
     if note:
         if _postmaster(note)[0]:
@@ -164,8 +165,7 @@ def _create(home: Path, mark: homes.Mark, unfinished: Note | None, waiting: Wait
         server_files.remove_base(home, mark, unfinished.user)
     binaries = _find_binaries()
     user = _unprivileged_user() if os.geteuid() == 0 else ""
-    passwords = secrets.token_hex(16), secrets.token_hex(16)
-    note = Note(home, mark.id, str(binaries), user, *passwords)
+    note = Note(home, mark.id, str(binaries), user, secrets.token_hex(16), secrets.token_hex(16))
     if user and not _is_system(binaries):
         note = replace(note, binaries=str(_binaries_in_copy(note.base / "wheel", binaries)))
     if unfinished is None:

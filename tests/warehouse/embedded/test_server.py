@@ -184,6 +184,38 @@ def test_moved_home_keeps_its_database(running):
     assert not moved.exists()
 
 
+@AS_ROOT
+@pytest.mark.parametrize("is_started", [True, False])
+def test_a_copy_leaves_the_database_of_an_original_that_moved(running, tmp_path, is_started):
+    """Root's database is outside of both: the copy's mark names a place where nothing is any more."""
+    server.stop(running)
+    copy, moved, data = tmp_path / "copy", tmp_path / "moved", note_of(running).data
+    shutil.copytree(running, copy)
+    running.rename(moved)
+    if is_started:
+        server.start(moved)
+        with pytest.raises((ConfigError, WarehouseError), match=f"copy is a copy of {moved}"):
+            server.start(copy)
+        server.destroy(copy)
+    else:
+        with pytest.raises(ConfigError, match="may be that folder, moved, or a copy of it"):
+            server.destroy(copy)
+    assert data.exists()
+    assert execute(server.start(moved), "select count(*) from kept") == [(0,)]
+    server.destroy(moved)
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("name", ["bench", "bench/other"])
+def test_a_link_among_the_measurements_leads_to_somebody_elses_server(shared, folder, name):
+    homes.claim(folder)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).symlink_to(shared if "/" in name else shared.parent)
+    server.destroy(folder)
+    assert homes.clear(folder) == []
+    assert execute(server.running_url(shared), "select count(*) from kept") == [(0,)]
+
+
 def test_stale_pid_file_blocks_nothing_and_kills_nothing(running):
     """As after a power failure: the file still exists, and another program has the process id."""
     note, pid = note_of(running), server.pid(running)
