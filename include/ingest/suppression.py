@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -26,8 +27,9 @@ ERASED = "[erased]"
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _MAX_NAME_WORDS = 4  # words
 # The lookbehind anchors a match at the start of a token. Otherwise the search in a long text without an address would
-# restart at each letter.
-ADDRESS = re.compile(r"(?<![^\s<>\"'(),;:\[\]{}|\\])[^\s<>\"'(),;:\[\]{}|\\]+@[^\s<>\"'(),;:\[\]{}|\\@]+\.[^\W\d_]+")
+# restart at each letter. The local part may contain apostrophes: https://www.rfc-editor.org/rfc/rfc5322#section-3.2.3
+_ENDS = r"\s<>\"'(),;:\[\]{}|\\"
+ADDRESS = re.compile(rf"(?<![^{_ENDS}])[^{_ENDS}]+(?:'[^{_ENDS}]+){{0,3}}@[^{_ENDS}@]+\.[^\W\d_]+")
 # Columns with email addresses of the person whom the record is about.
 ADDRESS_COLUMNS = ("email", "other_emails")
 # Entities with texts written by one person -> the column with that person's id, and the person's entity.
@@ -67,7 +69,7 @@ class Erased:
 
     def name(self, source: str, account_ref: str, name: str) -> str:
         """Return the hash of a name in the texts of an account."""
-        return self._hash("name", source, account_ref, *_WORD.findall(name.lower()))
+        return self._hash("name", source, account_ref, *_WORD.findall(name.lower().replace("\u2019", "'")))
 
     def subject(self, subject: str) -> str:
         """Return the hash that identifies an erasure."""
@@ -106,14 +108,22 @@ class Erased:
 
     def _clean(self, value: Any, place: tuple[str, str] | None) -> Any:
         if isinstance(value, str):
-            if "@" in value:
-                value = ADDRESS.sub(lambda found: ERASED if self.address(found[0]) in self.hashes else found[0], value)
-            return self._without_names(value, place) if place else value
+            plain = unescape(value) if "&" in value else value  # some vendors return HTML
+            clean = ADDRESS.sub(self._without_address, plain) if "@" in plain else plain
+            clean = self._without_names(clean, place) if place else clean
+            return value if clean == plain else clean
         if isinstance(value, dict):
             return {name: self._clean(inner, place) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._clean(inner, place) for inner in value]
         return value
+
+    def _without_address(self, found: re.Match[str]) -> str:
+        """Return the text of a match without an erased address; a word such as l' may precede the address."""
+        words = found[0].split("'")
+        tails = ("'".join(words[number:]) for number in range(len(words)))
+        gone = next((one for one in tails if self.address(one) in self.hashes), "")
+        return f"{found[0].removesuffix(gone)}{ERASED}" if gone else found[0]
 
     def _without_names(self, text: str, place: tuple[str, str]) -> str:
         words, parts, done, number = list(_WORD.finditer(text)), [], 0, 0

@@ -244,9 +244,10 @@ def _blank(
     """Blank addresses everywhere, and names in messages, evidence, samples and the account's own rows."""
     sent = sa.text(
         "update ops.outbox set state = 'suppressed', reason = 'the recipient was erased', resolved_at = now()"
-        " where state in ('planned', 'parked') and lower(recipient) = any(:addresses)"
+        " where state in ('planned', 'parked') and recipient ~* :any"
     )
-    connection.execute(sent, {"addresses": sorted(found.addresses)})
+    people = "|".join(map(redaction.pattern, sorted(found.addresses)))
+    connection.execute(sent, {"any": people or "^$"})
     if has_table(connection, "core.person_address"):
         gone = sa.text("delete from core.person_address where address = any(:addresses)")
         counts["core.person_address"] += connection.execute(gone, {"addresses": sorted(found.addresses)}).rowcount

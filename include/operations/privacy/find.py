@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from sqlalchemy.engine import Connection
 from include.entities.catalog import ENTITIES, VENDORS, Entity, raw_table
 from include.identity import store
 from include.ingest.suppression import ADDRESS, ADDRESS_COLUMNS
+from include.operations.privacy.redaction import letter
 
 # Shared mailboxes belong to no single person. sql/core/person_address has the same words.
 SHARED_MAILBOXES = frozenset(
@@ -113,7 +113,7 @@ def _people_of(connection: Connection, table: str, entity: Entity, found: Found)
     if not columns:
         return
     account = entity.account_ref or "cast(null as text)"
-    has = " or ".join(f"lower({name}) ~ :any" for name in columns)
+    has = " or ".join(f"{name} ~* :any" for name in columns)
     rows = connection.execute(
         sa.text(
             f"select source, id, {account} as account, concat_ws(',', {', '.join(columns)}) as addresses,"  # noqa: S608
@@ -121,7 +121,7 @@ def _people_of(connection: Connection, table: str, entity: Entity, found: Found)
             f" where {has} or (source, id) in {PAIRS}"
         ),
         {
-            "any": "|".join(f"(^|[,; ]){re.escape(one)}($|[,; ])" for one in sorted(found.addresses)),
+            "any": "|".join(f"(^|[,; ]){''.join(map(letter, one))}($|[,; ])" for one in sorted(found.addresses)),
             **found.pairs(entity.name),
         },
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -76,9 +75,7 @@ def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -
     keys = sorted(f"{source}:{record_id}" for source, entity, record_id in found.records if entity == "contact")
     for store, statement in _OF_CONTACT.items():
         counts[store] += connection.execute(sa.text(statement), {"keys": keys}).rowcount
-    # A report's page has names in HTML-escaped form.
-    called = found.companies | {escape(name) for name in found.companies}
-    names = dict.fromkeys(sorted(called, key=len, reverse=True), suppression.ERASED)
+    names = dict.fromkeys(sorted(found.companies, key=len, reverse=True), suppression.ERASED)
     for table in redaction.tables(connection, ("ops",)):
         if table.name in _LISTS:
             counts[table.name] += redaction.blank(connection, table, names, _LISTS[table.name])

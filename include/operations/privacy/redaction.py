@@ -39,6 +39,16 @@ _DROP_STATISTICS = sa.text(
 )
 SCHEMAS = ("raw", "quarantine", "meta", "core", "marts", "ops")
 _AT_ONCE = 20  # words per statement
+# Character -> its forms in HTML, and in JSON inside a text: https://html.spec.whatwg.org/multipage/named-characters.html
+_WRITTEN = {
+    "'": "['\u2019]|&#39;|&#x27;|&apos;|&rsquo;|&#8217;",
+    "\u2019": "['\u2019]|&#39;|&#x27;|&apos;|&rsquo;|&#8217;",
+    '"': r'\\*"|&quot;|&#34;',
+    "\\": r"\\+",
+    "&": "&amp;|&",
+    "<": "&lt;|<",
+    ">": "&gt;|>",
+}
 
 
 @dataclass(frozen=True)
@@ -106,12 +116,25 @@ def forget_statistics(connection: Connection) -> None:
 
 
 def pattern(word: str) -> str:
-    """Return a case-insensitive PostgreSQL pattern for a whole word."""
+    """Return a case-insensitive PostgreSQL pattern for a whole word, also in its HTML and JSON forms."""
     # Parts of a name may be separated by any whitespace. In JSON a line break is the two characters \n, whose n does
-    # not start a longer word, and a quote is escaped with a backslash.
-    parts = (r"\\*".join(map(re.escape, re.split(r'(?=["\\])', part))) for part in word.split())
-    inner = r"(?:[[:space:]]|\\[nrt])+".join(parts)
+    # not start a longer word.
+    inner = r"(?:[[:space:]]|\\[nrt])+".join("".join(map(letter, part)) for part in word.split())
     return rf"(?:(?<![[:alnum:]._%+-])|(?<=\\[bfnrt])){inner}(?![[:alnum:]-]|[.][[:alnum:]])"
+
+
+def letter(sign: str) -> str:
+    """Return a PostgreSQL pattern for one character in all its forms.
+
+    With the locale C, which the embedded server has, PostgreSQL ignores the case of ASCII letters only.
+    """
+    if sign in _WRITTEN:
+        return f"(?:{_WRITTEN[sign]})"
+    if sign.isascii():
+        return re.escape(sign)
+    cases = dict.fromkeys((sign, sign.lower(), sign.upper()))
+    coded = (rf"\\+u{ord(case):04x}" for case in cases if len(case) == 1 and ord(case) < 0x10000)
+    return f"(?:{'|'.join((*map(re.escape, cases), *coded))})"
 
 
 def _holds(texts: Texts) -> str:

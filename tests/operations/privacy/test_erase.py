@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
 import pytest
 import sqlalchemy as sa
+from markupsafe import escape as markup_escape
 from typer.testing import CliRunner
 
 from include.cli.main import app
@@ -251,6 +253,32 @@ def test_name_is_found_in_every_text_encoding(known: pytest.MonkeyPatch) -> None
     erase.person(ADA, **HOW)
     assert rows_containing("Zipf", ADA) == {}
     assert value("select body -> 'to' ->> 0 from ops.outbox where key = 'k2'").startswith("Dear\n[erased],\n[erased ")
+
+
+ODD = ("Émile", 'O\'Zipf & "Sons"', "émile.o'zipf@one.example")
+
+
+@pytest.mark.parametrize("told", [markup_escape, str.upper, lambda text: json.dumps(f"d'{text}")])
+def test_a_person_is_found_as_html_json_and_capitals_write_them(known: pytest.MonkeyPatch, told: Any) -> None:
+    """The embedded server's locale knows no capital É; a task's HTML no apostrophe."""
+    first, last, address = ODD
+    said = [str(told(f"{first} {last}")), str(told(address))]
+    with engine("owner").begin() as connection:
+        person = (
+            "update raw.hubspot__contact set first_name = :first, last_name = :last, email = :address where id = 'c1'"
+        )
+        connection.execute(sa.text(person), {"first": first, "last": last, "address": address.upper()})
+        for text in (
+            "body = jsonb_build_object('html', cast(:said as text))",
+            "recipient = 'Émile.O''ZIPF@one.example'",
+        ):
+            connection.execute(sa.text(f"update ops.outbox set {text} where key = 'k1'"), {"said": "; ".join(said)})
+    erase.person(address, **HOW)
+    assert holding("Zipf") == {}
+    assert value("select state from ops.outbox where key = 'k1'") == "suppressed"
+    if told in (markup_escape, str.upper):  # as others write it
+        world.load("ticket", world.ticket("t1", "o1", subject=f"{'; '.join(said)} called", requester_id="u9"))
+        assert holding("Zipf") == {}
 
 
 def wait_and_hold(account: str) -> None:
