@@ -25,7 +25,7 @@ from include.connectors import registry
 from include.connectors.base import Listed, Source
 from include.entities.catalog import ENTITIES, raw_table
 from include.gate import source_failures
-from include.ingest import batches, pipeline
+from include.ingest import batches, pipeline, suppression
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
@@ -201,6 +201,7 @@ class _Raw:
     def against_ids(self, pages: Iterator[list[Listed]]) -> Reconciled:
         """Compare ids in a temporary table of this session, so memory use does not grow with their number."""
         execute = self._connection.execute
+        erased = suppression.load(self._connection)  # its source may hold it still, and it is never read again
         execute(sa.text("create temporary table listed (id text, at timestamptz)"))
         self._connection.commit()
         try:
@@ -208,7 +209,8 @@ class _Raw:
                 driver = cast(psycopg.Connection, self._connection.connection.driver_connection)
                 with driver.cursor() as cursor, cursor.copy("copy listed (id, at) from stdin") as copy:
                     for row in page:
-                        copy.write_row(row)
+                        if not (erased.hashes and erased.has(self._names["source"], self._names["entity"], row[0])):
+                            copy.write_row(row)
                 self._connection.commit()
             execute(sa.text("analyze listed"))
             values = self._names | {"read_until": self._read_until(), "ahead": clock.now() + _AHEAD}
@@ -293,8 +295,12 @@ missing as (
         and (at is null or at <= cast(:read_until as timestamptz) or at > cast(:ahead as timestamptz))
         and not exists (
             select from quarantine.record as bad
-            where bad.source = :source and bad.entity = :entity and bad.state = 'open'
-                and bad.record_id = listed_once.id
+            where bad.source = :source and bad.entity = :entity and bad.record_id = listed_once.id
+                and (
+                    bad.state = 'open'
+                    -- This version stays out, as somebody has decided.
+                    or (bad.state = 'dropped' and (at > bad.source_at) is not true)
+                )
         )
 ),
 gone as (

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include.entities.catalog import Entity
+from include.entities.catalog import ENTITIES, Entity
 from include.warehouse import locks
 
 if TYPE_CHECKING:
@@ -74,6 +74,13 @@ class Erased:
     def subject(self, subject: str) -> str:
         """Return the hash that identifies an erasure."""
         return self._hash("subject", subject)
+
+    def has(self, source: str, entity: str, record_id: str) -> bool:
+        """Say whether a record was erased."""
+        is_account = ENTITIES[entity].is_account
+        return self.record(source, entity, record_id) in self.hashes or (
+            is_account and self.account(source, record_id) in self.hashes
+        )
 
     def keep(self, source: str, entity: Entity, records: Iterable[Record]) -> list[Record]:
         """Drop the records of erased people. From all others, redact erased people's texts, names and addresses."""

@@ -12,6 +12,7 @@ from include.cli.main import main
 from include.common.errors import ConfigError
 from include.connectors.base import Listed
 from include.ingest import pipeline, reconcile
+from include.operations.privacy import erase
 from include.warehouse.engine import engine
 from tests.fixtures.fake_source import START, FakeSource, record
 from tests.fixtures.landing import rows, value
@@ -110,6 +111,31 @@ def test_unread_future_dated_record_is_reported_as_missing(listing: Listing, con
     found = account(reconcile.run("crm"))
     assert (found.state, found.n_missing) == ("failed", 1)
     assert "1 are still missing after a full read: for example 9" in found.note
+
+
+@pytest.mark.parametrize("why", ["dropped", "erased"])
+def test_what_stays_out_on_purpose_is_not_missing(listing: Listing, contracts, monkeypatch, why: str) -> None:
+    """Else each reconciliation would read everything again, and fail."""
+    at(monkeypatch, 1)
+    pipeline.run("crm")
+    at(monkeypatch, 2)
+    if why == "erased":
+        erase.account("crm:4", reason="asked", by="dpo")
+    else:
+        with engine("owner").begin() as connection:
+            connection.exec_driver_sql(
+                "insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, record,"
+                " state, decided_by, source_at) select 1, 1, 'crm', 'account', id, 'r', 'bad', '{}', 'dropped', 'ada',"
+                " _source_at from raw.hubspot__account where id = '4'"
+            )
+            connection.exec_driver_sql("update raw.hubspot__account set _is_deleted = true where id = '4'")
+    at(monkeypatch, 3)
+    found = account(reconcile.run("crm"))
+    assert (found.state, found.n_raw, found.n_missing) == ("equal", 4, 0)
+    assert not any(read["full"] for read in listing.reads)
+    if why == "dropped":  # a newer version is another matter
+        listing.records["account"][4] = record("4", 30)
+        assert account(reconcile.run("crm")).state == "resolved"
 
 
 def test_source_without_listing_gets_a_full_read(crm: FakeSource, contracts, monkeypatch) -> None:
