@@ -59,6 +59,7 @@ def read_pages(
     step: Callable[[Position], tuple[Collection[Record], Position]],
     upgrade: Callable[[Position], Position] = lambda position: position,
     max_empty: int = MAX_EMPTY,
+    latest: Callable[[], int] | None = None,
 ) -> Iterator[Page]:
     """Yield the pages of a read.
 
@@ -71,6 +72,8 @@ def read_pages(
             ``at`` is the time up to which everything was read, in milliseconds.
         upgrade: As for ``positions.checked``.
         max_empty: As for ``Loop``.
+        latest: Returns the latest end of a read that began now, in milliseconds. Called after the vendor has responded:
+            only then is it known whether its clock is behind ours.
 
     Raises:
         Unavailable: The pagination makes no progress, or a response has an unexpected format.
@@ -94,6 +97,7 @@ def read_pages(
             records, there = step(here)
         here = positions.start(**there)
         if here["phase"] == "done":
+            here |= {"at": min(here["at"], latest())} if latest else {}
             yield _last_page(records, here)
             return
         loop.check(_cursor_key(asked), _cursor_key(here), _record_keys(records))

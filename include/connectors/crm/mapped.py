@@ -82,6 +82,7 @@ class MappedCrm(Source):
             upgrade=lambda position: self._upgrade(entity, position),
             start=lambda done: self._start(entity, done, request),
             step=lambda here: self._step(entity, here),
+            latest=lambda: self._until(request.until),
         )
 
     def fields(self, entity: str) -> dict[str, str]:
@@ -113,7 +114,7 @@ class MappedCrm(Source):
 
     def _until(self, until: datetime) -> int:
         # If the vendor's clock is behind ours, changes stamped in the meantime must fall into the next window. The skew
-        # is unknown before the first response; the overlap of the next read (``trailing``) covers that.
+        # is unknown before the first response, so ``read_pages`` asks again at the end of the read.
         behind = timedelta(seconds=max(0.0, -self.client.skew_seconds))
         return positions.milliseconds(until - self._lag - behind)
 

@@ -98,13 +98,18 @@ class Zendesk(Source):
             request,
             start=lambda done: self._start(resource, done, request),
             step=step,
+            latest=lambda: self._until(request),
             # A page of events may have none of the wanted kinds. For other exports, a page without rows is the last.
             max_empty=MAX_EMPTY if resource.entity == "ticket_event" else MAX_STALLED_PAGES,
         )
 
+    def _until(self, request: Request) -> int:
+        behind = timedelta(seconds=max(0.0, -self._api.client.skew_seconds))
+        return positions.milliseconds(request.until - self._lag - behind)
+
     def _start(self, resource: Resource, done: Position | None, request: Request) -> Position:
         since, full = request.since, request.full
-        at = positions.milliseconds(request.until - self._lag)
+        at = self._until(request)
         newest = at // 1000
         if full or done is None:
             start, cursor = 0, None
