@@ -7,9 +7,11 @@ them; and any text that looks like a secret.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from html import escape
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
@@ -96,7 +98,15 @@ def hidden(text: str, *secrets: str) -> str:
 @lru_cache(maxsize=512)
 def _forms(secret: str) -> tuple[str, ...]:
     """Return the encodings in which a secret may be sent or echoed, longest first."""
-    found = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]}
+    found: set[str] = set()
+    for one in {secret, " ".join(secret.split())}:  # errors are shown as one line
+        plain = {one, repr(one)[1:-1], repr(one.encode())[2:-1]}
+        plain |= {json.dumps(one, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
+        marked = escape(one)
+        quoted = {quote(one, safe=""), quote(one), quote_plus(one)}
+        found |= plain | {each.replace("/", r"\/") for each in plain}
+        found |= {marked, marked.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"), escape(one, quote=False)}
+        found |= quoted | {re.sub(r"%[0-9A-F]{2}", lambda sign: sign[0].lower(), each) for each in quoted}
     if len(secret) >= _MIN_LENGTH:
         # Inside a longer text, such as `login:secret`, its base64 starts at one of three offsets.
         for before in range(3):

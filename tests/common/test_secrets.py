@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import time
 from urllib.parse import quote
 
 import pytest
+from markupsafe import escape as markup_escape
 
 from include.common import connections, secrets
 from include.common.errors import ConfigError, Unavailable
 from include.deliver.channels.base import Outcome
+from include.http.redact import redact
 from include.ingest import suppression
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTYifQ.c2lnbmF0dXJlMTIzNDU2"
@@ -75,6 +79,22 @@ def test_known_secret_is_hidden_in_every_form(form: str, monkeypatch: pytest.Mon
     connections.make("crm", conn_type="hubspot", password=OURS)
     shown = str(Unavailable(f"said <{form}>"))
     assert "***" in shown and form[4:-4] not in shown
+
+
+ODD = "p@ss  \"w&rd'<é>/12345"
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        json.dumps(ODD), json.dumps(ODD, ensure_ascii=False).replace("/", r"\/"), html.escape(ODD),
+        str(markup_escape(ODD)), quote(ODD, safe="").lower(), repr(ODD.encode()), " ".join(ODD.split()),
+    ],
+)  # fmt: skip
+def test_a_secret_with_odd_signs_is_hidden_as_others_write_it(echoed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_known", {})
+    connections.make("product_db", conn_type="postgres", password=ODD)
+    assert "12345" not in redact(f"said <{echoed}>")
 
 
 @pytest.mark.parametrize(
