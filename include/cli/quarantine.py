@@ -76,11 +76,13 @@ def waive(
 
 
 @app.command("drop")
-def drop(rule: Rule = "", source: Source = "", record: Record = "", reason: Reason = "", by: By = "") -> None:
+def drop(
+    rule: Rule = "", source: Source = "", entity: Entity = "", record: Record = "", reason: Reason = "", by: By = ""
+) -> None:
     """Drop rows permanently. They no longer hold back their accounts."""
     from include.ingest import replay as fix
 
-    typer.echo(f"{fix.drop(RowFilter(rule, source, record), reason=reason, by=by)} rows dropped")
+    typer.echo(f"{fix.drop(RowFilter(rule, source, record, entity), reason=reason, by=by)} rows dropped")
 
 
 @app.command("waivers")

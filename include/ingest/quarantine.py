@@ -97,11 +97,17 @@ def drop(row_filter: RowFilter, *, reason: str, by: str) -> int:
         How many rows were dropped.
 
     Raises:
-        ConfigError: No reason is given, or neither a rule nor a record.
+        ConfigError: No reason is given, neither a rule nor a record, or several sources or entities have the record.
     """
     _check(row_filter, reason)
     values = vars(row_filter) | {"by": by, "reason": reason.strip(), "now": clock.now()}
     with engine("loader").begin() as connection:
+        named = connection.execute(_NAMED, values).scalars().all() if row_filter.record else ()
+        if len(named) > 1:
+            raise ConfigError(
+                f"{row_filter.record} is a record of {' and '.join(named)}: nothing was dropped",
+                cure="name the source and the entity, or the source and the rule",
+            )
         return connection.execute(_DROP, values).rowcount
 
 
@@ -201,6 +207,13 @@ _OVER_TIME = sa.text(
     order by 1, 2, 3
     """
 )
+_NAMED = sa.text(
+    f"""
+    select distinct source || '.' || entity from quarantine.record
+    where state in ('open', 'requeued', 'waived') and {_MATCHES}
+    order by 1
+    """  # noqa: S608
+)
 _DROP = sa.text(
     f"""
     update quarantine.record
@@ -208,11 +221,20 @@ _DROP = sa.text(
     where state in ('open', 'requeued', 'waived') and {_MATCHES}
     """  # noqa: S608
 )
+# A second request, such as after a failed replay, returns the same waiver: with two, ending one has no effect.
 _WAIVE = sa.text(
     """
-    insert into quarantine.waiver (rule_id, source, record_id, reason, approved_by, until, created_at)
-    values (:rule, :source, :record, :reason, :by, :until, :now)
-    returning waiver_id
+    with same as (
+        select min(waiver_id) as waiver_id from quarantine.waiver
+        where rule_id = :rule and source = :source and record_id is not distinct from :record and until = :until
+            and ended_at is null
+    ),
+    made as (
+        insert into quarantine.waiver (rule_id, source, record_id, reason, approved_by, until, created_at)
+        select :rule, :source, :record, :reason, :by, :until, :now from same where waiver_id is null
+        returning waiver_id
+    )
+    select waiver_id from made union all select waiver_id from same where waiver_id is not null
     """
 ).bindparams(sa.bindparam("record", type_=sa.Text))
 _WAIVERS = sa.text(

@@ -167,6 +167,29 @@ def test_waiver_admits_rows_until_it_expires(monkeypatch: pytest.MonkeyPatch) ->
         quarantine.end_waiver(waiver_id, by="ada")
 
 
+def test_a_waiver_that_is_asked_for_twice_is_one() -> None:
+    """Such as by a task that is cleared: to end one of two would end nothing."""
+    both = {fix.waive(WHICH, reason="a real one", by="ada", until=NOW + timedelta(days=1))[0] for _ in range(2)}
+    assert len(both) == 1
+    quarantine.end_waiver(both.pop(), by="ada")
+    assert not [one for one in quarantine.waivers() if one["is_in_force"]]
+
+
+def test_a_record_is_given_up_in_one_source_and_entity_only() -> None:
+    """Ids are numbers: a desk's ticket 1 is another record than the CRM's opportunity 1."""
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, record)"
+            " values (9, 1, 'support', 'ticket', '1', 'r', 'bad', '{}')"
+        )
+    with pytest.raises(ConfigError, match=r"1 is a record of crm.opportunity and support.ticket: nothing was dropped"):
+        fix.drop(RowFilter(record="1"), reason="a test record", by="ada")
+    assert fix.drop(RowFilter(record="1", source="crm"), reason="a test record", by="ada") == 1
+    assert fetch("select source, state from quarantine.record order by source") == [
+        {"source": "crm", "state": "dropped"}, {"source": "support", "state": "open"},
+    ]  # fmt: skip
+
+
 def test_waiver_covers_only_its_record() -> None:
     fix.waive(RowFilter(RULE, "crm", "8"), reason="a real one", by="ada", until=NOW + timedelta(days=1))
     _land([row | {"notice_months": 77} for row in good("opportunity", 2, first=8)])
