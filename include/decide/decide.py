@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -171,8 +171,7 @@ def _read(
 ) -> Day:
     """Read the decision's inputs, except signals and playbooks. Tables are read as the reader, in one snapshot."""
     today = _today(settings, now)
-    # Just after midnight, yesterday's tables are still the newest. Older tables mean that a build is missing.
-    too_old = f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
+    too_old = readiness.too_old(as_of, today)
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         rows = checkpoint.read(tables, as_of)
         ready = readiness.read(settings, now, watermarks, too_old)

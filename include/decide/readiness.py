@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from include.common import formatting
 from include.config import Settings
 from include.gate import verdicts as gate
-from include.models import unread
+from include.models import build_store, unread
 from include.warehouse.engine import engine, has_table
 
 ACTION = "renewal_alert"
@@ -188,6 +188,20 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
             )
         )
     return Readiness(tuple(states))
+
+
+def of_newest(connection: sa.Connection, settings: Settings, now: datetime) -> Readiness:
+    """Return the readiness that a decision on the newest tables would use now."""
+    newest = build_store.newest_done(connection)
+    if newest is None:
+        return read(settings, now, {}, "no tables have been built yet")
+    today = now.astimezone(ZoneInfo(settings.reporting_zone)).date()
+    return read(settings, now, newest.watermarks, too_old(newest.newest_day, today))
+
+
+def too_old(as_of: date, today: date) -> str:
+    """Return why tables of a day are too old; yesterday's are still the newest just after midnight."""
+    return f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
 
 
 def first_loads(connection: sa.Connection, settings: Settings, built: Mapping[str, datetime]) -> list[str]:

@@ -11,9 +11,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from include import config
-from include.common import formatting
+from include.common import clock, formatting
 from include.common.errors import ConfigError
-from include.decide.risk import live_risks
+from include.decide import readiness, risk
+from include.decide.renewals.message import risk_sentence
 from include.decide.rule_texts import evidence, live_signals, titles
 from include.decide.signals.load import load as load_signals
 from include.gate import availability
@@ -298,7 +299,8 @@ def _invoices(rows: brief_queries.Rows) -> Section:
 
 
 def _risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
-    live = live_risks(load_signals())
+    signals = load_signals()
+    live = risk.live_risks(signals)
     risks = [row for row in rows.all(brief_queries.RISKS) if row["signal"] in live]
     reasons = evidence(rows.connection, [(row["signal"], rows.account_key) for row in risks], 2)
     found = [
@@ -306,12 +308,11 @@ def _risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
         for row, reason in zip(risks, reasons, strict=True)
     ]
     columns = ("risk", "severity", "since", "reason", "action taken")
-    unknown = [
-        word for word, name in (("usage", "usage_28d"), ("tickets", "n_open_tickets")) if today.get(name) is None
-    ]
-    sentences = [] if found else ["No risk signal is open."]
-    sentences += [f"Not known: {' and '.join(unknown)}."] if unknown else []
-    return Section("Risks", columns, found, (), " ".join(sentences))
+    # In the words of the reminder, from the same sources: data that is stale or not validated is not known.
+    ready = readiness.of_newest(rows.connection, config.load(), clock.now())
+    has = {"product": today.get("usage_28d") is not None, "support": today.get("n_open_tickets") is not None}
+    found_risk = risk.read(rows.connection, ready, signals).of(rows.account_key, has)
+    return Section("Risks", columns, found, (), risk_sentence(found_risk))
 
 
 def _causes(rows: brief_queries.Rows, since: date) -> Section:

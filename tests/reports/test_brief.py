@@ -7,10 +7,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from include import config
 from include.cli.main import app
+from include.common import clock
 from include.common.errors import ConfigError
+from include.entities.catalog import of_kind
 from include.reports import brief, questions
 from include.warehouse.engine import engine
 
@@ -51,6 +55,37 @@ def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_pat
     assert all(section.title in plain for section in found.sections)
     as_json = json.loads(CliRunner().invoke(app, ["renewals", "brief", "crm:1", "--json"]).output)
     assert as_json["renewal_id"] == found.renewal_id
+
+
+@pytest.mark.parametrize(
+    ("state", "says"), [("green", "No risks found."), ("red", "Risk unknown. Not known: tickets.")]
+)
+def test_a_brief_says_the_same_of_the_risk_as_the_reminder(built: pytest.MonkeyPatch, state: str, says: str) -> None:
+    """The desk's figures are there, and older than anyone may act on: the mail says so, and so does the brief."""
+    now = clock.now()
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("delete from meta.verdict")
+        connection.execute(
+            sa.text(
+                "insert into meta.verdict (source, kind, entity, state, reason, watermark, since, checked_at)"
+                " values (:source, :kind, :entity, :state, '', :now, :now, :now)"
+            ),
+            [
+                {"source": source.id, "kind": source.kind, "entity": entity, "now": now,
+                 "state": state if source.kind == "support" else "green"}
+                for source in config.load().sources
+                for entity in ("", *(one.name for one in of_kind(source.kind)))
+            ],
+        )  # fmt: skip
+        connection.execute(
+            sa.text(
+                "update meta.build set watermarks ="
+                " (select jsonb_object_agg(source, cast(:now as text)) from meta.verdict)"
+            ),
+            {"now": now.isoformat()},
+        )
+    (risks,) = (section for section in brief.read("crm:1").sections if section.title == "Risks")
+    assert (risks.rows, risks.text) == ([], says)
 
 
 def test_missing_brief_is_explained(built: pytest.MonkeyPatch) -> None:
