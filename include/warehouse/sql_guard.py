@@ -9,6 +9,7 @@ backslashes outside plain strings, comments that MySQL runs (``/*! … */``), an
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -45,6 +46,8 @@ _LOOSE_HINTS = frozenset({"nolock", "readuncommitted", "readpast"})
 # One string may take a gigabyte of the server's memory, whatever `work_mem` says. Padding needs no more characters than
 # this.
 _MAX_LENGTH = 10_000
+# The width of a value in PostgreSQL's `format` and SQLite's `printf`.
+_WIDE = re.compile(r"%[^a-zA-Z%]*(?:\d{5}|\*)")
 _PARTS_OF_A_TABLE = 3  # a fourth part is another server
 
 
@@ -161,6 +164,9 @@ def render(statement: exp.Expr, dialect: str | None) -> str:
 def _check_call(node: exp.Func) -> None:
     if isinstance(node, exp.Pad | exp.Repeat | exp.Space):
         _check_length(node)
+    is_format = isinstance(node, exp.Format) or node.name.lower() in ("format", "printf")
+    if is_format and any(_WIDE.search(text.name.replace("%%", "")) for text in node.find_all(exp.Literal)):
+        raise NotAllowed(f"formats a text with a width of more than 4 digits, or of `*`: `{_shown(node)}`")
     if not isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):
         if type(node).__name__ not in functions():
             raise NotAllowed(f"calls {node.sql_name().lower()}, which is not on the list of functions")

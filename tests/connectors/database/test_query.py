@@ -107,6 +107,9 @@ postgresql|select c.crosstab as id from current_catalog as c
 postgresql|select unnest.crosstab as id from unnest(array['select 1'])
 postgresql|select lpad('x', 1000000000) as id
 postgresql|select repeat(a, 2 * 500000000) as id from t
+postgresql|select format('%1000000000s', a) as id from t
+postgresql|select format('%1$*2$s', a, 1000000000) as id from t
+sqlite|select printf('%.1000000000d', a) as id from t
 postgresql|select rpad('x', '1000000000') as id
 mssql|select space(1000000000) as id
 mssql|select replicate('x', 1000000000) as id
@@ -160,6 +163,7 @@ postgresql|select e.v as id from t, jsonb_array_elements_text(t.j) with ordinali
 postgresql|select date_trunc('day', a) as id, age(a, b), extract(epoch from a), make_date(1, 2, 3) from t
 postgresql|select a ? 'x' as id, a ?| array['x', 'y'], a ?& array['x'], a #- '{x}' from t
 postgresql|select encode(sha256(convert_to(a, 'UTF8')), 'hex') as id, timezone('UTC', b), repeat('x', 3) from t
+postgresql|select format('%% 12345 %9s', a) as id from t
 postgresql|select r.id, jsonb_each.key from t, jsonb_each(t.j), jsonb_to_recordset(t.k) as r(id int, b text)
 postgresql|select r.a as id, r.b from rows from (unnest(array[1]), generate_series(1, 2)) as r(a, b)
 postgresql|select u.* from unnest(array[1]) as u(id)
