@@ -34,6 +34,7 @@ from include.config.models import Settings
 from include.connectors import positions
 from include.connectors.base import Listed, Page, Position, Record, Request, Rights, Source
 from include.connectors.casting import Cast, caster
+from include.connectors.database import odd_times
 from include.connectors.database import query as queries
 from include.connectors.database.privileges import rights
 from include.connectors.database.query import Query
@@ -49,6 +50,8 @@ PEEK_SECONDS = 15
 _MARGIN = timedelta(seconds=1)
 # Tolerance for a database clock ahead of ours. A time further ahead is not a change time.
 _AHEAD = timedelta(hours=1)
+# The earliest change time: the first year of SQL Server's datetime, and later than PostgreSQL's `-infinity`.
+_FIRST = datetime(1753, 1, 1, tzinfo=UTC)
 # ``:until`` is later than every row, so that no query leaves out rows dated in the future.
 _FAR_FUTURE = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 # A date begins somewhere 14 hours before its start in UTC, and is over everywhere 36 hours after that start.
@@ -119,7 +122,7 @@ class Database(Source):
             names = self._columns(connection, query, inner)
             found = inner.columns(*(sa.column(name) for name in names)).subquery("q")
             read = self._readers(entity, names)
-            columns = _selected_columns(found, names, self._bind(clock.now() + _AHEAD))
+            columns = self._selected(found, names, self._bind(clock.now() + _AHEAD))
             return [read(row) for row in connection.execute(sa.select(*columns).limit(n))]
 
     def count(self, entity: str) -> int:
@@ -162,7 +165,7 @@ class Database(Source):
             return None
         found: Counter[str] = Counter()
         for day, is_deleted, n in self._all_rows(entity, "day", is_counted=True):
-            found[str(self._day(day))] += 0 if _flag(is_deleted) else n
+            found[str(_cast_value(self._day, "day", day, {}))] += 0 if _flag(is_deleted) else n
         return dict(found)
 
     def ids(self, entity: str) -> Iterator[list[Listed]]:
@@ -178,7 +181,7 @@ class Database(Source):
             names = self._columns(connection, query, inner)
             rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
             keys = [rows.c[column], rows.c.is_deleted if "is_deleted" in names else sa.null()]
-            at = _change_time(rows.c.updated_at, self._bind(clock.now() + _AHEAD))
+            at = self._change_time(rows, self._bind(clock.now() + _AHEAD))
             statement = sa.select(*keys, sa.func.count() if is_counted else at)
             if is_counted:
                 statement = statement.group_by(*keys[: 2 if "is_deleted" in names else 1])
@@ -192,7 +195,7 @@ class Database(Source):
             {"connect_timeout": 10} if self._url.get_backend_name() in ("postgresql", "mysql", "mariadb") else {}
         )
         try:
-            return sa.create_engine(self._url, poolclass=sa.pool.NullPool, connect_args=arguments)
+            return odd_times.allowed(sa.create_engine(self._url, poolclass=sa.pool.NullPool, connect_args=arguments))
         except ModuleNotFoundError as error:
             raise ConfigError(
                 f"connection {self._id} needs the Python package {error.name}, which is not installed",
@@ -265,12 +268,11 @@ class Database(Source):
 
     def _inner(self, query: Query, since: datetime | None) -> sa.TextClause:
         """Return the customer's query with its parameters bound."""
-        bound = {"since": since, "until": _FAR_FUTURE}
+        # PostgreSQL has dates after Python's last year.
+        until = "infinity" if self._url.get_backend_name() == "postgresql" else self._bound(_FAR_FUTURE)
+        bound = {"since": self._bound(since), "until": until}
         return sa.text(query.executable).bindparams(
-            *(
-                sa.bindparam(name, self._bound(bound[name]), sa.DateTime(timezone=True))
-                for name in sorted(query.parameters)
-            )
+            *(sa.bindparam(name, bound[name], sa.DateTime(timezone=True)) for name in sorted(query.parameters))
         )
 
     def _columns(self, connection: sa.Connection, query: Query, inner: sa.TextClause) -> list[str]:
@@ -300,9 +302,8 @@ class Database(Source):
         # Positions stored by an earlier version have no ``ahead``, so nothing counts as dated ahead.
         ahead = self._bind(datetime.fromisoformat(here["ahead"]) if here.get("ahead") else _FAR_FUTURE)
         at = rows.c.updated_at
-        # As text, so that ids of any type have the same order here and in the mark.
-        key = sa.cast(rows.c.id, sa.String).label("_key")
-        always = at.is_(None) | (at >= ahead)
+        key = _key(rows.c.id, self._url.get_backend_name()).label("_key")
+        always = at.is_(None) | (at >= ahead) | (at < self._bind(_FIRST))
         reached = datetime.fromisoformat(here["at"]) if here["at"] else None
         if here.get("undated"):
             wanted: Any = always & (key > here["key"])
@@ -318,10 +319,8 @@ class Database(Source):
                 of_days = (at.between(self._bind(day - _MARGIN), self._bind(day + _MARGIN)) for day in days)
                 dated &= sa.or_(at >= self._bind(lo), *of_days)
             wanted = dated | always
-        columns = _selected_columns(rows, names, ahead)
-        return (
-            sa.select(*columns, key).where(wanted).order_by(sa.case((always, 1), else_=0), _change_time(at, ahead), key)
-        )
+        order = (sa.case((always, 1), else_=0), self._change_time(rows, ahead), key)
+        return sa.select(*self._selected(rows, names, ahead), key).where(wanted).order_by(*order)
 
     def _bound(self, moment: datetime | None) -> datetime | None:
         """Return a timestamp in the form that the database compares: only PostgreSQL always supports time zones."""
@@ -331,6 +330,15 @@ class Database(Source):
 
     def _bind(self, moment: datetime) -> sa.BindParameter:
         return sa.literal(self._bound(moment), sa.DateTime(timezone=True))
+
+    def _change_time(self, rows: sa.Subquery, ahead: sa.BindParameter) -> sa.ColumnElement:
+        """Return a row's change time: null if it has none, one in the future or an impossible one."""
+        at = rows.c.updated_at
+        return sa.case(((at < ahead) & (at >= self._bind(_FIRST)), at))
+
+    def _selected(self, rows: sa.Subquery, names: Sequence[str], ahead: sa.BindParameter) -> list[sa.ColumnElement]:
+        """Return the query's columns, with future and impossible change times set to null."""
+        return [self._change_time(rows, ahead).label(name) if name == "updated_at" else rows.c[name] for name in names]
 
     def _readers(self, entity: str, names: Sequence[str]) -> Callable[[Sequence[Any]], Record]:
         """Return the function that converts a row to a record."""
@@ -364,14 +372,13 @@ def _cast_value(cast: Cast, name: str, found: Any, problems: dict[str, str]) -> 
         return None
 
 
-def _change_time(at: sa.ColumnElement, ahead: sa.BindParameter) -> sa.ColumnElement:
-    """Return a row's change time: null if it has none, or one in the future."""
-    return sa.case((at < ahead, at))
-
-
-def _selected_columns(rows: sa.Subquery, names: Sequence[str], ahead: sa.BindParameter) -> list[sa.ColumnElement]:
-    """Return the query's columns, with future change times set to null."""
-    return [_change_time(rows.c[name], ahead).label(name) if name == "updated_at" else rows.c[name] for name in names]
+def _key(column: sa.ColumnElement, backend: str) -> sa.ColumnElement:
+    """Return an id as text, in the same order here and in the mark. No two ids are equal, whatever their collation."""
+    text = sa.cast(column, sa.String)
+    if backend in ("mysql", "mariadb"):
+        return sa.func.hex(text)
+    collation = {"postgresql": "C", "sqlite": "binary"}.get(backend)
+    return text.collate(collation) if collation else text
 
 
 def _probe(inner: sa.TextClause) -> sa.Select:

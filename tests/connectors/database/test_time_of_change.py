@@ -48,14 +48,44 @@ def test_future_dated_row_is_read_every_time_and_does_not_move_the_cursor(
     assert set(ids(read(source, later[-1].next_position, at))) == {"1", "3", "4", "2"} - {"2"}
 
 
+@pytest.mark.parametrize("query", [NO_BOUNDS, f"{NO_BOUNDS} where updated_at <= :until"])
+@pytest.mark.parametrize("odd", ["infinity", "-infinity", "12026-01-01", "0044-03-15 BC"])
+def test_what_no_calendar_of_ours_has_is_no_time_of_change(
+    engine: sa.Engine, files: Path, odd: str, query: str
+) -> None:
 def test_infinity_counts_as_future_dated(engine: sa.Engine, files: Path) -> None:
     (files / "usage_day.sql").write_text(NO_BOUNDS)
     put(engine, 1)
     with engine.begin() as connection:
-        connection.exec_driver_sql("insert into usage (id, n, updated_at) values (2, 1, 'infinity')")
+        connection.exec_driver_sql(f"insert into usage (id, n, day, updated_at) values (2, 1, '{odd}', '{odd}')")
     source = source_of(engine.url)
     assert set(ids(read(source))) == {"1", "2"} == set(ids(read(source, full=True)))
+    pages = read(source)
+    later = read(source, pages[-1].next_position, NOW + timedelta(days=9))[-1].next_position
+    assert ids(read(source, later, NOW + timedelta(days=9))) == ["2"]
+    found = next(record for page in pages for record in page.records if record.id == "2")
+    assert (found.source_at, found.values["day"], found.problems) == (None, None, {"day": odd})
     assert dict(one for page in source.ids("usage_day") for one in page) == {"1": NOW - timedelta(hours=1), "2": None}
+    assert source.counts("usage_day") == {"2026-01-01": 1, "None": 1}
+
+
+def test_killed_between_ids_that_a_collation_takes_for_one_none_is_lost(
+    tmp_path: Path, files: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(database, "PAGE_ROWS", 1)
+    (files / "usage_day.sql").write_text(NO_BOUNDS)
+    lite = sa.create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with lite.begin() as connection:
+        connection.exec_driver_sql("create table usage (id text collate nocase, n integer, day date, updated_at text)")
+        connection.exec_driver_sql("insert into usage (id) values ('a'), ('A'), ('b')")
+    source = source_of(lite.url)
+    for page in (pages := read(source))[:-1]:
+        before = ids(pages[: pages.index(page) + 1])
+        assert {*before, *ids(list(source.read("usage_day", position=None, mark=page.mark, until=NOW)))} == {
+            "a",
+            "A",
+            "b",
+        }
 
 
 def test_kill_among_future_dated_rows_loses_none(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
