@@ -58,7 +58,7 @@ def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("state", "says"), [("green", "No risks found."), ("red", "Risk unknown. Not known: tickets.")]
+    ("state", "says"), [("green", "No risks found."), ("red", "Risk unknown. No data on tickets.")]
 )
 def test_a_brief_says_the_same_of_the_risk_as_the_reminder(built: pytest.MonkeyPatch, state: str, says: str) -> None:
     """The desk's figures are there, and older than anyone may act on: the mail says so, and so does the brief."""
