@@ -71,7 +71,7 @@ def test_silently_deleted_record_becomes_a_tombstone(listing: Listing, contracts
     at(monkeypatch, 2)
     found = account(reconcile.run("crm"))
     assert (found.state, found.compared_by, found.n_source, found.n_raw) == ("resolved", "ids", 4, 4)
-    assert (found.n_missing, found.n_gone, found.note) == (0, 1, "such as 3")
+    assert (found.n_missing, found.n_gone, found.note) == (0, 1, "for example 3")
     assert rows(LIVE) == [("0",), ("1",), ("2",), ("4",)]
     assert [read["entity"] for read in listing.reads if read["full"]] == ["account"]
     at(monkeypatch, 3)
