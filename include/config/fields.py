@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
+_zones = lru_cache(maxsize=1)(available_timezones)  # reads hundreds of files
+
 
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError("is not an IANA time zone, such as Europe/Berlin")
     return name
 

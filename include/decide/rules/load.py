@@ -112,7 +112,7 @@ def rules_in(
         ConfigError: A rule is wrong. The error names file, line and key.
     """
     with files.checked_once():
-        cache_key = (arguments, files.fingerprints("sql", *registry.FILES), forbidden_phrases.phrases())
+        cache_key = (arguments, files.edition("sql", *registry.FILES), forbidden_phrases.phrases())
         found = {Path(name).stem: _read(*seen, check, cache_key) for name, *seen in files.fingerprints(area, pattern)}
     return {name: rule for name, rule in found.items() if rule}
 
