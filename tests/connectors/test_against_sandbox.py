@@ -130,6 +130,7 @@ def test_removed_property_is_reported(sandbox: SandboxProcess) -> None:
         Copy("crm").pull(START)
 
 
+@pytest.mark.usefixtures("waiting")
 def test_stated_vendor_limits_are_respected(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox.control("limits", **{"hubspot.secondly": [9, 1], "zendesk.incremental": [9, 1]})
     refused = []

@@ -20,9 +20,7 @@ SHORT_HISTORY = "history_start_months: 3\n"
 
 
 @pytest.fixture
-def platform(
-    sandbox: SandboxProcess, no_waiting: None, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> SandboxProcess:
+def platform(sandbox: SandboxProcess, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
     """The sandbox, a new warehouse, and settings that send messages and tasks to the sandbox."""
     folder = tmp_path / "overlay" / "config"
     folder.mkdir(parents=True)

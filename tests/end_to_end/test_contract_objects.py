@@ -21,9 +21,7 @@ OLD, LATER, END = "2025-02-20T09:00:00+00:00", "2026-07-05T12:00:00+00:00", "202
 
 
 @pytest.fixture
-def vendors(
-    sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_waiting: None
-) -> SandboxProcess:
+def vendors(sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     (tmp_path / "config").mkdir()
