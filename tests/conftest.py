@@ -48,7 +48,14 @@ hypothesis.settings.load_profile("any machine")
 # A database is hundreds of files, created and deleted for each test. On disk, the file system takes most of a test's
 # CPU time for that. Losing it in a power failure does no damage.
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30
-QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+QUICK = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "256MB",
+    # Each test logs in several times: a password is hashed once, and not 4096 times, on both sides.
+    "scram_iterations": "1",
+}
 
 # A warehouse is copied from the first of these that a test has among its fixtures, so that a common starting state is
 # built once per session. A module with its own world calls its fixture ``own_template``.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from itertools import pairwise
 
 import sqlalchemy as sa
@@ -164,9 +165,14 @@ def bounds(piece: Piece) -> dict[str, object]:
 
 def execute(connection: sa.Connection, statement: str, parameters: Parameters) -> sa.CursorResult:
     """Run a statement with the parameters that it names."""
+    clause, names = _clause(statement)
+    return connection.execute(clause, {name: parameters[name] for name in names})
+
+
+@lru_cache(maxsize=512)
+def _clause(statement: str) -> tuple[sa.TextClause, tuple[str, ...]]:
     clause = sa.text(statement)
-    named = {name: parameters[name] for name in clause.compile().params}
-    return connection.execute(clause, named)
+    return clause, tuple(clause.compile().params)
 
 
 def thin(connection: sa.Connection, model: Model, after: date, upto: date) -> int:

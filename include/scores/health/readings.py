@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.common.errors import ConfigError
+from include.config import files
 from include.models import health
 from include.models.health import Profile
 from include.scores.health import peers
@@ -55,6 +56,7 @@ def explain(connection: sa.Connection, account_key: str, day: date) -> Score:
     return read(connection, account_key, day).score
 
 
+@files.checked_once()
 def read(
     connection: sa.Connection,
     account_key: str,
