@@ -254,7 +254,7 @@ def play(seed: int, n_steps: int, server: str, template: str, patch: pytest.Monk
         world.assert_equals_scratch(patch)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (1, 2))])
 def test_incremental_build_equals_build_from_scratch(
     seed: int, postgres: str, built_once: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
