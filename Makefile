@@ -13,6 +13,8 @@ SIZE ?= full
 DOCS ?=
 PYTHON ?=
 export PYTHON
+# Empty: compiled modules are kept, whatever the environment says. The tests start Python hundreds of times.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup demo check test all-tests pure-tests lint soak bench docs pins clean
 
