@@ -1,4 +1,8 @@
-"""The whole chain, killed at random moments: nothing is lost or duplicated."""
+"""The whole chain, killed at random moments: nothing is lost or duplicated.
+
+The tests of each step's own folder check the same on every run: ``ingest/test_ingest_killed.py`` and
+``test_merge_killed.py``, ``models/test_build.py``, ``decide/test_decide.py`` and ``deliver/test_killed.py``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,8 @@ from tests.end_to_end import prints
 from tests.fixtures.children import Child
 from tests.fixtures.sandbox import SandboxProcess
 
-SEEDS = [pytest.param(seed, marks=[] if seed < 1 else [pytest.mark.soak]) for seed in range(30)]
+pytestmark = pytest.mark.soak
+SEEDS = range(30)
 KILLS = 2
 
 # An undisturbed run of the same world, done once by the first test that needs it.
@@ -53,9 +58,8 @@ def reference(platform: SandboxProcess) -> dict[str, object]:
     return _reference
 
 
-# First in either selection: killed runs are compared with it.
-@pytest.mark.parametrize("selection", ["short", pytest.param("long", marks=pytest.mark.soak)])
-def test_reference_run_produces_output(selection: str, reference: dict[str, object]) -> None:
+# First: killed runs are compared with it.
+def test_reference_run_produces_output(reference: dict[str, object]) -> None:
     assert reference["left"]["keys"]  # type: ignore[index]
     assert all(reference["outside"].values())  # type: ignore[union-attr]
 
