@@ -21,7 +21,7 @@ NOW = START + timedelta(days=30)
 
 
 @pytest.fixture
-def crm(warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path) -> FakeSource:
+def crm(raw: str, monkeypatch: pytest.MonkeyPatch, tmp_path) -> FakeSource:
     """A CRM with forty accounts, each with one sold contract line, validated by the real contracts."""
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
