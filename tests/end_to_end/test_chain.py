@@ -104,8 +104,8 @@ def test_red_support_desk_holds_only_its_readers(platform: SandboxProcess) -> No
     assert "support" not in reads
 
 
-# Here with the vendors' own records. ``tests/models/test_build_properties.py`` and ``world.assert_equals_scratch`` check
-# the same for every kind of change, and ``test_vendors_to_raw.py`` checks that changed and deleted records arrive.
+# Here with the vendors' own records. ``tests/models/test_build_properties.py`` and ``world.assert_equals_scratch``
+# check the same for every kind of change, and ``test_vendors_to_raw.py`` that changed and deleted records arrive.
 @pytest.mark.soak
 def test_incremental_builds_equal_a_build_from_scratch(
     platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch
