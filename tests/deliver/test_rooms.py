@@ -137,7 +137,7 @@ def test_wrong_secret_stops_the_channel_and_is_not_shown(
     assert "wrongsecret" not in str(caught.value)
     rooms[0].next_answer = (410, "channel_is_archived")
     if name == "slack":
-        with pytest.raises(ConfigError, match="no more"):
+        with pytest.raises(ConfigError, match="no longer accepts"):
             channel.send([sent])
     channel.close()
 

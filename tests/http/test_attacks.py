@@ -200,7 +200,7 @@ class TestCredentials:
         client = client_of(f"http://127.0.0.1:{serve(reply(b'{}')).port}", tmp_path)
         for token in (f"{SECRET}\n", f"{SECRET}\r\nHost: evil", f"{SECRET}\u20ac"):
             client.auth = Bearer(token)
-            with pytest.raises(ConfigError, match="cannot be put together") as caught:
+            with pytest.raises(ConfigError, match="cannot build the request") as caught:
                 client.get("/x")
             assert "1234abcd" not in str(caught.value) and caught.value.__cause__ is None
 

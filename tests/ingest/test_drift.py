@@ -57,7 +57,7 @@ def test_new_and_missing_hubspot_properties(vendors: SandboxProcess, monkeypatch
         one = vendors.truth()[{"company": "account"}.get(kind, kind)]["live_ids"][0]
         vendors.mutate(kind, one, set={}, at=CHANGED.replace("T10", "T11"))
     # The second is not mapped. The first fills the tier, so only accounts are affected.
-    with pytest.raises(ContractError, match="the field customer_tier, which fills tier, is gone"):
+    with pytest.raises(ContractError, match="the field customer_tier, which fills tier, has been missing"):
         pipeline.extract("crm", "account")
     pipeline.extract("crm", "contact")
     assert _notices("crm") == [

@@ -58,7 +58,7 @@ def test_history_shorter_than_its_total_is_not_complete(org: SandboxProcess, mon
     copy = Copy()
     copy.source._plan("contact", "Contact")  # type: ignore[attr-defined]
     monkeypatch.setattr(SalesforceApi, "query", lambda *given, **how: Found([], 7, ""))
-    with pytest.raises(Unavailable, match="7 more rows match"):
+    with pytest.raises(Unavailable, match="7 more matching rows"):
         history(copy, "contact")
 
 

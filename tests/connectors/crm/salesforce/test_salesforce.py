@@ -98,7 +98,7 @@ def test_refresh_token_login_works(org: SandboxProcess) -> None:
     [
         ({"password": "wrong-secret"}, AuthError, "invalid_client.*login and password of connection crm"),
         ({"login": "another-app"}, AuthError, "invalid_client_id"),
-        ({"login": ""}, ConfigError, "consumer key into its login field"),
+        ({"login": ""}, ConfigError, "set its login to the connected app's consumer key"),
     ],
 )
 def test_wrong_connection_is_one_clear_error(
@@ -112,7 +112,7 @@ def test_wrong_connection_is_one_clear_error(
 
 def test_token_is_never_sent_to_another_host(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.instance_url": "https://elsewhere.example"})
-    with pytest.raises(ConfigError, match=r"the org is at https://elsewhere\.example"):
+    with pytest.raises(ConfigError, match=r"reports the org at https://elsewhere\.example"):
         Copy().pull(SOON, "owner")
 
 
