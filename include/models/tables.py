@@ -156,7 +156,7 @@ def _suspend_dependents(connection: sa.Connection, model: Model, dependents: Seq
     if foreign:
         blockers = [
             f"{one.what}{f' of {one.owner}' if one.owner else ''}"
-            f"depends on {f'its column {one.column}' if one.column else 'it'}"
+            f" depends on {f'its column {one.column}' if one.column else 'it'}"
             for one in foreign
         ]
         more = f"; {len(blockers) - _SHOWN} more" if len(blockers) > _SHOWN else ""

@@ -87,7 +87,7 @@ def test_period_without_a_value_shows_the_last_value_and_states_it(built: pytest
 
 
 def test_unknown_group_lists_the_known_groups(built: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="no csm of arr") as caught:
+    with pytest.raises(ConfigError, match="is not a csm of arr") as caught:
         explain("arr", grain="csm", key="crm:99")
     assert "crm:7, crm:8" in caught.value.cure
 

@@ -56,7 +56,7 @@ def test_headline_shows_the_override(built: pytest.MonkeyPatch) -> None:
         ({"reason": " "}, "needs a reason"),
         ({"approved_by": "Ann"}, "cannot approve"),
         ({"expires_on": date(2026, 6, 10)}, "not in the future"),
-        ({"grain": "tier", "grain_key": "huge"}, "there is no value"),
+        ({"grain": "tier", "grain_key": "huge"}, "has no value for"),
     ],
 )
 def test_invalid_override_is_rejected(built: pytest.MonkeyPatch, changes: dict[str, Any], said: str) -> None:

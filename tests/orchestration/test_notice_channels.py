@@ -70,7 +70,7 @@ def test_notice_of_a_failed_dag(received: Callable[[], str]) -> None:
 
 def test_notice_of_an_incident(received: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     late = Incident("source:crm", "source", "crm", reason="crm was last read yesterday")
-    monkeypatch.setattr(detect, "failing", lambda connection: {late.key: late})
+    monkeypatch.setattr(detect, "current", lambda connection: {late.key: late})
     assert notify.run().n_sent == 1
     assert "crm is late" in received()
 
