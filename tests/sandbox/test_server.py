@@ -130,7 +130,7 @@ def test_folder_in_use(own: SandboxProcess, serve: Serve) -> None:
 def test_another_world_in_the_same_folder(own: SandboxProcess, serve: Serve) -> None:
     own.stop()
     status, said = serve("--home", str(own.home), "--seed", "6")
-    assert status == 2 and "made with seed 5, not 6" in said
+    assert status == 2 and "created with seed 5, not 6" in said
 
 
 def test_unwritable_folder(serve: Serve, tmp_path: Path) -> None:
