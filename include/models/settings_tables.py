@@ -79,7 +79,7 @@ def parameters() -> dict[str, object]:
 def _changes(connection: sa.Connection, table: str, differing: Rows, kept: Rows) -> list[Change]:
     """Return a change for each account that the rows can alter, or one for all accounts."""
     name = next(iter(differing[0]))
-    keys = sorted({row[name] for row in differing})
+    keys = sorted({str(row[name]) for row in differing})
     more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
     reason = f"setting {table} changed: {', '.join(keys[:_SHOWN])}{more}"
     origin, from_day = f"meta.{table}", min((row["from_day"] for row in differing if "from_day" in row), default=None)

@@ -7,7 +7,8 @@
 with closed as (
     select c.day, count(d.day) over (order by c.day rows unbounded preceding) as n_closed
     from meta.calendar as c
-    left join meta.closed_day as d on d.day = c.day
+    -- The times below allow for weekends already.
+    left join meta.closed_day as d on d.day = c.day and c.is_working_day
 ),
 
 periods as (
