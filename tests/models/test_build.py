@@ -175,6 +175,11 @@ def test_changed_setting_rebuilds_tables_by_account(built: pytest.MonkeyPatch, t
     assert not build.plan("third")
 
 
+def test_closed_days_of_the_desk_are_a_changed_setting(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config" / "kpis.yaml").write_text("closed_days: [2026-05-25, 2026-12-25]\n")
+    assert build.plan("second").reason == "setting closed_day changed: 2026-05-25, 2026-12-25"
+
+
 @pytest.mark.parametrize("now", ["2026-06-10T13:00:00+00:00", "2026-06-11T13:00:00+00:00"])
 def test_changed_setting_rebuilds_every_day(built: pytest.MonkeyPatch, tmp_path: Path, now: str) -> None:
     built.setenv("PERENNIAL_NOW", now)
