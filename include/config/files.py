@@ -14,14 +14,13 @@ from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Literal, ParamSpec, TypeVar
+from typing import Literal, TypeVar
 
 from include.common import paths
 from include.common.errors import ConfigError
 
 Area = Literal["config", "sql", "playbooks", "reports"]
 Result = TypeVar("Result")
-Params = ParamSpec("Params")
 # Path below the area, file, modification time and size. The last two tell whether the file has changed.
 Fingerprints = tuple[tuple[str, Path, int, int], ...]
 # The last result of each listing. While nothing changed, the same tuple is returned, and comparing it costs nothing.

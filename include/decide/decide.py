@@ -18,9 +18,8 @@ import sqlalchemy as sa
 from include.common import clock
 from include.config import Settings, config_hash, files
 from include.config import load as load_settings
-from include.decide import alert_tasks, crm_fields, episodes, readiness, risk, tiers
+from include.decide import alert_tasks, crm_fields, episodes, readiness, risk, task_feedback, tiers
 from include.decide import caps as limit
-from include.decide import task_feedback as task_feedback
 from include.decide.context import Day, Outcome
 from include.decide.digests import escalation, metric_targets, weekly
 from include.decide.explain import record

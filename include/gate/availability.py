@@ -11,9 +11,8 @@ import sqlalchemy as sa
 
 from include.config import load
 from include.entities.catalog import Kind, of_kind
+from include.gate.source_failures import NOT_OFFERED
 from include.warehouse.engine import engine
-
-_REFUSED = "NotOffered"
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,6 @@ def _refusals(source: str) -> dict[str, tuple[str, str]]:
                 " where source = :source and step = 'extract' and error = :refused and not exists ("
                 " select from meta.cursor where cursor.source = failure.source and cursor.entity = failure.entity)"
             ),
-            {"source": source, "refused": _REFUSED},
+            {"source": source, "refused": NOT_OFFERED},
         )
         return {row.entity: (row.reason, row.cure) for row in rows}

@@ -18,6 +18,8 @@ from include.common.errors import PerennialError
 from include.warehouse.engine import engine, readable
 
 Step = Literal["extract", "validate", "merge"]
+# Recorded, although the run goes on: the vendor's quota is used up, or it does not offer the entity.
+PARTIAL, NOT_OFFERED = "QuotaExhausted", "NotOffered"
 log = logging.getLogger(__name__)
 
 

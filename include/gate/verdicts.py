@@ -25,7 +25,6 @@ from include.warehouse.engine import engine
 
 State = Literal["green", "red", "stale", "unknown"]
 _WORST_FIRST: tuple[State, ...] = ("red", "stale", "unknown", "green")
-_PARTIAL = "QuotaExhausted"
 _SHOWN = 3  # reasons named in a source's verdict; the verdicts of its entities have all of them
 
 
@@ -174,7 +173,7 @@ def _judge(
             cure=f'`python -m include.cli batch show {batch}`, then `batch accept {batch} --reason "…"` or '
             f'`batch drop {batch} --reason "…"`',
         )
-    is_partial = failure is not None and failure["error"] == _PARTIAL
+    is_partial = failure is not None and failure["error"] == source_failures.PARTIAL
     if failure and not is_partial:
         return replace(verdict, state="red", reason=_failure(failure), cure=failure["cure"])
     if not queue["read_until"]:

@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 ONE_OUTAGE = timedelta(hours=1)
 REMIND_AFTER = timedelta(days=1)
 _SHOWN_CHANGES = 10
-# Recorded for a source, although no task fails because of them.
-_NO_FAILURES = ("NotOffered", "QuotaExhausted")
 
 # DAG -> the command that does its work without Airflow. ``KINDS`` names the kind of source whose owner is notified.
 COMMANDS = {
@@ -283,7 +281,6 @@ def _is_incident(failure: Failure) -> bool:
     if source is None:
         return False
     step, _, entity = failure.task.rpartition(".")[2].partition("_")
-    parts = {entity} if entity and entity != "optional" else None
     try:
         with engine("reader").connect() as connection:
             known = source_failures.of_source(connection, source.id)
@@ -292,8 +289,8 @@ def _is_incident(failure: Failure) -> bool:
         return False
     return any(
         (row["step"], row["run_id"]) == (step, failure.run_id)
-        and (parts is None or row["entity"] in parts)
-        and row["error"] not in _NO_FAILURES
+        and entity in ("", "optional", row["entity"])
+        and row["error"] not in (source_failures.PARTIAL, source_failures.NOT_OFFERED)
         for row in known
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include.gate import verdicts
+from include.gate import source_failures, verdicts
 
 UNREADABLE = "unreadable:"
 
@@ -87,7 +87,7 @@ def current(connection: Connection) -> dict[str, Incident]:
             reason=f"{row.reason} (in {', '.join(row.parts)})" if row.parts else row.reason,
             cure=row.cure,
         )
-        for row in connection.execute(_UNREADABLE)
+        for row in connection.execute(_UNREADABLE, {"partial": source_failures.PARTIAL})
     ]
     found += [
         Incident(f"source:{verdict.source}", "source", verdict.source, reason=verdict.reason)
@@ -133,7 +133,7 @@ _UNREADABLE = sa.text(
     from meta.source_failure as failure
     join meta.verdict as verdict
         on verdict.source = failure.source and verdict.entity = failure.entity and verdict.state = 'red'
-    where verdict.checked_at >= failure.since
+    where verdict.checked_at >= failure.since and failure.error <> :partial
     group by failure.source
     """
 )

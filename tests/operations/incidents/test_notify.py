@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.cli.main import main
-from include.common.errors import NotOffered, Unavailable
+from include.common.errors import NotOffered, QuotaExhausted, Unavailable
 from include.contracts.validate import validate
 from include.deliver import notices
 from include.deliver.channels.base import Outcome, Undeliverable
@@ -265,6 +265,8 @@ def test_source_outage_is_one_incident_with_start_and_end(post: Post, monkeypatc
 def test_entity_not_offered_by_the_vendor_is_not_an_outage(post: Post) -> None:
     with pytest.raises(NotOffered), source_failures.recorded("crm", "extract", entity="invoice"):
         raise NotOffered("the login may not read invoices")
+    with pytest.raises(QuotaExhausted), source_failures.recorded("crm", "extract", entity="contact"):
+        raise QuotaExhausted("used up")  # a first load goes on when the vendor allows it
     verdicts.publish("crm", list(ENTITIES_OF_CRM))
     assert notify.run() == notify.Counts() and post.said() == []
 
