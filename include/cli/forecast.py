@@ -104,8 +104,7 @@ def calendar(
             **week.by_band,
             "holidays": ", ".join(week.holidays),
         }
-        for week in lists.calendar(known, reminded)
-        if week.starts is None or (week.starts - known[0].as_of).days < 7 * weeks
+        for week in lists.calendar(known, reminded, weeks)
     ]
     _emit(rows, _WEEK, _title(known[0]) if known else "", as_json)
 

@@ -41,6 +41,11 @@ class Viewer(Strict):
         return self.role != "operator"
 
     @property
+    def sees_company(self) -> bool:
+        """Whether amounts of all accounts together are shown."""
+        return self.role in ("head", "executive")
+
+    @property
     def sees_csms(self) -> bool:
         """Whether the names of CSMs are shown."""
         return self.role in ("csm", "lead", "head", "executive")

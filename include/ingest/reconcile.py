@@ -201,7 +201,7 @@ class _Raw:
     def against_ids(self, pages: Iterator[list[Listed]]) -> Reconciled:
         """Compare ids in a temporary table of this session, so memory use does not grow with their number."""
         execute = self._connection.execute
-        erased = suppression.load(self._connection)  # its source may hold it still, and it is never read again
+        erased = suppression.load(self._connection)  # the source may still have them; they are never loaded again
         execute(sa.text("create temporary table listed (id text, at timestamptz)"))
         self._connection.commit()
         try:

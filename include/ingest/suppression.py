@@ -76,7 +76,7 @@ class Erased:
         return self._hash("subject", subject)
 
     def has(self, source: str, entity: str, record_id: str) -> bool:
-        """Say whether a record was erased."""
+        """Return whether a record was erased, by its own id."""
         is_account = ENTITIES[entity].is_account
         return self.record(source, entity, record_id) in self.hashes or (
             is_account and self.account(source, record_id) in self.hashes
@@ -87,10 +87,10 @@ class Erased:
         return [self._without(source, entity, one) for one in records if not self._is_of_erased(source, entity, one)]
 
     def _is_of_erased(self, source: str, entity: Entity, record: Record) -> bool:
-        if self.record(source, entity.name, str(record.id)) in self.hashes:
+        if self.has(source, entity.name, str(record.id)):
             return True
-        account = record.id if entity.is_account else record.values.get(entity.account_ref)
-        if account and self.account(source, str(account)) in self.hashes:
+        account = record.values.get(entity.account_ref)
+        if not entity.is_account and account and self.account(source, str(account)) in self.hashes:
             return True
         named = (str(record.values.get(column) or "") for column in ADDRESS_COLUMNS)
         return any(self.address(one) in self.hashes for text in named for one in ADDRESS.findall(text))

@@ -165,14 +165,10 @@ def bounds(piece: Piece) -> dict[str, object]:
 
 def execute(connection: sa.Connection, statement: str, parameters: Parameters) -> sa.CursorResult:
     """Run a statement with the parameters that it names."""
-    clause, names = _clause(statement)
-    return connection.execute(clause, {name: parameters[name] for name in names})
+    return connection.execute(_clause(statement), parameters)
 
 
-@lru_cache(maxsize=512)
-def _clause(statement: str) -> tuple[sa.TextClause, tuple[str, ...]]:
-    clause = sa.text(statement)
-    return clause, tuple(clause.compile().params)
+_clause = lru_cache(maxsize=512)(sa.text)  # a build runs the same models for each of its pieces
 
 
 def thin(connection: sa.Connection, model: Model, after: date, upto: date) -> int:

@@ -23,8 +23,6 @@ from include.pages import scope
 from include.scores.health import judgements
 from include.warehouse.engine import engine, has_table
 
-_COMPANY = ("head", "executive")  # roles that see the amounts of all accounts together
-
 
 @dataclass(frozen=True)
 class Node:
@@ -64,8 +62,9 @@ class Tree:
         found: One metric explained.
         value: Its formatted value.
         by_group: Grain -> the values of its groups.
+        is_missed: Whether the value misses its target.
+        correction: That the value was corrected by hand.
         past: Replaced values: the value, until when it was known, and why it changed.
-        sees_company: Whether the viewer may see the amounts that a value is calculated from.
         has_rows: Whether the viewer may see the rows behind a value.
     """
 
@@ -73,10 +72,11 @@ class Tree:
     known: str = ""
     found: Explained | None = None
     value: str = ""
+    is_missed: bool = False
+    correction: str = ""
     by_group: tuple[tuple[str, Sequence[dict[str, Any]]], ...] = ()
     past: tuple[tuple[str, datetime, str], ...] = ()
     has_rows: bool = False
-    sees_company: bool = False
 
 
 def read(viewer: Viewer, metric_id: str = "", period: str = "", known: str = "") -> Tree:
@@ -110,7 +110,7 @@ def _end_of(day: date | None) -> datetime | None:
 
 
 def _nodes(connection: sa.Connection, viewer: Viewer, day: date | None) -> list[Node]:
-    chosen = {one.id: (one, main_period(one)) for one in metrics.load().values()}
+    chosen = {one.id: (one, _main_period(one)) for one in metrics.load().values()}
     parameters = {
         "metrics": list(chosen),
         "versions": [one.entry.version for one, _ in chosen.values()],
@@ -139,7 +139,7 @@ def _node(
     viewer: Viewer, one: Metric, depth: int, period: str, found: list[Any], corrected: list[overrides.Override]
 ) -> Node:
     now = found[0]
-    if not may_see(viewer, one):
+    if not _may_see(viewer, one):
         return Node(one, depth, period, now.as_of)
     by_hand = [overrides.of(corrected, one.id, period, row.as_of, "all", "all") for row in found]
     value, *earlier = (override.value if override else row.value for row, override in zip(found, by_hand, strict=True))
@@ -149,7 +149,6 @@ def _node(
     if value is not None and before is not None and value != before and one.entry.direction != "none":
         trend = "better" if (value > before) == (one.entry.direction == "up") else "worse"
     unit = one.entry.unit
-    note = str(by_hand[0]) if viewer.sees_csms else "manually corrected"
     return Node(
         one,
         depth,
@@ -161,8 +160,15 @@ def _node(
         kpi_value(now.first, unit) if now.is_restated else "",
         str(target or ""),
         bool(target and value is not None and not target.is_met(value)),
-        note if by_hand[0] else "",
+        _correction(viewer, by_hand[0]),
     )
+
+
+def _correction(viewer: Viewer, found: overrides.Override | None) -> str:
+    """Return that a value was corrected by hand; by whom only for viewers who see CSMs."""
+    if found is None:
+        return ""
+    return str(found) if viewer.sees_csms else "manually corrected"
 
 
 def _in_tree_order(chosen: dict[str, tuple[Metric, str]], parent: str = "") -> list[tuple[Metric, str]]:
@@ -176,11 +182,11 @@ def _in_tree_order(chosen: dict[str, tuple[Metric, str]], parent: str = "") -> l
 
 def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
     metric = metrics.get(metric_id)
-    if not may_see(viewer, metric):
+    if not _may_see(viewer, metric):
         raise ConfigError(
             f"{metric_id} is an amount, which your role may not see", cure="roles are set in viewers.yaml"
         )
-    chosen = period or main_period(metric)
+    chosen = period or _main_period(metric)
     has_rows = viewer.role == "head" and day is None
     found = explain.explain(metric_id, period=chosen, as_of=day, limit=50 if has_rows else 0, known_at=_end_of(day))
     unit = metric.entry.unit
@@ -194,10 +200,11 @@ def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
         known=day.isoformat() if day else "",
         found=found,
         value=kpi_value(value, unit),
+        is_missed=bool(found.target and value is not None and not found.target.is_met(value)),
+        correction="" if day else _correction(viewer, found.override),
         by_group=_groups(viewer, metric, chosen, found.as_of) if found.values and day is None else (),
         past=past,
         has_rows=has_rows,
-        sees_company=viewer.role in _COMPANY,
     )
 
 
@@ -208,7 +215,7 @@ def _groups(
     with engine("reader").connect() as connection:
         names = scope.owners(connection, viewer)
     shown: dict[str, set[str] | None] = {"csm": set(names), "region": set(viewer.regions)}
-    if viewer.role in _COMPANY:
+    if viewer.sees_company:
         shown = dict.fromkeys(metric.grains)
     found = []
     for grain in metric.grains:
@@ -226,12 +233,12 @@ def _groups(
     return tuple(found)
 
 
-def may_see(viewer: Viewer, metric: Metric) -> bool:
+def _may_see(viewer: Viewer, metric: Metric) -> bool:
     """Return whether a viewer may see a metric's values. Only heads and executives see amounts of all accounts."""
-    return metric.entry.unit != "currency" or viewer.role in _COMPANY
+    return metric.entry.unit != "currency" or viewer.sees_company
 
 
-def main_period(metric: Metric) -> str:
+def _main_period(metric: Metric) -> str:
     """Return a metric's main period: the one with a target, else the month, else the longest."""
     with_target = [period for period in metric.periods if period in metric.entry.target]
     return next(iter(with_target), "month" if "month" in metric.periods else metric.periods[-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from include.charts import draw
@@ -81,19 +81,15 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         return Renewals(message="No renewal of your accounts is due in this quarter or the next three.")
     as_of = known[0].as_of
     this = quarters.start(as_of)
-    starts = [quarters.plus(this, number) for number in range(4)]
+    starts = by_quarter.starts(as_of)
     names = [quarters.label(start) for start in starts]
     if quarter and quarter not in names:
         return Renewals(quarters=names, as_of=as_of, message=f"{quarter!r} is not one of {', '.join(names)}.")
-    one = by_quarter.of(starts[names.index(quarter)] if quarter else this, known, frozen)
+    whole = by_quarter.of(starts[names.index(quarter)] if quarter else this, every, frozen)
+    one = replace(whole, lines=[line for line in whole.lines if chosen is None or line.account_key in chosen])
     csm = csm if viewer.sees_csms else ""
     shown = [line for line in one.lines if band in ("", line.band) and csm in ("", line.csm)]
     shown.sort(key=lambda line: not line.is_open)
-    ahead = [
-        week
-        for week in lists.calendar(known, reminded)
-        if week.starts is None or (week.starts - as_of).days < 7 * _WEEKS
-    ]
     return Renewals(
         one.label,
         names,
@@ -103,11 +99,11 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         one.won,
         one.scale.label,
         totals.by_group(one.lines, "csm", one.scale),
-        ahead,
+        lists.calendar(known, reminded, _WEEKS),
         shown,
         {each.line.renewal_id: each.reason for each in lists.disagreements(known)},
         [line for line in known if line.quarter_start < this and line.is_open],
-        calls.against(by_quarter.of(one.start, every, frozen), [call for call in given if call.owner_key in owners]),
+        calls.against(whole, [call for call in given if call.owner_key in owners]),
         owners if viewer.role in judge.CALLERS else {},
         charts,
     )

@@ -12,6 +12,8 @@ from include.scores.forecast.lines import Line
 from include.scores.forecast.past import Frozen
 from include.scores.forecast.totals import IntervalScale, Total
 
+AHEAD = 3  # how many quarters after the current one are forecast
+
 
 @dataclass(frozen=True)
 class Quarter:
@@ -40,6 +42,12 @@ class Quarter:
     def won(self) -> float:
         """ARR that is renewed already."""
         return float(sum(line.amount for line in self.lines if line.line_class == "won"))
+
+
+def starts(as_of: date) -> list[date]:
+    """Return the first days of the quarters that are forecast on a day: its own and the next three."""
+    this = quarters.start(as_of)
+    return [quarters.plus(this, number) for number in range(AHEAD + 1)]
 
 
 def of(start: date, lines: Sequence[Line], frozen: Sequence[Frozen]) -> Quarter:

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 
 from include.common import quarters
 from include.common.errors import ConfigError
-from include.scores.forecast import totals
+from include.scores import rounding
+from include.scores.forecast import by_quarter, totals
 from include.scores.forecast.by_quarter import Quarter
 from include.scores.forecast.past import Frozen
 from include.scores.forecast.totals import Total
 from include.warehouse import locks
 from include.warehouse.engine import engine
 
-_QUARTERS_AHEAD = 3
 _LARGEST = 10**12
 
 
@@ -78,7 +78,7 @@ def give(owner_key: str, quarter_start: date, amount: Decimal, *, by: str, day: 
     """
     if not (amount.is_finite() and 0 <= amount < _LARGEST):
         raise ConfigError(f"call {amount} is not a valid amount", cure="enter the expected renewed ARR, such as 120000")
-    if not 0 <= quarters.between(quarters.start(day), quarter_start) <= _QUARTERS_AHEAD:
+    if quarter_start not in by_quarter.starts(day):
         raise ConfigError(
             f"{quarters.label(quarter_start)} is not forecast", cure="choose this quarter or one of the next three"
         )
@@ -123,17 +123,17 @@ def judge(calls: Sequence[Call], frozen: Sequence[Frozen]) -> list[Judged]:
     for row in frozen:
         if row.checkpoint == "quarter" and row.part is not None:
             members.setdefault((row.owner_key, row.quarter_start), []).append(row)
-    first: dict[tuple[str, date], Call] = {}
+    in_force: dict[tuple[str, date], Call] = {}
     for call in calls:
         if call.given_on <= call.quarter_start:
-            first.setdefault((call.owner_key, call.quarter_start), call)
+            in_force.setdefault((call.owner_key, call.quarter_start), call)
     found = []
-    for key, call in sorted(first.items(), key=lambda one: (one[0][1], one[0][0])):
+    for key, call in in_force.items():
         rows = members.get(key, [])
         if rows and all(row.is_settled for row in rows):
             forecast = sum(row.amount * row.p for row in rows)
             actual = sum(row.actual or 0.0 for row in rows)
-            found.append(Judged(call, *(Decimal(str(round(value, 2))) for value in (forecast, actual))))
+            found.append(Judged(call, rounding.cents(forecast), rounding.cents(actual)))
     return found
 
 

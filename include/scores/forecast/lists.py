@@ -57,13 +57,14 @@ def disagreements(lines: Sequence[Line]) -> list[Disagreement]:
     return found
 
 
-def calendar(lines: Sequence[Line], reminded: Collection[str] = ()) -> list[Week]:
+def calendar(lines: Sequence[Line], reminded: Collection[str] = (), weeks: int = 53) -> list[Week]:
     """Return the weeks in which open renewals are decided.
 
     Renewals that are already won, lost or under notice are not at stake.
 
     Args:
         reminded: The renewals whose CSM has received a reminder.
+        weeks: How many weeks ahead.
     """
     members: dict[date | None, list[Line]] = {}
     for line in lines:
@@ -71,7 +72,8 @@ def calendar(lines: Sequence[Line], reminded: Collection[str] = ()) -> list[Week
             day = line.decision_date
             monday = day - timedelta(days=day.weekday()) if day >= line.as_of else None
             members.setdefault(monday, []).append(line)
-    ordered = sorted(members, key=lambda day: day or date.min)
+    last = lines[0].as_of + timedelta(days=7 * weeks) if lines else date.max
+    ordered = sorted((monday for monday in members if not monday or monday < last), key=lambda day: day or date.min)
     return [_week(monday, members[monday], reminded) for monday in ordered]
 
 

@@ -1,6 +1,6 @@
 -- What people did, each action once: decisions on data, answers, corrections, judgements, approvals.
 create view ops.human_action as
-select 'data' as topic, coalesce(decided_at, closed_at, opened_at) as done_at, decided_by as person,
+select 'data' as topic, decided_at as done_at, decided_by as person,
     case state when 'dropped' then 'dropped a batch' else 'accepted a batch' end as action,
     source || '.' || entity || ' ' || batch_id as subject, '' as account_key, decision_reason as reason
 from meta.batch where decided_by <> ''
