@@ -7,6 +7,7 @@ sees, and which pulses, overrides and calls it may enter: nothing else can be ch
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Annotated, Any
@@ -55,9 +56,14 @@ _templates = jinja2.Environment(
 app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_see)])
 
 
-# Airflow's components share this secret, so that any API server accepts the form of another.
-_forms = URLSafeTimedSerializer(conf.get_mandatory_value("api", "secret_key"), salt="perennial-form")
 FORM_SECONDS = 8 * 3600
+
+
+@cache
+def _forms() -> URLSafeTimedSerializer:
+    # All API servers share this secret, so that each accepts the form of another. Other components load the plugin too,
+    # without it.
+    return URLSafeTimedSerializer(conf.get_mandatory_value("api", "secret_key"), salt="perennial-form")
 
 
 @app.get("/", response_class=HTMLResponse)
@@ -97,7 +103,7 @@ def account_page(user: GetUserDep, account: str = "", done: str = "") -> HTMLRes
     """Show the full profile of one account."""
     from include.pages import account as accounts
 
-    token = _forms.dumps(user.get_name())
+    token = _forms().dumps(user.get_name())
     return _answer(
         "/account/", "account.html", user, lambda viewer: accounts.read(viewer, account), token=token, done=done
     )
@@ -115,10 +121,10 @@ def judge_account(
     reason: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Record a pulse, set an override, or end one."""
-    from include.pages import judge
+    from include.pages import entries
 
     def enter(viewer: Viewer, login: str) -> None:
-        judge.act(viewer, login, account, action, score=score, days=days, reason=reason)
+        entries.act(viewer, login, account, action, score=score, days=days, reason=reason)
 
     return _record(request, user, token, "/account/", enter, {"account": account}, action)
 
@@ -142,7 +148,7 @@ def _record(
             raise ConfigError(refusal)
         enter(viewer, login)
 
-    answer = _answer(path, "judged.html", user, read, refused=403 if refusal else 400, back=page)
+    answer = _answer(path, "not_recorded.html", user, read, refused=403 if refusal else 400, back=page)
     return answer if answer.status_code != 200 else RedirectResponse(f"{page}&{urlencode({'done': done})}", 303)
 
 
@@ -152,7 +158,7 @@ def _why_foreign(request: Request, login: str, token: str) -> str:
     if not sender or sender not in (urlsplit(BASE).netloc, request.headers.get("host", "")):
         return "This form was sent from another site."
     try:
-        is_own = _forms.loads(token, max_age=FORM_SECONDS) == login
+        is_own = _forms().loads(token, max_age=FORM_SECONDS) == login
     except BadSignature:
         is_own = False
     return "" if is_own else "This form has expired or belongs to another login. Reload the page."
@@ -177,7 +183,7 @@ def renewals_page(user: GetUserDep, quarter: str = "", band: str = "", csm: str 
         user,
         lambda viewer: renewals.read(viewer, quarter, band, csm),
         filters={"band": band, "csm": csm},
-        token=_forms.dumps(user.get_name()),
+        token=_forms().dumps(user.get_name()),
         done=done,
     )
 
@@ -192,10 +198,10 @@ def call_quarter(
     amount: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
     """Record the renewed ARR that a person expects of a CSM's quarter."""
-    from include.pages import judge
+    from include.pages import entries
 
     def enter(viewer: Viewer, login: str) -> None:
-        judge.call(viewer, login, csm, quarter, amount)
+        entries.call(viewer, login, csm, quarter, amount)
 
     return _record(request, user, token, "/renewals/", enter, {"quarter": quarter}, "call")
 

@@ -120,7 +120,7 @@ def call(
     from include.scores.forecast import calls
     from include.scores.health import judgements
 
-    start = quarters.named(quarter)
+    start = quarters.parse(quarter)
     calls.give(csm, start, Decimal(str(amount)), by=by or user.user(), day=judgements.today())
     typer.echo(f"{csm} calls {_money(amount)} for {quarter}")
 
@@ -225,7 +225,7 @@ def _check(group: str, known: Iterable[str]) -> None:
 def _start(text: str, this: date) -> date:
     from include.common import quarters
 
-    start = quarters.named(text)
+    start = quarters.parse(text)
     if not 0 <= quarters.between(this, start) <= 3:
         raise ConfigError(
             f"--quarter {quarters.label(start)} is not forecast",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from include.common.errors import ConfigError
 
@@ -14,6 +15,11 @@ def now() -> datetime:
     if fixed:
         return datetime.fromisoformat(fixed.replace("Z", "+00:00")).astimezone(UTC)
     return datetime.now(UTC)
+
+
+def day_in(zone: str, moment: datetime | None = None) -> date:
+    """Return the day of a moment, by default of now, in a time zone."""
+    return (moment or now()).astimezone(ZoneInfo(zone)).date()
 
 
 def parse_time(text: str, option: str) -> datetime:

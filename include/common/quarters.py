@@ -10,7 +10,7 @@ from include.common.errors import ConfigError
 MONTHS = 3
 
 
-def named(text: str) -> date:
+def parse(text: str) -> date:
     """Return the first day of a quarter written like 2026Q3.
 
     Raises:
@@ -38,7 +38,7 @@ def between(one: date, other: date) -> int:
     return (12 * (other.year - one.year) + other.month - one.month) // MONTHS
 
 
-def last_over(day: date) -> date:
+def last_ended(day: date) -> date:
     """Return the last day of the newest quarter that has ended at the close of a day."""
     return start(day + timedelta(days=1)) - timedelta(days=1)
 

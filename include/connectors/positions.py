@@ -19,6 +19,20 @@ def start(**state: Any) -> Position:
     return {"v": VERSION, **state}
 
 
+def latest(until: datetime, lag: timedelta, skew_seconds: float) -> int:
+    """Return the latest end of a read, in milliseconds.
+
+    If the vendor's clock is behind ours, changes stamped in the meantime must fall into the next read. The skew is
+    unknown before the first response, so ``read_pages`` asks again at the end of the read.
+
+    Args:
+        until: When the run began.
+        lag: How old a change must be to be read.
+        skew_seconds: How far the vendor's clock is ahead of ours.
+    """
+    return milliseconds(until - lag + timedelta(seconds=min(0.0, skew_seconds)))
+
+
 def checked(position: Position, upgrade: Callable[[Position], Position] = lambda position: position) -> Position:
     """Return a stored position in the current version.
 

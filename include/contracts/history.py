@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
 
 import holidays
 import sqlalchemy as sa
@@ -47,7 +46,7 @@ def facts(connection: Connection, batch: RowMapping) -> BatchFacts:
     counts = is_stored and not batch["is_first_load"] and (is_full_end or "day" not in entity.column_names)
     in_force = settings.load()
     now = clock.now()
-    today = now.astimezone(ZoneInfo(in_force.reporting_zone)).date()
+    today = clock.day_in(in_force.reporting_zone, now)
     sample = _sample(connection, raw, batch["source"], entity) if is_stored else None
     landed = _landed(connection, batch["table_name"], entity, today) if batch["table_name"] else None
     n_today, largest_weekday = _weekday(connection, batch, today, in_force.reporting_zone)

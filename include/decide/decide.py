@@ -10,7 +10,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 import orjson
 import sqlalchemy as sa
@@ -34,7 +33,7 @@ from include.decide.rules.load import Rule
 from include.decide.signals import plan as signal_plan
 from include.decide.signals import scan as signal_scan
 from include.decide.signals.load import load as load_signals
-from include.models import build_store
+from include.gate import newest_build
 from include.outbox import approvals, authors, personal_data, store
 from include.outbox.store import Action
 from include.warehouse import locks
@@ -109,14 +108,14 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
     settings, playbooks, rules = load_settings(), load_playbooks(), load_signals()
     with engine("builder").connect() as connection, connection.begin() as transaction:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.DECIDER_LOCK})
-        newest = build_store.newest_done(connection)
+        newest = newest_build.read(connection)
         if newest is None:
             return Decision(decision_id, reason="no tables have been built yet")
         build_id, as_of, watermarks = newest
         last = connection.execute(sa.text("select max(as_of) from ops.decision")).scalar()
         if last and as_of < last:
             return Decision(decision_id, as_of, f"decisions only move forward: {last} is already decided")
-        n_answered = task_feedback.apply(connection, _today(settings, moment))
+        n_answered = task_feedback.apply(connection, clock.day_in(settings.reporting_zone, moment))
         day = _read(connection, settings, playbooks, as_of, moment, watermarks)
         loading = readiness.first_loads(connection, settings, watermarks)
         if loading:
@@ -169,7 +168,7 @@ def _read(
     watermarks: dict[str, datetime],
 ) -> Day:
     """Read the decision's inputs, except signals and playbooks. Tables are read as the reader, in one snapshot."""
-    today = _today(settings, now)
+    today = clock.day_in(settings.reporting_zone, now)
     too_old = readiness.too_old(as_of, today)
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         rows = checkpoint.read(tables, as_of)
@@ -198,10 +197,6 @@ def _of_renewals(connection: sa.Connection, playbooks: Mapping[str, Rule[Playboo
     """Return the rules that may have episodes about renewals: the ladder, and all playbooks, even if not in force."""
     started = connection.execute(sa.text("select distinct playbook from ops.playbook_version")).scalars()
     return [episodes.RENEWAL, *{*playbooks, *started}]
-
-
-def _today(settings: Settings, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(settings.reporting_zone)).date()
 
 
 def _states(connection: sa.Connection, rows: Sequence[Checkpoint]) -> dict[str, str]:

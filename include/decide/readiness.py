@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from include.common import formatting
+from include.common import clock, formatting
 from include.config import Settings
+from include.gate import newest_build
 from include.gate import verdicts as gate
-from include.models import build_store, unread
+from include.models import unread
 from include.warehouse.engine import engine, has_table
 
 ACTION = "renewal_alert"
@@ -192,10 +193,10 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
 
 def of_newest(connection: sa.Connection, settings: Settings, now: datetime) -> Readiness:
     """Return the readiness that a decision on the newest tables would use now."""
-    newest = build_store.newest_done(connection)
+    newest = newest_build.read(connection)
     if newest is None:
         return read(settings, now, {}, "no tables have been built yet")
-    today = now.astimezone(ZoneInfo(settings.reporting_zone)).date()
+    today = clock.day_in(settings.reporting_zone, now)
     return read(settings, now, newest.watermarks, too_old(newest.newest_day, today))
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from include.common import clock
 from include.config import load
 from include.config.models import SourceSettings
-from include.gate import quarantined_accounts, source_failures
+from include.gate import newest_build, quarantined_accounts, source_failures
 from include.warehouse.engine import engine
 
 State = Literal["green", "red", "stale", "unknown"]
@@ -97,12 +97,6 @@ def limit(kind: str) -> timedelta:
     return timedelta(hours=limits.get(kind, limits.get("default", 36)))
 
 
-def built_up_to(connection: Connection) -> dict[str, datetime]:
-    """Return per source the watermark of the newest build. Figures are no newer, even if more has been read since."""
-    row = connection.execute(_NEWEST_BUILD).one_or_none()
-    return {source: datetime.fromisoformat(until) for source, until in row.watermarks.items() if until} if row else {}
-
-
 def held_features(source: str) -> list[RowMapping]:
     """Return the features of a source whose tracking broke, with the day and the number of silent accounts."""
     with engine("reader").connect() as connection:
@@ -127,7 +121,8 @@ def sources_ready(
     now = now or clock.now()
     if built is None:
         with engine("reader").connect() as connection:
-            built = built_up_to(connection)
+            newest = newest_build.read(connection)
+        built = newest.watermarks if newest else {}
     known = {verdict.source: _with_staleness(verdict, now) for verdict in verdicts() if not verdict.entity}
     reasons = []
     for name in sorted(set(reads)):
@@ -270,11 +265,6 @@ def _unmeasured_features(source: SourceSettings) -> list[str]:
 def _hours(kind: str) -> str:
     return f"{limit(kind).total_seconds() / 3600:g} hours"
 
-
-_NEWEST_BUILD = sa.text(
-    "select watermarks from meta.build where kind = 'forward' and state = 'done'"
-    " order by newest_day desc, started_at desc limit 1"
-)
 
 _ENTITY_STATE = sa.text(
     """

@@ -13,11 +13,11 @@ import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from include import config
+from include.common import clock
 from include.common.errors import ContractError, Unavailable, WarehouseError
 from include.config import files
 from include.continuation import answers
@@ -264,7 +264,7 @@ def _plan_rebuild(frontier: Build | None, start: date | None, end: date | None) 
 
 def _newest(connection: sa.Connection, frontier: Build | None) -> date:
     """Return the day that counts as today. It never moves back, even if the clock does."""
-    today = locks.now(connection).astimezone(ZoneInfo(config.load().reporting_zone)).date()
+    today = clock.day_in(config.load().reporting_zone, locks.now(connection))
     return max(today, frontier.newest_day) if frontier else today
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import date
 
 import sqlalchemy as sa
 
@@ -130,28 +129,6 @@ _WATERMARKS = (
     "(select coalesce(jsonb_object_agg(source, read_until), '{}') from"
     " (select source, min(read_until) as read_until from meta.cursor group by source) as c)"
 )
-
-
-class Newest(NamedTuple):
-    """The newest finished forward build.
-
-    Args:
-        newest_day: The newest day of its tables.
-        watermarks: Source -> time up to which its tables contain the source.
-    """
-
-    build_id: str
-    newest_day: date
-    watermarks: dict[str, datetime]
-
-
-def newest_done(connection: sa.Connection) -> Newest | None:
-    """Return the newest finished forward build. Rebuilds of past days do not count."""
-    row = connection.execute(_NEWEST_DONE).one_or_none()
-    if row is None:
-        return None
-    read = {source: datetime.fromisoformat(until) for source, until in row.watermarks.items() if until}
-    return Newest(row.build_id, row.newest_day, read)
 
 
 def insert(connection: sa.Connection, build: Build, reason: str) -> None:
@@ -301,9 +278,3 @@ def _record_checks(connection: sa.Connection, build_id: str, name: str, checked:
 def _build(row: sa.Row) -> Build:
     build_id, kind, state, trigger, start, end, newest_day, first_day, known_at = row
     return Build(build_id, kind, state, trigger, Range(start, end), newest_day, first_day, known_at)
-
-
-_NEWEST_DONE = sa.text(
-    "select build_id, newest_day, watermarks from meta.build where kind = 'forward' and state = 'done'"
-    " order by newest_day desc, started_at desc limit 1"
-)

@@ -6,6 +6,8 @@ The owner gets one notice per outage, and one a day while it lasts. Failures les
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -93,29 +95,16 @@ def notify_owner(context: Context) -> None:
 
 def notify_incidents() -> None:
     """Notify owners of current incidents without waiting for the next scan. Never raises."""
-    import sqlalchemy as sa
-
-    from include.common.errors import PerennialError
     from include.operations.incidents import notify
 
-    try:
+    with _only_logged("owners were not notified of incidents; the next scan tries again"):
         notify.run()
-    except (sa.exc.SQLAlchemyError, PerennialError) as error:
-        log.warning("owners were not notified of incidents; the next scan tries again: %s", _reason(error))
 
 
 def notify_changes(source_id: str) -> None:
     """Notify a source's owner once of each schema change. Never raises: publishing the verdict matters more."""
-    import sqlalchemy as sa
-
-    from include.common.errors import PerennialError
-
-    try:
+    with _only_logged(f"{source_id}: its owner was not notified of changed fields; the next run tries again"):
         _notify_changes(source_id)
-    except (sa.exc.SQLAlchemyError, PerennialError) as error:
-        log.warning(
-            "%s: its owner was not notified of changed fields; the next run tries again: %s", source_id, _reason(error)
-        )
 
 
 def _notify_changes(source_id: str) -> None:
@@ -147,18 +136,24 @@ def _notify_changes(source_id: str) -> None:
 
 def notify_contracts() -> None:
     """Notify the owners of CRMs once of findings that distort contract figures. Never raises: the build is done."""
-    import sqlalchemy as sa
-
-    from include.common.errors import PerennialError
     from include.config import load
 
     for source in load().of_kind("crm"):
-        try:
+        with _only_logged(f"{source.id}: its owner was not notified of findings; the next build tries again"):
             _notify_contracts(source)
-        except (sa.exc.SQLAlchemyError, PerennialError) as error:
-            log.warning(
-                "%s: its owner was not notified of findings; the next build tries again: %s", source.id, _reason(error)
-            )
+
+
+@contextmanager
+def _only_logged(consequence: str) -> Iterator[None]:
+    """Log an error of the warehouse or a channel instead of raising it."""
+    import sqlalchemy as sa
+
+    from include.common.errors import PerennialError
+
+    try:
+        yield
+    except (sa.exc.SQLAlchemyError, PerennialError) as error:
+        log.warning("%s: %s", consequence, _reason(error))
 
 
 def _notify_contracts(source: SourceSettings) -> None:

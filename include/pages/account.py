@@ -7,7 +7,7 @@ from datetime import date
 
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
-from include.pages import health, judge, scope
+from include.pages import entries, health, scope
 from include.reports import brief
 from include.reports.brief import Account, Brief
 from include.scores.health import explanation
@@ -52,7 +52,7 @@ def read(viewer: Viewer, account: str = "") -> AccountPage:
     except ConfigError:
         return AccountPage(account, found)
     line, first = health.line(account, found.as_of)
-    return AccountPage(account, found, score, judge.ACTIONS.get(viewer.role, ()), line, first)
+    return AccountPage(account, found, score, entries.ACTIONS.get(viewer.role, ()), line, first)
 
 
 def read_brief(viewer: Viewer, account: str, renewal: str) -> Brief:

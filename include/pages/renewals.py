@@ -10,7 +10,7 @@ from include.charts import draw
 from include.charts.draw import Drawn
 from include.common import quarters
 from include.config.viewers import Viewer
-from include.pages import judge, scope
+from include.pages import entries, scope
 from include.scores.forecast import by_quarter, calls, lines, lists, past, totals
 from include.scores.forecast.calls import Compared
 from include.scores.forecast.lines import Line
@@ -104,6 +104,6 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         {each.line.renewal_id: each.reason for each in lists.disagreements(known)},
         [line for line in known if line.quarter_start < this and line.is_open],
         calls.against(whole, [call for call in given if call.owner_key in owners]),
-        owners if viewer.role in judge.CALLERS else {},
+        owners if viewer.role in entries.MAY_CALL else {},
         charts,
     )

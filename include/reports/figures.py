@@ -63,7 +63,7 @@ def read(scope: Scope, ids: Sequence[str], cadence: Cadence, regions: Sequence[s
     sizes = _sizes(scope, regions)
     for metric in (metrics.get(name) for name in ids):
         unit = _unit(metric, cadence)
-        last = scope.period.last if unit != "quarter" else quarters.last_over(scope.period.last)
+        last = scope.period.last if unit != "quarter" else quarters.last_ended(scope.period.last)
         first = _first(last, unit)
         known = _values(scope, metric, unit, (last, first - timedelta(days=1)), corrected)
         groups = list(regions) or ["all"]

@@ -13,7 +13,7 @@ from include.common.errors import ConfigError, PerennialError
 from include.config import Settings, files
 from include.decide import readiness
 from include.decide.context import planned_state
-from include.models import build_store
+from include.gate import newest_build
 from include.outbox import store
 from include.outbox.store import Action
 from include.reports import archive, document, figures, periods, spec
@@ -83,7 +83,7 @@ def publish(name: str = "", period: str = "") -> list[Publication]:
 
 def _loading(settings: Settings) -> list[str]:
     with engine("reader").connect() as connection:
-        newest = build_store.newest_done(connection)
+        newest = newest_build.read(connection)
         return readiness.first_loads(connection, settings, newest.watermarks if newest else {})
 
 

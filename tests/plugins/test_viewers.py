@@ -245,7 +245,7 @@ def _post(client, role, token, origin="http://testserver", **fields):  # noqa: F
 
 
 def _token(plugin, role: str) -> str:  # noqa: F811
-    return plugin._forms.dumps(role)
+    return plugin._forms().dumps(role)
 
 
 @pytest.mark.parametrize("role", FORMS)

@@ -127,7 +127,7 @@ def test_highest_scores_get_the_places_and_the_others_wait_by_name() -> None:
     ],
 )
 def test_last_quarter_end(day: date, end: date) -> None:
-    assert quarters.last_over(day) == end
+    assert quarters.last_ended(day) == end
 
 
 def test_effects_of_a_tier_change() -> None:

@@ -113,10 +113,7 @@ class MappedCrm(Source):
         )
 
     def _until(self, until: datetime) -> int:
-        # If the vendor's clock is behind ours, changes stamped in the meantime must fall into the next window. The skew
-        # is unknown before the first response, so ``read_pages`` asks again at the end of the read.
-        behind = timedelta(seconds=max(0.0, -self.client.skew_seconds))
-        return positions.milliseconds(until - self._lag - behind)
+        return positions.latest(until, self._lag, self.client.skew_seconds)
 
     def _since(self, done: Position | None, request: Request) -> int | None:
         """Return the first millisecond to read; None to read everything."""

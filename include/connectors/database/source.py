@@ -51,7 +51,7 @@ _MARGIN = timedelta(seconds=1)
 # Tolerance for a database clock ahead of ours. A time further ahead is not a change time.
 _AHEAD = timedelta(hours=1)
 # The earliest change time: the first year of SQL Server's datetime, and later than PostgreSQL's `-infinity`.
-_FIRST = datetime(1753, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(1753, 1, 1, tzinfo=UTC)
 # ``:until`` is later than every row, so that no query leaves out rows dated in the future.
 _FAR_FUTURE = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 # A date begins somewhere 14 hours before its start in UTC, and is over everywhere 36 hours after that start.
@@ -135,12 +135,15 @@ class Database(Source):
             return int(connection.execute(counted).scalar_one())
 
     def undated(self, entity: str) -> tuple[int, int, int]:
-        """Count all rows, and those read every time: without ``updated_at``, and with one in the future."""
+        """Count all rows, and those read every time: without a possible ``updated_at``, and with one in the future."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, query_errors(query, self._engine):
             at: sa.ColumnClause[Any] = sa.column("updated_at")
             is_ahead = at >= self._bind(clock.now() + _AHEAD)
-            counts = (sa.func.count(sa.case((each, 1))) for each in (sa.true(), at.is_(None), is_ahead))
+            counts = (
+                sa.func.count(sa.case((each, 1)))
+                for each in (sa.true(), at.is_(None) | (at < self._bind(_EARLIEST)), is_ahead)
+            )
             found = connection.execute(
                 sa.select(*counts).select_from(self._inner(query, None).columns(at).subquery("q"))
             )
@@ -303,7 +306,7 @@ class Database(Source):
         ahead = self._bind(datetime.fromisoformat(here["ahead"]) if here.get("ahead") else _FAR_FUTURE)
         at = rows.c.updated_at
         key = _key(rows.c.id, self._url.get_backend_name()).label("_key")
-        always = at.is_(None) | (at >= ahead) | (at < self._bind(_FIRST))
+        always = at.is_(None) | (at >= ahead) | (at < self._bind(_EARLIEST))
         reached = datetime.fromisoformat(here["at"]) if here["at"] else None
         if here.get("undated"):
             wanted: Any = always & (key > here["key"])
@@ -334,7 +337,7 @@ class Database(Source):
     def _change_time(self, rows: sa.Subquery, ahead: sa.BindParameter) -> sa.ColumnElement:
         """Return a row's change time: null if it has none, one in the future or an impossible one."""
         at = rows.c.updated_at
-        return sa.case(((at < ahead) & (at >= self._bind(_FIRST)), at))
+        return sa.case(((at < ahead) & (at >= self._bind(_EARLIEST)), at))
 
     def _selected(self, rows: sa.Subquery, names: Sequence[str], ahead: sa.BindParameter) -> list[sa.ColumnElement]:
         """Return the query's columns, with future and impossible change times set to null."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -43,7 +42,7 @@ class Override:
 
 def today() -> date:
     """Return the day in the reporting time zone, which builds use too."""
-    return clock.now().astimezone(ZoneInfo(config.load().reporting_zone)).date()
+    return clock.day_in(config.load().reporting_zone)
 
 
 def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None:

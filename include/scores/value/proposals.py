@@ -61,8 +61,8 @@ def read(connection: sa.Connection, settings: Settings, today: date) -> Proposal
     month: date | None = connection.execute(_NEWEST, {"today": today}).scalar()
     if month is None:
         return Proposals()
-    quarter = quarters.last_over(month)
-    before = quarters.last_over(quarter - tiers.DAY)
+    quarter = quarters.last_ended(month)
+    before = quarters.last_ended(quarter - tiers.DAY)
     scores = _scores(connection, settings, (before, quarter, month))
     is_late = today > quarter + timedelta(days=JUDGED_DAYS)
     running = _running(connection, settings)

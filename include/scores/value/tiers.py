@@ -176,7 +176,7 @@ class _Judge:
             return f"{before} and {now} at two quarter ends, at least {self._moves.rise_by:g} above {edge:g}"
         at_once = edge + self._moves.at_once_by
         signed = candidate.signed_on
-        has_signed = signed is not None and quarters.last_over(self._quarter - DAY) < signed <= self._quarter
+        has_signed = signed is not None and quarters.last_ended(self._quarter - DAY) < signed <= self._quarter
         is_lifted = candidate.now.kept_arr > candidate.before.kept_arr and (before is None or before < at_once)
         if now >= at_once and has_signed and is_lifted:
             return f"{now} by the contract signed on {signed}, at least {self._moves.at_once_by:g} above {edge:g}"

@@ -1,7 +1,7 @@
 -- Purpose: inputs of the signals about accounts.
--- Grain: customer account. Inputs: the account's newest day, its CRM record, owner, next renewal, tickets, texts of
--- tickets, notes and lost reasons, invoices, survey answers, milestones, teams. Window: none; as of today, or of a past
--- day in a simulation, which ignores events after the newest day.
+-- Grain: customer account. Inputs: the account's newest day, its CRM record, owner, next renewal, tickets, competitor
+-- mentions, invoices, survey answers, milestones, teams. Window: none; as of today, or of a past day in a simulation,
+-- which ignores events after the newest day.
 -- Caveats: only accounts with kept ARR, without excluded ones. A value without a connected source is null. Each column
 -- names its sources, so that decide can ignore columns of a failing source.
 with days as (
@@ -101,38 +101,15 @@ tickets as (
     group by account_key
 ),
 
-said as (
-    select source, organization_id as source_id, created_at as said_at, body as words
-    from staging.stg_support__ticket_comment
-    where not is_deleted
-    union all
-    select source, account_id as source_id, happened_at as said_at, subject as words
-    from staging.stg_crm__activity
-    where not is_deleted and subject is not null
-),
-
-said_by as (
-    select b.account_key, s.said_at, s.words
-    from said as s
-    join bridge as b on b.source = s.source and b.source_id = s.source_id
-    where s.said_at > cast(:newest as date) - 30 and cast(s.said_at at time zone :zone as date) <= :newest
-    union all
-    select account_key, cast(close_date as timestamp) at time zone :zone as said_at, lost_reason as words
-    from core.opportunity
-    where not is_deleted
-        and is_closed
-        and lost_reason is not null
-        and close_date > cast(:newest as date) - 30
-        and close_date <= :newest
-),
-
 named_by as (
-    select account_key, count(*) as n_competitor_mentions_30d, max(said_at) as competitor_named_at
-    from said_by
-    where exists (
-        select 1 from unnest(cast(:competitors as text[])) as known (name)
-        where position(known.name in lower(said_by.words)) > 0
-    )
+    select
+        account_key,
+        cast(sum(n_mentions) as bigint) as n_competitor_mentions_30d,
+        cast(max(day) as timestamp) at time zone :zone as competitor_named_at
+    from core.competitor_mention
+    where day > cast(:newest as date) - 30
+        and day <= :newest
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
     group by account_key
 ),
 

@@ -67,7 +67,7 @@ cuts as (
         l.last_end as due_date,
         min(greatest(k.next_start, k.committed_on)) as cut_from,
         min(k.committed_on) as committed_on,
-        max(case when k.method = 'system_changed' then 1 else 0 end) as is_other_system
+        max(case when k.method = 'system_changed' then 1 else 0 end) = 1 as is_other_system
     from links as k
     join agreed as a on a.term_id = k.term_id
     join lines as l
@@ -98,7 +98,7 @@ with_end as (
         on x.opportunity_key = l.opportunity_key
         and x.product_key = l.product_key
         and x.due_date >= l.last_end
-        and x.cut_from < l.last_end + case when x.is_other_system = 1 then 8 else 2 end
+        and x.cut_from < l.last_end + case when x.is_other_system then 8 else 2 end
 ),
 
 nearest_cut as (
@@ -113,7 +113,7 @@ ended as (
         *,
         case
             when cut_from < coalesce(counts_until, active_to) then greatest(cut_from, active_from)
-            when is_other_system = 1 and cut_from > active_to then cut_from
+            when is_other_system and cut_from > active_to then cut_from
             when counts_until is null and cut_from = active_to + 1 and replaced_on <= active_to then cut_from
             else coalesce(counts_until, active_to)
         end as ends_on

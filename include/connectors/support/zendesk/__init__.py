@@ -104,8 +104,7 @@ class Zendesk(Source):
         )
 
     def _until(self, request: Request) -> int:
-        behind = timedelta(seconds=max(0.0, -self._api.client.skew_seconds))
-        return positions.milliseconds(request.until - self._lag - behind)
+        return positions.latest(request.until, self._lag, self._api.client.skew_seconds)
 
     def _start(self, resource: Resource, done: Position | None, request: Request) -> Position:
         since, full = request.since, request.full

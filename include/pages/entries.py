@@ -16,7 +16,7 @@ from include.warehouse.engine import engine
 
 PULSE, OVERRIDE, LIFT = "pulse", "override", "lift"
 ACTIONS = {"csm": (PULSE,), "lead": (PULSE, OVERRIDE, LIFT), "head": (PULSE, OVERRIDE, LIFT)}
-CALLERS = tuple(ACTIONS)
+MAY_CALL = tuple(ACTIONS)
 # 120000, 120,000, 120000.50 or 120k. Anything else could mean two amounts, such as 120.000.
 _AMOUNT = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,12})(\.\d{1,2})?(k?)")
 
@@ -74,7 +74,7 @@ def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str) 
         ConfigError: The role may not call for this CSM, or a value is wrong.
     """
     with engine("reader").connect() as connection:
-        may_call = viewer.role in CALLERS and owner_key in scope.owners(connection, viewer)
+        may_call = viewer.role in MAY_CALL and owner_key in scope.owners(connection, viewer)
     if not may_call:
         raise ConfigError(
             f"you may not enter a call for {owner_key}", cure="roles and teams are assigned in viewers.yaml"
@@ -83,7 +83,7 @@ def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str) 
     if not found:
         raise ConfigError(f"{amount!r} is not an amount", cure="enter it as 120000, 120,000 or 120k")
     value = Decimal(found[1].replace(",", "") + (found[2] or "")) * (1000 if found[3] else 1)
-    calls.give(owner_key, quarters.named(quarter), value, by=login, day=judgements.today())
+    calls.give(owner_key, quarters.parse(quarter), value, by=login, day=judgements.today())
 
 
 def _whole(text: str) -> int:
