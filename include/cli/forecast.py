@@ -224,9 +224,10 @@ def _check(group: str, known: Iterable[str]) -> None:
 
 def _start(text: str, this: date) -> date:
     from include.common import quarters
+    from include.scores.forecast import by_quarter
 
     start = quarters.parse(text)
-    if not 0 <= quarters.between(this, start) <= 3:
+    if start not in by_quarter.starts(this):
         raise ConfigError(
             f"--quarter {quarters.label(start)} is not forecast",
             cure=f"choose {quarters.label(this)} or one of the next three; for past quarters, see `score accuracy`",

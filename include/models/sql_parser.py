@@ -145,8 +145,8 @@ def _guard() -> str:
     from include.warehouse import sql_guard
 
     rules = (Path(__file__), Path(sql_guard.__file__), sql_guard.FUNCTIONS)
-    said = hashlib.sha256(b"".join(path.read_bytes() for path in rules)).hexdigest()[:12]
-    return f"{version('sqlglot')}-{said}"
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in rules)).hexdigest()[:12]
+    return f"{version('sqlglot')}-{digest}"
 
 
 @lru_cache(maxsize=4)

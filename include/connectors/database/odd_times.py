@@ -1,4 +1,4 @@
-"""Reads PostgreSQL's dates and times that Python does not have, such as ``infinity``, as text.
+"""Read PostgreSQL's dates and times that Python does not have, such as ``infinity``, as text.
 
 Otherwise the driver fails on the page with such a value, and nothing of the entity is read. As text it fails its column
 of one row only, which goes to quarantine.
@@ -6,6 +6,7 @@ of one row only, which goes to quarantine.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,14 +14,20 @@ import sqlalchemy as sa
 _TYPES = ("date", "timestamp", "timestamptz")
 
 
-def allowed(engine: sa.Engine) -> sa.Engine:
-    """Return an engine whose connections read such values as text."""
+def read_as_text(engine: sa.Engine) -> sa.Engine:
+    """Make an engine's connections read such values as text, and return the engine."""
     if engine.dialect.driver == "psycopg":
-        sa.event.listen(engine, "connect", _allow_on)
+        sa.event.listen(engine, "connect", _register)
     return engine
 
 
-def _allow_on(connection: Any, record: object) -> None:
+def _register(connection: Any, record: object) -> None:
+    for oid, loader in _loaders().items():
+        connection.adapters.register_loader(oid, loader)
+
+
+@cache
+def _loaders() -> dict[int, type]:
     import psycopg
     from psycopg.adapt import Loader
     from psycopg.pq import Format
@@ -39,6 +46,5 @@ def _allow_on(connection: Any, record: object) -> None:
 
         return Lenient
 
-    for name in _TYPES:
-        oid = psycopg.adapters.types[name].oid
-        connection.adapters.register_loader(name, lenient(psycopg.adapters.get_loader(oid, Format.TEXT)))
+    oids = [psycopg.adapters.types[name].oid for name in _TYPES]
+    return {oid: lenient(psycopg.adapters.get_loader(oid, Format.TEXT)) for oid in oids}

@@ -198,7 +198,9 @@ class Database(Source):
             {"connect_timeout": 10} if self._url.get_backend_name() in ("postgresql", "mysql", "mariadb") else {}
         )
         try:
-            return odd_times.allowed(sa.create_engine(self._url, poolclass=sa.pool.NullPool, connect_args=arguments))
+            return odd_times.read_as_text(
+                sa.create_engine(self._url, poolclass=sa.pool.NullPool, connect_args=arguments)
+            )
         except ModuleNotFoundError as error:
             raise ConfigError(
                 f"connection {self._id} needs the Python package {error.name}, which is not installed",

@@ -1,4 +1,4 @@
-"""Read ``marts.forecast_line``: the renewals of this quarter and the next three, as of the newest build."""
+"""Read the renewals of this quarter and the next three, as of the newest build, and which had a reminder."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import os
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from include.common import home as homes
 from include.common.errors import ConfigError, WarehouseError
@@ -137,13 +137,13 @@ def create_base(note: Note) -> None:
     base = note.base
     base.parent.mkdir(mode=0o755, exist_ok=True)
     base.mkdir(mode=0o700)
-    label(note)
+    write_label(note)
     if note.user:  # other users may enter it but not write, whatever the umask
         base.parent.chmod(0o755)
         base.chmod(0o755)
 
 
-def label(note: Note) -> None:
+def write_label(note: Note) -> None:
     """Record the home in its base, so that a home that moved still owns it and its copies do not."""
     text = "\n".join((note.id, str(note.home), _inode(note.home)))
     path = note.base / homes.MARKER
@@ -158,12 +158,12 @@ def remove_base(home: Path, mark: homes.Mark, user: str) -> None:
         ConfigError: It cannot be removed, or this home may be a copy of the one that owns it.
     """
     base = base_of(home, mark.id, user)
-    noted = _noted(base)
-    is_elsewhere = len(noted) == 3 and noted[1] != str(home) and not Path(noted[1]).exists()
-    if home not in base.parents and is_elsewhere and noted[2] != _inode(home):
+    label = _label(base)
+    is_elsewhere = label.home not in ("", str(home)) and not Path(label.home).exists()
+    if home not in base.parents and is_elsewhere and label.inode != _inode(home):
         raise ConfigError(
-            f"{base} contains the database of {noted[1]}, which no longer exists: {home} may be that folder, moved, or"
-            " a copy of it",
+            f"{base} contains the database of {label.home}, which no longer exists: {home} may be that folder, moved,"
+            " or a copy of it",
             cure="if it was moved, start its database once (`./perennial server start`), then run the command again; if"
             f" it is a copy, remove {home} by hand",
         )
@@ -178,12 +178,23 @@ def is_ours(base: Path, home: Path, mark: homes.Mark) -> bool:
     """Return whether a base carries its home's id. A base outside a copied home belongs to the original."""
     if base.is_symlink() or (home not in base.parents and _other_home(home, mark, base)):
         return False
-    return _noted(base)[:1] == [mark.id]
+    return _label(base).id == mark.id
 
 
-def _noted(base: Path) -> list[str]:
-    """Return what a base records: the id, the home and the home's inode."""
-    return read_plain(base / homes.MARKER).splitlines()
+class _Label(NamedTuple):
+    """The home that a base records.
+
+    Args:
+        inode: Device and inode of the home, which a moved home keeps and a copy does not have.
+    """
+
+    id: str = ""
+    home: str = ""
+    inode: str = ""
+
+
+def _label(base: Path) -> _Label:
+    return _Label(*read_plain(base / homes.MARKER).splitlines()[:3])
 
 
 def _other_home(home: Path, mark: homes.Mark, base: Path) -> str:
@@ -191,12 +202,12 @@ def _other_home(home: Path, mark: homes.Mark, base: Path) -> str:
 
     The home's mark names where it was copied from. That folder may have moved since; a base outside names where to.
     """
-    noted = () if home in base.parents else _noted(base)[1:2]
-    return next((one for one in (mark.home, *noted) if homes.is_copy(home, replace(mark, home=one))), "")
+    recorded = "" if home in base.parents else _label(base).home
+    candidates = [mark.home, recorded] if recorded else [mark.home]
+    return next((one for one in candidates if homes.is_copy(home, replace(mark, home=one))), "")
 
 
 def _inode(folder: Path) -> str:
-    """Return what a folder keeps when it moves within its disk and a copy does not have."""
     found = folder.stat()
     return f"{found.st_dev}:{found.st_ino}"
 

@@ -86,7 +86,7 @@ def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,), wa
             note = _read_note(home)
             if note is None or not note.is_ready:
                 note = _create(home, mark, note, waiting)
-            server_files.label(note)
+            server_files.write_label(note)
             if not _wait_until_ready(note, waiting):
                 note = replace(note, port=free_port())
                 server_files.write_note(note)

@@ -53,7 +53,7 @@ create table meta.sla_target (
 
 -- Days on which the desk is closed.
 create table meta.closed_day (
-    day date primary key -- The day
+    day date primary key -- Day on which the support desk is closed
 );
 
 -- Forecast category and probability of deal stages.
