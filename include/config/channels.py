@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from include.config.documents import Strict
 from include.config.fields import Email, Identifier
 
+# Channels for messages to people, and the names that people know them by.
+LABELS = {"slack": "Slack", "email": "e-mail", "wecom": "WeCom"}
+MessageChannel = Literal["slack", "email", "wecom"]
 
-class SlackChannel(Strict):
-    """Slack. Messages that Slack refuses permanently go to ``fallback``."""
+
+class RoomChannel(Strict):
+    """Slack, or the robot of a group. Messages that it refuses permanently go to ``fallback``."""
 
     dry_run: bool
     connection: Identifier
-    fallback: Literal["email", ""]
+    fallback: MessageChannel | Literal[""]
 
 
 class EmailChannel(Strict):
@@ -23,18 +27,10 @@ class EmailChannel(Strict):
 
     dry_run: bool
     connection: Identifier
-    fallback: Literal["slack", ""]
+    fallback: MessageChannel | Literal[""]
     from_name: str
     from_address: Email
     unsubscribed: tuple[Email, ...]
-
-
-class WeComChannel(Strict):
-    """The robot of a WeCom group. Messages that WeCom refuses permanently go to ``fallback``."""
-
-    dry_run: bool
-    connection: Identifier
-    fallback: Literal["email", "slack", ""]
 
 
 class CrmTaskChannel(Strict):
@@ -95,15 +91,22 @@ class Channels(Strict):
         messages_by: The channels for messages to people. Each message goes to all of them.
     """
 
-    messages_by: Annotated[tuple[Literal["slack", "email", "wecom"], ...], Field(min_length=1)]
+    messages_by: Annotated[tuple[MessageChannel, ...], Field(min_length=1)]
 
-    slack: SlackChannel
+    slack: RoomChannel
     email: EmailChannel
-    wecom: WeComChannel
+    wecom: RoomChannel
     crm_task: CrmTaskChannel
     crm_field: CrmFieldChannel
     links: Links
 
+    @model_validator(mode="after")
+    def _falls_back_to_another(self) -> Channels:
+        for name in LABELS:
+            if getattr(self, name).fallback == name:
+                raise ValueError(f"{name}.fallback is {name} itself: name another channel, or none")
+        return self
+
 
 INTO_CRM = ("crm_task", "crm_field")
-NAMES = ("slack", "email", "wecom", *INTO_CRM)
+NAMES = (*LABELS, *INTO_CRM)

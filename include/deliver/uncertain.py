@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from include.common import formatting
 from include.config import Settings
+from include.config.channels import LABELS
 from include.deliver import holds
 from include.deliver.channels.base import Channel
 from include.outbox import store
@@ -172,7 +173,7 @@ def _notify_on_second_channel(connection: sa.Connection, delivery: Delivery, set
     can_be_sent = not hold.is_on_hold or hold.ends_automatically
     if copy_state is not None or not is_urgent or not can_be_sent or now >= delivery.not_after:
         return False
-    sent_by = _channel_label(delivery.channel)
+    sent_by = LABELS.get(delivery.channel, delivery.channel)
     note = f"This may be a duplicate: it was sent to you by {sent_by}, but may not have arrived."
     store.plan(connection, [repeat(delivery, channel, note)], DECISION, now, delivery.run_id)
     _note_notified(connection, [delivery], fallback)
@@ -196,7 +197,7 @@ def _add_to_digest(
         evidence=tuple(
             Evidence(
                 text=f"{delivery.subject}" + (f" (decision by {delivery.deadline})" if delivery.deadline else ""),
-                source=f"{_channel_label(delivery.channel)}, {delivery.sending_at:%d %b %H:%M} UTC"
+                source=f"{LABELS.get(delivery.channel, delivery.channel)}, {delivery.sending_at:%d %b %H:%M} UTC"
                 if delivery.sending_at
                 else "",
             )
@@ -228,7 +229,3 @@ def _note_notified(connection: sa.Connection, deliveries: Sequence[Delivery], ke
         sa.text("update ops.outbox set notified_by = :by where key = any(:keys)"),
         {"by": key, "keys": [delivery.key for delivery in deliveries]},
     )
-
-
-def _channel_label(channel: str) -> str:
-    return {"email": "e-mail", "slack": "Slack", "wecom": "WeCom"}.get(channel, channel)

@@ -15,9 +15,8 @@ from include.config import load
 from include.deliver.channels import open_channel
 from include.deliver.channels.base import message_of
 from include.deliver.channels.email import EmailChannel
+from include.deliver.channels.robots.wecom import MAX_BYTES, WeCom
 from include.deliver.channels.slack_webhook import SlackWebhook
-from include.deliver.channels.wecom import WeComChannel
-from include.deliver.render import wecom as render_wecom
 from include.outbox import personal_data
 from include.outbox.message import Evidence
 from include.sandbox.wecom import GROUP
@@ -31,16 +30,15 @@ SECRET = "T1/B1/verysecret"
 
 @dataclass
 class Rooms:
-    """A webhook and a robot. ``next_answer`` replaces one response."""
+    """A webhook and a robot. ``answers`` replaces the next responses."""
 
     posted: list[Any] = field(default_factory=list)
-    next_answer: Answer | None = None
+    answers: list[Answer] = field(default_factory=list)
 
     def answer(self, call: Call) -> Answer:
         """Respond to a call."""
-        if self.next_answer:
-            answer, self.next_answer = self.next_answer, None
-            return answer
+        if self.answers:
+            return self.answers.pop(0)
         if call.path.startswith("/services/"):
             if call.path != f"/services/{SECRET}":
                 return 403, "invalid_token"
@@ -77,7 +75,7 @@ def _delivery(**changes: Any) -> Any:
     return delivery(body=named.model_dump(mode="json"), address="x", **changes)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("slack", SlackWebhook), ("wecom", WeComChannel)])
+@pytest.mark.parametrize(("name", "kind"), [("slack", SlackWebhook), ("wecom", WeCom)])
 def test_room_message_names_its_addressee_and_no_personal_data(
     rooms: tuple[Rooms, Stub], name: str, kind: type[Any]
 ) -> None:
@@ -118,7 +116,7 @@ def test_broken_connection_leaves_the_delivery_uncertain(
     ],
 )
 def test_vendor_response_sets_the_outcome(rooms: tuple[Rooms, Stub], name: str, answer: Answer, state: str) -> None:
-    rooms[0].next_answer = answer
+    rooms[0].answers = [answer]
     channel, sent = open_channel(name, load()), _delivery(channel=name)
     assert channel.send([sent])[sent.key].state == state
     channel.close()
@@ -128,41 +126,50 @@ def test_vendor_response_sets_the_outcome(rooms: tuple[Rooms, Stub], name: str, 
 def test_wrong_secret_stops_the_channel_and_is_not_shown(
     rooms: tuple[Rooms, Stub], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = {"conn_type": "slack" if name == "slack" else "generic", "password": "T1/B1/wrongsecret"}
+    connection = {
+        "conn_type": "slack" if name == "slack" else "generic",
+        "password": "T1/B1/wrongsecret" if name == "slack" else "wrongsecret",
+    }
     connection["host"] = f"{rooms[1].url}/services" if name == "slack" else rooms[1].url
     monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
     channel, sent = open_channel(name, load()), _delivery(channel=name)
     with pytest.raises(AuthError) as caught:
         channel.send([sent])
     assert "wrongsecret" not in str(caught.value)
-    rooms[0].next_answer = (410, "channel_is_archived")
+    rooms[0].answers = [(410, "channel_is_archived")]
     if name == "slack":
         with pytest.raises(ConfigError, match="no longer accepts"):
             channel.send([sent])
     channel.close()
 
 
-def test_long_messages_are_split_and_hostile_names_are_inert() -> None:
+def _long(evidence: tuple[Evidence, ...], **changes: Any) -> Any:
+    body = MESSAGE.model_copy(update={"evidence": evidence, **changes}).model_dump(mode="json")
+    return delivery(channel="wecom", address="group", body=body)
+
+
+def test_long_messages_are_split_and_hostile_names_are_inert(rooms: tuple[Rooms, Stub]) -> None:
     name = "<@all> [click](http://evil.example) **x** \n# 张三 <font color='red'>"
-    evidence = tuple(Evidence(text=f"{number}: {name}") for number in range(60))
-    parts = render_wecom.parts(MESSAGE.model_copy(update={"evidence": evidence}), "ada@vendor.example")
-    assert len(parts) > 1 and all(len(part.encode()) <= render_wecom.MAX_BYTES for part in parts)
+    channel = open_channel("wecom", load())
+    sent = _long(tuple(Evidence(text=f"{number}: {name}") for number in range(60)), subject=name * 9)
+    assert channel.send([sent])[sent.key].state == "sent"
+    parts = [posted["markdown"]["content"] for posted in rooms[0].posted]
+    assert len(parts) > 1 and all(len(part.encode()) <= MAX_BYTES for part in parts)
     text = "\n".join(parts)
     assert all(f"{number}: " in text for number in range(60))
     assert "<@" not in text and "[click]" not in text and "<font" not in text and "\n# " not in text
-    assert parts[0].startswith(f"(1/{len(parts)})")
-    (long,) = {len(part) for part in render_wecom.parts(MESSAGE.model_copy(update={"summary": "é" * 9000}), "a")[1:2]}
-    assert long < render_wecom.MAX_BYTES
+    assert parts[0].startswith(f"**(1/{len(parts)}) ")
+    sent = _long((), summary="é" * 9000)
+    assert channel.send([sent])[sent.key].state == "sent"
+    assert any("é…" in posted["markdown"]["content"] for posted in rooms[0].posted[len(parts) :])
+    channel.close()
 
 
-def test_failed_second_part_leaves_the_message_uncertain(rooms: tuple[Rooms, Stub]) -> None:
-    evidence = tuple(Evidence(text=f"{number} {'x' * 200}") for number in range(40))
-    sent = delivery(
-        channel="wecom", address="group", body=MESSAGE.model_copy(update={"evidence": evidence}).model_dump(mode="json")
-    )
+@pytest.mark.parametrize("answer", [{"errcode": 40058, "errmsg": "too long"}, {"errcode": 93000, "errmsg": "wrong"}])
+def test_failed_second_part_leaves_the_message_uncertain(rooms: tuple[Rooms, Stub], answer: Any) -> None:
+    sent = _long(tuple(Evidence(text=f"{number} {'x' * 200}") for number in range(40)))
     channel = open_channel("wecom", load())
-    post, codes = channel._post, iter([0, 1])  # type: ignore[attr-defined]
-    channel._post = lambda part: post(part if next(codes) == 0 else "x" * 5000)  # type: ignore[attr-defined]
+    rooms[0].answers = [(200, {"errcode": 0, "errmsg": "ok"}), (200, answer)]
     outcome = channel.send([sent])[sent.key]
     assert outcome.state == "uncertain" and outcome.reason.startswith("part 2 of")
     channel.close()
@@ -174,8 +181,8 @@ def test_robot_limit_of_20_messages_a_minute(
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     sandbox.control("limits", **{"wecom.robot": [20, 60]})
     channel = open_channel("wecom", load())
-    assert isinstance(channel, WeComChannel)
-    limiter, clock = channel._client.limiter, [1000.0]
+    assert isinstance(channel, WeCom)
+    limiter, clock = channel.client.limiter, [1000.0]
     limiter.clock, limiter.sleep = lambda: clock[0], lambda seconds: clock.append(clock.pop() + seconds)
     deliveries = [delivery(channel="wecom", step=str(number), address="group") for number in range(22)]
 
@@ -191,9 +198,10 @@ def test_robot_limit_of_20_messages_a_minute(
     sandbox.control("limits", lift=True)
     state, waited = send(20)
     assert state == "sent" and 59 < waited < 66
-    assert channel._post("x" * 5000).reason.startswith("WeCom answered 40058: markdown.content exceed max length")
+    too_long = channel._post(channel.content("", ["x" * 5000]))
+    assert too_long.reason.startswith("WeCom answered 40058: markdown.content exceed max length")
     assert len([one for one in sandbox.inbox()["messages"] if one["channel"] == GROUP]) == 21
-    channel._key = "another"
+    channel.key = "another"
     with pytest.raises(AuthError, match="93000"):
         channel.send([deliveries[21]])
     channel.close()

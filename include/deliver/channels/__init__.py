@@ -1,6 +1,7 @@
 """The channels, one small module each. A channel knows its vendor, and nothing of renewals, gates or the outbox.
 
-To add one, write a class with the attributes and methods of ``base.Channel``, and add it to ``open_channel``.
+To add one, write a class with the attributes and methods of ``base.Channel``, and add it to ``open_channel``. The robot
+of a group needs only a module in ``robots``.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
         from include.deliver.channels.email import EmailChannel
 
         return EmailChannel.connect(settings)
-    if name == "wecom":
-        from include.deliver.channels.wecom import WeComChannel
+    if name not in INTO_CRM:
+        from include.deliver.channels.robots import ROBOTS
 
-        return WeComChannel.connect(settings)
+        return ROBOTS[name].connect(settings)
     from include.deliver.channels import crm_task
     from include.deliver.channels.crm_field import channel as crm_field
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from include.deliver.render import email, slack, wecom
+from include.deliver.render import email, rooms, slack
 from include.outbox.message import Evidence, Fact, Message
 from tests.deliver.letters import MESSAGE
 
@@ -89,7 +89,8 @@ def test_subject_length_is_limited() -> None:
 def test_url_in_a_name_is_not_linked_and_our_links_remain() -> None:
     evil = "Sons http://evil.example/login WWW.evil.example mailto:a@evil.example"
     message = Message(subject=evil, summary=evil, next_steps=(evil,), links=MESSAGE.links)
-    for shown in (email.text(message), wecom.parts(message, "Ada")[0], str(slack.blocks(message))):
+    ((_, room_lines),) = rooms.parts(message, "Ada", rooms.markdown, len, 9000)
+    for shown in (email.text(message), str(room_lines), str(slack.blocks(message))):
         assert "http://evil" not in shown and "WWW.evil" not in shown and "mailto:a" not in shown
         assert "evil.example" in shown
     assert message.links[0].url in email.text(message)

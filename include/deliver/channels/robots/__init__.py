@@ -1,0 +1,8 @@
+"""The robots of groups: one class for what they share, and a module per vendor for what differs."""
+
+from __future__ import annotations
+
+from include.deliver.channels.robots.channel import RobotChannel
+from include.deliver.channels.robots.wecom import WeCom
+
+ROBOTS: dict[str, type[RobotChannel]] = {robot.name: robot for robot in (WeCom,)}
