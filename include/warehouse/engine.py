@@ -182,14 +182,26 @@ def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
         message = " ".join(f"{message}; {detail}".split())
     if isinstance(error, sa.exc.TimeoutError):
         return WarehouseError("all connections of this process to the warehouse are in use", cure="retry later")
-    # The first migration creates roles and logins. PostgreSQL reports a missing login as a wrong password.
-    if ("perennial_" in message and "does not exist" in message) or (
-        "_login" in message and "authentication failed" in message
-    ):
-        state = "42"
-    return WarehouseError(
-        f"the warehouse returned an error: {message}", cure=_CURES.get(state) or _CURES.get(state[:2], "")
-    )
+    state = state or _refused(message)
+    variable = next((name for role in ("owner", *GROUPS) if _names(name := url_variable(role), message)), OWNER_URL)
+    cure = _CURES.get(state) or _CURES.get(state[:2], "")
+    return WarehouseError(f"the warehouse returned an error: {message}", cure=cure.replace("{variable}", variable))
+
+
+def _refused(message: str) -> str:
+    """Return the SQLSTATE class of a refused connection, for which libpq reports none."""
+    # Migrations create roles and logins. PostgreSQL reports a missing login as a wrong password.
+    if 'role "perennial_' in message or ("_login" in message and "authentication failed" in message):
+        return "42"
+    if "authentication failed" in message:
+        return "28"
+    return "3D" if re.search('database ".*" does not exist', message) else ""
+
+
+def _names(variable: str, message: str) -> bool:
+    """Return whether a message quotes the user in a variable's URL."""
+    url = _given(variable)
+    return bool(url) and f'"{make_url(url).username}"' in message
 
 
 def bad_data(state: str) -> str:
@@ -206,8 +218,8 @@ _CURES = {
     "": "check that the server is running and PERENNIAL_DATABASE_URL is correct, then run again",
     "2BP01": "ask the owner of the dependent objects to drop or change them, then run again",
     "08": "check that the server is running, then run again",
-    "28": "correct user and password in PERENNIAL_DATABASE_URL",
-    "3D": "create the database, or correct its name in PERENNIAL_DATABASE_URL",
+    "28": "correct user and password in {variable}",
+    "3D": "create the database, or correct its name in {variable}",
     "3F": "run `python -m include.cli server migrate`",
     "42": "run `python -m include.cli server migrate`",
     "42501": "ask an administrator to grant what docs/how-to/connect-your-systems.md lists under *A warehouse*,"

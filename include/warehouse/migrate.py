@@ -47,8 +47,14 @@ def migrate(url: str | None = None) -> None:
         for schema in SCHEMAS:
             connection.execute(sa.text(f"create schema if not exists {schema}"))
         config.attributes["connection"] = connection
+        _run(connection, "roles")
         command.upgrade(config, "head")
+        _run(connection, "grants")
         logins.ensure(connection, url)
+
+
+def _run(connection: sa.Connection, name: str) -> None:
+    connection.exec_driver_sql((Path(__file__).parent / "migrations" / f"{name}.sql").read_text(encoding="utf-8"))
 
 
 def _refuse_foreign_schemas(connection: sa.Connection) -> None:

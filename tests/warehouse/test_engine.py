@@ -147,6 +147,37 @@ def test_owner_without_createrole_gets_the_commands_to_run(
             connection.exec_driver_sql("drop role plain_owner")
 
 
+def test_migration_restores_missing_roles_and_rights(warehouse: str) -> None:
+    """A backup restored on another server has neither the roles nor, with `--no-owner`, their tables."""
+    with subject.engine("loader").begin() as connection:
+        connection.exec_driver_sql("create table raw.thing (a int)")
+    with subject.engine("builder").begin() as connection:
+        connection.exec_driver_sql("create view staging.thing as select a from raw.thing")
+    logins.dispose(warehouse)
+    with subject.engine("owner").begin() as connection:
+        connection.exec_driver_sql("revoke perennial_reader from perennial_reader_login")
+        connection.exec_driver_sql("alter role perennial_reader rename to kept")
+        connection.exec_driver_sql("alter table raw.thing owner to current_user; revoke all on raw.thing from public")
+        connection.exec_driver_sql("alter view staging.thing owner to current_user")
+    try:
+        with pytest.raises(sa.exc.OperationalError) as caught:
+            subject.engine("reader").connect()
+        assert "server migrate" in subject.readable(caught.value).cure
+        migrate()
+        with subject.engine("loader").begin() as connection:
+            connection.exec_driver_sql("insert into raw.thing values (1)")
+        with subject.engine("reader").begin() as connection:
+            assert connection.exec_driver_sql("select a from staging.thing").scalar() == 1
+            connection.exec_driver_sql("select from meta.batch")
+    finally:
+        logins.dispose(warehouse)
+        with subject.engine("owner").begin() as connection:
+            if connection.exec_driver_sql("select 1 from pg_roles where rolname = 'perennial_reader'").scalar():
+                connection.exec_driver_sql("drop owned by perennial_reader; drop role perennial_reader")
+            connection.exec_driver_sql("alter role kept rename to perennial_reader")
+            connection.exec_driver_sql("grant perennial_reader to perennial_reader_login")
+
+
 @pytest.mark.parametrize("schema", ["core", "marts", "ops"])
 def test_loader_cannot_write_builder_tables(warehouse: str, schema: str) -> None:
     with pytest.raises(sa.exc.ProgrammingError), subject.engine("loader").begin() as connection:
@@ -176,9 +207,15 @@ def test_unreachable_warehouse_does_not_show_its_password(monkeypatch: pytest.Mo
         (psycopg.errors.LockNotAvailable("canceling statement due to lock timeout"), "another run has locked"),
         (psycopg.errors.AdminShutdown("terminating connection"), "run again"),
         (psycopg.OperationalError("connection refused\nIs the server running?"), "check that the server is running"),
+        (psycopg.OperationalError('FATAL:  database "warehouse" does not exist'), "create the database"),
+        (psycopg.OperationalError('FATAL:  password authentication failed for user "me"'), "password in PERENN"),
+        (psycopg.OperationalError('FATAL:  password authentication failed for user "bi"'), "DATABASE_URL_READER"),
     ],
 )
-def test_database_errors_show_a_cure_and_not_the_statement(error: psycopg.Error, cure: str) -> None:
+def test_database_errors_show_a_cure_and_not_the_statement(
+    error: psycopg.Error, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL_READER", "postgresql://bi:wrong@127.0.0.1/warehouse")
     wrapped = sa.exc.OperationalError("insert into t values (%(v)s)", {"v": "secret"}, error)
     for shown in (subject.readable(error), subject.readable(wrapped)):
         assert cure in shown.cure

@@ -1,3 +1,5 @@
+-- Runs after each migration.
+--
 -- All roles but the editor read. The loader writes extracted data, the builder writes built tables and decisions, the
 -- editor what people enter on the pages.
 grant select on all tables in schema quarantine, meta, ops to perennial_loader, perennial_builder, perennial_reader;

@@ -1,3 +1,5 @@
+-- Runs at each migration: roles belong to the server, so a backup restored on another server lacks them.
+--
 -- Four roles that cannot log in. Each login of Perennial is a member of exactly one of them.
 do $$
 declare role_name text;
@@ -25,3 +27,29 @@ alter default privileges for role perennial_loader in schema raw
     grant select on tables to perennial_builder, perennial_reader;
 alter default privileges for role perennial_builder in schema staging, core, marts
     grant select on tables to perennial_reader;
+
+-- After a restore, tables may belong to the database's owner (`pg_restore --no-owner`) or lack their grants.
+do $$
+declare one record;
+begin
+    for one in
+        select relation, writer, readers
+        from (
+            select
+                c.oid as relation, c.relowner,
+                case n.nspname when 'raw' then 'perennial_loader' else 'perennial_builder' end as writer,
+                case n.nspname when 'raw' then 'perennial_builder, perennial_reader' else 'perennial_reader' end as readers
+            from pg_class as c
+            join pg_namespace as n on n.oid = c.relnamespace
+            where n.nspname in ('raw', 'staging', 'core', 'marts') and c.relkind in ('r', 'p', 'v')
+        ) as ours
+        where pg_get_userbyid(relowner) = current_user
+            or pg_get_userbyid(relowner) = writer and exists (
+                select from unnest(string_to_array(readers, ', ')) as reader
+                where not has_table_privilege(reader, relation, 'select')
+            )
+    loop
+        execute 'alter table ' || one.relation::regclass || ' owner to ' || one.writer;
+        execute 'grant select on ' || one.relation::regclass || ' to ' || one.readers;
+    end loop;
+end $$;
