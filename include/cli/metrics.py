@@ -8,8 +8,7 @@ import typer
 
 from include.cli import output
 from include.common import clock, user
-from include.common.formatting import kpi_value
-from include.metrics.explain import Explained, Value
+from include.metrics.explain import Explained, Value, shown
 
 app = typer.Typer(
     help="Metrics: definitions, explained values, restatements and overrides.", invoke_without_command=True
@@ -29,7 +28,12 @@ def metrics_list(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command("show")
 def metrics_show(
     metric_id: Annotated[str, typer.Argument(metavar="ID")],
-    as_of: Annotated[str, typer.Option("--as-of", help="The last period that ended by this day.")] = "",
+    as_of: Annotated[
+        str,
+        typer.Option(
+            "--as-of", help="The last period that ended by this day; of renewal_forecast also a quarter ahead."
+        ),
+    ] = "",
     period: Annotated[str, typer.Option("--period", help="day, week, month or quarter.")] = "month",
     grain: Annotated[str, typer.Option("--grain", help="Grain of the metric: all, tier, csm ...")] = "all",
     key: Annotated[str, typer.Option("--key", help="Group of the grain; all groups by default.")] = "",
@@ -38,9 +42,15 @@ def metrics_show(
     as_json: AsJson = False,
 ) -> None:
     """Explain one value down to its rows."""
-    from include.metrics.explain import explain, groups
+    from include.cli import forecast
+    from include.common import quarters
+    from include.metrics.explain import explain, groups, is_ahead, last_end
 
     day = clock.parse_day(as_of, "--as-of") if as_of else None
+    if metric_id == "renewal_forecast" and period == "quarter" and day and is_ahead(period, day):
+        quarter = quarters.label(quarters.start(last_end(period, day)))
+        forecast.show(quarter, "" if grain == "all" else grain, False, as_json)
+        return
     # For a grain without a group, show all groups side by side, if there are any.
     side_by_side = groups(metric_id, period=period, as_of=day, grain=grain) if grain != "all" and not key else []
     if side_by_side:
@@ -225,25 +235,25 @@ def _history(found: Explained) -> dict[str, str]:
     """Return the history of a value: first reported, restated, overridden."""
     unit, lines = found.metric.entry.unit, {}
     if found.override:
-        lines["shown as"] = f"{kpi_value(found.override.value, unit)}, {found.override}"
+        lines["shown as"] = f"{shown(found.override.value, unit)}, {found.override}"
     if found.past:
         first = found.past[0]
-        lines["first reported"] = kpi_value(first.value, unit) if first.was_reported else "not reported"
+        lines["first reported"] = shown(first.value, unit) if first.was_reported else "not reported"
         for number, stage in enumerate(found.past, start=1):
             after = found.past[number].value if number < len(found.past) else found.values[0].value
-            lines[f"restated {stage.known_to:%Y-%m-%d %H:%M}"] = f"{kpi_value(after, unit)}: {stage.reason}"
+            lines[f"restated {stage.known_to:%Y-%m-%d %H:%M}"] = f"{shown(after, unit)}: {stage.reason}"
     else:
         lines["first reported"] = "unchanged"
     if found.as_known:
         lines["as known then"] = (
-            kpi_value(found.as_known.value, unit) if found.as_known.was_reported else "not reported yet"
+            shown(found.as_known.value, unit) if found.as_known.was_reported else "not reported yet"
         )
     return lines
 
 
 def _value_text(one: Value, unit: str) -> str:
     interval = f" (95%: {one.low:.1%} to {one.high:.1%})" if one.low is not None and one.high is not None else ""
-    return kpi_value(one.value, unit) + interval
+    return shown(one.value, unit) + interval
 
 
 def _calculation(one: Value, found: Explained) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from include import config
+from include.common import quarters
 from include.common.errors import ConfigError
 from include.common.formatting import kpi_value
 from include.entities.catalog import VENDORS, of_kind, raw_table
@@ -125,10 +127,11 @@ def explain(
         known_at: Also return the value as known at this time.
 
     Raises:
-        ConfigError: The metric, period, grain or group does not exist.
+        ConfigError: The metric, period, grain or group does not exist, or the period is not over.
     """
     metric = _checked(metric_id, period, grain)
     with engine("reader").connect() as connection:
+        _check_over(connection, period, as_of)
         reason = unavailable(connection, metric)
         lineage = ("marts.kpi_value", *registry.lineage(metric.table))
         if reason:
@@ -187,6 +190,47 @@ def _checked(metric_id: str, period: str, grain: str) -> Metric:
     return metric
 
 
+def shown(value: float | None, unit: str) -> str:
+    """Format a value in its unit, amounts with their currency."""
+    text = kpi_value(value, unit)
+    return f"{config.load().currency} {text}" if unit == "currency" and value is not None else text
+
+
+def is_ahead(period: str, as_of: date) -> bool:
+    """Return whether the last period that ends by a day is not over on the newest day with figures."""
+    with engine("reader").connect() as connection:
+        newest = _newest_day(connection)
+    return newest is not None and last_end(period, as_of) > newest
+
+
+def last_end(period: str, day: date) -> date:
+    """Return the last day of the newest period that ends by a day."""
+    following = day + timedelta(days=1)
+    start = {
+        "day": following,
+        "week": following - timedelta(days=following.weekday()),
+        "month": following.replace(day=1),
+        "quarter": quarters.start(following),
+    }
+    return start[period] - timedelta(days=1)
+
+
+def _check_over(connection: sa.Connection, period: str, as_of: date | None) -> None:
+    newest = _newest_day(connection) if as_of else None
+    if as_of and newest and last_end(period, as_of) > newest:
+        raise ConfigError(
+            f"the {period} to {last_end(period, as_of)} is not over: figures go up to {newest}",
+            cure="choose an earlier day; `score forecast` shows the renewals of the quarters ahead",
+        )
+
+
+def _newest_day(connection: sa.Connection) -> date | None:
+    if not has_table(connection, "marts.kpi_value"):
+        return None
+    found: date | None = connection.exec_driver_sql("select max(as_of) from marts.kpi_value").scalar()
+    return found
+
+
 def unavailable(connection: sa.Connection, metric: Metric) -> str:
     """Return ``not available: needs ...`` while an entity that the metric needs has no records, else ""."""
     missing = [entity for entity in metric.needs if not has_records(connection, entity)]
@@ -222,10 +266,11 @@ def groups(metric_id: str, *, period: str, as_of: date | None, grain: str) -> li
     """Return the values of all groups of a grain for the last period that ended by a day, one row per group.
 
     Raises:
-        ConfigError: The metric, period or grain does not exist.
+        ConfigError: The metric, period or grain does not exist, or the period is not over.
     """
     metric = _checked(metric_id, period, grain)
     with engine("reader").connect() as connection:
+        _check_over(connection, period, as_of)
         corrected = overrides.in_force(connection, metric_id)
         found = connection.execute(
             _GROUPS, {"metric": metric_id, "period": period, "as_of": as_of or date.max, "grain": grain}
@@ -234,7 +279,8 @@ def groups(metric_id: str, *, period: str, as_of: date | None, grain: str) -> li
         {
             "as_of": row.as_of,
             grain: row.grain_key,
-            "value": kpi_value(override.value if override else row.value, metric.entry.unit),
+            **({"name": row.name} if grain == "csm" else {}),
+            "value": shown(override.value if override else row.value, metric.entry.unit),
             "numerator": row.numerator,
             "denominator": row.denominator,
             "n": row.n,
@@ -271,8 +317,10 @@ _VALUES = sa.text(
     " order by metric_version desc"
 )
 _GROUPS = sa.text(
-    "select distinct on (grain_key) * from marts.kpi_value where metric_id = :metric and period = :period"
-    " and grain = :grain and as_of = (select max(as_of) from marts.kpi_value where metric_id = :metric"
+    "select distinct on (grain_key) k.*, o.name from marts.kpi_value as k"
+    " left join core.owner as o on k.grain = 'csm' and o.owner_key = k.grain_key"
+    " where metric_id = :metric and period = :period and grain = :grain"
+    " and as_of = (select max(as_of) from marts.kpi_value where metric_id = :metric"
     " and period = :period and grain = :grain and as_of <= :as_of) order by grain_key, metric_version desc"
 )
 _NEWEST = sa.text("select max(as_of) from marts.kpi_value where period = :period and as_of <= :as_of")

@@ -44,8 +44,8 @@ def test_grain_without_a_group_shows_all_groups(built: pytest.MonkeyPatch) -> No
     said = CliRunner().invoke(app, ["metrics", "show", "kept_arr", "--grain", "csm"])
     assert said.exit_code == 0, said.output
     assert "by csm, month to 2026-05-31; choose one with --key" in said.output
-    shown = [line.split()[:2] for line in said.output.splitlines() if line.startswith("crm:")]
-    assert shown == [["crm:7", "2,400"], ["crm:8", "2,400"]]
+    shown = [line.split()[:5] for line in said.output.splitlines() if line.startswith("crm:")]
+    assert shown == [["crm:7", "Owner", "7", "USD", "2,400"], ["crm:8", "Owner", "8", "USD", "2,400"]]
 
 
 def test_rows_are_the_inputs_of_a_value(built: pytest.MonkeyPatch) -> None:
@@ -102,3 +102,23 @@ def test_commands_show_the_registry_and_a_value(built: pytest.MonkeyPatch) -> No
     assert "100.0% (95%: 34.2% to 100.0%)" in shown.output
     as_json = runner.invoke(app, ["metrics", "show", "activity_rate", "--json"])
     assert '"is_off_target": false' in as_json.output
+
+
+@pytest.mark.parametrize(
+    ("period", "as_of", "end"),
+    [
+        ("quarter", "2027-03-31", "2027-03-31"),
+        ("month", "2026-07-15", "2026-06-30"),
+        ("day", "2026-06-20", "2026-06-20"),
+    ],
+)
+def test_period_ahead_is_refused(built: pytest.MonkeyPatch, period: str, as_of: str, end: str) -> None:
+    with pytest.raises(ConfigError, match=f"the {period} to {end} is not over"):
+        explain("arr", period=period, as_of=date.fromisoformat(as_of))
+
+
+def test_forecast_of_a_quarter_ahead_is_the_renewal_forecast(built: pytest.MonkeyPatch) -> None:
+    arguments = ["--period", "quarter", "--as-of", "2026-09-30", "--json"]
+    said = CliRunner().invoke(app, ["metrics", "show", "renewal_forecast", *arguments])
+    asked = CliRunner().invoke(app, ["score", "forecast", "--quarter", "2026Q3", "--json"])
+    assert (said.exit_code, said.output) == (asked.exit_code, asked.output)
