@@ -43,7 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 channel_app = typer.Typer(
-    help="Delivery channels: Slack, e-mail, WeCom, CRM tasks and CRM fields.", no_args_is_help=True
+    help="Delivery channels: Slack, e-mail, group robots, CRM tasks and CRM fields.", no_args_is_help=True
 )
 batch_app = typer.Typer(help="Batches of landed rows; decide about held batches.", no_args_is_help=True)
 server_app = typer.Typer(help="The embedded PostgreSQL server, and migrations.", no_args_is_help=True)

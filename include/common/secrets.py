@@ -51,7 +51,7 @@ _FORMS = tuple(
         (r"(?i)(://[^\s/:]{0,200}:)[^\s/@]+@", rf"\1{HIDDEN}@"),  # credentials in a URL
         # The URL of a webhook is its secret.
         (r"(?i)\b(hooks\.slack\.com/|discord(?:app)?\.com/api/webhooks/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
-        (r"(?i)\b([\w.-]{1,60}/(?:webhook|webhookb2)/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
+        (r"(?i)\b([\w.-]{1,60}/(?:webhook|webhookb2|bot/v2/hook)/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
         # Quotes may be escaped, as in JSON inside JSON.
         (rf"(?i)\b({_NAMES}\\{{0,3}}[\"']?\s*[:=]\s*)\\{{1,3}}\"[^\"]*\"", rf"\1{HIDDEN}"),
         (rf"(?i)\b({_NAMES}[\"']?\s*[:=]\s*)(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", rf"\1{HIDDEN}"),
@@ -60,7 +60,7 @@ _FORMS = tuple(
         (rf"(?i)({_NAMES}(?:%22)?(?:%3D|%3A)(?:%22)?|{_NAMES}\\u003d)[^&\s\"'%]+", rf"\1{HIDDEN}"),
         (rf"(?i)(<({_NAMES}|sessionid)>)[^<]+(?=</)", rf"\1{HIDDEN}"),
         # "key" alone also names a column, a table's key or an entry of a file.
-        (r"(?i)([?&](?:key|sig|signature|x-amz-signature|code)=)[^&\s\"']+", rf"\1{HIDDEN}"),
+        (r"(?i)([?&](?:key|sig|sign|signature|x-amz-signature|code)=)[^&\s\"']+", rf"\1{HIDDEN}"),
         (rf"(?i)\b(?<![\w])(key[\"']?\s*[:=]\s*[\"']?){_MIXED}{{16,}}", rf"\1{HIDDEN}"),
         (rf"(?i)\b((?:AccountKey|X-[\w-]{{0,20}}Key)[\"']?\s*[:=]\s*[\"']?){_MIXED}{{8,}}", rf"\1{HIDDEN}"),
     )

@@ -10,8 +10,15 @@ from include.config.documents import Strict
 from include.config.fields import Email, Identifier
 
 # Channels for messages to people, and the names that people know them by.
-LABELS = {"slack": "Slack", "email": "e-mail", "wecom": "WeCom"}
-MessageChannel = Literal["slack", "email", "wecom"]
+LABELS = {
+    "slack": "Slack",
+    "email": "e-mail",
+    "wecom": "WeCom",
+    "teams": "Teams",
+    "feishu": "Feishu",
+    "dingtalk": "DingTalk",
+}
+MessageChannel = Literal["slack", "email", "wecom", "teams", "feishu", "dingtalk"]
 
 
 class RoomChannel(Strict):
@@ -96,6 +103,9 @@ class Channels(Strict):
     slack: RoomChannel
     email: EmailChannel
     wecom: RoomChannel
+    teams: RoomChannel
+    feishu: RoomChannel
+    dingtalk: RoomChannel
     crm_task: CrmTaskChannel
     crm_field: CrmFieldChannel
     links: Links

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
-from include.sandbox import wecom
+from include.sandbox import robots
 from include.sandbox.asgi import Gateway
 from include.sandbox.control import Control
 from include.sandbox.core import Sandbox
@@ -32,7 +32,7 @@ def application(sandbox: Sandbox, product: Product | None) -> Gateway:
         app.include_router(desk.router(sandbox), prefix="/zendesk")
 
     app.include_router(api.router(sandbox))
-    app.include_router(wecom.router(sandbox))
+    app.include_router(robots.router(sandbox))
     app.include_router(routes.router(sandbox))
     gateway = Gateway(app, Faults())
     app.include_router(Control(sandbox, gateway, product).router())

@@ -44,6 +44,7 @@ KNOWN_SWITCHES = {
     "salesforce.plain_fields": "list of OBJECT.FIELD that are not external ids",
     "salesforce.calculated_fields": "list of OBJECT.FIELD that are formulas",
     "slack.scopes": "list of the token's scopes, as sent in the response header",
+    "teams.flow_is_off": "the flow behind the webhook is turned off",
     "zendesk.fields": "fields created by an agent, by list: {ticket_fields: [{id, type, title}]}",
     "product.hold_seconds": "delay in seconds before rows are written, with their original update time",
 }

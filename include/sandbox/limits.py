@@ -20,6 +20,10 @@ DEFAULTS: dict[str, tuple[int, float]] = {
     "slack.tier3": (50, 60.0),
     "slack.webhook": (1, 1.0),
     "wecom.robot": (20, 60.0),
+    "feishu.second": (5, 1.0),
+    "feishu.minute": (100, 60.0),
+    "dingtalk.robot": (20, 60.0),
+    "teams.flow_bot": (25, 300.0),
 }
 # Slack allows a channel short bursts above its one message per second.
 BURSTS = {"slack.channel": 5, "slack.webhook": 3}

@@ -25,6 +25,7 @@ from include.sandbox.core import Sandbox
 from include.sandbox.hubspot.oauth import credentials
 from include.sandbox.journal import Journal
 from include.sandbox.product import Product
+from include.sandbox.robots import FLOW
 from include.sandbox.salesforce import guard as salesforce
 from include.sandbox.smtp import Sink
 from include.sandbox.store import Store
@@ -165,6 +166,17 @@ def describe(sandbox: Sandbox, smtp_port: int, product: Product | None) -> dict[
             "conn_type": "zendesk", "host": f"{sandbox.url}/zendesk", "login": EMAIL, "password": secret("zendesk"),
         },
         "WECOM": {"conn_type": "generic", "host": f"{sandbox.url}/wecom", "password": secret("wecom")},
+        "TEAMS": {
+            "conn_type": "generic", "host": f"{sandbox.url}/teams",
+            "password": f"{FLOW}?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={secret('teams')}",
+        },
+        **{
+            name.upper(): {
+                "conn_type": "generic", "host": f"{sandbox.url}/{name}", "password": secret(name),
+                "extra": {"signing_secret": secret("signing", "SEC")},
+            }
+            for name in ("feishu", "dingtalk")
+        },
         "SLACK": {"conn_type": "slack", "host": f"{sandbox.url}/slack/api", "password": secret("slack", "xoxb-")},
         "SMTP": {
             "conn_type": "smtp", "host": HOST, "port": smtp_port, "login": "perennial", "password": secret("smtp"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.cli.main import main
+from include.deliver.channels.robots import ROBOTS
 from tests.fixtures.decision_world import Book
 from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import renewal
@@ -33,7 +34,7 @@ def test_from_decision_to_inbox(book: Book, receivers: Receivers, capsys: pytest
     assert {name: row["sends"] for name, row in listed.items()} == {
         "slack": "yes",
         "email": "no: on hold",
-        "wecom": "no: dry run",
+        **dict.fromkeys(ROBOTS, "no: dry run"),
         "crm_field": "no: dry run",
         "crm_task": "yes",
     }

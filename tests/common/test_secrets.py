@@ -51,6 +51,8 @@ OURS = "s3cr:t/with+signs=="
         "https://discord.com/api/webhooks/1/abcdef123456",
         "https://corp.example/webhook/abcdef123456@x/IncomingWebhook/abcdef123456",
         "https://store.example/x?sv=1&sig=abcdef123456",
+        "https://robot.example/send?timestamp=1&sign=abcdef123456",
+        "https://open.feishu.example/open-apis/bot/v2/hook/abcdef123456",
         "{'headers': {'X-Key': 'abcdef123456'}}",
         '{"key": "abcdef123456abcdef123456"}',
     ],

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from include.common.errors import ConfigError
 from include.config import Settings, config_hash, files, load, show
+from include.config.channels import NAMES
 from include.config.models import Person
 
 
@@ -51,9 +52,7 @@ def test_keys_omitted_by_an_overlay_file_keep_shipped_values(overlay: Path) -> N
 
 def test_no_channel_sends_by_default() -> None:
     channels = load().channels
-    assert channels.slack.dry_run
-    assert channels.email.dry_run
-    assert channels.crm_task.dry_run
+    assert [name for name in NAMES if not getattr(channels, name).dry_run] == []
 
 
 def test_file_of_the_same_name_replaces_the_whole_file(overlay: Path) -> None:
@@ -112,6 +111,7 @@ def test_show_names_the_file_of_each_value(overlay: Path) -> None:
         ("settings.yaml", "usage: {}\n", "unknown key"),
         ("settings.yaml", "disabled: true\n", "cannot be switched off"),
         ("people.yaml", "queue: {name: A, email: nobody}\n", "not an e-mail address"),
+        ("channels.yaml", "teams: {fallback: teams}\n", "teams.fallback is teams itself"),
         ("chanels.yaml", "slack: {}\n", "did you mean channels.yaml?"),
         ("renewals.yaml", "contract_ways: [crm_us, deal, billing, company]\n", "contract_ways.*crm_us"),
         ("renewals.yaml", "contract_ways: [crm, crm, deal, billing, company]\n", "contract_ways.*once"),

@@ -20,7 +20,7 @@ from tests.fixtures.receivers import Receivers
 from tests.fixtures.vendor_server import Answer, Call, serve
 
 SETTINGS = "sources:\n  - {id: crm, kind: crm, owner: {name: Ada, email: ada@vendor.example}}\n"
-CHANNELS = {"slack bot": "slack", "slack webhook": "slack", "email": "email", "wecom": "wecom"}
+CHANNELS = {"slack bot": "slack", "slack webhook": "slack", "email": "email", "robot": "teams"}
 
 
 @pytest.fixture(params=CHANNELS)
@@ -37,7 +37,7 @@ def received(
 
     def answer(call: Call) -> Answer:
         rooms.append(call.body)
-        return (200, "ok") if call.path.startswith("/services/") else (200, {"errcode": 0, "errmsg": "ok"})
+        return (200, "ok") if call.path.startswith("/services/") else (202, None)
 
     folder = tmp_path / "overlay" / "config"
     folder.mkdir(parents=True)
@@ -48,9 +48,8 @@ def received(
         if request.param == "slack webhook":
             webhook = {"conn_type": "slack", "host": f"{stub.url}/services", "password": "T1/B1/x"}
             monkeypatch.setenv("AIRFLOW_CONN_SLACK", json.dumps(webhook))
-        monkeypatch.setenv(
-            "AIRFLOW_CONN_WECOM", json.dumps({"conn_type": "generic", "host": stub.url, "password": "x"})
-        )
+        robot = {"conn_type": "generic", "host": stub.url, "password": "/workflows/1?sig=x"}
+        monkeypatch.setenv("AIRFLOW_CONN_TEAMS", json.dumps(robot))
 
         def arrived() -> str:
             found = {"bot": receivers.workspace.messages, "room": rooms, "mail": receivers.mail.mails}

@@ -8,6 +8,7 @@ from include.common.errors import PerennialError
 from include.config import Settings
 from include.deliver.channels import slack
 from include.deliver.channels.email import EmailChannel
+from include.deliver.channels.robots import ROBOTS
 from include.deliver.channels.slack import SCOPES, SlackChannel
 from include.deliver.channels.slack_webhook import SlackWebhook
 from include.operations.connection_check.finding import LimitedSleep, Line, failed
@@ -17,15 +18,18 @@ _WAITING = 10.0
 
 
 def check(name: str, settings: Settings) -> Iterator[Line]:
-    """Check the connection of Slack or e-mail.
+    """Check the connection of a message channel.
 
     Args:
-        name: The channel: ``slack`` or ``email``.
+        name: The channel, such as ``slack`` or ``email``.
     """
     options = getattr(settings.channels, name)
     is_on = not options.dry_run
     try:
-        yield from _slack(settings) if name == "slack" else _email(settings)
+        if name in ROBOTS:
+            yield from _robot(name, settings)
+        else:
+            yield from _slack(settings) if name == "slack" else _email(settings)
     except PerennialError as error:
         line = failed(options.connection, "credentials", error)
         if is_on:
@@ -65,6 +69,14 @@ def _slack(settings: Settings) -> Iterator[Line]:
             yield Line(connection, "scopes", "ok", ", ".join(SCOPES))
     finally:
         channel.close()
+
+
+def _robot(name: str, settings: Settings) -> Iterator[Line]:
+    channel = ROBOTS[name].connect(settings)
+    connection = channel.client.connection_id
+    channel.close()
+    yield from reach(connection, channel.client.base_url)
+    yield Line(connection, "credentials", "unknown", "a group robot: only a message can test it")
 
 
 def _email(settings: Settings) -> Iterator[Line]:

@@ -8,18 +8,18 @@ from functools import partial
 
 from include.common.errors import ConfigError
 from include.config import Settings, load
-from include.config.channels import INTO_CRM
+from include.config.channels import INTO_CRM, LABELS
 from include.operations.connection_check import channels, contracts, fields, sources
 from include.operations.connection_check.finding import Line
 
-_CHANNELS = ("slack", "email")
+_ALWAYS = ("slack", "email")
 
 
 def check(names: Iterable[str] = ()) -> Iterator[Line]:
     """Yield findings as they arrive, one connection after another.
 
     Args:
-        names: Connection ids; by default all sources and channels of the settings.
+        names: Connection ids; by default all sources and channels of the settings, without robots that are not used.
 
     Raises:
         ConfigError: There is no such connection in the settings.
@@ -35,10 +35,13 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
         for (writer, name), channels in writers.items()
         if writer != name
     }
-    checks |= {
-        getattr(settings.channels, name).connection: partial(channels.check, name, settings) for name in _CHANNELS
+    checks |= {getattr(settings.channels, name).connection: partial(channels.check, name, settings) for name in LABELS}
+    unused = {
+        getattr(settings.channels, name).connection
+        for name in LABELS
+        if name not in (*_ALWAYS, *settings.channels.messages_by) and getattr(settings.channels, name).dry_run
     }
-    wanted = list(dict.fromkeys(names)) or list(checks)
+    wanted = list(dict.fromkeys(names)) or [name for name in checks if name not in unused]
     for name in wanted:
         if name not in checks:
             raise ConfigError(f"unknown connection {name} in the settings", cure=f"choose from {', '.join(checks)}")

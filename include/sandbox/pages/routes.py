@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader
 
+from include.config.channels import LABELS
 from include.sandbox.core import Sandbox
 from include.sandbox.http import Refusal, iso_ms, reply
 from include.sandbox.hubspot.associations import associated
@@ -88,7 +89,12 @@ def router(sandbox: Sandbox) -> APIRouter:
 
 def _messages(sandbox: Sandbox) -> list[dict[str, Any]]:
     return [
-        {**message, "at": iso_ms(message["at"]), "channel_name": channel_name(sandbox, message["channel"])}
+        {
+            **message,
+            "at": iso_ms(message["at"]),
+            "channel_name": channel_name(sandbox, message["channel"]),
+            "vendor": LABELS.get(message.get("via", ""), "Slack"),
+        }
         for message in sandbox.journal.messages()
     ]
 

@@ -165,6 +165,22 @@ def test_documented_scopes_equal_checked_scopes() -> None:
     assert set(re.findall(r"`(\w+:[\w.]+)`", slack)) == set(SCOPES)
 
 
+def test_robot_is_checked_without_a_message_if_it_is_used(
+    vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = check("teams", "feishu")
+    assert (found["teams", "credentials"].state, found["teams", "reachable"].state) == ("unknown", "ok")
+    assert not {"teams", "feishu"} & {connection for connection, _ in check()}
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "channels.yaml").write_text("teams: {dry_run: false}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    connect(monkeypatch, "teams", conn_type="generic", host=vendors.url, password="https://x.example/y?sig=abc123")
+    found = check()
+    assert found["teams", "credentials"].state == "failed" and "abc123" not in str(found)
+    assert "feishu" not in {connection for connection, _ in found}
+    assert vendors.inbox()["messages"] == []
+
+
 def test_wrong_token_ends_the_check_of_its_connection(
     vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

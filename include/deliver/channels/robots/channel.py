@@ -28,7 +28,6 @@ from include.outbox.store import Delivery
 
 # ``closed``: the robot accepts nothing until somebody corrects its settings. The others are those of ``Outcome``.
 Meaning = Literal["sent", "refused", "later", "uncertain", "closed"]
-_NO_SUCH_PATH = {404, 405, 410}
 SIGNING_SECRET = "signing_secret"  # noqa: S105  the name of the connection's extra field
 
 
@@ -56,6 +55,7 @@ class RobotChannel(ABC):
         code_field, text_field: Where the vendor's answer holds its error code and text.
         meanings: Error code -> its meaning. 0 is ``sent``, any other code ``refused``.
         cure: What to correct if the robot is ``closed``.
+        no_such_path: Statuses that say that there is no such robot.
     """
 
     name: str
@@ -68,10 +68,11 @@ class RobotChannel(ABC):
     limit: ClassVar[Limit]
     pause_seconds: ClassVar[float] = 60.0
     room: ClassVar[int]
-    code_field: ClassVar[str]
-    text_field: ClassVar[str]
+    code_field: ClassVar[str] = ""
+    text_field: ClassVar[str] = ""
     meanings: ClassVar[Mapping[Any, Meaning]] = {}
     cure: ClassVar[str]
+    no_such_path: ClassVar[frozenset[int]] = frozenset({404, 405, 410})
 
     def __init__(
         self, client: Client, key: str, signing_secret: str = "", now: Callable[[], datetime] = clock.now
@@ -138,7 +139,7 @@ class RobotChannel(ABC):
         """Return the meaning of an answer, and the vendor's words."""
         code = data.get(self.code_field) if isinstance(data, dict) else None
         if code is None:
-            if status in _NO_SUCH_PATH:
+            if status in self.no_such_path:
                 return "closed", f"{self.label()} answered {status}"
             return "refused" if status >= 400 else "uncertain", f"{self.label()} gave no error code"
         text = f"{self.label()} answered {code}: {str(data.get(self.text_field, ''))[:200]}"
