@@ -83,7 +83,7 @@ def run(size: str) -> list[Row]:
                 columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
                 connection.exec_driver_sql(f"create table {model.name} ({columns})")
         for model in chosen:
-            tables.prepare(connection, model)
+            tables.prepare(connection, model, tables.existing(connection, model.name))
         settings_tables.sync(connection)
         for statement in _FILL:
             connection.execute(sa.text(statement), {"accounts": accounts})

@@ -27,6 +27,7 @@ from include.models import (
     fingerprints,
     increments,
     materialize,
+    model_state,
     pending_changes,
     query_errors,
     registry,
@@ -143,16 +144,25 @@ def build_model(build_id: str, name: str) -> Built:
         Unavailable: A check found rows while another build is in the middle of the upstream tables.
     """
     model = registry.get(name)
+    while (built := _build(build_id, model)) is None:
+        _create_partitions(build_id, model)
+    return built
+
+
+def _build(build_id: str, model: Model) -> Built | None:
+    """Build a model. Return None, with nothing changed, if its table lacks the partition of the newest day."""
+    name = model.name
     began = time.monotonic()
-    _create_partitions(build_id, model)
     with engine("builder").connect() as connection, connection.begin() as transaction:
         _lock(connection, name)
-        build = build_store.with_newest(connection, build_id)
-        done = build_store.built(connection, build_id, name)
-        if done or build.state in SETTLED:
-            return done or Built(name, 0, 0, 0.0, build.state, "")
-        is_new = tables.prepare(connection, model)
-        redefined = fingerprints.change(connection, model)
+        state = model_state.read(connection, build_id, model)
+        build = state.build
+        if state.done or build.state in SETTLED:
+            return state.done or Built(name, 0, 0, 0.0, build.state, "")
+        if state.lacks_month:
+            return None
+        is_new = tables.prepare(connection, model, state.table)
+        redefined = fingerprints.of(model).difference(state.fingerprint)
         work = increments.work(connection, build, model, is_new=is_new, redefined=redefined)
         pieces = work.pieces
         if is_new:
@@ -297,13 +307,10 @@ def _resume(connection: sa.Connection, build: Build) -> Plan:
 
 def _create_partitions(build_id: str, model: Model) -> None:
     """Create missing months in a short transaction of their own, since this locks readers out."""
-    if model.metadata.materialisation != "account_day":
-        return
     with engine("builder").begin() as connection:
+        _lock(connection, model.name)
         build = build_store.with_newest(connection, build_id)
-        if materialize.lacks_partition(connection, model, build.newest_day):
-            _lock(connection, model.name)
-            materialize.partition(connection, model, *build.all_days)
+        materialize.partition(connection, model, *build.all_days)
 
 
 def _lock(connection: sa.Connection, name: str) -> None:

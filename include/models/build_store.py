@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,20 +20,20 @@ _SELECT = (
     "select build_id, kind, state, trigger, window_start, window_end, newest_day, first_day, known_at from meta.build"
 )
 
-_WITH_NEWEST = sa.text(
-    """
-    select
-        b.build_id, b.kind, b.state, b.trigger, b.window_start, b.window_end, known.newest_day, b.first_day,
-        known.known_at
+# A build with the newest ``known_at`` and day of any forward build.
+NEWEST_COLUMNS = (
+    "b.build_id, b.kind, b.state, b.trigger, b.window_start, b.window_end, known.newest_day, b.first_day,"
+    " known.known_at"
+)
+FROM_NEWEST = """
     from meta.build as b
     cross join (
         select max(known_at) as known_at, max(newest_day) as newest_day
         from meta.build
         where kind = 'forward' or build_id = :id
     ) as known
-    where b.build_id = :id
-    """
-)
+"""
+_WITH_NEWEST = sa.text(f"select {NEWEST_COLUMNS} {FROM_NEWEST} where b.build_id = :id")
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Finished:
 
 def find(connection: sa.Connection, build_id: str) -> Build | None:
     row = connection.execute(sa.text(f"{_SELECT} where build_id = :id"), {"id": build_id}).one_or_none()
-    return _build(row) if row else None
+    return as_build(row) if row else None
 
 
 def get(connection: sa.Connection, build_id: str) -> Build:
@@ -93,8 +95,13 @@ def get(connection: sa.Connection, build_id: str) -> Build:
     """
     build = find(connection, build_id)
     if build is None:
-        raise WarehouseError(f"unknown build {build_id}", cure="plan it first")
+        raise unknown(build_id)
     return build
+
+
+def unknown(build_id: str) -> WarehouseError:
+    """Return the error of a build that was never planned."""
+    return WarehouseError(f"unknown build {build_id}", cure="plan it first")
 
 
 def is_settled(build_id: str) -> bool:
@@ -111,7 +118,7 @@ def with_newest(connection: sa.Connection, build_id: str) -> Build:
     became known later. Without its ``known_at``, tables without days would lose them again.
     """
     row = connection.execute(_WITH_NEWEST, {"id": build_id}).one_or_none()
-    return _build(row) if row else get(connection, build_id)
+    return as_build(row) if row else get(connection, build_id)
 
 
 def frontier(connection: sa.Connection) -> Build | None:
@@ -121,7 +128,7 @@ def frontier(connection: sa.Connection) -> Build | None:
             f"{_SELECT} where kind = 'forward' and state = 'done' order by newest_day desc, started_at desc limit 1"
         )
     ).one_or_none()
-    return _build(row) if row else None
+    return as_build(row) if row else None
 
 
 # Source -> time up to which it is read.
@@ -177,18 +184,6 @@ def set_state(connection: sa.Connection, build_id: str, state: str) -> None:
         ),
         {"id": build_id, "state": state, "is_settled": state in SETTLED},
     )
-
-
-def built(connection: sa.Connection, build_id: str, name: str) -> Built | None:
-    """Return the result of a model in a build, or None if the build has not built it."""
-    row = connection.execute(
-        sa.text(
-            "select model, n_rows, n_changed, seconds, scope, reason from meta.build_model"
-            " where build_id = :id and model = :model"
-        ),
-        {"id": build_id, "model": name},
-    ).one_or_none()
-    return Built(*row) if row else None
 
 
 def record_frozen(connection: sa.Connection, name: str, upto: date) -> None:
@@ -275,6 +270,7 @@ def _record_checks(connection: sa.Connection, build_id: str, name: str, checked:
     )
 
 
-def _build(row: sa.Row) -> Build:
+def as_build(row: Sequence[Any]) -> Build:
+    """Return the build of a row of ``NEWEST_COLUMNS``."""
     build_id, kind, state, trigger, start, end, newest_day, first_day, known_at = row
     return Build(build_id, kind, state, trigger, Range(start, end), newest_day, first_day, known_at)

@@ -57,7 +57,7 @@ def changes(connection: sa.Connection) -> dict[str, str]:
 
 def change(connection: sa.Connection, model: Model) -> str:
     """Return the difference from the fingerprint that a model's table was built from; "" if there is none."""
-    return of(model).difference(_recorded(connection, model.name).get(model.name))
+    return of(model).difference(_recorded(connection).get(model.name))
 
 
 def record(connection: sa.Connection, build_id: str, model: Model, reason: str) -> None:
@@ -91,15 +91,13 @@ def _query(model: Model, known: dict[str, Model]) -> str:
     return hashlib.sha256(orjson.dumps([text, *views])).hexdigest()[:32]
 
 
-def _recorded(connection: sa.Connection, name: str | None = None) -> dict[str, Fingerprint]:
-    """Return model -> recorded fingerprint, of one model or of all."""
-    rows = connection.execute(_RECORDED, {"name": name})
+def _recorded(connection: sa.Connection) -> dict[str, Fingerprint]:
+    """Return model -> recorded fingerprint."""
+    rows = connection.execute(_RECORDED)
     return {row.model: Fingerprint(row.query, row.settings) for row in rows}
 
 
-_RECORDED = sa.text(
-    "select model, query, settings from meta.model_fingerprint where cast(:name as text) is null or model = :name"
-)
+_RECORDED = sa.text("select model, query, settings from meta.model_fingerprint")
 _RECORD = sa.text(
     "insert into meta.model_fingerprint (model, query, settings, build_id, reason)"
     " values (:model, :query, cast(:settings as jsonb), :build_id, :reason)"

@@ -35,13 +35,6 @@ class Replaced:
     n_changed: int = 0
 
 
-def lacks_partition(connection: sa.Connection, model: Model, newest: date) -> bool:
-    """Return whether an existing table has no partition for the newest day, the last one it needs."""
-    named = {"name": model.name, "month": f"{model.name}_{newest:%Y_%m}"}
-    statement = sa.text("select to_regclass(:name) is not null and to_regclass(:month) is null")
-    return bool(connection.execute(statement, named).scalar())
-
-
 def partition(connection: sa.Connection, model: Model, start: date, end: date) -> None:
     """Create the missing monthly partitions for the days ``[start, end)``."""
     if not is_partitioned(model) or start >= end:
@@ -144,17 +137,18 @@ def _index(connection: sa.Connection, model: Model) -> None:
     A table that was emptied, not created, may still have its key.
     """
     key = model.metadata.unique_key
-    has_key = sa.text("select exists (select from pg_index where indrelid = to_regclass(:name) and indisprimary)")
-    if not connection.execute(has_key, {"name": model.name}).scalar():
-        try:
-            connection.exec_driver_sql(f"alter table {model.name} add primary key ({', '.join(key)})")
-        except sa.exc.DBAPIError as error:
-            raise readable(model, error) from None
+    statements = (
+        "do $$ begin if not exists"
+        f" (select from pg_index where indrelid = '{model.name}'::regclass and indisprimary)"
+        f" then alter table {model.name} add primary key ({', '.join(key)}); end if; end $$"
+    )
     if model.metadata.materialisation == "account" and key[0] != "account_key":
         # Later builds select the rows of a few accounts by this column.
-        connection.exec_driver_sql(
-            f"create index if not exists {model.table}_account_key_idx on {model.name} (account_key)"
-        )
+        statements += f"; create index if not exists {model.table}_account_key_idx on {model.name} (account_key)"
+    try:
+        connection.exec_driver_sql(statements)
+    except sa.exc.DBAPIError as error:
+        raise readable(model, error) from None
 
 
 def bounds(piece: Piece) -> dict[str, object]:

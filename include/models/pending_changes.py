@@ -55,7 +55,7 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     ).scalar()
     if unfinished:
         return f"build {unfinished} was not finished"
-    missing = [name for name in names if not connection.execute(tables.EXISTS, {"name": name}).scalar()]
+    missing = tables.missing(connection, names)
     return f"new tables: {', '.join(missing)}" if missing else ""
 
 

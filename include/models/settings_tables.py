@@ -83,8 +83,7 @@ def _changes(connection: sa.Connection, table: str, differing: Rows, kept: Rows)
     more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
     reason = f"setting {table} changed: {', '.join(keys[:_SHOWN])}{more}"
     origin, from_day = f"meta.{table}", min((row["from_day"] for row in differing if "from_day" in row), default=None)
-    is_built = all(connection.execute(tables.EXISTS, {"name": each}).scalar() for each in _READ_FOR_REACH)
-    if table not in _REACH or not is_built:
+    if table not in _REACH or tables.missing(connection, _READ_FOR_REACH):
         return [Change(origin, from_day, reason)]
     bound = {"keys": keys, "kept": [row[name] for row in kept], "currency": config.load().currency}
     found = connection.execute(sa.text(_REACH[table]), bound).scalars()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -24,8 +25,32 @@ _SHOWN = 5
 _BLOCKED = ("2BP01", "0A000", "42P16", "42501")
 
 
-def prepare(connection: sa.Connection, model: Model) -> bool:
+class Existing(NamedTuple):
+    """A table or view in the database.
+
+    Args:
+        kind: Its kind in PostgreSQL's catalog.
+        word: The kind as statements name it.
+        partitioned_by: Its partition key, such as ``RANGE (day)``.
+    """
+
+    kind: str
+    word: str
+    comment: str | None
+    partitioned_by: str | None
+
+
+def existing(connection: sa.Connection, name: str) -> Existing | None:
+    """Return the table or view of this name."""
+    row = connection.execute(_EXISTING, {"name": name}).one_or_none()
+    return Existing(*row) if row else None
+
+
+def prepare(connection: sa.Connection, model: Model, table: Existing | None) -> bool:
     """Create a model's table or view unless it exists as its metadata says.
+
+    Args:
+        table: The table or view of this name in the database.
 
     Returns:
         Whether the table is empty and must be filled from the first day, which also adds its key. A table whose columns
@@ -35,29 +60,28 @@ def prepare(connection: sa.Connection, model: Model) -> bool:
         ConfigError: A foreign object is in the way. Nothing is changed.
     """
     signature = _signature(model)
-    existing = connection.execute(_EXISTING, {"name": model.name}).one_or_none()
-    if existing and existing.comment == signature:
+    if table and table.comment == signature:
         return False
-    if existing and not (existing.comment or "").startswith(_MARK):
+    if table and not (table.comment or "").startswith(_MARK):
         raise ConfigError(
             f"{model.name} already exists without Perennial's comment, so Perennial did not create it",
             cure=f"rename or move it; if it is Perennial's and only its comment was changed, run"
-            f" `comment on {existing.word} {model.name} is '{_MARK}'`; then build again",
+            f" `comment on {table.word} {model.name} is '{_MARK}'`; then build again",
         )
     try:
-        is_empty = _create_or_change(connection, model, existing)
+        is_empty = _create_or_change(connection, model, table)
         kind = "view" if _kind(model) == "v" else "table"
         connection.exec_driver_sql(f"comment on {kind} {model.name} is '{signature}'")
     except sa.exc.DBAPIError as error:
         diag = getattr(error.orig, "diag", None)
-        if not existing or getattr(error.orig, "sqlstate", "") not in _BLOCKED:
+        if not table or getattr(error.orig, "sqlstate", "") not in _BLOCKED:
             raise query_errors.readable(model, error) from None
         about = " ".join(f"{diag.message_primary}; {diag.message_detail or ''}".split()) if diag else str(error.orig)
         raise ConfigError(f"{model.name} cannot be changed to match its metadata.yaml: {about}", cure=_CURE) from None
     return is_empty
 
 
-def _create_or_change(connection: sa.Connection, model: Model, existing: sa.Row | None) -> bool:
+def _create_or_change(connection: sa.Connection, model: Model, existing: Existing | None) -> bool:
     """Create or change the table or view. Return whether it is empty now."""
     kind = _kind(model)
     by = f"RANGE ({model.metadata.window_column})" if kind == "p" else ""
@@ -73,6 +97,11 @@ def _create_or_change(connection: sa.Connection, model: Model, existing: sa.Row 
     else:
         _recreate(connection, model, existing.word)
     return True
+
+
+def missing(connection: sa.Connection, names: Sequence[str]) -> list[str]:
+    """Return the models whose table or view does not exist or is suspended."""
+    return list(connection.execute(_MISSING, {"names": list(names)}).scalars())
 
 
 def is_partitioned(model: Model) -> bool:
@@ -209,26 +238,22 @@ def _literal(query: str) -> str:
     return query.replace("%", "%%")
 
 
-# Whether a model's table or view exists and is not suspended.
-EXISTS = sa.text(
-    "select to_regclass(:name) is not null"
-    f" and coalesce(obj_description(to_regclass(:name), 'pg_class'), '') <> '{_MARK}waits'"
+_MISSING = sa.text(
+    "select name from unnest(cast(:names as text[])) with ordinality as n (name, place)"  # noqa: S608 - a text of this file
+    f" where to_regclass(name) is null or obj_description(to_regclass(name), 'pg_class') = '{_MARK}waits'"
+    " order by place"
 )
 _CURE = (
     "nothing was changed: ask its owner to remove that column or drop the dependent object, then build again; or"
     " keep the model's columns, key and materialisation unchanged"
 )
-_EXISTING = sa.text(
-    """
-    select
-        c.relkind::text as kind,
-        case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table'
-            when 'S' then 'sequence' else 'table' end as word,
-        obj_description(c.oid, 'pg_class') as comment, pg_get_partkeydef(c.oid) as partitioned_by
-    from pg_class as c
-    where c.oid = to_regclass(:name)
-    """
-)
+EXISTING_COLUMNS = """
+    c.relkind::text as kind,
+    case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table'
+        when 'S' then 'sequence' else 'table' end as word,
+    obj_description(c.oid, 'pg_class') as comment, pg_get_partkeydef(c.oid) as partitioned_by
+"""
+_EXISTING = sa.text(f"select {EXISTING_COLUMNS} from pg_class as c where c.oid = to_regclass(:name)")  # noqa: S608
 _COLUMNS = sa.text(
     """
     select attname, replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz')
