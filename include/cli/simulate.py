@@ -67,7 +67,7 @@ def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_
     if as_json:
         typer.echo(output.to_json({"scores": rows, "touches": touches}), nl=False)
     else:
-        output.emit([_touch_row(touch, settled) for touch in touches], ("on", "account", "CSM", "cause", "arm", "then"))
+        output.emit([_touch_row(touch, settled) for touch in touches], ("on", "account", "CSM", "cause", "then"))
         typer.echo("")
         output.emit(rows, SCORE_COLUMNS)
     if html:
@@ -145,7 +145,6 @@ def _touch_row(touch: Touch, settled: Sequence[Renewal]) -> dict[str, object]:
         "account": touch.account_name,
         "CSM": touch.owner,
         "cause": touch.cause,
-        "arm": touch.arm,
         "then": _decision_text(touch.account_key, touch.on, settled),
     }
 
@@ -211,7 +210,7 @@ def _playbook_page(
             ),
             page.Section(
                 "Accounts that would have been touched",
-                ("on", "account", "CSM", "cause", "arm", "then"),
+                ("on", "account", "CSM", "cause", "then"),
                 [list(row.values()) for row in shown],
             ),
         ],

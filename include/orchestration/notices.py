@@ -41,6 +41,7 @@ COMMANDS = {
     "approve_actions": "approvals list",
     "deliver": "deliver",
     "housekeeping": "housekeeping",
+    "judge_experiments": "experiments judge",
     "judge_scores": "score backtest",
     "keep_score_changes": "score changes --keep",
     "publish_reports": "report make",

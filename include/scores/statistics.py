@@ -20,7 +20,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(k: int, n: int, z: float = 1.959963984540054) -> Interval:
+def wilson(k: float, n: float, z: float = 1.959963984540054) -> Interval:
     """Return k/n with its Wilson interval (Wilson 1927), which is valid for small n and proportions near 0 and 1.
 
     Raises:

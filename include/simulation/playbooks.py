@@ -21,7 +21,6 @@ class Touch:
 
     Args:
         owner: The name of its CSM on that day.
-        arm: ``acted``, or ``held_out``.
     """
 
     on: date
@@ -30,7 +29,6 @@ class Touch:
     owner: str
     cause: str
     arr: float
-    arm: str = "acted"
 
 
 @dataclass
@@ -96,7 +94,6 @@ def replay(history: History, rule: Rule[Playbook], episodes: Sequence[Past]) -> 
                     str(values["owner_name"] or "nobody"),
                     cause,
                     float(values.get("target_arr") or values.get("arr") or 0),
-                    "held_out" if playbook.holds_out(str(values["account_key"])) else "acted",
                 )
             )
     return touches

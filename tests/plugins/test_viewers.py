@@ -145,29 +145,26 @@ def test_playbooks_page_shows_timely_tasks_and_hold_out_results(client, world): 
     (folder / "expansion.yaml").write_text(f"{shipped}\nhold_out: 0.5\n")
     with engine("owner").begin() as connection:
         connection.exec_driver_sql(
-            "delete from core.renewal where account_key <> 'crm:1';"
-            "insert into core.renewal (renewal_id, account_key, outcome, is_in_rate, decision_date)"
-            " select 'R' || n, 'crm:' || n, case when mod(n, 4) = 0 then 'lost' else 'renewed' end, true, '2026-03-01'"
-            " from generate_series(101, 340) as n;"
             "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
             " opened_on, updated_on, arm, answer) select 'expansion', 'account', 'crm:' || n, 1, 'crm:' || n, 'closed',"
             " '{}', '2026-01-01', '2026-06-01', case when mod(n, 4) = 1 then 'held_out' else 'acted' end,"
             " case when mod(n, 4) = 1 then '' else 'upsold' end from generate_series(101, 340) as n;"
-            # A run from before the hold-out was not assigned by chance: it does not count.
-            "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
-            " opened_on, updated_on, arm) select 'expansion', 'account', 'crm:' || n, 1, 'crm:' || n, 'closed', '{}',"
-            " '2025-12-01', '2026-06-01', 'acted' from generate_series(341, 400) as n;"
-            "insert into core.renewal (renewal_id, account_key, outcome, is_in_rate, decision_date)"
-            " select 'R' || n, 'crm:' || n, 'lost', true, '2026-03-01' from generate_series(341, 400) as n;"
+            "insert into ops.experiment values ('expansion', 0.25, 200, 0.1, '2026-06-01', '2026-01-01', now());"
+            "insert into marts.experiment_account (experiment, account_key, unit_key, arm, assigned_on, triggered_on,"
+            " state, decision_date, is_renewed, target_arr, renewed_of_target_arr, is_contaminated, n_tasks_done)"
+            " select 'expansion', 'crm:' || n, 'crm:' || n, case when mod(n, 4) = 1 then 'held_out' else 'acted' end,"
+            " '2026-01-01', '2026-01-01', 'settled', '2026-03-01', mod(n, 20) > 2 or mod(n, 4) = 1, 1, 1, false, 0"
+            " from generate_series(101, 340) as n;"
             "insert into core.task (task_key, account_key, rule, step, written_on, due_on, state, is_due, is_in_time)"
             " select n::text, 'crm:' || n, 'expansion', 'call', '2026-01-02', '2026-01-09', 'done', true, n <= 130"
             " from generate_series(101, 140) as n"
         )
     text = _as(client, "head", "/playbooks/")
-    # 120 of 180 renewed, and 60 of 60 in the hold-out.
-    assert "-33.3 points (-40.5 to -24.5). No gain is possible" in text and "upsold 180" in text
+    # 156 of 180 renewed, and 60 of 60 in the hold-out, at the planned end.
+    assert "It harms: -13.3 points (-19.1 to -6.0)" in text and "upsold 180" in text
     assert '75% <span class="dim">of 40</span>' in text
-    assert "Not measured" in text and "upsold" not in _as(client, "mine", "/playbooks/")
+    mine = _as(client, "mine", "/playbooks/")
+    assert "Not measured" in text and "upsold" not in mine and "It harms" in mine
 
 
 def test_metric_tree_shows_each_value_as_known_at_the_time(client, world):  # noqa: F811

@@ -90,6 +90,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "resolved_at": LONG_AGO,
     },
     "ops.task": {"read_at": LONG_AGO},
+    "ops.experiment": {"known_from": LONG_AGO},
+    "ops.experiment_account": {
+        "experiment": "usage_drop",
+        "stratum": "small green",
+        "assigned_on": date(2026, 1, 1),
+        "known_from": LONG_AGO,
+    },
     "ops.episode": {
         "signal": "usage_drop",
         "entity_kind": "account",

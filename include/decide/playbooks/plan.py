@@ -2,8 +2,8 @@
 
 A running playbook continues with the version that it started with. People steer it through its tasks: completing a task
 lets the next step begin, moving one moves its due date, reassigning one also reassigns later steps of the same role,
-and an outcome ends the playbook. A share of the accounts may be held out: their episodes are recorded, and nobody gets
-a task.
+and an outcome ends the playbook. A share of the account families may be held out: their episodes are recorded, and
+nobody gets a task.
 """
 
 from __future__ import annotations
@@ -120,9 +120,11 @@ class Tasks(Planner[Playbook]):
         return super().figures(evaluation) | {"started_by": started_by}
 
     def _arm(self, evaluation: Evaluation[Playbook]) -> str:
-        if evaluation.open:
-            return evaluation.open.arm or "acted"
-        return "held_out" if evaluation.rule.file.holds_out(evaluation.account_key) else "acted"
+        """Return the arm. A run that began with tasks keeps them, and a hold-out that ended releases its accounts."""
+        if evaluation.open and evaluation.open.arm != "held_out":
+            return "acted"
+        held_out = self._scan.held_out.get(evaluation.rule.file.name, frozenset())
+        return "held_out" if evaluation.account_key in held_out else "acted"
 
     def _step_tasks(self, evaluation: Evaluation[Playbook]) -> Mapping[str, StepTask]:
         return self._scan.step_tasks.get((evaluation.rule.file.name, evaluation.rule.about, evaluation.subject_id), {})

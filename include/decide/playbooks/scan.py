@@ -15,6 +15,7 @@ from include.common.errors import ConfigError
 from include.decide import episodes
 from include.decide.context import Day
 from include.decide.episodes import Episode
+from include.decide.playbooks import hold_outs
 from include.decide.playbooks.load import revive
 from include.decide.playbooks.schema import Playbook
 from include.decide.rules.evaluate import evaluate
@@ -68,12 +69,14 @@ class Scan:
         playbooks: Each playbook version, with its running subjects or those that reached its trigger.
         signals: Signal -> its open episodes, without silent ones.
         step_tasks: Playbook, kind and id of the subject -> step -> its outbox row.
+        held_out: Playbook -> the accounts that get no tasks.
         problems: Playbook that could not be evaluated -> the reason, with its fix.
     """
 
     playbooks: list[Scanned[Playbook]] = field(default_factory=list)
     signals: Mapping[str, Sequence[Episode]] = field(default_factory=dict)
     step_tasks: Mapping[tuple[str, str, str], Mapping[str, StepTask]] = field(default_factory=dict)
+    held_out: Mapping[str, frozenset[str]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
     def triggering_episodes(self, rule: Rule[Playbook]) -> dict[str, tuple[str, date]]:
@@ -101,7 +104,12 @@ def scan(connection: sa.Connection, day: Day, playbooks: Mapping[str, Rule[Playb
     for episode in episodes.read(connection, sorted(triggers)):
         if episode.state == "open" and episode.notified_as != "silent":
             notified[episode.signal].append(episode)
-    found = Scan(signals=notified, step_tasks=_step_tasks(connection, names, day.settings.reporting_zone))
+    hold_outs.assign(connection, playbooks.values(), day.today)
+    found = Scan(
+        signals=notified,
+        step_tasks=_step_tasks(connection, names, day.settings.reporting_zone),
+        held_out=hold_outs.held_out(connection, playbooks, day.today),
+    )
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         for name in names:
             try:

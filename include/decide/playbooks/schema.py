@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated, ClassVar, Literal
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -74,13 +74,28 @@ class Step(Strict):
     body: Text
 
 
+class Experiment(Strict):
+    """The question that a hold-out answers, fixed when the hold-out starts.
+
+    Args:
+        horizon_days: A renewal counts if it is decided within this many days after the playbook's trigger.
+        smallest_effect: The smallest gain of the renewal rate that is worth knowing, as a share.
+        ends_on: The planned end. Its interval decides whether the playbook works; empty for none.
+    """
+
+    horizon_days: Annotated[int, Field(ge=30, le=730)] = 200
+    smallest_effect: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    ends_on: date | None = None
+
+
 class Playbook(RuleFile):
     """One playbook. A running one continues with the version that it started with.
 
     Args:
         guide: The URL of its explanation for the CSM; empty for none.
-        hold_out: The share of accounts, chosen by hash, that get no tasks. Their starts are only recorded, so that
-            comparing them with the other accounts measures the playbook's effect.
+        hold_out: The share of account families, chosen by hash, that get no tasks. Their starts are only recorded, so
+            that comparing them with the others measures the playbook's effect. Key accounts are never held out.
+        experiment: What the hold-out measures.
         first_scan: What happens to subjects that reached the trigger before the playbook was first evaluated:
             ``silent`` skips them, ``start`` starts for them too.
         outcome: The possible outcomes. The person who completes the last task enters one of them.
@@ -91,12 +106,13 @@ class Playbook(RuleFile):
     guide: str = ""
     trigger: Trigger
     hold_out: Annotated[float, Field(ge=0, le=0.5)] = 0
+    experiment: Experiment = Experiment()
     first_scan: Literal["silent", "start"] = "silent"
     exit: Exit = Exit()
     outcome: Annotated[tuple[Text, ...], Field(min_length=2, max_length=8)]
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
 
-    def holds_out(self, account_key: str) -> bool:
-        """Return whether an account is in the hold-out group. An account's group never changes."""
-        digest = hashlib.sha256(f"{self.name}:{account_key}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") < self.hold_out * 2**64
+    @property
+    def design(self) -> dict[str, Any]:
+        """The design of its hold-out, as it is stored at the start."""
+        return {"hold_out": self.hold_out, **self.experiment.model_dump()}

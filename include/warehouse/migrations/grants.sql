@@ -19,7 +19,7 @@ grant insert, update, delete on
     meta.closed_day, meta.forecast_category, meta.shared_domain, meta.tier_policy, meta.account_brand,
     meta.identity_answer, meta.renewal_answer, meta.former_continuation,
     meta.kpi_restatement, meta.metric_definition, meta.kpi_override,
-    meta.health_change, meta.health_backtest, meta.health_backtest_method
+    meta.health_change, meta.health_backtest, meta.health_backtest_method, meta.experiment_reading
     to perennial_builder;
 grant insert, update, delete on all tables in schema ops to perennial_builder;
 revoke update, delete on ops.report from perennial_builder;

@@ -128,15 +128,6 @@ def test_running_playbook_is_restored_from_its_stored_version() -> None:
     assert (again.file, again.about, again.only_if) == (loaded.file, "account", loaded.only_if)
 
 
-def test_hold_out_share_is_chosen_by_hash() -> None:
-    playbook = load()["expansion"].file.model_copy(update={"hold_out": 0.2})
-    chosen = [playbook.holds_out(f"crm:{number}") for number in range(2000)]
-    assert 0.17 < sum(chosen) / len(chosen) < 0.23
-    assert chosen == [playbook.holds_out(f"crm:{number}") for number in range(2000)]
-    other = playbook.model_copy(update={"name": "other"})
-    assert chosen != [other.holds_out(f"crm:{number}") for number in range(2000)]
-
-
 def test_broken_yaml_is_reported(overlay: Path) -> None:
     overlay.write_text("name: renewal_at_risk\n  version: [1\n")
     with pytest.raises(ConfigError, match=r"renewal_at_risk\.yaml:2"):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from include.common import paths
+from include.warehouse.engine import engine
 from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.signals import SignalBook
@@ -121,6 +122,11 @@ def test_silent_episode_starts_no_playbook(book: Book, overlay: Path) -> None:
 def test_hold_out_accounts_are_recorded_and_not_contacted(recovery: SignalBook, overlay: Path) -> None:
     book = recovery.book
     use(overlay, "adoption_recovery", ("trigger:", "hold_out: 0.5\ntrigger:"))
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "create table core.account_family (account_key text, ultimate_parent_key text);"
+            "grant select on core.account_family to perennial_builder"
+        )
     recovery.set_subjects("account", *(account(number, **DOWN) for number in range(1, 21)))
     book.decide(decision_id="down")
     arms = {row["entity_id"]: row["arm"] for row in book.episodes("adoption_recovery")}

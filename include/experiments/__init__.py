@@ -1,0 +1,1 @@
+"""Experiments: whether a playbook works, read from its hold-out."""

@@ -1,0 +1,91 @@
+"""Every live playbook with the effect that its hold-out shows, or with what a hold-out could show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from include.common.errors import ConfigError
+from include.decide.playbooks.load import load as load_playbooks
+from include.decide.playbooks.schema import Playbook
+from include.decide.rules.load import Rule
+from include.decide.signals.load import load as load_signals
+from include.experiments import plan, store
+from include.experiments.plan import Plan
+from include.experiments.reading import Reading
+from include.warehouse.engine import engine, has_table
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One playbook.
+
+    Args:
+        reading: The read-out of its hold-out; None if it has none yet.
+        plan: What a hold-out could show; None if it has a read-out, or before the first build.
+    """
+
+    playbook: Playbook
+    reading: Reading | None = None
+    plan: Plan | None = None
+
+
+def read(
+    connection: sa.Connection, playbooks: Mapping[str, Rule[Playbook]] | None = None, hold_out: float = 0,
+    effect: float = 0, is_plan: bool = False,
+) -> dict[str, Entry]:  # fmt: skip
+    """Return the playbooks in force by name.
+
+    Args:
+        playbooks: Only these.
+        hold_out: Plan with this share instead of the file's.
+        effect: Plan for this effect instead of the file's.
+        is_plan: Plan also where there is a read-out.
+    """
+    playbooks = load_playbooks() if playbooks is None else playbooks
+    signals = load_signals()
+    designs = {name: rule.file.design for name, rule in playbooks.items() if rule.file.hold_out}
+    readings = store.read(connection, designs)
+    day = None
+    if has_table(connection, "marts.account_day"):
+        day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
+    found = {}
+    for name, rule in playbooks.items():
+        reading, planned = readings.get(name), None
+        if day is not None and (reading is None or is_plan):
+            history = plan.past(connection, rule.file, signals, day)
+            planned = plan.of(rule.file, history, day, hold_out, effect)
+        found[name] = Entry(rule.file, reading, planned)
+    return found
+
+
+def keep() -> dict[str, tuple[Entry, Reading, str | None]]:
+    """Store the read-out of each experiment under its day.
+
+    Returns:
+        Playbook -> its entry, its reading, and the verdict of the reading before; None for the first.
+    """
+    with engine("reader").connect() as connection:
+        found = read(connection)
+    kept = {}
+    for name, entry in found.items():
+        if entry.reading:
+            with engine("builder").begin() as connection:
+                kept[name] = (entry, entry.reading, store.keep(connection, entry.reading))
+    return kept
+
+
+def of(name: str) -> dict[str, Rule[Playbook]]:
+    """Return one playbook by name, or all for "".
+
+    Raises:
+        ConfigError: There is no such playbook.
+    """
+    playbooks = load_playbooks()
+    if not name:
+        return playbooks
+    if name not in playbooks:
+        raise ConfigError(f"unknown playbook {name}", cure=f"known: {', '.join(playbooks)}")
+    return {name: playbooks[name]}
