@@ -36,6 +36,7 @@ PAGES = {
     "/health/": "Health",
     "/team/": "Team load",
     "/playbooks/": "Playbooks",
+    "/analyses/": "Analyses",
     "/metrics/": "Metric tree",
     "/reports/": "Reports",
     "/": "Data health",
@@ -220,6 +221,14 @@ def playbooks_page(user: GetUserDep) -> HTMLResponse:
     from include.pages import playbooks
 
     return _answer("/playbooks/", "playbooks.html", user, playbooks.read)
+
+
+@app.get("/analyses/", response_class=HTMLResponse)
+def analyses_page(user: GetUserDep) -> HTMLResponse:
+    """Show which features go with renewal, and which customers do not use them."""
+    from include.pages import analyses
+
+    return _answer("/analyses/", "analyses.html", user, analyses.read)
 
 
 @app.get("/metrics/", response_class=HTMLResponse)

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from include.cli import analyses as analysis_commands
 from include.cli import approvals as approval_commands
 from include.cli import contracts as contract_commands
 from include.cli import forecast as forecast_commands
@@ -54,6 +55,7 @@ app.add_typer(channel_app, name="channel")
 app.add_typer(decide_app, name="decide")
 app.add_typer(playbook_app, name="playbook")
 app.add_typer(experiments_app, name="experiments")
+app.add_typer(analysis_commands.app, name="analysis")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 app.add_typer(identity_app, name="identity")

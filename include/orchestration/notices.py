@@ -45,6 +45,7 @@ COMMANDS = {
     "judge_scores": "score backtest",
     "keep_score_changes": "score changes --keep",
     "publish_reports": "report make",
+    "run_analyses": "analysis features --keep",
     "reconcile": "reconcile SOURCE",
 }
 KINDS = {"ingest_crm": "crm", "ingest_support": "support", "ingest_product": "product"}

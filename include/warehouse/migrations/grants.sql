@@ -19,7 +19,8 @@ grant insert, update, delete on
     meta.closed_day, meta.forecast_category, meta.shared_domain, meta.tier_policy, meta.account_brand,
     meta.identity_answer, meta.renewal_answer, meta.former_continuation,
     meta.kpi_restatement, meta.metric_definition, meta.kpi_override,
-    meta.health_change, meta.health_backtest, meta.health_backtest_method, meta.experiment_reading
+    meta.health_change, meta.health_backtest, meta.health_backtest_method, meta.experiment_reading,
+    meta.feature_effect, meta.feature_unused
     to perennial_builder;
 grant insert, update, delete on all tables in schema ops to perennial_builder;
 revoke update, delete on ops.report from perennial_builder;

@@ -11,8 +11,8 @@ down_revision = None
 
 FOLDER = Path(__file__).parents[1] / "v0_1_0"
 FILES = (
-    "ingest", "quarantine", "gate", "models", "settings", "identity", "metrics", "decide", "experiments", "outbox",
-    "reports", "ledger",
+    "ingest", "quarantine", "gate", "models", "settings", "identity", "metrics", "decide", "experiments", "analyses",
+    "outbox", "reports", "ledger",
 )  # fmt: skip
 
 

@@ -1,0 +1,55 @@
+"""# Run the monthly analyses
+
+**What it does.** On the sixth of each month, answers questions about all customers and stores the answers for the page
+*Analyses* and the command `analysis`. Task `judge_features`: which features go with renewal, compared within tier, age
+and total use, and which customers do not use them. The head of customer success is notified of new findings.
+
+**Inputs and outputs.** Reads `marts.feature_checkpoint`, `marts.health_checkpoint` and `marts.renewal_due`. Writes one
+month of `meta.feature_effect` and `meta.feature_unused`.
+
+**When it fails.**
+
+- a task is red: the warehouse did not answer. Clear it: analysing a month again replaces the same rows.
+- it is green and stores nothing: there are fewer than 30 lost renewals with known use.
+
+**Re-running and backfill.** Clear the task. The result is stored under the month before the current one. Without
+Airflow: `python -m include.cli analysis features --keep`.
+
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
+
+**Triage notes.** Tier 2: alerts and tasks continue without it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
+
+
+@dag(
+    dag_id=dag_id("run_analyses"),
+    description="Answers questions about all customers, monthly: which features go with renewal",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable("20 5 6 * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=2),
+    default_args=DEFAULT_ARGS,
+    tags=["3-score", "tier:2"],
+)
+def run_analyses() -> None:
+    @task(doc_md="Judges which features go with renewal, stores the month's result, and reports new ones.")
+    def judge_features() -> dict[str, str]:
+        from include.orchestration import analysis_tasks
+
+        return analysis_tasks.judge_features()
+
+    judge_features()
+
+
+run_analyses()

@@ -1,0 +1,85 @@
+"""The command ``analysis``: questions about all customers, and what to do about the answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from include.cli import output
+
+app = typer.Typer(help="Analyses: which features go with renewal.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+_FEATURES = (
+    "feature", "verdict", "with", "without", "dropped", "crude", "points", "low", "high", "by_arr", "p", "p_adjusted",
+    "e_value", "doses", "after_contact",
+)  # fmt: skip
+_UNUSED = ("account_key", "account_name", "owner_name", "tier", "arr", "days_to_decision", "feature", "points")
+
+
+@app.command("features")
+def list_features(
+    account: Annotated[
+        str, typer.Option("--unused-by", help="List unused features instead: of one account, or of `all` customers.")
+    ] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Also store the result under last month.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare renewals with and without each feature, within tier, age and total use. Rates are in points."""
+    from include import config
+    from include.analyses import feature_store, features
+    from include.common import clock
+    from include.warehouse.engine import engine
+
+    if account:
+        with engine("reader").connect() as connection:
+            rows = feature_store.unused(connection, "" if account == "all" else account)
+        output.emit([{**row, "points": _points(row["difference"])} for row in rows], _UNUSED, as_json=as_json)
+        return
+    with engine("builder").begin() as connection:
+        found = feature_store.read(connection)
+        if keep:
+            feature_store.keep(
+                connection, found, (clock.now().date().replace(day=1) - timedelta(days=1)).replace(day=1)
+            )
+    if not as_json and not found.is_available:
+        typer.echo(
+            f"not available: {found.n_losses} of {features.FEWEST_LOSSES} lost renewals with known use"
+            f" ({found.n_renewals} renewals; {found.n_unknown} without known use)"
+        )
+        return
+    output.emit([_row(one) for one in found.findings], _FEATURES, as_json=as_json)
+    if not as_json:
+        proposed = features.proposal(found.findings, config.load().usage.key_features)
+        for line, names in (
+            ("to add to key_features in usage.yaml", proposed["add"]),
+            ("key features that go with renewal", proposed["confirmed"]),
+            ("key features without evidence", proposed["no_evidence"]),
+        ):
+            typer.echo(f"{line}: {', '.join(names) or 'none'}")
+
+
+def _row(found: Any) -> dict[str, object]:
+    effect, behaviour = found.effect, found.behaviour
+    return {
+        "feature": found.name,
+        "verdict": found.verdict,
+        "with": found.n_with,
+        "without": found.n_without,
+        "dropped": behaviour.n_dropped,
+        "crude": _points(found.crude),
+        "points": _points(effect.interval.share) if effect else None,
+        "low": _points(effect.interval.low) if effect else None,
+        "high": _points(effect.interval.high) if effect else None,
+        "by_arr": _points(found.by_arr),
+        "p": None if found.p is None else round(found.p, 4),
+        "p_adjusted": None if found.p_adjusted is None else round(found.p_adjusted, 4),
+        "e_value": round(effect.e_value, 2) if effect else None,
+        "doses": " ".join(f"{kept / n:.0%}" if n else "-" for kept, n in behaviour.doses),
+        "after_contact": f"{behaviour.n_begun_after_contact} of {behaviour.n_begun}",
+    }
+
+
+def _points(share: float | None) -> float | None:
+    return None if share is None else round(share * 100, 1)

@@ -1,0 +1,39 @@
+"""The analyses page: which features go with renewal, and which customers do not use them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from include.analyses import feature_store
+from include.config.viewers import Viewer
+from include.pages import scope
+from include.warehouse.engine import engine
+
+_MOST = 50
+
+
+@dataclass(frozen=True)
+class Analyses:
+    """The page.
+
+    Args:
+        features: Each feature with its effect, over all customers, strongest evidence first.
+        unused: Customers of the viewer and a feature that they do not use, most ARR first; at most 50.
+        n_unused: Number of all of them.
+    """
+
+    features: Sequence[dict[str, Any]] = ()
+    unused: Sequence[dict[str, Any]] = ()
+    n_unused: int = 0
+
+
+def read(viewer: Viewer) -> Analyses:
+    """Return the newest stored analyses, the lists of customers limited to those that the viewer may see."""
+    with engine("reader").connect() as connection:
+        found = feature_store.stored(connection)
+        chosen = scope.accounts(connection, viewer)
+        unused = feature_store.unused(connection)
+    listed = [row for row in unused if chosen is None or row["account_key"] in set(chosen)]
+    return Analyses(found, listed[:_MOST], len(listed))
