@@ -172,21 +172,25 @@ _ALL = """
     union all
     select 'no_account', '', coalesce(o.source || ':' || o.account_id, ''), min(o.source || ':' || o.opportunity_id),
         min(o.close_date),
-        round(sum(coalesce(l.arr, o.amount * case when o.currency is null then 1 else r.rate end)), 2), null, null
+        round(sum(coalesce(l.arr, o.amount * case when o.currency is null then 1 else r.rate end, l.amount)), 2), null,
+        null
     from (
         select *, row_number() over (partition by source, opportunity_id order by known_from desc, batch_id desc) as age
         from staging.stg_crm__opportunity
     ) as o
     left join core.account_bridge as b on b.source = o.source and b.source_id = o.account_id
     left join (
-        select v.source, v.opportunity_id, sum(v.amount * case when v.currency is null then 1 else r.rate end) as arr
+        -- Of a line with an end the amount as entered: without an account there is no term to compute a year from.
+        select v.source, v.opportunity_id,
+            sum(v.amount * case when v.currency is null then 1 else r.rate end) filter (where v.is_evergreen) as arr,
+            sum(v.amount * case when v.currency is null then 1 else r.rate end) as amount
         from (
             select *, row_number() over (partition by source, line_id order by known_from desc, batch_id desc) as age
             from staging.stg_crm__contract_line
         ) as v
         left join meta.plan_rate as r
             on r.currency = v.currency and r.from_day <= current_date and r.to_day > current_date
-        where v.age = 1 and v.is_recurring and v.is_evergreen and not v.is_deleted
+        where v.age = 1 and v.is_recurring and not v.is_deleted
             and (v.term_end is null or v.term_end > current_date)
         group by v.source, v.opportunity_id
     ) as l on l.source = o.source and l.opportunity_id = o.opportunity_id

@@ -1,6 +1,7 @@
 """Which entities each source provides, and why others are missing. An entity is provided once there is a verdict on it.
 
-A KPI or trigger that reads a missing entity is *not available: needs <entity>*, never 0.
+A KPI or trigger that reads a missing entity is *not available: needs <entity>*, never 0. A CRM without line items may
+keep its contracts in fields of the deal or the company: then nothing misses ``contract_line``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from include.config import load
 from include.entities.catalog import Kind, of_kind
 from include.gate.source_failures import NOT_OFFERED
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Missing:
     cure: str = ""
 
 
+LINES = "contract_line"
 # The CRM entities that a billing system provides.
 BILLED = ("account", "opportunity", "contract_line", "invoice")
 
@@ -38,8 +40,11 @@ BILLED = ("account", "opportunity", "contract_line", "invoice")
 def missing() -> list[Missing]:
     """Return the entities that sources with a verdict lack, out of those that their kind can have."""
     found = []
+    without_lines = contracts_without_lines()
     for source in load().sources:
         known, refused = judged(source.id), _refusals(source.id)
+        if source.id in without_lines and LINES not in refused:
+            known |= {LINES}
         for entity in of_kind(source.kind) if known else ():
             if entity.name in known or (source.is_billing and entity.name not in BILLED):
                 continue
@@ -51,7 +56,16 @@ def missing() -> list[Missing]:
 def available(kind: Kind) -> frozenset[str]:
     """Return the entities of a kind that at least one source provides."""
     names = (judged(source.id) for source in load().sources if source.kind == kind)
-    return frozenset().union(*names)
+    lines = {LINES} if kind == "crm" and contracts_without_lines() else set()
+    return frozenset(lines).union(*names)
+
+
+def contracts_without_lines() -> frozenset[str]:
+    """Return the sources with contracts in fields of won deals, or of companies (docs/reference/mapping.md)."""
+    with engine("reader").connect() as connection:
+        if not has_table(connection, "raw.crm__opportunity"):
+            return frozenset()
+        return frozenset(connection.execute(_WITHOUT_LINES).scalars())
 
 
 def judged(source: str) -> frozenset[str]:
@@ -89,3 +103,18 @@ def _refusals(source: str) -> dict[str, tuple[str, str]]:
             {"source": source, "refused": NOT_OFFERED},
         )
         return {row.entity: (row.reason, row.cure) for row in rows}
+
+
+_WITHOUT_LINES = sa.text(
+    """
+    select source from (select distinct source from meta.verdict) as s
+    where exists (
+        select from raw.crm__opportunity as o
+        where o.source = s.source and o.is_won
+            and (o.term_end is not null or o.term_months is not null or o.is_evergreen)
+    ) or exists (
+        select from raw.crm__account as a
+        where a.source = s.source and (a.contract_arr is not null or a.contract_mrr is not null)
+    )
+    """
+)

@@ -13,6 +13,7 @@ from include.common import quarters
 from include.common.errors import ConfigError
 from include.common.formatting import kpi_value
 from include.entities.catalog import VENDORS, of_kind, raw_table
+from include.gate import availability
 from include.metrics import overrides
 from include.metrics.overrides import Override
 from include.models import metrics, registry, restatements, unread
@@ -246,9 +247,12 @@ def unavailable(connection: sa.Connection, metric: Metric) -> str:
 def has_records(connection: sa.Connection, need: str) -> bool:
     """Return whether any source has loaded a record of an entity, or for ``entity.column`` one with that column filled.
 
-    Tasks count once they are read back from the CRM.
+    Tasks count once they are read back from the CRM. Contracts in fields of deals or companies count as deals with
+    line items.
     """
     entity, _, column = need.partition(".")
+    if need in ("opportunity", availability.LINES) and availability.contracts_without_lines():
+        return True
     if entity == metrics.TASK:
         return bool(connection.execute(sa.text("select exists (select from ops.task)")).scalar())
     filled = f" where {column} is not null" if column else ""

@@ -163,11 +163,17 @@ def test_list_shows_the_deal_and_its_candidate_terms(built: pytest.MonkeyPatch) 
         "opportunity",
         world.deal("late", "alone", contract_number=None, close_date=date(2026, 3, 1), opportunity_type="renewal"),
         world.deal("nobody", "missing", contract_number=None, close_date=date(2026, 3, 1), amount=4711),
+        world.deal("of lines", "missing too", contract_number=None, close_date=date(2026, 3, 1)),
     )
-    world.load("contract_line", world.line("late", "late", 9900, date(2026, 3, 20), date(2027, 3, 20)))
+    world.load(
+        "contract_line",
+        world.line("late", "late", 9900, date(2026, 3, 20), date(2027, 3, 20)),
+        world.line("only", "of lines", 815, date(2026, 3, 20), date(2200, 3, 20)),
+    )
     build.run("late")
     found = {one.kind: one for one in review.findings()}
     assert found["continues_nothing"].deal == "crm:late" and "crm:old#1" in found["continues_nothing"].suggestions
-    assert found["no_account"].deal == "crm:nobody" and found["no_account"].arr == 4711
+    nobodys = [(one.deal, one.arr) for one in review.findings("no_account")]
+    assert nobodys == [("crm:nobody", 4711), ("crm:of lines", 815)]
     shown = CliRunner().invoke(app, ["renewals", "review", "--kind", "continues_nothing"])
     assert shown.exit_code == 0 and "crm:late" in shown.output

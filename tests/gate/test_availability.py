@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from typing import Any
+
 import pytest
+import sqlalchemy as sa
 
 from include.common.errors import NotOffered
 from include.gate import availability, source_failures, verdicts
+from include.metrics.explain import has_records
+from include.models import unread
 from include.pages import status
+from include.warehouse.engine import engine
 from tests.fixtures.landing import record, store
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -41,3 +50,35 @@ def test_entity_read_before_is_broken_not_forbidden(judged) -> None:
     assert availability.refused("crm") == {"invoice"}
     assert availability.was_read("crm", "account")
     assert not availability.was_read("crm", "invoice")
+
+
+def without_lines_lacks() -> set[str]:
+    """Return what the metric ``arr`` lacks, by the list of the gate, the metrics' gaps and their records."""
+    with engine("builder").begin() as connection:
+        unread.sync(connection, date(2026, 1, 1))
+        is_gap = connection.scalar(sa.text("select count(*) from meta.metric_gap where metric_id = 'arr'"))
+        is_without = not has_records(connection, "contract_line")
+    listed = {each.entity for each in availability.missing()}
+    return {name for name, is_it in (("gap", is_gap), ("records", is_without)) if is_it} | (listed & {"contract_line"})
+
+
+@pytest.mark.parametrize(
+    ("entity", "contract"),
+    [("opportunity", {"is_won": True, "term_months": 12}), ("account", {"contract_mrr": 100})],
+)
+def test_contracts_in_fields_of_deals_or_companies_need_no_line_items(
+    warehouse: str, entity: str, contract: dict[str, Any]
+) -> None:
+    from include.warehouse import raw_tables
+
+    raw_tables.ensure_raw_tables()
+    store(record("1"), read_until=AT)
+    store(record("1"), entity="opportunity", read_until=AT)
+    verdicts.publish("crm", ("account", "opportunity"))
+    assert without_lines_lacks() == {"gap", "records", "contract_line"}
+    store(record("2", **contract), entity=entity, read_until=AT)
+    assert without_lines_lacks() == set()
+    assert "contract_line" in availability.available("crm")
+    # Mapped and not read yet: the deals could be half of the contracts.
+    verdicts.publish("crm", ("account", "opportunity", "contract_line"))
+    assert "gap" in without_lines_lacks()

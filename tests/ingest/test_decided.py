@@ -161,6 +161,7 @@ def quotes(first: int, n: int, hours: int = 0) -> list[Record]:
 
 
 def test_quote_line_items_belong_to_no_account(crm, monkeypatch) -> None:
+    """R2: as many line items of quotes as of deals, every day."""
     crm.records["contract_line"] += quotes(0, 30)
     assert pipeline.run("crm").state == "green"
     for hour in range(1, 4):

@@ -58,18 +58,21 @@ def _property(prop: Property) -> dict[str, Any]:
         "updatedAt": "2019-08-06T02:41:08.109Z",
         "createdAt": "2019-08-06T02:41:08.109Z",
         "name": prop.name,
-        "label": prop.name.replace("_", " ").capitalize(),
+        "label": prop.label or prop.name.replace("_", " ").capitalize(),
         "type": prop.type,
         "fieldType": field_type,
         "description": "",
         "groupName": "information",
-        "options": [{"label": o, "value": o, "displayOrder": n, "hidden": False} for n, o in enumerate(prop.options)],
+        "options": [
+            {"label": label, "value": value, "displayOrder": n, "hidden": False}
+            for n, (value, label) in enumerate(zip(prop.options, prop.option_labels or prop.options, strict=True))
+        ],
         "displayOrder": -1,
         "calculated": prop.read_only,
         "externalOptions": prop.name == "hubspot_owner_id",
         "hasUniqueValue": prop.unique,
         "hidden": False,
-        "hubspotDefined": True,
+        "hubspotDefined": not prop.is_own,
         "modificationMetadata": {"archivable": not prop.read_only, "readOnlyDefinition": prop.read_only,
                                  "readOnlyValue": prop.read_only},
         "formField": False,
@@ -196,9 +199,12 @@ def _checked_property(body: Any) -> dict[str, Any]:
         raise bad_json(f"Some required fields were not set: {missing}")
     if body["type"] not in FIELD_TYPES or not re.fullmatch(r"[a-z][a-z0-9_]{0,99}", body["name"]):
         raise error(400, f"Invalid property definition: {body['name']} of type {body['type']}")
+    options = body.get("options") or []
     return {
         "name": body["name"],
+        "label": body["label"],
         "type": body["type"],
         "hasUniqueValue": bool(body.get("hasUniqueValue", False)),
-        "options": [option["value"] for option in body.get("options") or []],
+        "options": [option["value"] for option in options],
+        "option_labels": [option["label"] for option in options],
     }

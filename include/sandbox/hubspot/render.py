@@ -40,8 +40,18 @@ def properties_of(kind: ObjectType, sandbox: Sandbox) -> dict[str, Property]:
     """Return the portal's properties of a type, including those made through the API, without removed ones."""
     style = sandbox.world.style
     own = {name: each for name, each in kind.properties.items() if style in OF_STYLE.get((kind.name, name), (style,))}
-    made = {name: Property(name, each["type"], unique=each["hasUniqueValue"], options=tuple(each["options"]))
-            for name, each in sandbox.switches.get("hubspot.properties", {}).get(kind.name, {}).items()}  # fmt: skip
+    made = {
+        name: Property(
+            name,
+            each["type"],
+            options=tuple(each["options"]),
+            unique=each["hasUniqueValue"],
+            label=each["label"],
+            option_labels=tuple(each["option_labels"]),
+            is_own=True,
+        )
+        for name, each in sandbox.switches.get("hubspot.properties", {}).get(kind.name, {}).items()
+    }
     gone = set(sandbox.switches.get("hubspot.removed_properties", []))
     return {name: each for name, each in (own | made).items() if name not in gone}
 

@@ -19,6 +19,9 @@ class Property:
         options: The values of an enumeration.
         unique: Whether values are unique.
         read_only: Whether it is calculated, so that writes are refused.
+        label: What people see; "" to derive it from the name.
+        option_labels: What people see instead of the options; empty for the options themselves.
+        is_own: Whether somebody created it through the API.
     """
 
     name: str
@@ -27,6 +30,9 @@ class Property:
     options: tuple[str, ...] = ()
     unique: bool = False
     read_only: bool = False
+    label: str = ""
+    option_labels: tuple[str, ...] = ()
+    is_own: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 -- Grain: CRM account, term, change of ARR. Inputs: CRM account versions, the bridge. Window: none.
 -- Caveats: such fields are overwritten, so ARR and its changes count from the day on which they were observed. A
 -- renewal date moved by less than 28 days, or long before the old one, is a correction and no renewal, unless the start
--- moves with it. Without a start the first term is a year. Emptied ARR, or a lost status, ends the term on that day.
+-- moves with it. Without a start the first term is a year, and at least since it was seen. Emptied ARR, or a lost status, ends the term on that day.
 with account_versions as (
     select * from staging.stg_crm__account
 ),
@@ -98,7 +98,7 @@ with_start as (
             when term_no > 1 and contract_start > start_before and contract_start < term_end then contract_start
             when term_no > 1 then end_before
             when contract_start < term_end then contract_start
-            else term_end - 365
+            else least(term_end - 365, first_seen_on)
         end as term_start
     from with_end
 ),

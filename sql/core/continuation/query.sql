@@ -585,15 +585,33 @@ weights as (
         b.product_key, b.currency, b.starts_on, b.ends_on, b.committed_on, b.arr, b.list_arr
 ),
 
+-- A term whose products the deal does not name is part of the products that no other term has, else of all.
+claimed as (
+    select
+        *,
+        case
+            when not is_elsewhere then target
+            when targeted = 0 or min(targeted) over (partition by opportunity_key) > 0 then whole
+            else 0
+        end as claim
+    from (
+        select
+            *,
+            method = 'consolidated' and max(target) over (partition by opportunity_key, term_id) = 0 as is_elsewhere,
+            sum(target) over (partition by opportunity_key, product_key, currency, starts_on) as targeted
+        from weights
+    ) as w
+),
+
 shares as (
     select
         *,
         case
-            when sum(target) over w > 0 then target / sum(target) over w
+            when sum(claim) over w > 0 then claim / sum(claim) over w
             when sum(whole) over w > 0 then whole / sum(whole) over w
             else cast(1 as numeric) / count(*) over w
         end as share
-    from weights
+    from claimed
     window w as (partition by opportunity_key, product_key, currency, starts_on)
 ),
 
