@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -49,7 +50,12 @@ def migrate(url: str | None = None) -> None:
         config.attributes["connection"] = connection
         _run(connection, "roles")
         command.upgrade(config, "head")
-        _run(connection, "grants")
+        try:
+            _run(connection, "grants")
+        except sa.exc.ProgrammingError as error:
+            if not isinstance(error.orig, psycopg.errors.UndefinedTable):
+                raise
+            raise _pre_release(connection, "without a table that 0.1.0 has") from None
         logins.ensure(connection, url)
 
 
@@ -87,17 +93,21 @@ def _refuse_unknown_revision(connection: sa.Connection, config: Config) -> None:
         return
     database = connection.engine.url.database
     if _PRE_RELEASE.fullmatch(unknown):
-        raise ConfigError(
-            f"the tables in database {database} were created by a pre-release of Perennial (revision {unknown}) and"
-            " cannot be upgraded; nothing was changed",
-            cure="create a new database, set it in PERENNIAL_DATABASE_URL and run `python -m include.cli server"
-            " migrate`: the ingest DAGs reload everything, and the old database is not touched (the embedded"
-            " server: `make clean` removes its database and all data in it)",
-        )
+        raise _pre_release(connection, f"revision {unknown}")
     raise ConfigError(
         f"the tables in database {database} have revision {unknown}, which this version of Perennial does not know;"
         " nothing was changed",
         cure="run the newer version of Perennial that created them, or set another database in PERENNIAL_DATABASE_URL",
+    )
+
+
+def _pre_release(connection: sa.Connection, sign: str) -> ConfigError:
+    return ConfigError(
+        f"the tables in database {connection.engine.url.database} were created by a pre-release of Perennial ({sign})"
+        " and cannot be upgraded; nothing was changed",
+        cure="create a new database, set it in PERENNIAL_DATABASE_URL and run `python -m include.cli server"
+        " migrate`: the ingest DAGs reload everything, and the old database is not touched (the embedded"
+        " server: `make clean` removes its database and all data in it)",
     )
 
 

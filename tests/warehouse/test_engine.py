@@ -283,6 +283,14 @@ def test_tables_of_another_version_are_left_alone(warehouse: str, revision: str,
         assert connection.exec_driver_sql("select version_num from meta.alembic_version").scalar() == revision
 
 
+def test_tables_of_an_earlier_state_of_this_version_are_left_alone(warehouse: str) -> None:
+    with subject.engine("owner").begin() as connection:
+        connection.exec_driver_sql("alter table meta.silence rename to another")
+    with pytest.raises(ConfigError, match="pre-release") as caught:
+        migrate(warehouse)
+    assert "create a new database" in caught.value.cure
+
+
 def test_other_users_keep_public_and_nothing_in_it_is_called(empty_database: str, superuser: str) -> None:
     theirs = make_url(superuser).set(database=make_url(empty_database).database)
     with psycopg.connect(theirs.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
