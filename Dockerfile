@@ -8,6 +8,11 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/opt/perennial \
     PIP_DISABLE_PIP_VERSION_CHECK=1
 
+# Charts and PDFs in Chinese need a font that has its characters.
+RUN apt-get update \
+    && apt-get install --no-install-recommends --yes fonts-wqy-microhei \
+    && rm -rf /var/lib/apt/lists/*
+
 # The folders that are mounted must belong to the user before they become volumes.
 RUN groupadd --gid 50000 perennial \
     && useradd --uid 50000 --gid 50000 --home-dir /opt/airflow --no-create-home --shell /usr/sbin/nologin perennial \

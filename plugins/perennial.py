@@ -7,6 +7,8 @@ sees, and which pulses, overrides and calls it may enter: nothing else can be ch
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import date
 from functools import cache
 from pathlib import Path
 from secrets import token_urlsafe
@@ -20,8 +22,13 @@ from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from markupsafe import Markup, escape
 
+from include.common import formatting, texts
 from include.common.errors import ConfigError
+from include.common.texts import N_, gettext
+from include.common.words import word
+from include.config.own_texts import translated
 from include.config.viewers import Viewer
 from include.orchestration.dag_ids import PREFIX as DAG_PREFIX
 from include.orchestration.dag_ids import dag_id
@@ -30,18 +37,18 @@ PREFIX = "/perennial"
 BASE = conf.get("api", "base_url", fallback="").rstrip("/")
 # Path -> title of the page, in menu order.
 PAGES = {
-    "/today/": "Today",
-    "/account/": "Account",
-    "/renewals/": "Renewals",
-    "/health/": "Health",
-    "/team/": "Team load",
-    "/playbooks/": "Playbooks",
-    "/analyses/": "Analyses",
-    "/metrics/": "Metric tree",
-    "/reports/": "Reports",
-    "/": "Data health",
-    "/why/": "Why not?",
-    "/ledger/": "Ledger",
+    "/today/": N_("Today"),
+    "/account/": N_("Account"),
+    "/renewals/": N_("Renewals"),
+    "/health/": N_("Health"),
+    "/team/": N_("Team load"),
+    "/playbooks/": N_("Playbooks"),
+    "/analyses/": N_("Analyses"),
+    "/metrics/": N_("Metric tree"),
+    "/reports/": N_("Reports"),
+    "/": N_("Data health"),
+    "/why/": N_("Why not?"),
+    "/ledger/": N_("Ledger"),
 }
 # Whoever may see this DAG may see the pages. The id is fixed here; otherwise the caller's query could choose it.
 may_see = requires_access_dag("GET", param_dag_id=dag_id("build_kpis"))
@@ -51,10 +58,44 @@ _templates = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    finalize=lambda value: formatting.day(value) if type(value) is date else value,
 )
 
+
+def _text(message: str, /, **values: Any) -> Markup:
+    """Return a text of a template in the reader's language, with its values escaped. Never for a text from data."""
+    return Markup(texts.gettext(message)).format(**values)
+
+
+def _plural(one: str, many: str, n: int, /, **values: Any) -> Markup:
+    return Markup(texts.ngettext(one, many, n, **{name: escape(value) for name, value in values.items()}))
+
+
+_templates.globals.update(
+    _=_text,
+    ngettext=_plural,
+    f=formatting,
+    word=word,
+    translated=translated,
+    is_incomplete=texts.is_incomplete,
+    incomplete_note=texts.incomplete_note,
+)
+_accepted: ContextVar[str] = ContextVar("accepted", default="")
+
+
+async def _note_languages(request: Request) -> None:
+    """Note what the browser accepts. This must be async: only then do the routes' threads see it."""
+    _accepted.set(request.headers.get("accept-language", ""))
+
+
 # API docs are off: they would be open to everyone.
-app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_see)])
+app = FastAPI(
+    title="Perennial",
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
+    dependencies=[Depends(may_see), Depends(_note_languages)],
+)
 
 
 FORM_SECONDS = 8 * 3600
@@ -157,12 +198,12 @@ def _why_foreign(request: Request, login: str, token: str) -> str:
     """Return why a form was not made by these pages for this login; "" if it was."""
     sender = urlsplit(request.headers.get("origin", "")).netloc
     if not sender or sender not in (urlsplit(BASE).netloc, request.headers.get("host", "")):
-        return "This form was sent from another site."
+        return gettext("This form was sent from another site.")
     try:
         is_own = _forms().loads(token, max_age=FORM_SECONDS) == login
     except BadSignature:
         is_own = False
-    return "" if is_own else "This form has expired or belongs to another login. Reload the page."
+    return "" if is_own else gettext("This form has expired or belongs to another login. Reload the page.")
 
 
 @app.get("/brief/", response_class=HTMLResponse)
@@ -258,6 +299,25 @@ def ledger_page(user: GetUserDep, person: str = "") -> HTMLResponse:
 def _answer(
     path: str, template: str, user: Any, read: Callable[[Viewer], Any], refused: int = 404, **more: Any
 ) -> HTMLResponse:
+    with texts.reading(_language(user.get_name())):
+        return _page(path, template, user, read, refused, more)
+
+
+def _language(login: str) -> str:
+    """Return the language of a page: the login's, else the best of the browser's, else the default."""
+    from include import config
+    from include.common.errors import PerennialError
+
+    try:
+        settings = config.load()
+        return settings.viewers.of(login).language or texts.negotiate(_accepted.get()) or settings.language
+    except PerennialError:
+        return texts.ENGLISH  # the page shows the problem
+
+
+def _page(
+    path: str, template: str, user: Any, read: Callable[[Viewer], Any], refused: int, more: dict[str, Any]
+) -> HTMLResponse:
     from sqlalchemy.exc import SQLAlchemyError
 
     from include import config
@@ -266,14 +326,14 @@ def _answer(
     from include.warehouse.engine import readable
 
     problem: PerennialError | None = None
-    trouble, status = "This page cannot be shown.", 200
+    trouble, status = gettext("This page cannot be shown."), 200
     seen: Any = None
     viewer = Viewer(role="operator")
     try:
         viewer = config.load().viewers.of(user.get_name())
         seen = read(viewer)
     except SQLAlchemyError as error:
-        problem, trouble, status = readable(error), "The warehouse cannot be read.", 503
+        problem, trouble, status = readable(error), gettext("The warehouse cannot be read."), 503
     except ConfigError as error:
         problem, status = error, refused
     except PerennialError as error:
@@ -290,6 +350,7 @@ def _answer(
         root=f"{BASE}{PREFIX}",
         prefix=DAG_PREFIX,
         pages=PAGES.items(),
+        language=texts.language().replace("_", "-"),
         here=path,
         m=_templates.get_template("macros.html").module,
         **more,

@@ -9,10 +9,13 @@ import pandas as pd
 import sqlalchemy as sa
 
 from include.charts import theme
+from include.common.texts import N_, gettext
 from include.scores.forecast import by_quarter, lines, past
 from include.warehouse.engine import has_table
 
 _PERCENT = alt.Axis(format="%")
+_CAUSES = (N_("new"), N_("expansion"), N_("reactivation"), N_("contraction"), N_("churn"))
+_BEST = N_("best single measure")
 
 
 def bands(connection: sa.Connection) -> alt.Chart | None:
@@ -22,13 +25,14 @@ def bands(connection: sa.Connection) -> alt.Chart | None:
     rows = _read(connection, _BANDS)
     if rows.empty:
         return None
-    order = list(theme.BANDS)
+    order = [gettext(name) for name in theme.BANDS]
+    rows["band"] = [gettext(name) for name in rows["band"]]
     return (
         alt.Chart(rows)
         .mark_bar(size=18)
         .encode(
-            x=alt.X("day:T", title=None, axis=alt.Axis(format="%d %b", grid=False)),
-            y=alt.Y("n:Q", title="accounts", stack="normalize", axis=_PERCENT),
+            x=alt.X("day:T", title=None, axis=alt.Axis(format=gettext("%d %b"), grid=False)),
+            y=alt.Y("n:Q", title=gettext("accounts"), stack="normalize", axis=_PERCENT),
             color=alt.Color("band:N", scale=alt.Scale(domain=order, range=list(theme.BANDS.values()))),
             order=alt.Order("rank:Q"),
         )
@@ -42,13 +46,14 @@ def arr_bridge(connection: sa.Connection) -> alt.Chart | None:
     rows = _read(connection, _BRIDGE)
     if rows.empty:
         return None
-    causes = ["new", "expansion", "reactivation", "contraction", "churn"]
+    causes = [gettext(name) for name in _CAUSES]
+    rows["cause"] = [gettext(name) for name in rows["cause"]]
     colours = [theme.BLUE, "#6fb1ea", "#9ed0c0", "#e0b43a", "#b3202c"]
     return (
         alt.Chart(rows)
         .mark_bar()
         .encode(
-            x=alt.X("month:T", title=None, timeUnit="yearmonth"),
+            x=alt.X("month:T", title=None, timeUnit="yearmonth", axis=alt.Axis(format=gettext("%b %Y"))),
             y=alt.Y("arr:Q", title="ARR", axis=alt.Axis(format="~s")),
             color=alt.Color("cause:N", scale=alt.Scale(domain=causes, range=colours)),
         )
@@ -87,13 +92,16 @@ def backtest(connection: sa.Connection) -> alt.LayerChart | None:
     if rows.empty or not (rows.method == "score").any():
         return None
     single = rows[~rows.method.isin(["score", "learned", "equal weights", "everyone at T-90", "CRM category"])]
-    best = single.loc[single.groupby("days_before").auc.idxmax()].assign(method="best single measure")
+    best = single.loc[single.groupby("days_before").auc.idxmax()].assign(method=_BEST)
     shown = pd.concat([rows[rows.method.isin(["score", "learned"])], best])
-    x = alt.X("days_before:O", title="days before the decision", sort="descending", axis=alt.Axis(labelAngle=0))
+    shown = shown.assign(method=[gettext(name) for name in shown.method])
+    x = alt.X(
+        "days_before:O", title=gettext("days before the decision"), sort="descending", axis=alt.Axis(labelAngle=0)
+    )
     colour = alt.Color(
         "method:N",
         scale=alt.Scale(
-            domain=["score", "learned", "best single measure"], range=[theme.BLUE, theme.ORANGE, theme.GREY]
+            domain=[gettext("score"), gettext("learned"), gettext(_BEST)], range=[theme.BLUE, theme.ORANGE, theme.GREY]
         ),
     )
     scale = alt.Scale(domain=[0.4, 1])
@@ -117,9 +125,9 @@ def calibration(connection: sa.Connection) -> alt.LayerChart | None:
     rows = rows.assign(
         share=[one.share for one in spans], low=[one.low for one in spans], high=[one.high for one in spans]
     )
-    x = alt.X("bucket:O", title="score, 60 to 120 days before", axis=alt.Axis(labelAngle=0))
+    x = alt.X("bucket:O", title=gettext("score, 60 to 120 days before"), axis=alt.Axis(labelAngle=0))
     base = alt.Chart(rows).encode(x=x)
-    y = alt.Y("share:Q", title="renewed", axis=_PERCENT, scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("share:Q", title=gettext("renewed"), axis=_PERCENT, scale=alt.Scale(domain=[0, 1]))
     interval = base.mark_rule(color=theme.BLUE).encode(y="low:Q", y2="high:Q")
     counts = base.mark_text(dy=-8, dx=14).encode(y="high:Q", text="n:Q")
     return interval + base.mark_point(color=theme.BLUE, filled=True, size=60).encode(y=y) + counts

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import altair as alt
 
+from include.common.texts import N_
+
 WIDTH, HEIGHT = 680, 220
 # Bands differ in lightness too, for readers who cannot tell red from green.
-BANDS = {"green": "#1a7f4b", "yellow": "#e0b43a", "red": "#b3202c", "unknown": "#9aa6b1"}
+BANDS = {N_("green"): "#1a7f4b", N_("yellow"): "#e0b43a", N_("red"): "#b3202c", N_("unknown"): "#9aa6b1"}
 BLUE, ORANGE, GREY = "#1f6fb2", "#d97706", "#77828c"
 
 

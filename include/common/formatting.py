@@ -1,4 +1,4 @@
-"""Format dates, times and amounts for messages and tasks."""
+"""Format dates, times, numbers and amounts for messages and pages, in the reader's language."""
 
 from __future__ import annotations
 
@@ -6,43 +6,101 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-UNKNOWN = "unknown"
+from babel import dates, numbers
+
+from include.common.texts import ENGLISH, gettext, language, locale, ngettext
+
+
+def unknown() -> str:
+    return gettext("unknown")
 
 
 def day(value: date | None) -> str:
     """Format a day, such as "16 Nov 2026"."""
-    return f"{value.day} {value:%b %Y}" if value is not None else UNKNOWN
+    if value is None:
+        return unknown()
+    # American order would be read as month first or day first, depending on the reader.
+    if language() == ENGLISH:
+        return f"{value.day} {value:%b %Y}"
+    return str(dates.format_skeleton("yMMMd", value, locale=locale()))
 
 
 def weekday(value: date) -> str:
     """Format a day with its weekday, such as "Mon 16 Nov 2026"."""
-    return f"{value:%a} {day(value)}"
+    if language() == ENGLISH:
+        return f"{value:%a} {day(value)}"
+    return str(dates.format_skeleton("yMMMEd", value, locale=locale()))
+
+
+def month(value: date) -> str:
+    """Format a month, such as "November 2026"."""
+    return str(dates.format_skeleton("yMMMM", value, locale=locale()))
 
 
 def timestamp(value: datetime, zone: ZoneInfo) -> str:
     """Format a time in the reader's time zone, such as "16 Nov 2026 09:30 CET"."""
     local = value.astimezone(zone)
-    return f"{day(local)} {local:%H:%M %Z}"
+    if language() == ENGLISH:
+        return f"{day(local)} {local:%H:%M %Z}"
+    name = dates.get_timezone_name(local, "short", locale=locale())
+    if name[:1] in "+-":  # the language has no short name for this zone
+        name = dates.get_timezone_gmt(local, "long", locale=locale())
+    return f"{day(local)} {local:%H:%M} {name}"
 
 
 def number(value: float | Decimal | None) -> str:
     """Format a number without decimals, with thousands separators."""
-    return f"{value:,.0f}" if value is not None else UNKNOWN
+    return _decimal(value, "#,##0") if value is not None else unknown()
 
 
-def percent(value: float | Decimal | None) -> str:
-    """Format a ratio as a whole percentage."""
-    return f"{float(value):.0%}" if value is not None else UNKNOWN
+def decimal(value: float | Decimal, decimals: int) -> str:
+    """Format a number with a fixed number of decimals."""
+    return _decimal(value, "#,##0." + "0" * decimals)
+
+
+def signed(value: float | Decimal, decimals: int = 0) -> str:
+    """Format a change, such as "+1,200" or "-3.5"."""
+    digits = "#,##0" + ("." + "0" * decimals if decimals else "")
+    return _decimal(value, f"+{digits};-{digits}")
+
+
+def percent(value: float | Decimal | None, decimals: int = 0) -> str:
+    """Format a ratio as a percentage, without decimals unless asked for."""
+    if value is None:
+        return unknown()
+    if language() == ENGLISH:
+        return f"{float(value):.{decimals}%}"
+    pattern = locale().percent_formats[None].pattern
+    if decimals:
+        pattern = pattern.replace("0%", f"0.{'0' * decimals}%").replace("0\xa0%", f"0.{'0' * decimals}\xa0%")
+    return str(numbers.format_percent(value, pattern, locale=locale()))
 
 
 def money(amount: Decimal | None, currency: str | None) -> str:
     """Format an amount with its currency."""
-    return f"{currency or ''} {number(amount)}".strip() if amount is not None else "amount unknown"
+    if amount is None:
+        return gettext("amount unknown")
+    if locale().currency_formats["standard"].pattern.startswith("¤"):
+        return f"{currency or ''} {number(amount)}".strip()
+    return f"{number(amount)} {currency or ''}".strip()
 
 
 def count(number: int, noun: str) -> str:
-    """Format a number with its noun, such as "1 day" or "30 days"."""
+    """Format a number with its English noun, such as "1 day" or "30 days", for logs and commands."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def days(n: int) -> str:
+    return ngettext("{n} day", "{n} days", n)
+
+
+def distance(left: int) -> str:
+    """Format a number of days from today, such as "in 3 days", "today" or "1 day ago"."""
+    if left == 0:
+        return gettext("today")
+    if left > 0:
+        return ngettext("in {n} day", "in {n} days", left)
+    return ngettext("{n} day ago", "{n} days ago", -left)
 
 
 def plain(value: str) -> str:
@@ -55,12 +113,19 @@ def age(then: datetime, now: datetime) -> str:
     """Format the time since an event, in whole hours up to two days, then in days."""
     hours = int((now - then).total_seconds() // 3600)
     if hours < 1:
-        return "less than an hour"
-    return count(hours, "hour") if hours < 48 else count(hours // 24, "day")
+        return gettext("less than an hour")
+    return ngettext("{n} hour", "{n} hours", hours) if hours < 48 else days(hours // 24)
 
 
 def kpi_value(value: float | None, unit: str) -> str:
     """Format the value of a KPI in its unit."""
     if value is None:
-        return "undefined (denominator is 0)"
-    return f"{value:.1%}" if unit == "share" else f"{value:,.2f}".removesuffix(".00")
+        return gettext("undefined (denominator is 0)")
+    if unit == "share":
+        return percent(value, 1)
+    whole = _decimal(value, "#,##0.00")
+    return whole[:-3] if whole[-2:] == "00" else whole
+
+
+def _decimal(value: float | Decimal, pattern: str) -> str:
+    return str(numbers.format_decimal(value, pattern, locale=locale()))

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
+from include.common import texts
 from include.common.errors import ConfigError
 
 _DUE_AT = time(17, 0)
@@ -44,13 +45,17 @@ def calendar(country: str) -> WorkingCalendar:
 
 
 def public_holidays(country: str, first: date, last: date) -> list[tuple[date, str]]:
-    """Return the public holidays of a country between two days, both included, with their English names if known.
+    """Return the public holidays of a country between two days, both included, named in the reader's language if known.
+
+    Other names are English. Days off that are made up for on a weekend are included.
 
     Raises:
         ConfigError: No public holidays are known for the country.
     """
     calendar(country)
-    known = holidays.country_holidays(country, years=range(first.year, last.year + 1), language="en_US")
+    named = holidays.country_holidays(country).supported_languages
+    language = texts.language() if texts.language() in named else "en_US"
+    known = holidays.country_holidays(country, years=range(first.year, last.year + 1), language=language)
     return sorted((day, name) for day, name in known.items() if first <= day <= last)
 
 

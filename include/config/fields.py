@@ -8,6 +8,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
+from include.common import texts
+
 _zones = lru_cache(maxsize=1)(available_timezones)  # reads hundreds of files
 
 
@@ -24,6 +26,14 @@ def _email(address: str) -> str:
     return address
 
 
+def _language(name: str) -> str:
+    if name and name not in (known := texts.languages()):
+        raise ValueError(f"is not a language with texts; there are {', '.join(known)}")
+    return name
+
+
+# One of the languages that exist; "" for the default.
+Language = Annotated[str, AfterValidator(_language)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Email = Annotated[str, AfterValidator(_email)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]

@@ -19,7 +19,7 @@ from typing import Literal, TypeVar
 from include.common import paths
 from include.common.errors import ConfigError
 
-Area = Literal["config", "sql", "playbooks", "reports"]
+Area = Literal["config", "sql", "playbooks", "reports", "locales"]
 Result = TypeVar("Result")
 # Path below the area, file, modification time and size. The last two tell whether the file has changed.
 Fingerprints = tuple[tuple[str, Path, int, int], ...]
@@ -32,6 +32,7 @@ SHIPPED: dict[Area, Path] = {
     "sql": paths.SQL,
     "playbooks": paths.ROOT / "include" / "defaults" / "playbooks",
     "reports": paths.ROOT / "include" / "defaults" / "reports",
+    "locales": paths.LOCALES,
 }
 
 
@@ -48,7 +49,8 @@ def overlay() -> Path | None:
     if not folder.is_dir():
         raise ConfigError(
             f"{OVERLAY_VARIABLE} names {folder}, which is not a folder",
-            cure=f"create it with sub-folders config/, sql/, playbooks/ or reports/, or unset {OVERLAY_VARIABLE}",
+            cure="create it with sub-folders config/, sql/, playbooks/, reports/ or locales/,"
+            f" or unset {OVERLAY_VARIABLE}",
         )
     return folder
 

@@ -132,7 +132,7 @@ def _listed(folder: str) -> list[Shown]:
 def _overlaid() -> list[Shown]:
     """Return the SQL, playbook and report files of the overlay."""
     above = files.overlay()
-    areas: tuple[files.Area, ...] = ("sql", "playbooks", "reports")
+    areas: tuple[files.Area, ...] = ("sql", "playbooks", "reports", "locales")
     return [
         Shown(f"{area}/{name}", "own file", files.shown(path))
         for area in areas

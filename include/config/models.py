@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from include.common.errors import ConfigError
 from include.config.channels import Channels
 from include.config.documents import Strict
-from include.config.fields import Country, Days, Email, HostName, Identifier, Zone
+from include.config.fields import Country, Days, Email, HostName, Identifier, Language, Zone
 from include.config.kpis import Kpis
 from include.config.renewals import Renewals
 from include.config.tiers import Tiers, Value
@@ -110,6 +110,7 @@ _TAKEN = ("kpis", "decisions", "outbox", "slack", "smtp")
 class General(Strict):
     """``settings.yaml``."""
 
+    language: Language
     reporting_zone: Zone
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     history_start_months: Annotated[int, Field(ge=1, le=120)]
@@ -238,7 +239,7 @@ class Caps(Strict):
 class Promises(Strict):
     """``promises.yaml``: phrases forbidden in templates, since they promise a price or a commitment."""
 
-    phrases: tuple[Annotated[str, Field(min_length=3, max_length=80)], ...]
+    phrases: tuple[Annotated[str, Field(min_length=2, max_length=80)], ...]
 
 
 class WorkingCalendar(Strict):
@@ -246,6 +247,13 @@ class WorkingCalendar(Strict):
 
     country: Country
     zone: Zone
+
+
+class Reader(Strict):
+    """How a person reads messages. Empty means the default language, and the zone of the account's region."""
+
+    language: Language = ""
+    zone: Zone | Literal[""] = ""
 
 
 class People(Strict):
@@ -258,6 +266,7 @@ class People(Strict):
             ignored alerts.
         head: The leads' manager, notified of alerts that stay unanswered. Without a head, the queue is.
         slack: E-mail address -> user or channel of Slack. It overrides the Slack user with that address.
+        readers: E-mail address, or a domain such as ``@example.com`` -> language and time zone of messages.
         calendars: Region of the account -> working calendar. ``default`` applies to all others.
         places: E-mail of a senior CSM -> the number of key accounts the CSM has room for. Empty means no limit.
     """
@@ -267,8 +276,14 @@ class People(Strict):
     team_leads: dict[str, Lead]
     head: Person | None
     slack: dict[Email, str]
+    readers: dict[Annotated[str, Field(pattern=r"^[^@\s]*@[^@\s]+[.][^@\s]+$")], Reader]
     calendars: dict[str, WorkingCalendar]
     places: dict[Email, Annotated[int, Field(ge=0, le=1000)]]
+
+    def reader(self, address: str) -> Reader:
+        """Return how a person reads: as their address says, or else their domain."""
+        known = {name.lower(): one for name, one in self.readers.items()}
+        return known.get(address.lower()) or known.get("@" + address.lower().rpartition("@")[2]) or Reader()
 
 
 class Answer(Strict):
@@ -351,3 +366,14 @@ class Settings(General):
     value: Value
     tiers: Tiers
     viewers: Viewers
+
+    @property
+    def languages(self) -> list[str]:
+        """The default language, and those of readers and viewers."""
+        readers = [one.language for one in self.people.readers.values()]
+        viewers = [one.language for one in self.viewers.viewers.values()]
+        return list(dict.fromkeys((self.language, *filter(None, readers), *filter(None, viewers))))
+
+    def language_of(self, address: str) -> str:
+        """Return the language of messages to an address."""
+        return self.people.reader(address).language or self.language

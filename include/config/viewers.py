@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from include.config.documents import Strict
+from include.config.fields import Language
 
 
 class Viewer(Strict):
@@ -17,12 +18,14 @@ class Viewer(Strict):
         owner: For a CSM: the owner id in the CRM, such as ``crm:7``.
         teams: For a lead: teams, as in the CRM.
         regions: For a region: regions, as in the CRM.
+        language: The pages' language; empty for the browser's.
     """
 
     role: Literal["csm", "lead", "head", "executive", "region", "operator"]
     owner: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*:.+)?$")] = ""
     teams: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    language: Language = ""
 
     @model_validator(mode="after")
     def _check_role(self) -> Viewer:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from markupsafe import Markup, escape
 
-from include.common import working_days
+from include.common import formatting, texts, working_days
 from include.decide.context import Day
 from include.decide.episodes import Change, Episode
 from include.decide.recipients import Recipient, calendar_of
@@ -26,10 +26,6 @@ _DUE_IN = {"high": 1, "normal": 3}
 USEFUL_DAYS = 14
 CLOSE = "close:"  # prefix of the closed task's step
 MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
-_HOW_TO_ANSWER = (
-    "Answer in this task. Move the due date to snooze the alert until then. Complete the task, with the result in"
-    " Perennial outcome, to close the alert. Reassign the task to hand the alert over."
-)
 
 
 def due(on: date, zone: str) -> dict[str, str]:
@@ -46,6 +42,8 @@ def of_alert(
     Args:
         alert: The same alert, planned over another channel.
     """
+    with texts.reading(message.language):
+        html = "<br>\n".join(_lines(message))
     where = calendar_of(region, day.settings)
     due_on = working_days.due_date(day.today, _DUE_IN[severity], working_days.calendar(where.country))
     state, reason = day.planned_state(CHANNEL)
@@ -57,7 +55,7 @@ def of_alert(
         reason=reason,
         body={
             "subject": personal_data.plain(message.subject),
-            "html": personal_data.plain("<br>\n".join(_lines(message))),
+            "html": personal_data.plain(html),
             **due(due_on, where.zone),
             "priority": "HIGH" if severity == "high" else "MEDIUM",
             "company_id": company_id,
@@ -99,13 +97,19 @@ def closing(day: Day, closed: Change | Episode, step: str, key: str, reason: str
         account_key=closed.account_key,
         recipient="",
         subject=f"Close the task of {closed.signal}",
-        body={"closes": key, "note": f"Closed by Perennial on {day.today}: {reason}"},
+        body={"closes": key, "note": _closed(day, reason)},
         reads=(closed.account_key.partition(":")[0],),
         not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
         version=version,
         state=state,
         reason=why,
     )
+
+
+def _closed(day: Day, reason: str) -> str:
+    with texts.reading(day.settings.language):
+        on = formatting.day(day.today)
+        return texts.gettext("Closed by Perennial on {day}: {reason}", day=on, reason=reason)
 
 
 def _lines(message: Message) -> Iterator[Markup]:
@@ -119,4 +123,11 @@ def _lines(message: Message) -> Iterator[Markup]:
     yield from paragraph(*(f"- {line.text}" for line in message.evidence))
     yield from paragraph(*(f"{number}. {step}" for number, step in enumerate(message.next_steps, 1)))
     yield from paragraph(message.why_now)
-    yield escape(_HOW_TO_ANSWER)
+    yield escape(
+        texts.gettext(
+            "Answer in this task. Move the due date to snooze the alert until then. Complete the task, with the result"
+            " in Perennial outcome, to close the alert. Reassign the task to hand the alert over."
+        )
+    )
+    if message.is_incomplete or texts.is_incomplete():
+        yield from (Markup(""), escape(texts.incomplete_note()))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from include.common import texts
 from include.config import Settings
 from include.decide.episodes import Change, Episode
 from include.decide.playbooks.schema import Playbook
@@ -51,6 +53,10 @@ class Day:
         """Return the person to notify: the assignee of the open episode's task, else the CSM."""
         assigned = self.assignees.get(episode.assignee_key) if episode and episode.state == "open" else None
         return assigned or recipient(owned, "csm", self.settings.people)
+
+    def reading(self, address: str) -> AbstractContextManager[None]:
+        """Write in the language of the reader with this address."""
+        return texts.reading(self.settings.language_of(address))
 
     def why_on_hold(self, renewal: Checkpoint) -> str:
         """Return why messages about a renewal may not show figures; "" if they may."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.common import texts
 from include.decide.context import Day, Outcome
 from include.decide.risk import Risk, Risks
 from include.outbox.store import Action
@@ -61,7 +62,8 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
         values = {"next_decision_on": row.next_decision_date, "arr": row.arr, "last_alert_on": last_alerts.get(key)}
         if not risks.kinds & day.readiness.unfit_kinds(key):
             has_data = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
-            values |= _risk_values(risks.of(key, has_data))
+            with texts.reading(day.settings.language):
+                values |= _risk_values(risks.of(key, has_data))
         if not _HEALTH & day.readiness.unfit_kinds(key):
             # Rounded to whole points: ageing alone changes the decimals every day.
             is_known = row.health is not None and row.health_band != "unknown"
@@ -107,7 +109,8 @@ def _action(day: Day, row: Any, fields: dict[str, Any], number: int, reads: tupl
 
 
 def _risk_values(risk: Risk) -> dict[str, str]:
-    return dict(zip(_RISKS, (risk.band, "; ".join(risk.titles)[:_LONGEST_TEXT]), strict=True))
+    titles = texts.gettext("; ").join(risk.titles)
+    return dict(zip(_RISKS, (risk.band, titles[:_LONGEST_TEXT]), strict=True))
 
 
 def _differ(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:

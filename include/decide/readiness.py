@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from include.common import clock, formatting
+from include.common.texts import N_, gettext
 from include.config import Settings
 from include.gate import newest_build
 from include.gate import verdicts as gate
@@ -19,11 +20,41 @@ from include.warehouse.engine import engine, has_table
 
 ACTION = "renewal_alert"
 EVIDENCE_KINDS = ("product", "support")
-SPOKEN = {
-    "crm": "CRM",
-    "billing": "billing system",
-    "support": "support desk",
-    "product": "product database",
+_READ = {
+    "crm": N_("CRM"),
+    "billing": N_("billing system"),
+    "support": N_("support desk"),
+    "product": N_("product database"),
+}
+_READ_UNTIL = {
+    "crm": N_("CRM, complete up to {time}"),
+    "billing": N_("billing system, complete up to {time}"),
+    "support": N_("support desk, complete up to {time}"),
+    "product": N_("product database, complete up to {time}"),
+}
+_NOT_LOADED = {
+    "support": N_("the support desk has not been loaded"),
+    "product": N_("the product database has not been loaded"),
+}
+_OLD = {
+    "support": N_("the support desk's data is {age} old"),
+    "product": N_("the product database's data is {age} old"),
+}
+_LATE = {
+    "crm": N_("The CRM's data is {age} old."),
+    "billing": N_("The billing system's data is {age} old."),
+    "support": N_("The support desk's data is {age} old."),
+    "product": N_("The product database's data is {age} old."),
+}
+_BEHIND = {
+    "support": N_("the support desk has not caught up yet"),
+    "product": N_("the product database has not caught up yet"),
+}
+_QUARANTINED = {
+    "crm": N_("a CRM record of this account did not pass its checks"),
+    "billing": N_("a record of this account from the billing system did not pass its checks"),
+    "support": N_("a record of this account from the support desk did not pass its checks"),
+    "product": N_("a record of this account from the product database did not pass its checks"),
 }
 
 
@@ -100,12 +131,12 @@ class Readiness:
         if not state.is_fit:
             return "; ".join(state.reasons)
         if account_key in state.quarantined:
-            return "a CRM record of this account did not pass its checks"
+            return gettext(_QUARANTINED["crm"])
         for billing in self.billing(account_key):
             if not billing.is_fit:
                 return "; ".join(billing.reasons)
             if account_key in billing.quarantined:
-                return "a record of this account from the billing system did not pass its checks"
+                return gettext(_QUARANTINED["billing"])
         return ""
 
     def billing(self, account_key: str) -> tuple[SourceState, ...]:
@@ -116,13 +147,13 @@ class Readiness:
         """Return, as a sentence, why evidence of a kind is not shown, and how old the last good data is."""
         states = self.of_kind(kind)
         if not states or all(state.watermark is None for state in states):
-            return f"the {SPOKEN[kind]} has not been loaded"
+            return gettext(_NOT_LOADED[kind])
         for state in states:
             if not state.is_fit:
-                return f"the {SPOKEN[kind]}'s data is {_age_text(state, now)}: {'; '.join(state.reasons)}"
+                return f"{_age_text(state, now)}: {'; '.join(state.reasons)}"
         if any(account_key in state.behind for state in states):
-            return f"the {SPOKEN[kind]} has not caught up yet"
-        return f"a record of this account from the {SPOKEN[kind]} did not pass its checks"
+            return gettext(_BEHIND[kind])
+        return gettext(_QUARANTINED[kind])
 
     def sources_shown(self, crm_source: str, account_key: str) -> tuple[str, ...]:
         """Return the sources whose data a message about an account shows."""
@@ -135,13 +166,15 @@ class Readiness:
         state = self.of_source(source)
         if not (state.watermark and state.late_after) or now - state.watermark <= state.late_after:
             return ""
-        return f"The {SPOKEN[state.kind]}'s data is {_age_text(state, now)}."
+        return gettext(_LATE[state.kind], age=formatting.age(state.watermark, now))
 
     def source_label(self, kind: str, crm_source: str, zone: ZoneInfo) -> str:
         """Return a kind of source by name, and the time up to which it was read. Only the account's own CRM counts."""
         states = self.of_kind(kind) if kind != "crm" else (self.of_source(crm_source),)
         marks = [state.watermark for state in states if state.watermark]
-        return SPOKEN[kind] + (f", complete up to {formatting.timestamp(min(marks), zone)}" if marks else "")
+        if not marks:
+            return gettext(_READ[kind])
+        return gettext(_READ_UNTIL[kind], time=formatting.timestamp(min(marks), zone))
 
     def as_json(self) -> dict[str, object]:
         """Return the summary that is stored with a decision."""
@@ -234,4 +267,6 @@ _CONTRACTS = sa.text(
 
 
 def _age_text(state: SourceState, now: datetime) -> str:
-    return f"{formatting.age(state.watermark, now)} old" if state.watermark else "not loaded yet"
+    if state.watermark is None:
+        return gettext(_NOT_LOADED[state.kind])
+    return gettext(_OLD[state.kind], age=formatting.age(state.watermark, now))

@@ -5,8 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from include.common.texts import N_, gettext
 from include.config import Settings
 from include.config.models import People, WorkingCalendar
+
+Why = Literal["", "no_owner", "inactive", "no_address", "assigned", "earlier_task"]
+
+_NOTES: dict[Why, str] = {
+    "": "",
+    "no_owner": N_("You get this because the account has no owner in the CRM."),
+    "inactive": N_("You get this because the account's owner in the CRM, {owner}, is no longer active."),
+    "no_address": N_("You get this because the account's owner in the CRM, {owner}, has no e-mail address there."),
+    "assigned": N_("You get this because its task was assigned to you in the CRM."),
+    "earlier_task": N_("You get this because an earlier task was assigned to you in the CRM."),
+}
+_CAUSES: dict[Why, str] = {
+    "no_owner": N_("the account has no owner in the CRM"),
+    "inactive": N_("the account's owner in the CRM, {owner}, is no longer active"),
+    "no_address": N_("the account's owner in the CRM, {owner}, has no e-mail address there"),
+}
 
 
 class Owned(Protocol):
@@ -45,18 +62,30 @@ class Recipient:
 
     Args:
         owner_key: The owner key, if this is the account's owner; else "".
-        note: Why they receive the message instead of the CSM; "" for the CSM.
+        why: Why they receive the message instead of the CSM; "" for the CSM.
+        instead_of: The owner who cannot be written to.
     """
 
     name: str
     email: str
     owner_key: str = ""
-    note: str = ""
+    why: Why = ""
+    instead_of: str = ""
 
     @property
     def owner_id(self) -> str:
         """The owner's id in the CRM; "" for anyone else."""
         return self.owner_key.partition(":")[2]
+
+    @property
+    def note(self) -> str:
+        """The sentence that says why they receive the message, in the language of the text being written."""
+        return gettext(_NOTES[self.why], owner=self.instead_of) if self.why else ""
+
+    @property
+    def cause(self) -> str:
+        """Why the owner cannot be written to, without a full stop; "" if they can."""
+        return gettext(_CAUSES[self.why], owner=self.instead_of) if self.why in _CAUSES else ""
 
 
 def recipient(owned: Owned, role: Literal["csm", "lead"], people: People) -> Recipient:
@@ -72,27 +101,24 @@ def recipient(owned: Owned, role: Literal["csm", "lead"], people: People) -> Rec
         name = owned.owner_name or owned.owner_email
         return Recipient(name, owned.owner_email, owned.owner_key)
     stand_in = lead or people.queue
-    return Recipient(stand_in.name, stand_in.email, "", f"You get this because {_why_not_owner(owned)}.")
+    why: Why = "no_owner" if not owned.owner_key else "no_address" if owned.owner_is_active else "inactive"
+    owner = owned.owner_name or f"#{(owned.owner_key or '').partition(':')[2]}"
+    return Recipient(stand_in.name, stand_in.email, "", why, owner)
 
 
 def assignee(owner: Owner) -> Recipient | None:
     """Return the person who was assigned a task; None if they are inactive or have no e-mail address."""
     if not (owner.owner_is_active and owner.owner_email):
         return None
-    note = "You get this because its task was assigned to you in the CRM."
-    return Recipient(owner.owner_name or owner.owner_email, owner.owner_email, "", note)
-
-
-def _why_not_owner(owned: Owned) -> str:
-    if not owned.owner_key:
-        return "the account has no owner in the CRM"
-    owner = owned.owner_name or f"owner {owned.owner_key.partition(':')[2]}"
-    if not owned.owner_is_active:
-        return f"the account's owner in the CRM, {owner}, is no longer active"
-    return f"the account's owner in the CRM, {owner}, has no e-mail address there"
+    return Recipient(owner.owner_name or owner.owner_email, owner.owner_email, "", "assigned")
 
 
 def calendar_of(region: str | None, settings: Settings) -> WorkingCalendar:
     """Return the holidays and time zone of a region, or the default ones."""
     calendars = settings.people.calendars
     return calendars.get(region or "") or calendars.get("default") or WorkingCalendar(country="US", zone="UTC")
+
+
+def zone_of(address: str, region: str | None, settings: Settings) -> str:
+    """Return the time zone of times in a message: the reader's own, or else the region's."""
+    return settings.people.reader(address).zone or calendar_of(region, settings).zone

@@ -14,6 +14,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from include.config import own_texts
 from include.decide.readiness import Readiness
 from include.decide.renewals.checkpoint import Checkpoint
 from include.decide.rules.load import Rule
@@ -54,7 +55,8 @@ class Risk:
 
     @property
     def titles(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.title for one in self.open))
+        """The names of its open risks, in the reader's language."""
+        return tuple(dict.fromkeys(own_texts.translated(one.title) for one in self.open))
 
     @property
     def signals(self) -> frozenset[str]:

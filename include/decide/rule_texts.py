@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config import templates
+from include.config.own_texts import translated
 from include.decide.playbooks.load import load as load_playbooks
 from include.decide.rules.subjects import table
 from include.decide.signals.load import load as load_signals
@@ -15,8 +16,10 @@ from include.warehouse.engine import has_table
 
 
 def titles() -> dict[str, str]:
-    signals = {name: rule.file.title for name, rule in load_signals().items()}
-    return signals | {name: rule.file.title for name, rule in load_playbooks().items()}
+    """Return the titles of all signals and playbooks, in the reader's language."""
+    found = {name: rule.file.title for name, rule in load_signals().items()}
+    found |= {name: rule.file.title for name, rule in load_playbooks().items()}
+    return {name: translated(title) for name, title in found.items()}
 
 
 def live_signals() -> list[str]:
@@ -45,5 +48,5 @@ def evidence(connection: sa.Connection, found: Sequence[tuple[str, str]], n_line
             texts.append("")
             continue
         named = {**row, **rule.thresholds_of(row["tier"])}
-        texts.append(" ".join(templates.line(one, named) for one in rule.file.evidence[:n_lines]))
+        texts.append(" ".join(templates.line(translated(one), named) for one in rule.file.evidence[:n_lines]))
     return texts

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from include.common import formatting
+from include.common import formatting, texts
+from include.common.texts import gettext, ngettext
 from include.config import Settings
 from include.config.channels import LABELS
 from include.deliver import holds
@@ -173,8 +175,11 @@ def _notify_on_second_channel(connection: sa.Connection, delivery: Delivery, set
     can_be_sent = not hold.is_on_hold or hold.ends_automatically
     if copy_state is not None or not is_urgent or not can_be_sent or now >= delivery.not_after:
         return False
-    sent_by = LABELS.get(delivery.channel, delivery.channel)
-    note = f"This may be a duplicate: it was sent to you by {sent_by}, but may not have arrived."
+    with texts.reading(str(delivery.body.get("language") or "")):
+        note = gettext(
+            "This may be a duplicate: it was sent to you by {channel}, but may not have arrived.",
+            channel=LABELS.get(delivery.channel, delivery.channel),
+        )
     store.plan(connection, [repeat(delivery, channel, note)], DECISION, now, delivery.run_id)
     _note_notified(connection, [delivery], fallback)
     return True
@@ -191,20 +196,8 @@ def _add_to_digest(
     if copy_state not in (None, "planned"):
         return
     listed_today = [*store.read(connection, "notified_by = :key", key=key), *deliveries]
-    message = Message(
-        subject=f"{formatting.count(len(listed_today), 'message')} may not have reached you",
-        summary="They were sent, but the connection broke before delivery was confirmed. They are not sent again.",
-        evidence=tuple(
-            Evidence(
-                text=f"{delivery.subject}" + (f" (decision by {delivery.deadline})" if delivery.deadline else ""),
-                source=f"{LABELS.get(delivery.channel, delivery.channel)}, {delivery.sending_at:%d %b %H:%M} UTC"
-                if delivery.sending_at
-                else "",
-            )
-            for delivery in listed_today
-        ),
-        next_steps=("Check whether you have them. If one is missing, open its account in the CRM.",),
-    )
+    with texts.reading(settings.language_of(reader)):
+        message = _digest(listed_today, ZoneInfo(settings.people.reader(reader).zone or "UTC"))
     action = Action(
         channel=channel,
         entity_kind="person",
@@ -222,6 +215,29 @@ def _add_to_digest(
     )
     store.plan(connection, [action], DECISION, now)
     _note_notified(connection, deliveries, key)
+
+
+def _digest(deliveries: Sequence[Delivery], zone: ZoneInfo) -> Message:
+    return Message(
+        subject=ngettext(
+            "{n} message may not have reached you", "{n} messages may not have reached you", len(deliveries)
+        ),
+        summary=gettext(
+            "They were sent, but the connection broke before delivery was confirmed. They are not sent again."
+        ),
+        evidence=tuple(
+            Evidence(
+                text=gettext("{subject} (decision by {day})", subject=one.subject, day=formatting.day(one.deadline))
+                if one.deadline
+                else one.subject,
+                source=f"{LABELS.get(one.channel, one.channel)}, {formatting.timestamp(one.sending_at, zone)}"
+                if one.sending_at
+                else "",
+            )
+            for one in deliveries
+        ),
+        next_steps=(gettext("Check whether you have them. If one is missing, open its account in the CRM."),),
+    )
 
 
 def _note_notified(connection: sa.Connection, deliveries: Sequence[Delivery], key: str) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from include.common.texts import gettext, reading
 from include.config import Settings
 from include.config.channels import INTO_CRM
 from include.outbox.message import Link
@@ -19,7 +20,7 @@ _PLACEHOLDER = "PORTAL"
 def account(settings: Settings, source: str, account_id: str) -> tuple[Link, ...]:
     """Return the link to an account; empty if no URL is configured."""
     links = settings.channels.links
-    return _link("Open in the CRM", links.accounts.get(source, links.account), id=account_id)
+    return _link(gettext("Open in the CRM"), links.accounts.get(source, links.account), id=account_id)
 
 
 def with_task(connection: sa.Connection, delivery: Delivery, settings: Settings) -> Delivery:
@@ -43,9 +44,9 @@ def with_task(connection: sa.Connection, delivery: Delivery, settings: Settings)
     if task is None:
         return delivery
     source, links = delivery.account_key.partition(":")[0], settings.channels.links
-    found = _link(
-        "Open the task", links.tasks.get(source, links.task), id=task.external_id, account=task.account_id or ""
-    )
+    template = links.tasks.get(source, links.task)
+    with reading(str(delivery.body.get("language") or "")):
+        found = _link(gettext("Open the task"), template, id=task.external_id, account=task.account_id or "")
     if not found:
         return delivery
     linked = [*(link.model_dump(mode="json") for link in found), *delivery.body.get("links", ())]

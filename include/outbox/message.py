@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from include.common import texts
 from include.common.text import one_line
 
 Level = Literal["risk", "good", "info", "unknown"]
@@ -65,6 +66,8 @@ class Message(_Part):
         summary: One or two sentences, enough for a phone's lock screen.
         notes: Shown first: why this reader receives it, or that it may be a repeat.
         evidence: The reasons, with figures, sources and dates.
+        language: The language that it is written in: the one of the ``reading`` in which it was made.
+        is_incomplete: Whether some of its texts are English, because they have no translation.
     """
 
     subject: Line
@@ -76,6 +79,15 @@ class Message(_Part):
     next_steps: tuple[Line, ...] = ()
     links: tuple[Link, ...] = ()
     footer: Line = ""
+    language: str = Field(default_factory=texts.language)
+    is_incomplete: bool = Field(default_factory=texts.is_incomplete)
+
+    @property
+    def foot(self) -> str:
+        """The footer, and that texts are missing in the reader's language."""
+        if not (self.is_incomplete or texts.is_incomplete()):
+            return self.footer
+        return texts.space().join(filter(None, (self.footer, texts.incomplete_note())))
 
     def with_note(self, note: str) -> Message:
         """Return a copy with this note before all others."""

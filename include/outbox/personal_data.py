@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from include.common.texts import gettext
+
 # From Unicode's private use area: they have no other meaning, and values are cleaned of them before they are marked.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARKED = re.compile(f"{_OPEN}[^{_OPEN}{_CLOSE}]*{_CLOSE}?")
-HIDDEN = "(name withheld)"
 
 
 def personal(value: Any) -> Any:
@@ -32,7 +33,7 @@ def shown(content: Any, is_shared: bool) -> Any:
         is_shared: Whether more than one person reads it.
     """
     if isinstance(content, str):
-        return plain(_MARKED.sub(HIDDEN, content)) if is_shared else plain(content)
+        return plain(_MARKED.sub(gettext("(name withheld)"), content)) if is_shared else plain(content)
     if isinstance(content, dict):
         return {name: shown(value, is_shared) for name, value in content.items()}
     return [shown(value, is_shared) for value in content] if isinstance(content, list | tuple) else content

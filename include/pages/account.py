@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.common.errors import ConfigError
+from include.common.texts import gettext
 from include.config.viewers import Viewer
 from include.pages import entries, health, scope
 from include.reports import brief
@@ -39,10 +40,12 @@ def read(viewer: Viewer, account: str = "") -> AccountPage:
     if not account:
         return AccountPage()
     if not viewer.sees_people:
-        return AccountPage(account, message="Your role cannot see single accounts. Roles are set in viewers.yaml.")
+        return AccountPage(
+            account, message=gettext("Your role cannot see single accounts. Roles are set in viewers.yaml.")
+        )
     with engine("reader").connect() as connection:
         if not scope.may_see(connection, viewer, account):
-            return AccountPage(account, message=f"{account} is not one of your accounts.")
+            return AccountPage(account, message=scope.not_yours(account))
     try:
         found = brief.of_account(account)
     except ConfigError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.common.errors import ConfigError
+from include.common.texts import gettext
 from include.config.viewers import Viewer
 from include.decide.explain import read as decisions
 from include.decide.explain.read import Explanation
@@ -38,11 +39,11 @@ def read(viewer: Viewer, account: str = "", day: str = "", signal: str = "") -> 
         return WhyPage(account, day, signal)
     with engine("reader").connect() as connection:
         if not scope.may_see(connection, viewer, account):
-            return WhyPage(account, "", signal, message=f"{account} is not one of your accounts.")
+            return WhyPage(account, "", signal, message=scope.not_yours(account))
     try:
         on = date.fromisoformat(day) if day else None
     except ValueError:
-        return WhyPage(account, "", signal, message=f"{day!r} is not a date. Write it as 2026-11-23.")
+        return WhyPage(account, "", signal, message=gettext("That is not a date. Write it as 2026-11-23."))
     try:
         return WhyPage(account, day, signal, decisions.explain(account, signal, on))
     except ConfigError as error:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from include.charts import draw
 from include.charts.draw import Drawn
 from include.common.errors import ConfigError
+from include.common.texts import gettext
 from include.config.viewers import Viewer
 from include.pages import scope
 from include.scores import precision
@@ -82,10 +83,10 @@ def read(viewer: Viewer, account: str = "", day: str = "", since: str = "") -> H
     try:
         on, then = (date.fromisoformat(text) if text else None for text in (day, since))
     except ValueError:
-        return HealthPage(account, message="That is not a date. Write it as 2026-11-23.")
+        return HealthPage(account, message=gettext("That is not a date. Write it as 2026-11-23."))
     with engine("reader").connect() as connection:
         if not scope.may_see(connection, viewer, account):
-            return HealthPage(account, message=f"{account} is not one of your accounts.")
+            return HealthPage(account, message=scope.not_yours(account))
     try:
         found = explanation.of_day(account, on)
         change = explanation.of_change(account, then, on) if then else None

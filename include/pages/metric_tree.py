@@ -14,6 +14,7 @@ from include import config
 from include.common import clock
 from include.common.errors import ConfigError
 from include.common.formatting import kpi_value, plain
+from include.common.texts import N_, gettext
 from include.config.viewers import Viewer
 from include.metrics import explain, overrides
 from include.metrics.explain import Explained
@@ -22,6 +23,13 @@ from include.models.metrics import Metric
 from include.pages import scope
 from include.scores.health import judgements
 from include.warehouse.engine import engine, has_table
+
+_NONE_YET = {
+    "day": N_("no value for a closed day yet"),
+    "week": N_("no value for a closed week yet"),
+    "month": N_("no value for a closed month yet"),
+    "quarter": N_("no value for a closed quarter yet"),
+}
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,7 @@ def _nodes(connection: sa.Connection, viewer: Viewer, day: date | None) -> list[
         depths[one.id] = depths[one.entry.parent] + 1 if one.entry.parent else 0
         found = values.get(one.id, [])
         if not found:
-            reason = explain.unavailable(connection, one) or f"no value for a closed {period} yet"
+            reason = explain.unavailable(connection, one) or gettext(_NONE_YET[period])
             nodes.append(Node(one, depths[one.id], period, note=reason))
             continue
         nodes.append(_node(viewer, one, depths[one.id], period, found, corrected))
@@ -168,7 +176,7 @@ def _correction(viewer: Viewer, found: overrides.Override | None) -> str:
     """Return that a value was corrected by hand; by whom only for viewers who see CSMs."""
     if found is None:
         return ""
-    return str(found) if viewer.sees_csms else "manually corrected"
+    return str(found) if viewer.sees_csms else gettext("manually corrected")
 
 
 def _in_tree_order(chosen: dict[str, tuple[Metric, str]], parent: str = "") -> list[tuple[Metric, str]]:
@@ -192,7 +200,7 @@ def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
     unit = metric.entry.unit
     value = found.as_known.value if found.as_known else found.in_force_value
     past = tuple(
-        (kpi_value(one.value, unit) if one.was_reported else "not reported", one.known_to, one.reason)
+        (kpi_value(one.value, unit) if one.was_reported else gettext("not reported"), one.known_to, one.reason)
         for one in found.past
         if one.known_to
     )

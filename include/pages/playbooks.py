@@ -9,8 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.common.texts import ngettext
 from include.config.viewers import Viewer
 from include.decide.playbooks import load
+from include.decide.rule_texts import titles
 from include.experiments import overview, words
 from include.pages import scope
 from include.warehouse.engine import engine, has_table
@@ -37,6 +39,15 @@ class Run:
     n_due: int = 0
     n_in_time: int = 0
     effect: tuple[str, ...] = ()
+
+    @property
+    def starts(self) -> str:
+        """What starts the playbook: a number of days before the decision, or signals."""
+        days, _, rest = str(self.listed["starts"]).partition(" days before")
+        if not rest and days.isdigit():
+            return ngettext("{n} day before", "{n} days before", int(days))
+        known = titles()
+        return ", ".join(known.get(name, name) for name in days.split("|"))
 
 
 @dataclass(frozen=True)

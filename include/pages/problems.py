@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 from include import config
 from include.common import formatting
+from include.common.texts import gettext, ngettext
+from include.common.words import word
+from include.config.own_texts import translated
 from include.config.viewers import Viewer
 from include.decide.signals.load import load as load_signals
 
@@ -58,29 +62,40 @@ def _sources(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
         if row["state"] == "green":
             continue
         state: Literal["red", "yellow"] = "red" if row["state"] == "red" else "yellow"
-        what = f"{row['source']} is {row['state']}: {row['reason'] or 'it has not been read yet'}"
-        cure = row["cure"] or f"see the log of the last failed task of ingest_{row['kind']}"
+        what = gettext(
+            "{source} is {state}: {reason}",
+            source=row["source"],
+            state=word(row["state"]),
+            reason=row["reason"] or gettext("it has not been read yet"),
+        )
+        cure = row["cure"] or gettext("see the log of the last failed task of {dag}", dag=f"ingest_{row['kind']}")
         yield Problem(state, what, row["since"], _held_by(row["kind"]), cure, f"ingest_{row['kind']}")
 
 
 def _held_by(kind: str) -> str:
     if kind == "crm":
-        return "on hold: all alerts, tasks and CRM fields of its accounts"
-    names = [rule.file.title for rule in load_signals().values() if kind in rule.kinds and rule.file.status == "live"]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return gettext("on hold: all alerts, tasks and CRM fields of its accounts")
+    names = [
+        translated(rule.file.title)
+        for rule in load_signals().values()
+        if kind in rule.kinds and rule.file.status == "live"
+    ]
     if not names:
-        return "nothing is on hold"
-    return f"{formatting.count(len(names), 'signal')} on hold: {', '.join(names[:3])}{more}"
+        return gettext("nothing is on hold")
+    listed = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return ngettext("{n} signal on hold: {signals}", "{n} signals on hold: {signals}", len(names), signals=listed)
 
 
 def _builds(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     if rows and rows[0]["state"] == "failed":
         last = next((row for row in rows if row["state"] == "done"), None)
-        effect = f"figures stay as of {last['window_last']}" if last else "there are no figures yet"
-        cure = (
+        effect = gettext("there are no figures yet")
+        if last:
+            effect = gettext("figures stay as of {day}", day=formatting.day(last["window_last"]))
+        cure = gettext(
             "the failed task's log names the table and the cause; clear the task, or run `python -m include.cli build`"
         )
-        yield Problem("red", "the last build failed", rows[0]["started_at"], effect, cure, "build_kpis")
+        yield Problem("red", gettext("the last build failed"), rows[0]["started_at"], effect, cure, "build_kpis")
 
 
 def _quarantine(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
@@ -88,10 +103,20 @@ def _quarantine(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
         reason = row["says"] or row["rule_id"]
         yield Problem(
             "yellow",
-            f"{formatting.count(row['n_rows'], 'row')} of {row['source']} {row['entity']}: {reason}",
+            ngettext(
+                "{n} row of {source} {entity}: {reason}",
+                "{n} rows of {source} {entity}: {reason}",
+                row["n_rows"],
+                source=row["source"],
+                entity=row["entity"],
+                reason=reason,
+            ),
             row["since"],
-            "on hold: alerts about the accounts of these rows",
-            f"correct them at the source; `python -m include.cli quarantine show {row['rule_id']}` lists them",
+            gettext("on hold: alerts about the accounts of these rows"),
+            gettext(
+                "correct them at the source; `{command}` lists them",
+                command=f"python -m include.cli quarantine show {row['rule_id']}",
+            ),
             "review_quarantine",
         )
 
@@ -101,27 +126,40 @@ def _outbox(seen: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> I
     for row in seen["channels"]:
         # A channel without planned messages is not set up and blocks nothing.
         if row["is_on_hold"] and row["channel"] in planned:
-            effect = f"{formatting.count(planned[row['channel']], 'message')} on hold"
-            cure = f'`python -m include.cli channel release {row["channel"]} --reason "..."`, once the cause is fixed'
-            yield Problem("red", f"{row['channel']} is on hold: {row['reason']}", row["changed_at"], effect, cure)
+            effect = ngettext("{n} message on hold", "{n} messages on hold", planned[row["channel"]])
+            command = f'python -m include.cli channel release {row["channel"]} --reason "..."'
+            cure = gettext("`{command}`, once the cause is fixed", command=command)
+            what = gettext("{channel} is on hold: {reason}", channel=row["channel"], reason=row["reason"])
+            yield Problem("red", what, row["changed_at"], effect, cure)
     if uncertain := seen["uncertain"]:
-        count = formatting.count(len(uncertain), "message")
         yield Problem(
             "yellow",
-            f"{count} may or may not have arrived",
+            ngettext(
+                "{n} message may or may not have arrived", "{n} messages may or may not have arrived", len(uncertain)
+            ),
             min((row["sending_at"] for row in uncertain if row["sending_at"]), default=None),
-            "they are looked up, not sent again",
-            "ask the recipients of the messages listed below",
+            gettext("they are looked up, not sent again"),
+            gettext("ask the recipients of the messages listed below"),
             "deliver",
         )
     for row in seen["approvals"]:
         left = int((row["expires_at"] - now).total_seconds() // 3600)
         yield Problem(
             "yellow",
-            f"{formatting.count(row['n_actions'], 'action')} await approval: {row['reason']}",
+            ngettext(
+                "{n} action awaits approval: {reason}",
+                "{n} actions await approval: {reason}",
+                row["n_actions"],
+                reason=row["reason"],
+            ),
             row["asked_at"],
-            f"they expire in {formatting.count(left, 'hour')}" if left > 0 else "they expire now",
-            f"answer under Required Actions, or `python -m include.cli approvals show {row['approval_id']}`",
+            ngettext("they expire in {n} hour", "they expire in {n} hours", left)
+            if left > 0
+            else gettext("they expire now"),
+            gettext(
+                "answer under Required Actions, or `{command}`",
+                command=f"python -m include.cli approvals show {row['approval_id']}",
+            ),
             "approve_actions",
         )
 
@@ -130,8 +168,11 @@ def _contracts(rows: Sequence[Mapping[str, Any]], viewer: Viewer) -> Iterator[Pr
     currency = config.load().currency
     for row in rows:
         if float(str(row["share_of_arr"]).rstrip("%")) / 100 >= _SHOWN_SHARE:
-            what = f"{formatting.count(row['n'], 'contract')}: {row['kind'].replace('_', ' ')}"
-            amount = f"{currency} {float(row['arr']):,.0f} of ARR ({row['share_of_arr']})"
-            effect = f"{amount if viewer.sees_amounts else row['share_of_arr'] + ' of ARR'} may be wrong"
+            kind = row["kind"].replace("_", " ")
+            what = ngettext("{n} contract: {kind}", "{n} contracts: {kind}", row["n"], kind=kind)
+            effect = gettext("{share} of ARR may be wrong", share=row["share_of_arr"])
+            if viewer.sees_amounts:
+                amount = formatting.money(Decimal(row["arr"]), currency)
+                effect = gettext("{amount} of ARR ({share}) may be wrong", amount=amount, share=row["share_of_arr"])
             cure = f"{row['cure']}; `python -m include.cli renewals review --kind {row['kind']}`"
             yield Problem("yellow", what, None, effect, cure)

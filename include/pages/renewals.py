@@ -9,6 +9,7 @@ from datetime import date
 from include.charts import draw
 from include.charts.draw import Drawn
 from include.common import quarters
+from include.common.texts import gettext
 from include.config.viewers import Viewer
 from include.pages import entries, scope
 from include.scores.forecast import by_quarter, calls, lines, lists, past, totals
@@ -68,7 +69,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     """
     with engine("reader").connect() as connection:
         if not has_table(connection, lines.TABLE):
-            return Renewals(message="There is no forecast yet. The first build creates it.")
+            return Renewals(message=gettext("There is no forecast yet. The first build creates it."))
         chosen = scope.accounts(connection, viewer)
         every = lines.read(connection)
         known = [line for line in every if chosen is None or line.account_key in chosen]
@@ -78,13 +79,14 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         sees_all = chosen is None and viewer.sees_amounts
         charts = draw.drawn(connection, "forecast", "arr_bridge") if sees_all else []
     if not known:
-        return Renewals(message="No renewal of your accounts is due in this quarter or the next three.")
+        return Renewals(message=gettext("No renewal of your accounts is due in this quarter or the next three."))
     as_of = known[0].as_of
     this = quarters.start(as_of)
     starts = by_quarter.starts(as_of)
     names = [quarters.label(start) for start in starts]
     if quarter and quarter not in names:
-        return Renewals(quarters=names, as_of=as_of, message=f"{quarter!r} is not one of {', '.join(names)}.")
+        message = gettext("{quarter} is not one of {quarters}.", quarter=quarter, quarters=", ".join(names))
+        return Renewals(quarters=names, as_of=as_of, message=message)
     whole = by_quarter.of(starts[names.index(quarter)] if quarter else this, every, frozen)
     one = replace(whole, lines=[line for line in whole.lines if chosen is None or line.account_key in chosen])
     csm = csm if viewer.sees_csms else ""

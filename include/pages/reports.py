@@ -40,7 +40,8 @@ def read(viewer: Viewer, report_id: int = 0) -> ReportsPage:
         found = archive.get(connection, report_id)
     if not may_open(viewer, found):
         raise ConfigError(f"your role may not open report {report_id}", cure="roles are set in viewers.yaml")
-    return ReportsPage(found=found, title=document.title(found.data), sections=document.sections(found.data))
+    with document.reading(found.data):
+        return ReportsPage(found=found, title=document.title(found.data), sections=document.sections(found.data))
 
 
 def may_open(viewer: Viewer, one: Edition) -> bool:

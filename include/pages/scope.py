@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from include.common.texts import gettext
 from include.config.viewers import Viewer
 from include.warehouse.engine import has_table
+
+
+def not_yours(account: str) -> str:
+    """Return the refusal for an account that a viewer may not see."""
+    return gettext("{account} is not one of your accounts.", account=account)
 
 
 def accounts(connection: sa.Connection, viewer: Viewer) -> list[str] | None:

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from include.charts import fonts
 from include.common import clock
 from include.continuation import review
 from include.gate import availability
@@ -52,6 +53,7 @@ def status() -> dict[str, Rows]:
             "contracts": review.summary(connection),
             "build": [dict(row) for row in connection.execute(_LAST_BUILD).mappings()],
             "outbox": [dict(row) for row in connection.execute(_OUTBOX).mappings()],
+            "fonts": [{"reason": reason, "cure": fonts.CURE}] if (reason := fonts.why_not()) else [],
             "pdf": [{"reason": reason, "cure": pdf.CURE}] if (reason := pdf.why_not()) else [],
             "fields": [dict(row) for row in connection.execute(_FIELDS, {"now": clock.now()}).mappings()],
         }
@@ -68,6 +70,7 @@ SECTIONS = {
     "contracts": (("kind", "n", "arr", "share_of_arr", "cure"), "no open questions about contracts and renewals"),
     "build": (("build_id", "kind", "state", "window_start", "window_end", "started_at", "finished_at"), "no build yet"),
     "outbox": (("channel", "state", "n", "newest"), "no message has been planned yet"),
+    "fonts": (("reason", "cure"), "charts and PDFs can show every language of the settings"),
     "pdf": (("reason", "cure"), "reports can be written as PDF"),
     "fields": (
         ("noticed_at", "source", "entity", "kind", "field", "was", "is_now", "fills"),

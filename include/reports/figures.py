@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.common import formatting, quarters
+from include.common import formatting, quarters, texts
+from include.common.texts import gettext
 from include.decide.digests.metric_targets import bounds
 from include.entities.catalog import ENTITIES
 from include.metrics import overrides
@@ -20,9 +21,16 @@ from include.reports.periods import UNIT, Cadence
 from include.reports.tables import Scope
 from include.warehouse.engine import has_table
 
-COLUMNS = ("metric", "value", "target", "period before", "n", "as of")
 NUMBERS = (1, 3, 4, 5)
-NOT_AVAILABLE = "not available"
+
+
+def columns() -> list[str]:
+    """Return the titles of the columns of metrics."""
+    return _columns("metric", "value", "target", "period before", "n", "as of")
+
+
+def _columns(*names: str) -> list[str]:
+    return [gettext(name) for name in names]
 
 
 @dataclass
@@ -30,7 +38,7 @@ class Figures:
     """Rows of metrics.
 
     Args:
-        rows: Cell texts, in the order of ``COLUMNS``.
+        rows: Cell texts, in the order of ``columns``.
         values: Key of a value -> the value, for shown values only.
         places: Key of a value -> the row that shows it.
         missed: Rows that miss their target.
@@ -92,7 +100,13 @@ def restated(found: Figures, shown: Mapping[str, tuple[float, str]]) -> dict[int
         was, now = formatting.kpi_value(then, unit), formatting.kpi_value(found.values[key], unit)
         if was != now:
             which = "" if as_of == found.rows[row][-1] else f"{as_of}: "
-            marks.setdefault(row, []).append(f"{which}{was} in {where}, {_difference(found.values[key] - then, unit)}")
+            text = gettext(
+                "{value} in {report}, {change}",
+                value=was,
+                report=where,
+                change=_difference(found.values[key] - then, unit),
+            )
+            marks.setdefault(row, []).append(which + text)
     return {row: "; ".join(sorted(texts)) for row, texts in marks.items()}
 
 
@@ -140,7 +154,10 @@ def _values(
     for row in rows:
         by_hand = overrides.of(corrected, metric.id, unit, row.as_of, grain, row.grain_key)
         value = by_hand.value if by_hand else row.value
-        note = f" (manually corrected until {by_hand.expires_on})" if by_hand else ""
+        note = ""
+        if by_hand:
+            until = formatting.day(by_hand.expires_on)
+            note = " " + gettext("(manually corrected until {day})", day=until)
         found[row.as_of, row.grain_key] = _Value(value, row.n, note)
     return found
 
@@ -150,16 +167,16 @@ def _add(
     before: _Value | None, is_hidden: bool,
 ) -> None:  # fmt: skip
     entry, row = metric.entry, len(found.rows)
-    title = entry.title if group == "all" else f"{entry.title}, {group}"
+    title = texts.from_file(entry.title) + ("" if group == "all" else f", {group}")
     target = entry.target.get(unit)  # type: ignore[call-overload]
     target_text = bounds(target, entry.unit) if target else "-"
     if is_hidden:
         found.is_withheld = True
-        found.rows.append([title, mask.WITHHELD, target_text, mask.WITHHELD, mask.WITHHELD, last.isoformat()])
+        found.rows.append([title, mask.withheld(), target_text, mask.withheld(), mask.withheld(), last.isoformat()])
         return
     if now and now.value is not None and target:
         is_met = target.is_met(now.value)
-        target_text += "" if is_met else ": missed"
+        target_text = target_text if is_met else gettext("{target}: missed", target=target_text)
         found.missed += [] if is_met else [row]
     for day, one in ((last, now), (first - timedelta(days=1), before)):
         if one and one.value is not None:
@@ -178,11 +195,13 @@ def _add(
 
 
 def _shown(one: _Value | None, unit: str) -> str:
-    return formatting.kpi_value(one.value, unit) + one.note if one else NOT_AVAILABLE
+    return formatting.kpi_value(one.value, unit) + one.note if one else gettext("not available")
 
 
 def _difference(change: float, unit: str) -> str:
-    return f"{change * 100:+.1f} points" if unit == "share" else f"{change:+,.2f}".removesuffix(".00")
+    if unit == "share":
+        return gettext("{points} points", points=formatting.signed(change * 100, 1))
+    return formatting.signed(change, 0 if f"{change:.2f}".endswith(".00") else 2)
 
 
 def accounts_of(regions: Sequence[str], connection: sa.Connection) -> list[str] | None:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from include.common import formatting
+from include.common.texts import gettext
 from include.config.viewers import Viewer
 
 Audience = Literal["executives", "product", "regions", "cs_operations"]
@@ -19,10 +20,19 @@ VIEWERS: dict[Audience, Viewer] = {
     "cs_operations": Viewer(role="head"),
 }
 FEWEST = 5  # least number of accounts in a group whose figures are shown
-WITHHELD = "withheld"
-WHY_WITHHELD = (
-    f"Withheld: groups of fewer than {FEWEST} accounts, and the next smallest group if they could be derived from it."
-)
+
+
+def withheld() -> str:
+    return gettext("withheld")
+
+
+def why_withheld() -> str:
+    return gettext(
+        "Withheld: groups of fewer than {n} accounts, and the next smallest group if they could be derived from it.",
+        n=FEWEST,
+    )
+
+
 Kind = Literal["text", "account", "person", "amount", "number", "share"]
 
 
@@ -72,7 +82,7 @@ def rows(
     shown = visible(columns, viewer)
     texts = [
         [
-            WITHHELD if place in hidden and position else text(row[column], columns[column].kind, viewer)
+            withheld() if place in hidden and position else text(row[column], columns[column].kind, viewer)
             for position, column in enumerate(shown)
         ]
         for place, row in enumerate(found)
@@ -88,11 +98,11 @@ def text(value: Any, kind: Kind, viewer: Viewer) -> str:
     if value is None or value == "":
         return "-"
     if kind == "share":
-        return f"{float(value):.1%}"
+        return formatting.percent(value, 1)
     if kind == "amount":
         return formatting.number(value)
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, date):
         return value.isoformat()
-    return f"{value:,.2f}".removesuffix(".00") if kind == "number" else str(value)
+    return formatting.kpi_value(float(value), "") if kind == "number" else str(value)

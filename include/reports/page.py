@@ -11,6 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from include.common import formatting, texts
+
 WIDTH, HEIGHT, LEFT, BOTTOM = 760, 200, 36, 28
 COLOURS = ("#1f6feb", "#d97706", "#6b7280")
 
@@ -36,7 +38,11 @@ class Section:
 
 def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     """Return the page. Every value is escaped, including names that customers chose."""
-    return _environment().get_template("page.html").render(title=title, subtitle=subtitle, sections=sections)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(title=title, subtitle=subtitle, sections=sections, language=texts.language().replace("_", "-"))
+    )
 
 
 def weeks(label: str, series: Mapping[str, Counter[date]], first: date, last: date) -> str:
@@ -81,7 +87,7 @@ def weeks(label: str, series: Mapping[str, Counter[date]], first: date, last: da
 
 def percent(value: float | None) -> str:
     """Return a share in whole percent, or a dash."""
-    return "-" if value is None else f"{value:.0%}"
+    return "-" if value is None else formatting.percent(value)
 
 
 def _environment() -> Environment:

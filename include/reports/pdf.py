@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from include.charts import fonts
 from include.common.errors import ConfigError
 
 CURE = "pip install 'weasyprint>=70', and Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
@@ -24,6 +25,8 @@ def of(html: str) -> bytes:
     """
     if reason := why_not():
         raise ConfigError(reason, cure=CURE)
+    if reason := fonts.why_not(html):
+        raise ConfigError(reason, cure=fonts.CURE)
     from weasyprint import HTML
     from weasyprint.urls import URLFetcher
 

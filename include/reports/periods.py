@@ -9,6 +9,7 @@ from typing import Literal
 
 from include.common import formatting
 from include.common.errors import ConfigError
+from include.common.texts import gettext
 
 Cadence = Literal["weekly", "monthly"]
 UNIT: dict[Cadence, Literal["week", "month"]] = {"weekly": "week", "monthly": "month"}
@@ -40,11 +41,12 @@ def of(cadence: Cadence, day: date) -> Period:
     if cadence == "monthly":
         first = day.replace(day=1)
         last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        return Period(f"{day:%Y-%m}", first, last, f"{day:%B %Y}")
+        return Period(f"{day:%Y-%m}", first, last, formatting.month(day))
     first = day - timedelta(days=day.weekday())
     last = first + timedelta(days=6)
     year, week, _ = day.isocalendar()
-    return Period(f"{year}-W{week:02}", first, last, f"week {week}, {formatting.day(first)} to {formatting.day(last)}")
+    label = gettext("week {week}, {first} to {last}", week=week, first=formatting.day(first), last=formatting.day(last))
+    return Period(f"{year}-W{week:02}", first, last, label)
 
 
 def due(cadence: Cadence, newest: date, wait_days: int) -> Period:

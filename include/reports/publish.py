@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 
 from include import config
-from include.common import clock
+from include.common import clock, texts
 from include.common.errors import ConfigError, PerennialError
 from include.config import Settings, files
 from include.decide import readiness
@@ -106,7 +106,10 @@ def _publish(report: Report, requested: str, settings: Settings) -> Publication:
             before = archive.last(connection, report.name, period.before.name)
             accounts = figures.accounts_of(report.regions, reading)
             scope = Scope(reading, settings, period, newest, accounts)
-            content = document.make(report, period, scope, last.data if last else None, before.data if before else None)
+            with texts.reading(report.language or settings.language):
+                period = periods.of(report.cadence, period.first)  # its label, in the report's language
+                earlier, previous = last.data if last else None, before.data if before else None
+                content = document.make(report, period, scope, earlier, previous)
             if last and document.is_same(content, last.data):
                 return Publication(report.name, period.name, last.edition, last.report_id)
             kept = archive.keep(connection, content, document.html(content), report.regions, clock.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from pydantic import Field, model_validator
@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 from include import config
 from include.charts.draw import AMOUNTS, CHARTS
 from include.common.errors import ConfigError
-from include.config import files
+from include.config import files, own_texts
 from include.config.documents import Document, Strict, read, validate
+from include.config.fields import Language
 from include.config.models import People
 from include.models import metrics
 from include.reports.mask import VIEWERS, Audience
@@ -52,6 +53,8 @@ class Report(Strict):
     Args:
         wait_days: Days between the period's end and the report, so that late data is included.
         regions: Only accounts of these regions, as named in the CRM; empty for all.
+        language: The report's language; empty for the default one.
+        languages: Language -> the file's texts in it, in the form of the file. Others come from the catalogue.
         recipients: E-mail addresses, teams of ``people.yaml``, or ``queue``, ``head``, ``leads`` for all leads.
     """
 
@@ -62,6 +65,8 @@ class Report(Strict):
     wait_days: Annotated[int, Field(ge=0, le=20)] = 0
     regions: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
+    language: Language = ""
+    languages: dict[Language, dict[str, Any]] = Field(default={}, exclude=True)
     sections: Annotated[tuple[SectionSpec, ...], Field(min_length=1)]
 
     @property
@@ -126,6 +131,8 @@ def _check(document: Document, people: People) -> Report:
             raise document.error(
                 ("recipients", number), f"unknown recipient {named}", cure=f"write an e-mail address or one of {known}"
             )
+    for _ in own_texts.pairs(document):
+        pass  # each pair is checked as it is found
     for number, section in enumerate(report.sections):
         _check_section(document, ("sections", number), report, section)
     return report

@@ -9,8 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.common import quarters
+from include.common import formatting, quarters, texts
+from include.common.texts import N_, gettext, ngettext
 from include.config import Settings
+from include.config.own_texts import translated
 from include.decide.risk import live_risks
 from include.decide.signals.load import load as load_signals
 from include.gate import verdicts as gate
@@ -23,7 +25,7 @@ from include.scores.health import overrides
 from include.warehouse.engine import has_table
 
 MOST_ROWS = 10
-NO_BUILD, NO_CONTRACTS = "there are no figures yet", "contracts have not been fully read yet"
+NO_BUILD, NO_CONTRACTS = N_("there are no figures yet"), N_("contracts have not been fully read yet")
 
 
 @dataclass(frozen=True)
@@ -92,55 +94,62 @@ class Table:
 
 def _top_risks(scope: Scope) -> Found | str:
     if scope.lacks("marts.account_day", "marts.forecast_line"):
-        return NO_BUILD
+        return gettext(NO_BUILD)
     if not scope.has_contracts:
-        return NO_CONTRACTS
+        return gettext(NO_CONTRACTS)
     if not scope.all("select 1 from ops.decision limit 1"):
-        return "the DAG decide has not run yet"
+        return gettext("the DAG decide has not run yet")
     live = live_risks(load_signals())
     found = scope.all(_RISKS, signals=list(live))
     shown = [
         (
             (row["account_key"], row["name"]),
-            ", ".join(dict.fromkeys(live[name].file.title for name in row["signals"])),
+            ", ".join(dict.fromkeys(translated(live[name].file.title) for name in row["signals"])),
             row["since"],
             row["decision_date"],
             row["arr"],
         )
         for row in found[:MOST_ROWS]
     ]
-    return Found(shown, len(found), "" if found else "No risk signal is open.")
+    return Found(shown, len(found), "" if found else gettext("No risk signal is open."))
 
 
 def _tier_moves(scope: Scope) -> Found | str:
     if scope.lacks("marts.account_day"):
-        return NO_BUILD
+        return gettext(NO_BUILD)
     if not scope.has_contracts:
-        return NO_CONTRACTS
+        return gettext(NO_CONTRACTS)
     days = {"before": scope.period.first - timedelta(days=1), "last": scope.period.last}
     if len(scope.all("select distinct day from marts.account_day where day in (:before, :last)", **days)) < 2:
-        return "the history does not reach back before the period"
+        return gettext("the history does not reach back before the period")
     found = scope.all(_MOVES, **days)
-    shown = [((row["account_key"], row["name"]), row["was"], row["is_now"], row["arr"]) for row in found]
-    return Found(shown, len(found), "" if found else "No customer changed its tier.", as_of=scope.period.last)
+    none = gettext("no tier")
+    shown = [
+        ((row["account_key"], row["name"]), row["was"] or none, row["is_now"] or none, row["arr"]) for row in found
+    ]
+    return Found(shown, len(found), "" if found else gettext("No customer changed its tier."), as_of=scope.period.last)
 
 
 def _forecast(scope: Scope) -> Found | str:
     if scope.lacks(lines.TABLE):
-        return NO_BUILD
+        return gettext(NO_BUILD)
     if not scope.has_contracts:
-        return NO_CONTRACTS
+        return gettext(NO_CONTRACTS)
     chosen = None if scope.accounts is None else set(scope.accounts)
     known = [line for line in lines.read(scope.connection) if chosen is None or line.account_key in chosen]
     found = by_quarter.ahead(known, past.read(scope.connection))
     if not found:
-        return "no renewal is due in this quarter or the next three"
+        return gettext("no renewal is due in this quarter or the next three")
     rows = []
     for one in found:
         total = one.total
         rows.append((one.label, total.n, total.target, one.won, total.expected, total.p10, total.p90))
     sizes = [len({line.account_key for line in one.lines}) for one in found]
-    text = f"ARR of {found[0].label} is expected between P10 and P90 in 8 of 10 cases, {found[0].scale.label}."
+    text = gettext(
+        "ARR of {quarter} is expected between P10 and P90 in 8 of 10 cases, {how}.",
+        quarter=found[0].label,
+        how=found[0].scale.label,
+    )
     return Found(rows, sum(row[1] for row in rows), text, None if chosen is None else sizes)
 
 
@@ -150,28 +159,28 @@ def _forecast_accuracy(scope: Scope) -> Found | str:
     label = quarters.label(start)
     chosen = [row for row in frozen if row.quarter_start == start and row.checkpoint == "quarter"]
     if not chosen:
-        return f"no forecast was frozen at the start of {label}"
+        return gettext("no forecast was frozen at the start of {quarter}", quarter=label)
     made = past.quarters(chosen)
     if not made:
-        return f"not every renewal of {label} is settled"
+        return gettext("not every renewal of {quarter} is settled", quarter=label)
     one = made[0]
     off = one.actual / one.p50 - 1 if one.p50 else None
-    is_inside = "yes" if one.p10 <= one.actual <= one.p90 else "no"
+    is_inside = gettext("yes") if one.p10 <= one.actual <= one.p90 else gettext("no")
     return Found([(label, one.p50, one.p10, one.p90, one.actual, off, is_inside)], len(chosen))
 
 
 def _team_load(scope: Scope) -> Found | str:
     if scope.lacks(*team_load.TABLES):
-        return NO_BUILD
+        return gettext(NO_BUILD)
     if not scope.has_contracts:
-        return NO_CONTRACTS
+        return gettext(NO_CONTRACTS)
     found = team_load.by_team(scope.connection, scope.newest, scope.accounts)
     leads = scope.settings.people.team_leads
     sizes = [row["n_accounts"] for row in found]
     has_tasks = bool(scope.all("select 1 from core.task limit 1"))
     rows = [
         (
-            row["team"] or "no team",
+            row["team"] or gettext("no team"),
             leads[row["team"]].name if row["team"] in leads else None,
             row["n_accounts"],
             row["arr"],
@@ -183,23 +192,29 @@ def _team_load(scope: Scope) -> Found | str:
         )
         for row in found
     ]
-    text = "" if has_tasks else "Tasks are not available: no CRM task has been created and read back yet."
+    text = "" if has_tasks else gettext("Tasks are not available: no CRM task has been created and read back yet.")
     return Found(rows, sum(sizes), text, sizes)
 
 
 def _backtest(scope: Scope) -> Found | str:
     judged = next(iter(scope.all("select * from meta.health_backtest order by month desc limit 1")), None)
     if judged is None:
-        return "the DAG judge_scores has not run yet"
+        return gettext("the DAG judge_scores has not run yet")
     found = scope.all(_METHODS, month=judged["month"])
     rows = [(row["method"], row["t90"], row["t60"], row["t30"], row["n"], row["n_lost"]) for row in found]
-    text = f"{judged['month']:%B %Y}, {judged['n_losses']} lost renewals. {' '.join(judged['warnings'])}"
+    text = ngettext(
+        "{month}, {n} lost renewal.",
+        "{month}, {n} lost renewals.",
+        judged["n_losses"],
+        month=formatting.month(judged["month"]),
+    )
+    text = texts.space().join((text, *judged["warnings"]))
     return Found(rows, max((row["n"] for row in found), default=0), text.strip())
 
 
 def _alert_precision(scope: Scope) -> Found | str:
     if scope.lacks("core.renewal"):
-        return NO_BUILD
+        return gettext(NO_BUILD)
     found = precision.of_history(scope.connection, scope.newest)
     rows = [
         (one.name, one.precision, one.base, one.recall, one.lead, one.n_touched, one.n_lost)
@@ -207,24 +222,26 @@ def _alert_precision(scope: Scope) -> Found | str:
         if one.n_decisions
     ]
     if not rows:
-        return "no signal has been live long enough to be judged by later renewals"
-    text = "Precision: share of renewals with an alert before the decision that were lost. All: share of all renewals."
+        return gettext("no signal has been live long enough to be judged by later renewals")
+    text = gettext(
+        "Precision: share of renewals with an alert before the decision that were lost. All: share of all renewals."
+    )
     return Found(rows, max(one.n_decisions for one in found), text)
 
 
 def _data_health(scope: Scope) -> Found | str:
     found = [one for one in gate.verdicts() if not one.entity]
     if not found:
-        return "no source was read yet"
+        return gettext("no source was read yet")
     return Found([(one.source, one.kind, one.state, one.watermark, one.since) for one in found], len(found))
 
 
 def _overrides(scope: Scope) -> Found | str:
     if scope.lacks("marts.renewal_due", "marts.health_score", "marts.account_health"):
-        return NO_BUILD
+        return gettext(NO_BUILD)
     found = overrides.read(scope.connection)
     if not found:
-        return Found((), 0, "No score was overridden.")
+        return Found((), 0, gettext("No score was overridden."))
     names = {
         row["account_key"]: row["name"]
         for row in scope.all(
@@ -334,7 +351,7 @@ where e.state = 'open' and e.signal = any(:signals) and {_MINE}
 group by e.account_key, a.name, d.arr order by d.arr desc nulls last, e.account_key
 """  # noqa: S608
 _MOVES = f"""
-select d.account_key, a.name, coalesce(b.tier, 'no tier') as was, coalesce(d.tier, 'no tier') as is_now, d.arr
+select d.account_key, a.name, b.tier as was, d.tier as is_now, d.arr
 from marts.account_day as d
 join marts.account_day as b on b.account_key = d.account_key and b.day = :before and b.is_customer
 join core.account as a on a.account_key = d.account_key and not a.is_excluded

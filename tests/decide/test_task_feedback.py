@@ -185,6 +185,6 @@ def test_obsolete_task_is_closed_with_a_note(signal_book: SignalBook) -> None:  
     (task,) = signal_book.book.outbox(channel="crm_task", step="task", entity_id="crm:1")
     assert ends.body == {
         "closes": task.key,
-        "note": "Closed by Perennial on 2026-11-17: its closing condition is true: n_bad_ratings_30d = 0",
+        "note": "Closed by Perennial on 17 Nov 2026: its closing condition is true: n_bad_ratings_30d = 0",
     }
     assert signal_book.book.decide(decision_id="again").n_planned == 0

@@ -37,7 +37,7 @@ def test_uncertain_mail_far_from_the_deadline_is_reported_in_a_digest(live_book:
     assert (digest.channel, digest.recipient, digest.state) == ("slack", "ada@vendor.example", "sent")
     said = Message.model_validate(digest.body)
     assert said.subject == "1 message may not have reached you"
-    assert "Customer 1: 30 days to the renewal date (decision by 2026-12-16)" in said.evidence[0].text
+    assert "Customer 1: 30 days to the renewal date (decision by 16 Dec 2026)" in said.evidence[0].text
     run(live_book, 500)
     assert len(receivers.workspace.messages) == 1 and len(receivers.mail.mails) == 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -20,7 +20,7 @@ RED = {"source": "support", "kind": "support", "state": "red", "reason": "batch 
 STALE = {**RED, "source": "crm", "kind": "crm", "state": "stale", "since": NOW - timedelta(hours=9)}
 ROWS = {"source": "crm", "entity": "account", "rule_id": "crm.account.name_present", "says": "the account has no name",
         "n_rows": 1, "since": NOW - timedelta(days=3)}  # fmt: skip
-BUILD = {"kind": "forward", "state": "failed", "window_last": "2026-06-09", "started_at": NOW}
+BUILD = {"kind": "forward", "state": "failed", "window_last": date(2026, 6, 9), "started_at": NOW}
 HELD = {"channel": "slack", "is_on_hold": True, "reason": "new store", "changed_at": NOW}
 QUESTION = {"approval_id": "1", "n_actions": 3, "reason": "the cap", "asked_at": NOW}
 
@@ -42,7 +42,7 @@ def test_red_problems_come_first_then_the_oldest() -> None:
     ("seen", "effect"),
     [
         ({"builds": [BUILD]}, "there are no figures yet"),
-        ({"builds": [BUILD, {**BUILD, "state": "done"}]}, "figures stay as of 2026-06-09"),
+        ({"builds": [BUILD, {**BUILD, "state": "done"}]}, "figures stay as of 9 Jun 2026"),
         ({"channels": [HELD], "outbox": [{"channel": "slack", "state": "planned", "n": 2}]}, "2 messages on hold"),
         ({"approvals": [{**QUESTION, "expires_at": NOW + timedelta(hours=5)}]}, "they expire in 5 hours"),
         ({"approvals": [{**QUESTION, "expires_at": NOW}]}, "they expire now"),

@@ -84,6 +84,21 @@ def test_page_of_an_empty_warehouse(client, warehouse):
     assert "turn the ingest DAGs on" in answer.text
 
 
+def test_page_is_in_the_browsers_language_or_the_logins(client, warehouse, tmp_path, monkeypatch):
+    def asked(login: str, accepted: str):
+        return client.get("/", headers={"Authorization": f"Bearer {login}", "Accept-Language": accepted}).text
+
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "viewers.yaml").write_text("viewers: {hans: {role: head, language: de}}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    found = {login: asked(login, "zh-CN,zh;q=0.9,en;q=0.8") for login in ("hans", "viewer")}
+    assert '<html lang="de">' in found["hans"]
+    assert "Datenzustand" in found["hans"]
+    assert '<html lang="zh-CN">' in found["viewer"]
+    assert "数据健康" in found["viewer"]
+    assert '<html lang="en">' in asked("viewer", "fr")
+
+
 def test_hostile_rows_are_shown_as_text(client, warehouse):
     evil = "<script>alert(1)</script>"
     with engine("loader").begin() as connection:
@@ -250,5 +265,5 @@ def test_health_page_shows_the_board_and_the_lines_of_an_account(client, built):
     assert f'<span class="big">{found.shown}</span>' in text
     for part in found.parts:
         assert part.measure in unescape(text)
-    assert "Why it changed since 2026-05-20" in text
+    assert "Why it changed since 20 May 2026" in text
     assert "polyline points" in text

@@ -115,7 +115,7 @@ def test_report_is_open_only_to_its_audience(client, world, role):  # noqa: F811
         assert answer.status_code == (200 if role in roles else 404)
         assert "Acme <b>" not in answer.text
         assert (f"?id={number}" in listed) == (role in roles), (number, role)
-    assert ("cs operations" in listed) == (role in ("head", "viewer"))
+    assert ("CS operations" in listed) == (role in ("head", "viewer"))
 
 
 def test_today_page_shows_each_csm_own_alerts_and_the_lead_the_team(client, world):  # noqa: F811

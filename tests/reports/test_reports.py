@@ -168,13 +168,13 @@ def test_readers_see_only_their_own_data(filled: Path) -> None:
     ]
     load = section(editions("germany")[0], "Load")
     assert [row[0] for row in load["rows"]] == ["East", "Tiny"]
-    assert {cell for row in load["rows"] for cell in row[1:]} == {mask.WITHHELD}
+    assert {cell for row in load["rows"] for cell in row[1:]} == {mask.withheld()}
     assert ", n " not in load["note"]
     # China has four: its ARR and forecast are hidden in every report that lists it.
     for name in ("china", "asia"):
         assert "765,432" not in texts[name] and "54,321" not in texts[name]
     assert "987,654" in texts["asia"] and "987,654" in texts["germany"]
-    assert section(editions("china")[0], "Forecast")["rows"][0][1:] == [mask.WITHHELD] * 6
+    assert section(editions("china")[0], "Forecast")["rows"][0][1:] == [mask.withheld()] * 6
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from include.common import formatting, working_days
+from include.common import formatting, texts, working_days
+from include.common.texts import gettext, ngettext
 from include.decide import task_feedback
 from include.decide.context import Day, Outcome
 from include.decide.digests.digest import to_reader
@@ -136,7 +137,7 @@ def _escalate(
         person.email,
         rule=RULE,
         step=f"{level}:{day.today}",
-        message=_message(ranked, level),
+        message=_message(ranked, level, person, day),
         region=ranked[0].subject.region,
         account_key=ranked[0].subject.episode.account_key,
         reads=tuple(sorted({one.subject.source for one in ranked})),
@@ -148,21 +149,29 @@ def _escalate(
     outcome.changes += [one.subject.episode.change("escalate", {}, escalated_to=level) for one in ranked if one.is_new]
 
 
-def _message(ranked: Sequence[Unanswered], level: Level) -> Message:
-    more = f" {len(ranked) - MAX_LINES} more are not shown." if len(ranked) > MAX_LINES else ""
-    above = " Their team leads have been notified already." if level == "head" else ""
-    return Message(
-        subject=f"{formatting.count(len(ranked), 'alert')} that nobody has answered",
-        summary=f"Their CRM tasks are untouched: nobody has started, moved, reassigned or completed them.{above}{more}",
-        why_now="They have been open longer than the escalation limit in attention.yaml, in working hours.",
-        evidence=tuple(
-            Evidence(
-                text=f"{one.title} ({formatting.money(one.subject.arr, one.subject.currency)} a year)",
-                source=f"{one.reader.name}, since {formatting.day(one.written_at)}",
-                level="risk" if one.subject.episode.severity == "high" else "info",
-            )
-            for one in ranked[:MAX_LINES]
-        ),
-        next_steps=("Ask whether the CSM needs help, or reassign the task to somebody with time for it.",),
-        footer="Each alert is escalated once per level.",
-    )
+def _message(ranked: Sequence[Unanswered], level: Level, person: Recipient, day: Day) -> Message:
+    with day.reading(person.email):
+        sentences = [gettext("Their CRM tasks are untouched: nobody has started, moved, reassigned or completed them.")]
+        if level == "head":
+            sentences.append(gettext("Their team leads have been notified already."))
+        if len(ranked) > MAX_LINES:
+            sentences.append(ngettext("{n} more is not shown.", "{n} more are not shown.", len(ranked) - MAX_LINES))
+        return Message(
+            subject=ngettext("{n} alert that nobody has answered", "{n} alerts that nobody has answered", len(ranked)),
+            summary=texts.space().join(sentences),
+            why_now=gettext("They have been open longer than the escalation limit, counted in working hours."),
+            evidence=tuple(
+                Evidence(
+                    text=gettext(
+                        "{text} ({amount} a year)",
+                        text=one.title,
+                        amount=formatting.money(one.subject.arr, one.subject.currency),
+                    ),
+                    source=gettext("{person}, since {day}", person=one.reader.name, day=formatting.day(one.written_at)),
+                    level="risk" if one.subject.episode.severity == "high" else "info",
+                )
+                for one in ranked[:MAX_LINES]
+            ),
+            next_steps=(gettext("Ask whether the CSM needs help, or reassign the task to somebody with time for it."),),
+            footer=gettext("Each alert is escalated once per level."),
+        )

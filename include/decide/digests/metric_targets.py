@@ -9,7 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.common import formatting, texts
 from include.common.formatting import kpi_value
+from include.common.texts import N_, gettext
 from include.decide.context import Day, Outcome
 from include.entities.catalog import ENTITIES
 from include.metrics import overrides
@@ -25,6 +27,18 @@ KIND = "metric"
 REPORTED_DAYS = 10
 USEFUL_DAYS = 14
 _N_GROUPS = 3
+_MISSED = {
+    "day": N_("{metric} missed its target: {value} on {day}"),
+    "week": N_("{metric} missed its target: {value} in the week to {day}"),
+    "month": N_("{metric} missed its target: {value} in the month to {day}"),
+    "quarter": N_("{metric} missed its target: {value} in the quarter to {day}"),
+}
+_CLOSED = {
+    "day": N_("{day} is closed."),
+    "week": N_("The week that ended on {day} is closed."),
+    "month": N_("The month that ended on {day} is closed."),
+    "quarter": N_("The quarter that ended on {day} is closed."),
+}
 _N_BELOW = 8
 
 
@@ -98,23 +112,40 @@ def message(miss: Miss) -> Message:
     """Return the report to the metric's owner."""
     entry, unit = miss.metric.entry, miss.metric.entry.unit
     now = next(row for row in miss.rows if row.metric_id == miss.metric.id and row.grain == "all" and not row.is_before)
-    worth, target = kpi_value(miss.value, unit), entry.target[miss.period]  # type: ignore[index]
+    worth, target = kpi_value(miss.value, unit), bounds(entry.target[miss.period], unit)  # type: ignore[index]
+    title, last = texts.from_file(entry.title), formatting.day(miss.as_of)
     return Message(
-        subject=f"{entry.title} missed its target: {worth} in the {miss.period} to {miss.as_of}",
-        summary=f"{entry.title} is {worth}, the target is {bounds(target, unit)}. The breakdown is below.",
+        subject=gettext(_MISSED[miss.period], metric=title, value=worth, day=last),
+        summary=gettext(
+            "{metric} is {value}, the target is {target}. The breakdown is below.",
+            metric=title,
+            value=worth,
+            target=target,
+        ),
         notes=(miss.note,) if miss.note else (),
         facts=(
-            Fact(label="Value", value=worth),
-            Fact(label="Target", value=bounds(target, unit)),
-            Fact(label="Calculation", value=f"{entry.numerator} {now.numerator:,.2f} of {now.denominator or 0:,.2f}"),
-            Fact(label="n", value=f"{now.n}, coverage {now.coverage:.0%}"),
+            Fact(label=gettext("Value"), value=worth),
+            Fact(label=gettext("Target"), value=target),
+            Fact(
+                label=gettext("Calculation"),
+                value=f"{entry.numerator} {now.numerator:,.2f} / {now.denominator or 0:,.2f}",
+            ),
+            Fact(
+                label="n",
+                value=gettext("{n}, coverage {share}", n=now.n, share=formatting.percent(now.coverage)),
+            ),
         ),
-        why_now=f"The {miss.period} that ended on {miss.as_of} is closed.",
+        why_now=gettext(_CLOSED[miss.period], day=last),
         evidence=(*_below(miss), *_groups(miss)),
         next_steps=(
             f"python -m include.cli metrics show {miss.metric.id} --period {miss.period} --as-of {miss.as_of}",
         ),
-        footer=f"{miss.metric.id}, version {entry.version}: {entry.formula}",
+        footer=gettext(
+            "{metric}, version {version}: {formula}",
+            metric=miss.metric.id,
+            version=entry.version,
+            formula=entry.formula,
+        ),
     )
 
 
@@ -137,10 +168,12 @@ def _below(miss: Miss) -> list[Evidence]:
         if now is None or now.value is None:
             continue
         entry = known[name].entry
-        text = f"{entry.title}: {kpi_value(now.value, entry.unit)}"
+        title, value = texts.from_file(entry.title), kpi_value(now.value, entry.unit)
+        text = gettext("{metric}: {value}", metric=title, value=value)
         worse = False
         if before is not None and before.value is not None:
-            text += f", {kpi_value(before.value, entry.unit)} in the {miss.period} before"
+            earlier = kpi_value(before.value, entry.unit)
+            text = gettext("{metric}: {value}, before {earlier}", metric=title, value=value, earlier=earlier)
             worse = (now.value < before.value) if entry.direction == "up" else (now.value > before.value)
         lines.append(
             Evidence(
@@ -176,9 +209,11 @@ def _groups(miss: Miss) -> list[Evidence]:
 
 def _action(miss: Miss, day: Day, sources: tuple[str, ...]) -> Action:
     owner = registry.owners()[miss.metric.owner]
+    with day.reading(owner.email):
+        written = message(miss)
     return day.action(
         "email",
-        message(miss),
+        written,
         entity_kind=KIND,
         entity_id=f"{miss.metric.id}:{miss.as_of}",
         rule=RULE,
@@ -200,12 +235,11 @@ def _sources(metric: Metric, day: Day) -> tuple[str, ...]:
 
 def bounds(target: metrics.Target, unit: str) -> str:
     """Return a target in words."""
-    parts = [
-        f"{word} {kpi_value(bound, unit)}"
-        for word, bound in (("at least", target.at_least), ("at most", target.at_most))
-        if bound is not None
-    ]
-    return " and ".join(parts)
+    least = kpi_value(target.at_least, unit) if target.at_least is not None else ""
+    most = kpi_value(target.at_most, unit) if target.at_most is not None else ""
+    if least and most:
+        return gettext("at least {least} and at most {most}", least=least, most=most)
+    return gettext("at least {least}", least=least) if least else gettext("at most {most}", most=most)
 
 
 # Values of the last closed period and of the one before it.

@@ -14,12 +14,14 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from include.common import formatting
+from include.common import formatting, texts
+from include.common.texts import gettext, ngettext
+from include.common.words import word
 from include.config.models import Lead
 from include.decide.context import Day, Outcome
 from include.decide.digests.digest import to_reader, working_moment
 from include.decide.episodes import RENEWAL
-from include.decide.recipients import Owner, calendar_of, recipient
+from include.decide.recipients import Owner, Recipient, calendar_of, recipient
 from include.decide.renewals.checkpoint import Checkpoint
 from include.decide.rules.planner import why_on_hold
 from include.decide.rules.scan import Scanned
@@ -51,7 +53,8 @@ def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]
     disagreements = _disagreements(day)
     for address, lead in leads.items():
         week = _week(day, lead.region)
-        message = _digest(day, teams[address], scanned, overdue, disagreements) if week else None
+        with day.reading(address):
+            message = _digest(day, teams[address], scanned, overdue, disagreements) if week else None
         if message:
             outcome.actions += _actions(day, address, DIGEST, week, message, lead.region)
     if _week(day, "default") or any(_week(day, lead.region) for lead in leads.values()):
@@ -105,33 +108,52 @@ def _digest(
         per_reader[address] += number
     of_team = sum(overdue.get(address, 0) for address in people)
     return Message(
-        subject=f"Your week: {formatting.count(len(ahead), 'decision')} in {AHEAD_DAYS} days, {_worth(ahead)}",
-        summary=f"{formatting.count(per_reader.total(), 'alert')} open, {formatting.count(of_team, 'task')} overdue,"
-        f" {on_hold.total()} on hold until the data has passed its checks. Teams: {', '.join(sorted(teams))}.",
+        subject=ngettext(
+            "Your week: {n} decision in {days} days, {amount}",
+            "Your week: {n} decisions in {days} days, {amount}",
+            len(ahead),
+            days=AHEAD_DAYS,
+            amount=_worth(ahead),
+        ),
+        summary=gettext(
+            "{alerts}, {tasks}, {n} on hold until the data has passed its checks. Teams: {teams}.",
+            alerts=ngettext("{n} alert open", "{n} alerts open", per_reader.total()),
+            tasks=ngettext("{n} task overdue", "{n} tasks overdue", of_team),
+            n=on_hold.total(),
+            teams=", ".join(sorted(teams)),
+        ),
         facts=tuple(
-            Fact(label=tier, value=f"{formatting.count(len(rows), 'decision')}, {_worth(rows)}")
+            Fact(label=tier, value=f"{_decisions(len(rows))}, {_worth(rows)}")
             for tier, rows in sorted(_by_tier(ahead).items())
         ),
-        why_now="Sent once a week, as early in your working hours as the data allows.",
+        why_now=gettext("Sent once a week, as early in your working hours as the data allows."),
         evidence=(
             *(
                 Evidence(
-                    text=f"{people[address]}: {formatting.count(per_reader[address], 'open alert')},"
-                    f" {formatting.count(overdue.get(address, 0), 'overdue task')},"
-                    f" {formatting.count(sum(row.owner_email == address for row in ahead), 'decision')}",
-                    source="tasks, as last read from the CRM",
+                    text=gettext(
+                        "{person}: {alerts}, {tasks}, {decisions}",
+                        person=people[address],
+                        alerts=ngettext("{n} open alert", "{n} open alerts", per_reader[address]),
+                        tasks=ngettext("{n} overdue task", "{n} overdue tasks", overdue.get(address, 0)),
+                        decisions=_decisions(sum(row.owner_email == address for row in ahead)),
+                    ),
+                    source=gettext("tasks, as last read from the CRM"),
                     level="risk" if overdue.get(address) else "info",
                 )
                 for address in sorted(people, key=lambda one: (-overdue.get(one, 0), -per_reader[one], one))
             ),
             *_disputed([one for one in disagreements if one.line.team in teams]),
             *(
-                Evidence(text=f"On hold: {number} ({reason})", level="unknown")
+                Evidence(text=gettext("On hold: {n} ({reason})", n=number, reason=reason), level="unknown")
                 for reason, number in on_hold.most_common(5)
             ),
         ),
-        footer=f"Data as of {formatting.day(day.as_of)}.",
+        footer=gettext("Data as of {day}.", day=formatting.day(day.as_of)),
     )
+
+
+def _decisions(n: int) -> str:
+    return ngettext("{n} decision", "{n} decisions", n)
 
 
 def _disagreements(day: Day) -> list[Disagreement]:
@@ -149,26 +171,31 @@ def _disagreements(day: Day) -> list[Disagreement]:
 
 def _disputed(entries: Sequence[Disagreement]) -> Iterator[Evidence]:
     for one in entries[:MAX_DISAGREEMENTS]:
-        amount = formatting.money(one.line.target, one.line.currency)
         yield Evidence(
-            text=f"Discuss {one.line.account}: {one.reason}; {amount} a year,"
-            f" decision by {formatting.day(one.line.decision_date)}",
-            source="renewal forecast",
+            text=gettext(
+                "Discuss {account}: {reason}; {amount} a year, decision by {day}",
+                account=one.line.account,
+                reason=one.reason,
+                amount=formatting.money(one.line.target, one.line.currency),
+                day=formatting.day(one.line.decision_date),
+            ),
+            source=gettext("renewal forecast"),
             level="risk",
         )
-    if len(entries) > MAX_DISAGREEMENTS:
-        yield Evidence(text=f"{len(entries) - MAX_DISAGREEMENTS} more such renewals", level="info")
+    if left := max(0, len(entries) - MAX_DISAGREEMENTS):
+        yield Evidence(text=ngettext("{n} more such renewal", "{n} more such renewals", left), level="info")
 
 
 def _worth(rows: Sequence[Checkpoint]) -> str:
     currency = next((row.currency for row in rows if row.currency), "")
-    return f"{currency} {formatting.number(sum(row.target_arr or 0 for row in rows))} a year".strip()
+    total = sum((row.target_arr or Decimal(0) for row in rows), Decimal(0))
+    return gettext("{amount} a year", amount=formatting.money(total, currency))
 
 
 def _by_tier(rows: Sequence[Checkpoint]) -> dict[str, list[Checkpoint]]:
     found: dict[str, list[Checkpoint]] = defaultdict(list)
     for row in rows:
-        found[(row.tier or "no tier").replace("_", " ")].append(row)
+        found[word(row.tier) if row.tier else gettext("no tier")].append(row)
     return found
 
 
@@ -236,34 +263,45 @@ def _orphans(day: Day, leads: Mapping[str, Lead]) -> Iterator[Action]:
             ),
             {"as_of": day.as_of},
         ).all()
-    by_address: dict[str, list[tuple[Any, str]]] = defaultdict(list)
+    by_address: dict[str, list[tuple[Any, Recipient]]] = defaultdict(list)
     for row in rows:
         owner = Owner(**{name: getattr(row, name) for name in Owner.__dataclass_fields__})
         reader = recipient(owner, "csm", day.settings.people)
-        by_address[reader.email].append((row, reader.note))
+        by_address[reader.email].append((row, reader))
     for address, entries in sorted(by_address.items()):
         region = leads[address].region if address in leads else "default"
         if week := _week(day, region):
-            yield from _actions(day, address, ORPHANS, week, _orphan_message(entries, day), region)
+            with day.reading(address):
+                message = _orphan_message(entries, day)
+            yield from _actions(day, address, ORPHANS, week, message, region)
 
 
-def _orphan_message(entries: Sequence[tuple[Any, str]], day: Day) -> Message:
-    more = f" {len(entries) - MAX_LINES} more are not shown." if len(entries) > MAX_LINES else ""
+def _orphan_message(entries: Sequence[tuple[Any, Recipient]], day: Day) -> Message:
     total = sum((row.arr or Decimal(0) for row, _ in entries), Decimal(0))
-    currency = entries[0][0].currency
+    amount = formatting.money(total, entries[0][0].currency)
+    sentences = [gettext("They are worth {amount} a year. Their alerts go to you.", amount=amount)]
+    if len(entries) > MAX_LINES:
+        sentences.append(ngettext("{n} more is not shown.", "{n} more are not shown.", len(entries) - MAX_LINES))
     return Message(
-        subject=f"{formatting.count(len(entries), 'account')} without a reachable CSM",
-        summary=f"They are worth {formatting.money(total, currency)} a year. Their alerts go to you.{more}",
-        why_now="Sent once a week while there are such accounts.",
+        subject=ngettext("{n} account without a reachable CSM", "{n} accounts without a reachable CSM", len(entries)),
+        summary=texts.space().join(sentences),
+        why_now=gettext("Sent once a week while there are such accounts."),
         evidence=tuple(
-            Evidence(
-                text=f"{row.account_name}: {formatting.money(row.arr, row.currency)} a year"
-                + (f", decision by {formatting.day(row.next_decision_date)}" if row.next_decision_date else ""),
-                source=note.removeprefix("You get this because ").rstrip("."),
-                level="risk" if row.next_decision_date else "info",
-            )
-            for row, note in entries[:MAX_LINES]
+            Evidence(text=_orphan(row), source=reader.cause, level="risk" if row.next_decision_date else "info")
+            for row, reader in entries[:MAX_LINES]
         ),
-        next_steps=("Assign each account to an active owner in the CRM.",),
-        footer=f"Data as of {formatting.day(day.as_of)}.",
+        next_steps=(gettext("Assign each account to an active owner in the CRM."),),
+        footer=gettext("Data as of {day}.", day=formatting.day(day.as_of)),
+    )
+
+
+def _orphan(row: Any) -> str:
+    amount = formatting.money(row.arr, row.currency)
+    if not row.next_decision_date:
+        return gettext("{account}: {amount} a year", account=row.account_name, amount=amount)
+    return gettext(
+        "{account}: {amount} a year, decision by {day}",
+        account=row.account_name,
+        amount=amount,
+        day=formatting.day(row.next_decision_date),
     )

@@ -108,7 +108,7 @@ def _named(column: str) -> str:
 
 def _figure(column: str, value: Any) -> str:
     if value is None:
-        return formatting.UNKNOWN
+        return formatting.unknown()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
     if any(word in ("ratio", "share", "utilisation", "breadth") for word in column.split("_")):

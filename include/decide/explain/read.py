@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from include import config
 from include.common.errors import ConfigError
+from include.common.texts import gettext
 from include.config.renewals import Ladder
 from include.decide.episodes import RENEWAL
 from include.decide.explain import conditions
@@ -54,7 +55,9 @@ class Line:
     @property
     def text(self) -> str:
         reasons = "; ".join(why.text for why in self.why)
-        return f"Not opened: {reasons}." if self.outcome == "not opened" else f"{reasons[:1].upper()}{reasons[1:]}."
+        if self.outcome == "not opened":
+            return gettext("Not opened: {reasons}.", reasons=reasons)
+        return gettext("{reasons}.", reasons=f"{reasons[:1].upper()}{reasons[1:]}")
 
 
 @dataclass(frozen=True)

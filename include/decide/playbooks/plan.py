@@ -13,11 +13,13 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from markupsafe import escape
+from markupsafe import Markup, escape
 
-from include.common import working_days
+from include.common import texts, working_days
 from include.common.text import one_line
+from include.common.texts import gettext
 from include.config import templates
+from include.config.own_texts import in_every_language, translated
 from include.decide import alert_tasks, task_feedback
 from include.decide.context import URGENT_DAYS, Day, Outcome
 from include.decide.episodes import RENEWAL, Episode
@@ -95,15 +97,20 @@ class Tasks(Planner[Playbook]):
     def answer(self, evaluation: Evaluation[Playbook]) -> str:
         """Return a known outcome that people entered, or the last task's if all steps are over; "" otherwise."""
         playbook, step_tasks = evaluation.rule.file, self._step_tasks(evaluation)
-        outcomes = {outcome.casefold(): outcome for outcome in playbook.outcome}
         done = [row for row in step_tasks.values() if row.task == "done"]  # in order of completion
         for row in reversed(done):
-            if known := outcomes.get(one_line(row.outcome).casefold()):
+            if known := self.known_outcome(playbook, row.outcome):
                 return known
         steps = [step_tasks.get(step.id) for step in playbook.steps]
         if done and all(row and (row.ended_on or row.state in _NOT_WRITTEN) for row in steps):
             return task_feedback.short_outcome(done[-1].outcome)
         return ""
+
+    @staticmethod
+    def known_outcome(playbook: Playbook, entered: str) -> str:
+        """Return the outcome that was entered: the task asked for it in its reader's language. "" for none of them."""
+        outcomes = {text.casefold(): known for known in playbook.outcome for _, text in in_every_language(known)}
+        return outcomes.get(one_line(entered).casefold(), "")
 
     def severity(self, evaluation: Evaluation[Playbook]) -> str:
         left = evaluation.values.get("days_to_decision")
@@ -209,25 +216,39 @@ class Tasks(Planner[Playbook]):
         for row in reversed(list(step_tasks.values())):  # in order of the last change
             person = self.day.assignees.get(row.reassigned_to)
             if person and roles.get(row.step) == step.owner:
-                return replace(person, note="You get this because an earlier task was assigned to you in the CRM.")
+                return replace(person, why="earlier_task")
         return recipient(hit.owner, step.owner, self.day.settings.people)
+
+    def _texts(
+        self, evaluation: Evaluation[Playbook], slot: Slot, to: Recipient, deadline: date | None
+    ) -> tuple[str, str]:
+        """Return the subject and body of a task, in its reader's language."""
+        day, playbook, step, values = self.day, evaluation.rule.file, slot.step, evaluation.values
+        risk = self._risk(evaluation)
+        with day.reading(to.email):
+            open_risks = "; ".join(risk.titles) if risk else ""
+            shown = {**values, "due_on": slot.due_on, "assignee_name": to.name, "open_risks": open_risks}
+            if deadline:
+                # The tables may have been built before midnight, but the reader counts from today.
+                shown["days_to_decision"] = (deadline - day.today).days
+            subject = templates.subject(translated(step.subject), shown)
+            paragraphs = [escape(note) for note in (to.note, *self._late_notes(evaluation)) if note]
+            paragraphs.append(Markup(templates.body(translated(step.body), shown)))
+            if step is playbook.steps[-1]:
+                outcomes = ", ".join(translated(outcome) for outcome in playbook.outcome)
+                ask = gettext("When you complete it, enter the outcome: {outcomes}.", outcomes=outcomes)
+                paragraphs.append(escape(ask))
+            if texts.is_incomplete():
+                paragraphs.append(escape(texts.incomplete_note()))
+            return subject, Markup("<br>\n<br>\n").join(paragraphs)
+
+    def _late_notes(self, evaluation: Evaluation[Playbook]) -> list[str]:
+        return [self.day.readiness.late_note(each, self.day.now) for each in self.sources(evaluation)]
 
     def _task(self, evaluation: Evaluation[Playbook], slot: Slot, to: Recipient, zone: str, skip_reason: str) -> Action:
         day, playbook, step, values = self.day, evaluation.rule.file, slot.step, evaluation.values
         deadline = values["decision_date"] if evaluation.rule.about == RENEWAL else None
-        risk = self._risk(evaluation)
-        open_risks = "; ".join(risk.titles) if risk else ""
-        shown = {**values, "due_on": slot.due_on, "assignee_name": to.name, "open_risks": open_risks}
-        if deadline:
-            # The tables may have been built before midnight, but the reader counts from today.
-            shown["days_to_decision"] = (deadline - day.today).days
-        subject, html = templates.subject(step.subject, shown), templates.body(step.body, shown)
-        sources = self.sources(evaluation)
-        for note in (*(day.readiness.late_note(each, day.now) for each in reversed(sources)), to.note):
-            if note:
-                html = f"{escape(note)}<br>\n<br>\n{html}"
-        if step is playbook.steps[-1]:
-            html += f"<br>\n<br>\nWhen you complete it, enter the outcome: {escape(', '.join(playbook.outcome))}."
+        subject, html = self._texts(evaluation, slot, to, deadline)
         state, reason = ("suppressed", skip_reason) if skip_reason else day.planned_state(step.kind)
         useful = day.after(slot.begins_on + timedelta(days=alert_tasks.USEFUL_DAYS))
         return Action(
@@ -249,7 +270,7 @@ class Tasks(Planner[Playbook]):
                 "company_id": values["crm_account_id"],
                 "owner_id": to.owner_id,
             },
-            reads=sources,
+            reads=self.sources(evaluation),
             deadline=deadline,
             not_after=min(day.after(deadline), useful) if deadline else useful,
             version=evaluation.rule.version,

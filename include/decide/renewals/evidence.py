@@ -12,7 +12,9 @@ from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from include.common import formatting
+from include.common import formatting, texts
+from include.common.texts import N_, gettext, ngettext
+from include.config import own_texts
 from include.decide.readiness import Readiness
 from include.decide.renewals.checkpoint import Checkpoint
 from include.decide.risk import Risk
@@ -59,11 +61,14 @@ def gather(checkpoint: Checkpoint, risk: Risk, readiness: Readiness, zone: ZoneI
     """
     unfit = readiness.unfit_kinds(checkpoint.account_key)
     found: list[_Found] = []
-    for kind, find, label in (("support", _tickets, "Tickets"), ("product", _usage, "Usage")):
+    for kind, find, absent in (
+        ("support", _tickets, N_("Tickets not shown: {reason}.")),
+        ("product", _usage, N_("Usage not shown: {reason}.")),
+    ):
         if kind in unfit:
             if readiness.of_kind(kind):
                 why = readiness.why_unknown(kind, checkpoint.account_key, now)
-                found.append(_Found(Evidence(text=f"{label} not shown: {why}.", level="unknown")))
+                found.append(_Found(Evidence(text=gettext(absent, reason=why), level="unknown")))
         else:
             found += find(checkpoint, readiness.source_label(kind, checkpoint.crm_source, zone), zone, now)
     found += _contacts(checkpoint, readiness.source_label("crm", checkpoint.crm_source, zone), zone, now)
@@ -72,7 +77,9 @@ def gather(checkpoint: Checkpoint, risk: Risk, readiness: Readiness, zone: ZoneI
     shown = {item.reason for item in found}
     for one in risk.open:
         if one.signal not in _REASONS or _REASONS[one.signal] not in shown:
-            lines.append(Evidence(text=f"{one.title}, since {formatting.day(one.since)}.", level="risk"))
+            title = own_texts.translated(one.title)
+            text = gettext("{risk}, since {day}.", risk=title, day=formatting.day(one.since))
+            lines.append(Evidence(text=text, level="risk"))
     lines.sort(key=lambda line: _ORDER[line.level])
     missing: set[Reason] = {"no_decision_maker"} if checkpoint.decision_maker_known is False else set()
     return Findings(tuple(lines), frozenset(open_reasons | missing))
@@ -90,67 +97,87 @@ def days_since(then: datetime, today: date, zone: ZoneInfo) -> int:
 def _usage(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -> Iterator[_Found]:
     ratio = checkpoint.usage_ratio
     if checkpoint.usage_28d is None:
-        yield _Found(Evidence(text="No usage recorded for this account.", source=source, level="unknown"))
+        text = gettext("No usage recorded for this account.")
+        yield _Found(Evidence(text=text, source=source, level="unknown"))
     elif ratio is None:
-        text = f"Usage in the last 28 days: {formatting.number(checkpoint.usage_28d)} value events; no baseline yet."
+        text = gettext(
+            "Usage in the last 28 days: {number} value events; no baseline yet.",
+            number=formatting.number(checkpoint.usage_28d),
+        )
         yield _Found(Evidence(text=text, source=source))
     else:
-        text = (
-            f"Usage in the last 28 days: {formatting.number(checkpoint.usage_28d)} value events,"
-            f" {_against(ratio)} its baseline of {formatting.number(checkpoint.usage_baseline)}."
-        )
         level: Level = "good" if ratio >= USAGE_FINE else "info"
-        yield _Found(Evidence(text=text, source=source, level=level), "usage_down")
+        yield _Found(Evidence(text=_against_baseline(checkpoint, ratio), source=source, level=level), "usage_down")
     if checkpoint.paid_seats and checkpoint.active_users_28d is not None:
         share = checkpoint.active_users_28d / checkpoint.paid_seats
-        text = (
-            f"{formatting.number(checkpoint.active_users_28d)} of {formatting.number(checkpoint.paid_seats)} paid seats"
-            f" were active in the last 28 days ({formatting.percent(share)})."
+        text = gettext(
+            "{active} of {paid} paid seats were active in the last 28 days ({share}).",
+            active=formatting.number(checkpoint.active_users_28d),
+            paid=formatting.number(checkpoint.paid_seats),
+            share=formatting.percent(share),
         )
         level = "good" if share >= SEATS_FINE else "info"
         yield _Found(Evidence(text=text, source=source, level=level), "seats_unused")
 
 
+def _against_baseline(checkpoint: Checkpoint, ratio: float) -> str:
+    change = ratio - 1
+    if abs(change) < 0.005:
+        text = N_("Usage in the last 28 days: {number} value events, equal to its baseline of {baseline}.")
+    elif change > 0:
+        text = N_("Usage in the last 28 days: {number} value events, {share} above its baseline of {baseline}.")
+    else:
+        text = N_("Usage in the last 28 days: {number} value events, {share} below its baseline of {baseline}.")
+    return gettext(
+        text,
+        number=formatting.number(checkpoint.usage_28d),
+        share=formatting.percent(abs(change)),
+        baseline=formatting.number(checkpoint.usage_baseline),
+    )
+
+
 def _tickets(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -> Iterator[_Found]:
     if checkpoint.n_open_tickets is None:
-        yield _Found(Evidence(text="No tickets are linked to this account.", source=source, level="unknown"))
+        text = gettext("No tickets are linked to this account.")
+        yield _Found(Evidence(text=text, source=source, level="unknown"))
         return
     urgent = checkpoint.n_open_urgent_tickets or 0
-    if urgent:
-        text = f"{formatting.count(urgent, 'urgent ticket')} open"
-        if checkpoint.oldest_open_urgent_at:
-            age = days_since(checkpoint.oldest_open_urgent_at, now.astimezone(zone).date(), zone)
-            since = formatting.timestamp(checkpoint.oldest_open_urgent_at, zone)
-            text += f", the oldest since {since} ({formatting.count(age, 'day')})"
-        text += f"; {formatting.count(checkpoint.n_open_tickets, 'ticket')} open in total."
-        yield _Found(Evidence(text=text, source=source), "urgent_tickets")
-    else:
-        text = f"No urgent ticket is open; {formatting.count(checkpoint.n_open_tickets, 'ticket')} open in total."
+    total = ngettext("{n} ticket open in total.", "{n} tickets open in total.", checkpoint.n_open_tickets)
+    if not urgent:
+        text = texts.space().join((gettext("No urgent ticket is open."), total))
         yield _Found(Evidence(text=text, source=source, level="good"), "urgent_tickets")
+        return
+    if checkpoint.oldest_open_urgent_at:
+        age = days_since(checkpoint.oldest_open_urgent_at, now.astimezone(zone).date(), zone)
+        text = ngettext(
+            "{n} urgent ticket open, since {since} ({age}).",
+            "{n} urgent tickets open, the oldest since {since} ({age}).",
+            urgent,
+            since=formatting.timestamp(checkpoint.oldest_open_urgent_at, zone),
+            age=formatting.days(age),
+        )
+    else:
+        text = ngettext("{n} urgent ticket open.", "{n} urgent tickets open.", urgent)
+    yield _Found(Evidence(text=texts.space().join((text, total)), source=source), "urgent_tickets")
 
 
 def _contacts(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -> Iterator[_Found]:
     if checkpoint.last_contact_at is None:
-        yield _Found(Evidence(text="No contact recorded.", source=source), "no_contact")
+        yield _Found(Evidence(text=gettext("No contact recorded."), source=source), "no_contact")
     else:
         ago = days_since(checkpoint.last_contact_at, now.astimezone(zone).date(), zone)
         on = formatting.day(checkpoint.last_contact_at.astimezone(zone))
-        text = f"Last contact on {on} ({formatting.count(ago, 'day')} ago)."
+        text = gettext("Last contact on {day} ({distance}).", day=on, distance=formatting.distance(-ago))
         level: Level = "info" if ago > CONTACT_DAYS else "good"
         yield _Found(Evidence(text=text, source=source, level=level), "no_contact")
     if checkpoint.decision_maker_known is None:
-        yield _Found(
-            Evidence(text="The decision maker is unknown: contacts are not loaded.", source=source, level="unknown")
-        )
+        text = gettext("The decision maker is unknown: contacts are not loaded.")
+        yield _Found(Evidence(text=text, source=source, level="unknown"))
     elif checkpoint.decision_maker_known:
-        named = f": {personal_data.personal(checkpoint.decision_maker_name)}" if checkpoint.decision_maker_name else ""
-        yield _Found(Evidence(text=f"The decision maker is known{named}.", source=source, level="good"))
+        text = gettext("The decision maker is known.")
+        if checkpoint.decision_maker_name:
+            name = personal_data.personal(checkpoint.decision_maker_name)
+            text = gettext("The decision maker is known: {name}.", name=name)
+        yield _Found(Evidence(text=text, source=source, level="good"))
     else:
-        yield _Found(Evidence(text="No decision maker recorded.", source=source))
-
-
-def _against(ratio: float) -> str:
-    change = ratio - 1
-    if abs(change) < 0.005:
-        return "equal to"
-    return f"{abs(change):.0%} {'above' if change > 0 else 'below'}"
+        yield _Found(Evidence(text=gettext("No decision maker recorded."), source=source))

@@ -23,6 +23,8 @@ def check(template: str) -> None:
     text = _JINJA.sub(" ", template)
     for phrase in phrases():
         words = r"\s+".join(re.escape(word) for word in phrase.split())
-        before = r"(?<!\w)" if phrase[0].isalnum() else ""  # a number may stand directly before a percent sign
-        if re.search(rf"{before}{words}(?!\w)", text, re.IGNORECASE):
+        has_words = not "\u3040" <= phrase[0] <= "\u9fff"  # Chinese is written without spaces between words
+        before = r"(?<!\w)" if has_words and phrase[0].isalnum() else ""  # a number may stand before a percent sign
+        after = r"(?!\w)" if has_words else ""
+        if re.search(f"{before}{words}{after}", text, re.IGNORECASE):
             raise ValueError(f"contains `{phrase}`: a template must not promise prices or commitments")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from include.config import expression, files, templates
+from include.config import expression, files, own_texts, templates
 from include.config.documents import Document, Place, read, validate
 from include.config.expression import Condition
 from include.decide.rules import forbidden_phrases
@@ -112,7 +112,12 @@ def rules_in(
         ConfigError: A rule is wrong. The error names file, line and key.
     """
     with files.checked_once():
-        cache_key = (arguments, files.edition("sql", *registry.FILES), forbidden_phrases.phrases())
+        cache_key = (
+            arguments,
+            files.edition("sql", *registry.FILES),
+            files.edition("locales", "*/*.po"),
+            forbidden_phrases.phrases(),
+        )
         found = {Path(name).stem: _read(*seen, check, cache_key) for name, *seen in files.fingerprints(area, pattern)}
     return {name: rule for name, rule in found.items() if rule}
 
@@ -142,9 +147,18 @@ def condition(document: Document, place: Place, text: str, known: Collection[str
     return document.check(place, expression.on_built, text, known, prefix) if text else None
 
 
+def _translations(document: Document, texts: Sequence[tuple[Place, str]]) -> Iterator[tuple[Place, str]]:
+    """Yield the translations of a file's texts: its own, and those of the overlay. Tests check the shipped ones."""
+    templates_in_file = {text for _, text in texts}
+    yield from ((place, own) for _, place, english, own in own_texts.pairs(document) if english in templates_in_file)
+    above = files.overlay()
+    if above and (above / "locales").is_dir():
+        yield from ((place, text) for place, english in texts for _, text in own_texts.in_every_language(english))
+
+
 def check_texts(
     document: Document,
-    texts: Iterable[tuple[Place, str]],
+    texts: Sequence[tuple[Place, str]],
     known: Collection[str],
     examples: Collection[Mapping[str, Any]],
     *,
@@ -158,7 +172,7 @@ def check_texts(
         may_promise: Whether forbidden phrases are allowed.
     """
     used: set[str] = set()
-    for place, text in texts:
+    for place, text in [*texts, *_translations(document, texts)]:
         used |= document.check(place, templates.check, text, known, examples)
         if not may_promise:
             document.check(place, forbidden_phrases.check, text)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from include.common import formatting
+from include.common.texts import N_, gettext
 
 
 class Reason(StrEnum):
@@ -64,46 +65,48 @@ class Reason(StrEnum):
 
 # Fields in braces are facts of the reason. ``DetailedReason.text`` formats days, lists and unknown values.
 TEXTS: Mapping[Reason, str] = {
-    Reason.OPENED: "opened on this day",
-    Reason.ALREADY_OPEN: "open since {opened_on}",
-    Reason.CLOSED: "closed on this day: {reason}",
-    Reason.EVALUATED: "evaluated",
+    Reason.OPENED: N_("opened on this day"),
+    Reason.ALREADY_OPEN: N_("open since {opened_on}"),
+    Reason.CLOSED: N_("closed on this day: {reason}"),
+    Reason.EVALUATED: N_("evaluated"),
     Reason.NOT_AVAILABLE: "{needs}",
-    Reason.NOT_EVALUATED: "the rule could not be evaluated: {problem}",
-    Reason.DRAFT: "the rule is a draft: nobody is notified",
-    Reason.RETIRED: "the rule is retired",
-    Reason.NO_SUBJECT: "the account had no {subject_kind} for this rule to evaluate",
+    Reason.NOT_EVALUATED: N_("the rule could not be evaluated: {problem}"),
+    Reason.DRAFT: N_("the rule is a draft: nobody is notified"),
+    Reason.RETIRED: N_("the rule is retired"),
+    Reason.NO_SUBJECT: N_("the account had no {subject_kind} for this rule to evaluate"),
     Reason.CONDITION_NOT_MET: "{condition}",
     Reason.VALUE_UNKNOWN: "{condition}",
-    Reason.CONDITION_MET: "its condition is true; the next decision opens it",
-    Reason.SOURCE_NOT_READY: "{source} was not up to date and validated: {reason}",
-    Reason.QUARANTINED: "a record of this account from {source} is in quarantine or on hold",
-    Reason.NOT_READ: "{source} is not fully loaded for this account",
-    Reason.QUIET_PERIOD: "nothing opens in the quiet period from {first} to {last} (month-day)",
-    Reason.NOT_IN_AUDIENCE: "outside the rule's audience: {name} is {value}, the audience is {wanted}",
-    Reason.MINIMUM_HISTORY: "a customer for {days} days; the rule needs at least {at_least}",
-    Reason.OTHER_RISK_OPEN: "another risk of the account is open: {signals}",
-    Reason.COOL_DOWN: "the last episode closed on {closed_on}; the next may open on {opens_again_on}",
-    Reason.BEFORE_FIRST_SCAN: "it was true before the rule was first evaluated, on {first_scan_on}: nobody is notified",
-    Reason.RUNG_NOT_REACHED: "{days_to_decision} days to the decision; starts {rung} days before",
-    Reason.SIGNAL_NOT_OPEN: "none of its signals is open: {signals}",
-    Reason.NO_OPEN_RISK: "no risk is open for the account",
-    Reason.EXIT_HOLDS: "its exit condition is true: {condition}",
-    Reason.RAN_BEFORE: "it already ran for this, from {opened_on} to {closed_on}",
-    Reason.HELD_OUT: "the account is in the hold-out group: recorded, no tasks",
-    Reason.NOT_DUE: "due on {due_on}",
-    Reason.TERM_TOO_SHORT: "a term of {term_days} days is too short for this reminder",
-    Reason.PASSED_OVER: "it could be sent from {first} to {last} only",
-    Reason.ANSWERED: "answered on {answered_on}; reminders resume with the next one",
-    Reason.SNOOZED: "snoozed until {until}",
-    Reason.PLANNED: "{channels}: planned",
-    Reason.SENT: "{channels}: sent",
-    Reason.DAILY_BUDGET: "the CSM's daily alert budget was used up: sent in the digest",
-    Reason.ABOVE_CAP: "{channels}: {reason}",
-    Reason.DRY_RUN: "{channels}: off (dry run)",
-    Reason.CHANNEL_ON_HOLD: "{channels}: planned; the channel is on hold",
-    Reason.NO_RECIPIENT: "{channels}: no recipient found",
-    Reason.NOT_SENT: "{channels}: {state}",
+    Reason.CONDITION_MET: N_("its condition is true; the next decision opens it"),
+    Reason.SOURCE_NOT_READY: N_("{source} was not up to date and validated: {reason}"),
+    Reason.QUARANTINED: N_("a record of this account from {source} is in quarantine or on hold"),
+    Reason.NOT_READ: N_("{source} is not fully loaded for this account"),
+    Reason.QUIET_PERIOD: N_("nothing opens in the quiet period from {first} to {last} (month-day)"),
+    Reason.NOT_IN_AUDIENCE: N_("outside the rule's audience: {name} is {value}, the audience is {wanted}"),
+    Reason.MINIMUM_HISTORY: N_("a customer for {days} days; the rule needs at least {at_least}"),
+    Reason.OTHER_RISK_OPEN: N_("another risk of the account is open: {signals}"),
+    Reason.COOL_DOWN: N_("the last episode closed on {closed_on}; the next may open on {opens_again_on}"),
+    Reason.BEFORE_FIRST_SCAN: N_(
+        "it was true before the rule was first evaluated, on {first_scan_on}: nobody is notified"
+    ),
+    Reason.RUNG_NOT_REACHED: N_("{days_to_decision} days to the decision; starts {rung} days before"),
+    Reason.SIGNAL_NOT_OPEN: N_("none of its signals is open: {signals}"),
+    Reason.NO_OPEN_RISK: N_("no risk is open for the account"),
+    Reason.EXIT_HOLDS: N_("its exit condition is true: {condition}"),
+    Reason.RAN_BEFORE: N_("it already ran for this, from {opened_on} to {closed_on}"),
+    Reason.HELD_OUT: N_("the account is in the hold-out group: recorded, no tasks"),
+    Reason.NOT_DUE: N_("due on {due_on}"),
+    Reason.TERM_TOO_SHORT: N_("a term of {term_days} days is too short for this reminder"),
+    Reason.PASSED_OVER: N_("it could be sent from {first} to {last} only"),
+    Reason.ANSWERED: N_("answered on {answered_on}; reminders resume with the next one"),
+    Reason.SNOOZED: N_("snoozed until {until}"),
+    Reason.PLANNED: N_("{channels}: planned"),
+    Reason.SENT: N_("{channels}: sent"),
+    Reason.DAILY_BUDGET: N_("the CSM's daily alert budget was used up: sent in the digest"),
+    Reason.ABOVE_CAP: N_("{channels}: {reason}"),
+    Reason.DRY_RUN: N_("{channels}: off (dry run)"),
+    Reason.CHANNEL_ON_HOLD: N_("{channels}: planned; the channel is on hold"),
+    Reason.NO_RECIPIENT: N_("{channels}: no recipient found"),
+    Reason.NOT_SENT: N_("{channels}: {state}"),
 }
 
 
@@ -120,7 +123,10 @@ class DetailedReason:
 
     @property
     def text(self) -> str:
-        return TEXTS[self.reason].format_map({name: _formatted(value) for name, value in self.facts.items()})
+        """The reason as a sentence part, in the reader's language."""
+        text = TEXTS[self.reason]
+        shown = {name: _formatted(value) for name, value in self.facts.items()}
+        return text.format_map(shown) if text in ("{needs}", "{condition}") else gettext(text).format_map(shown)
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ class Block:
 
 def _formatted(value: Any) -> str:
     if value is None:
-        return formatting.UNKNOWN
+        return formatting.unknown()
     if isinstance(value, str):
         try:
             return formatting.day(date.fromisoformat(value)) if len(value) == len("2026-11-23") else value

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from include.config.documents import Strict
+from include.config.fields import Language
 from include.decide.rules.reasons import DetailedReason, Reason
 
 Text = Annotated[str, Field(min_length=1)]
@@ -42,6 +43,7 @@ class RuleFile(Strict):
         title: The name that people see.
         why: Why the reader should care.
         audience: The accounts that it applies to.
+        languages: Language -> the file's texts in it, in the form of the file. Others come from the catalogue.
     """
 
     type: ClassVar[str]
@@ -52,3 +54,4 @@ class RuleFile(Strict):
     title: Text
     why: Text
     audience: Audience = Audience()
+    languages: dict[Language, dict[str, Any]] = Field(default={}, exclude=True)

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from pydantic import ValidationError
 
+from include.common import texts
 from include.common.errors import PerennialError
 from include.common.secrets import hidden
 from include.outbox import personal_data
@@ -75,7 +76,8 @@ def message_of(delivery: Delivery, is_shared: bool = False) -> Message:
         Undeliverable: It was planned by a version that wrote messages in another form.
     """
     try:
-        return Message.model_validate(personal_data.shown(delivery.body, is_shared))
+        with texts.reading(str(delivery.body.get("language") or "")):
+            return Message.model_validate(personal_data.shown(delivery.body, is_shared))
     except ValidationError:
         raise Undeliverable(
             "the planned message has a format that this version cannot show",

@@ -11,6 +11,7 @@ from typing import Any
 
 from requests.auth import AuthBase
 
+from include.common import texts
 from include.common.connections import Connection
 from include.common.errors import AuthError, ConfigError, Forbidden
 from include.config import Settings
@@ -75,7 +76,9 @@ class SlackWebhook:
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         (delivery,) = deliveries
-        message = message_of(delivery, is_shared=True).with_note(f"For {delivery.recipient}")
+        message = message_of(delivery, is_shared=True)
+        with texts.reading(message.language):
+            message = message.with_note(texts.gettext("For {reader}", reader=delivery.recipient))
         content = {"text": render_slack.fallback_text(message), "blocks": render_slack.blocks(message)}
         try:
             self._client.call("POST", "/", json=content, kind="webhook")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from include.common import texts
 from include.common.text import unlinked
 from include.outbox.message import Message
 
@@ -28,6 +29,7 @@ _environment = Environment(
     # Values may come from a CRM, so only the message's own links stay clickable. The templates mark these.
     finalize=lambda value: unlinked(value) if type(value) is str else value,
 )
+_environment.globals.update(_=texts.gettext, ngettext=texts.ngettext)
 _environment.filters["link"] = lambda url: _Link(url)
 
 
@@ -46,8 +48,9 @@ def text(message: Message) -> str:
 
 
 def _render(template: str, message: Message) -> str:
-    return _environment.get_template(template).render(
-        message=message,
-        evidence=message.evidence[:MAX_EVIDENCE],
-        n_more=max(0, len(message.evidence) - MAX_EVIDENCE),
-    )
+    with texts.reading(message.language):
+        return _environment.get_template(template).render(
+            message=message,
+            evidence=message.evidence[:MAX_EVIDENCE],
+            n_more=max(0, len(message.evidence) - MAX_EVIDENCE),
+        )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from include.common.text import unlinked
+from include.common.texts import gettext, reading, space
 from include.outbox.message import MARKS, Message
 
 MAX_TITLE = 150
@@ -72,7 +73,9 @@ def parts(
     """
     found: list[list[Shown]] = []
     left = 0
-    for line in _lines(message, reader):
+    with reading(message.language):
+        lines = list(_lines(message, reader))
+    for line in lines:
         shown = _cut(line, show, size, room)
         needed = size(shown)
         if not found or needed > left:
@@ -87,19 +90,22 @@ def parts(
 
 
 def _lines(message: Message, reader: str) -> Iterable[Line]:
-    yield Line((Run(f"for {reader}"),), is_quoted=True)
+    yield Line((Run(gettext("For {reader}", reader=reader)),), is_quoted=True)
     yield from (Line((Run(f"⚠️ {note}"),), is_quoted=True) for note in message.notes)
     yield Line((Run(message.summary),))
-    yield from (Line((Run(f"{fact.label}: "), Run(fact.value, is_bold=True))) for fact in message.facts)
+    yield from (
+        Line((Run(gettext("{label}:", label=fact.label) + space()), Run(fact.value, is_bold=True)))
+        for fact in message.facts
+    )
     if message.why_now:
-        yield Line((Run("Why now", is_bold=True), Run(f" {message.why_now}")))
+        yield Line((Run(gettext("Why now"), is_bold=True), Run(f" {message.why_now}")))
     for item in message.evidence:
         yield Line((Run(f"{MARKS[item.level]} {item.text}" + (f" ({item.source})" if item.source else "")),))
     yield from (Line((Run(f"{number}. {step}"),)) for number, step in enumerate(message.next_steps, 1))
     for link in message.links:
         yield Line((Run(link.label, url=link.url if len(link.url.encode()) <= _MAX_URL else ""),))
-    if message.footer:
-        yield Line((Run(message.footer),))
+    if message.foot:
+        yield Line((Run(message.foot),))
 
 
 def _markdown(run: Run) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from include.common import texts
 from include.common.text import unlinked
 from include.outbox.message import MARKS, Message
 
@@ -42,27 +43,34 @@ def fallback_text(message: Message) -> str:
 
 def blocks(message: Message) -> list[Block]:
     """Return the message as at most 50 blocks and 12,000 characters."""
+    with texts.reading(message.language):
+        return _blocks(message)
+
+
+def _blocks(message: Message) -> list[Block]:
     head = [_header(message.subject)]
     head += [_section(_cut(f"⚠️ {escape(note)}", MAX_LINE)) for note in message.notes[:5]]
     if message.facts:
         fields = [_text(f"*{_cut(escape(fact.label), 80)}*\n{escape(fact.value)}", MAX_FIELD) for fact in message.facts]
         head.append({"type": "section", "fields": fields[:MAX_FIELDS]})
     if message.why_now:
-        head.append(_section(_cut(f"*Why now*\n{escape(message.why_now)}", 2 * MAX_LINE)))
+        head.append(_section(_cut(f"*{texts.gettext('Why now')}*\n{escape(message.why_now)}", 2 * MAX_LINE)))
     tail = []
     if message.links:
         tail.append(_section("  ·  ".join(f"<{_url(link.url)}|{_label(link.label)}>" for link in message.links[:8])))
-    if message.footer:
-        tail.append({"type": "context", "elements": [_text(escape(message.footer), MAX_LINE)]})
+    if message.foot:
+        tail.append({"type": "context", "elements": [_text(escape(message.foot), MAX_LINE)]})
     room = MAX_TOTAL - _size(head) - _size(tail)
     steps = [f"{number}. {escape(step)}" for number, step in enumerate(message.next_steps, 1)]
     # Next steps matter more than the last reasons, so they get their room first.
-    todo = _list("What to do next", steps, room // 2, 10)
+    todo = _list(texts.gettext("What to do next"), steps, room // 2, 10)
     reasons = [
         f"{MARKS[item.level]} {escape(item.text)}" + (f"  ({escape(item.source)})" if item.source else "")
         for item in message.evidence
     ]
-    seen = _list("What we see", reasons, room - _size(todo), MAX_BLOCKS - len(head) - len(todo) - len(tail))
+    seen = _list(
+        texts.gettext("What we see"), reasons, room - _size(todo), MAX_BLOCKS - len(head) - len(todo) - len(tail)
+    )
     return [*head, *seen, *todo, *tail]
 
 
@@ -85,7 +93,9 @@ def _list(title: str, lines: Iterable[str], room: int, max_blocks: int) -> list[
         left -= 1
     found = [_section(text) for text in sections]
     if left:
-        found.append({"type": "context", "elements": [_text(f"and {left} more", MAX_SECTION)]})
+        found.append(
+            {"type": "context", "elements": [_text(texts.ngettext("and {n} more", "and {n} more", left), MAX_SECTION)]}
+        )
     return found
 
 

@@ -62,7 +62,7 @@ def test_missed_target_is_reported_once(missed_target: Book) -> None:
     assert [fact.value for fact in said.facts[:2]] == ["50.0%", "at least 85.0%"]
     # The branch below it with earlier values, then only the group furthest from its target.
     assert [(each.text, each.level) for each in said.evidence] == [
-        ("Stickiness: 30.0%, 40.0% in the month before", "risk"),
+        ("Stickiness: 30.0%, before 40.0%", "risk"),
         ("csm crm:7: 20.0%", "risk"),
     ]
     assert told[0].reads == ("crm", "product_db")

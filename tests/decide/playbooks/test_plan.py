@@ -195,7 +195,7 @@ def test_open_tasks_are_closed_with_a_note_when_the_risk_ends(book: Book) -> Non
     for step, row in closing.items():
         assert row.body["closes"] == next(task.key for task in tasks(book, step=step.removeprefix("close:")))
         assert row.body["note"] == (
-            "Closed by Perennial on 2026-11-16: the risk is gone: usage_ratio >= 0.85\nand n_open_urgent_tickets = 0\n"
+            "Closed by Perennial on 16 Nov 2026: the risk is gone: usage_ratio >= 0.85\nand n_open_urgent_tickets = 0\n"
             "and decision_maker_known"
         ).replace("\n", " ")
         assert (row.state, row.reads) == ("planned", ("crm",))

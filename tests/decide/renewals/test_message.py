@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from include.config import Settings, load
-from include.config.models import Lead, WorkingCalendar
+from include.config.models import Lead, Reader, WorkingCalendar
 from include.decide.context import Day
 from include.decide.readiness import Readiness, SourceState
 from include.decide.recipients import recipient
@@ -106,11 +106,11 @@ Contract:          C-1, term 2
 CSM:               Ada Lovelace
 
 WHY NOW
-This is the 30-day checkpoint, which was reached on Sun 15 Nov 2026; the next one is on Tue 1 Dec 2026. The \
+This is the 30-day checkpoint, which was reached on Sun 15 Nov 2026. The next one is on Tue 1 Dec 2026. The \
 contract auto-renews after the notice deadline: agree any changes before then.
 
 WHAT WE SEE
-[-] 2 urgent tickets open, the oldest since 6 Nov 2026 07:00 CET (10 days); 5 tickets open in total. (support desk, \
+[-] 2 urgent tickets open, the oldest since 6 Nov 2026 07:00 CET (10 days). 5 tickets open in total. (support desk, \
 complete up to 16 Nov 2026 09:00 CET)
 [-] Usage in the last 28 days: 1,240 value events, 38% below its baseline of 2,000. (product database, complete \
 up to 16 Nov 2026 05:00 CET)
@@ -210,3 +210,27 @@ def test_link_with_a_placeholder_is_omitted() -> None:
 @pytest.mark.parametrize("word", ["discount", "free", "guarantee", "promise", "refund"])
 def test_messages_make_no_promises(word: str) -> None:
     assert word not in text(AT_RISK, risk=OPEN).lower()
+
+
+@pytest.mark.parametrize(("language", "customer"), [("de", "Kunde"), ("zh_CN", "客户")])
+def test_reminder_is_in_its_readers_language_and_zone(language: str, customer: str) -> None:
+    readers = {"lead@vendor.example": Reader(language=language, zone="Asia/Shanghai")}
+    settings = SETTINGS.model_copy(update={"people": SETTINGS.people.model_copy(update={"readers": readers})})
+    risk = Risk(OPEN.open[:2])
+    rung = due_on(TODAY, AT_RISK.decision_date, AT_RISK.term_days, SHIPPED.renewals.ladder())
+    assert rung is not None
+    to = recipient(AT_RISK, "csm", settings.people)
+    written = message.checkpoint_message(AT_RISK, rung, None, to, risk, day(FIT, settings))
+    english = message.checkpoint_message(AT_RISK, rung, None, to, risk, day(FIT))
+    assert (written.language, written.is_incomplete, written.facts[0].label) == (language, False, customer)
+    texts = {name for name in type(written).model_fields if getattr(written, name) == getattr(english, name) != ()}
+    assert texts == {"is_incomplete"}  # nothing else is the English text
+    assert "Asia/Shanghai" in written.footer
+    assert "Europe/Berlin" in english.footer
+
+
+def test_reader_without_an_entry_reads_as_the_domain_or_the_default_says() -> None:
+    readers = {"@vendor.example": Reader(language="de"), "ada@vendor.example": Reader(language="zh_CN")}
+    settings = SETTINGS.model_copy(update={"people": SETTINGS.people.model_copy(update={"readers": readers})})
+    addresses = ("Ada@Vendor.example", "bob@vendor.example", "eve@other.example")
+    assert [settings.language_of(one) for one in addresses] == ["zh_CN", "de", "en"]

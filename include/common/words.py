@@ -1,0 +1,96 @@
+"""The words that pages and messages show for codes: bands, states, periods and the like."""
+
+from __future__ import annotations
+
+from include.common import formatting
+from include.common.texts import N_, gettext
+
+_WORDS = {
+    # Bands of the health score.
+    "green": N_("green"),
+    "yellow": N_("yellow"),
+    "red": N_("red"),
+    "unknown": N_("unknown"),
+    # States of sources, builds, messages, rules and episodes.
+    "stale": N_("stale"),
+    "held": N_("held"),
+    "running": N_("running"),
+    "done": N_("done"),
+    "failed": N_("failed"),
+    "planned": N_("planned"),
+    "parked": N_("parked"),
+    "sending": N_("sending"),
+    "sent": N_("sent"),
+    "uncertain": N_("uncertain"),
+    "suppressed": N_("suppressed"),
+    "expired": N_("expired"),
+    "opened": N_("opened"),
+    "open": N_("open"),
+    "closed": N_("closed"),
+    "not opened": N_("not opened"),
+    "draft": N_("draft"),
+    "live": N_("live"),
+    "retired": N_("retired"),
+    # Severities.
+    "high": N_("high"),
+    "normal": N_("normal"),
+    "critical": N_("critical"),
+    "warning": N_("warning"),
+    # Periods and groups.
+    "day": N_("day"),
+    "week": N_("week"),
+    "month": N_("month"),
+    "quarter": N_("quarter"),
+    "all": N_("all"),
+    "tier": N_("tier"),
+    "csm": N_("CSM"),
+    "industry": N_("industry"),
+    "region": N_("region"),
+    "better": N_("better"),
+    "worse": N_("worse"),
+    # Renewals, and who was right about one.
+    "won": N_("won"),
+    "lost": N_("lost"),
+    "renewed": N_("renewed"),
+    "committed_churn": N_("committed churn"),
+    "auto_renew": N_("auto-renews"),
+    "commit": N_("commit"),
+    "best_case": N_("best case"),
+    "pipeline": N_("pipeline"),
+    "omitted": N_("omitted"),
+    "person": N_("person"),
+    "score": N_("score"),
+    "same band": N_("same band"),
+    # Audiences of reports.
+    "executives": N_("executives"),
+    "product": N_("product"),
+    "regions": N_("regions"),
+    "cs_operations": N_("CS operations"),
+    # Tiers that the shipped settings name.
+    "key_account": N_("key account"),
+    "standard": N_("standard"),
+    "small": N_("small"),
+    # Entries of the ledger.
+    "accepted a batch": N_("accepted a batch"),
+    "dropped a batch": N_("dropped a batch"),
+    "dropped quarantined rows": N_("dropped quarantined rows"),
+    "waived a rule": N_("waived a rule"),
+    "ended a waiver": N_("ended a waiver"),
+    "silenced incidents": N_("silenced incidents"),
+    "ended a silence": N_("ended a silence"),
+    "matched an id": N_("matched an id"),
+    "unmatched an id": N_("unmatched an id"),
+    "linked a renewal": N_("linked a renewal"),
+    "unlinked a renewal": N_("unlinked a renewal"),
+    "put a channel on hold": N_("put a channel on hold"),
+    "released a channel": N_("released a channel"),
+    "ended an override": N_("ended an override"),
+}
+
+
+def word(code: str | None) -> str:
+    """Return the reader's word for a code. A code without one is shown as it is, without underscores."""
+    if not code:
+        return ""
+    known = _WORDS.get(code)
+    return gettext(known) if known else formatting.plain(code)
