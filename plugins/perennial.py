@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import date
 from functools import cache
 from pathlib import Path
 from secrets import token_urlsafe
@@ -58,7 +57,7 @@ _templates = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-    finalize=lambda value: formatting.day(value) if type(value) is date else value,
+    finalize=formatting.shown,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import dates, numbers
@@ -23,6 +24,11 @@ def day(value: date | None) -> str:
     if language() == ENGLISH:
         return f"{value.day} {value:%b %Y}"
     return str(dates.format_skeleton("yMMMd", value, locale=locale()))
+
+
+def shown(value: Any) -> Any:
+    """Format days among the values of a template. Others are unchanged."""
+    return day(value) if type(value) is date else value
 
 
 def weekday(value: date) -> str:

@@ -53,7 +53,7 @@ _ROLES = {
 def timeline(rows: brief_queries.Rows) -> Section:
     known = titles()
     events = rows.all(brief_queries.TIMELINE, live=live_signals())
-    found = [(formatting.day(row["day"]), _what(row["what"]), known.get(row["about"], row["about"])) for row in events]
+    found = [(row["day"], _what(row["what"]), known.get(row["about"], row["about"])) for row in events]
     return Section(
         gettext("Timeline of the last 180 days"),
         _columns("day", "what", "about"),
@@ -144,8 +144,8 @@ def products(rows: brief_queries.Rows) -> Section:
             formatting.number(line["arr"]),
             _discount(line["arr"], line["list_arr"]),
             line["currency"],
-            formatting.day(line["term_start"]),
-            formatting.day(line["last_day"]) if line["last_day"] else gettext("until cancelled"),
+            line["term_start"],
+            line["last_day"] or gettext("until cancelled"),
         )
         for line in rows.all(brief_queries.LINES)
     ]
@@ -160,7 +160,7 @@ def _discount(arr: Any, list_arr: Any) -> str:
 
 def prices(rows: brief_queries.Rows) -> Section:
     found = [
-        (formatting.day(row["day"]), _movement(row["movement"]), formatting.signed(row["change"]),
+        (row["day"], _movement(row["movement"]), formatting.signed(row["change"]),
          *(_signed(row[name]) for name in _CHANGES),
          formatting.number(row["arr_end"]))
         for row in rows.all(brief_queries.MOVEMENTS)
@@ -208,7 +208,7 @@ def tickets(rows: brief_queries.Rows) -> Section:
     found = [
         (
             row["ticket_id"],
-            formatting.day(row["created_day"]),
+            row["created_day"],
             row["priority"] or "-",
             row["status"],
             row["n_reopens"],
@@ -249,7 +249,7 @@ def tasks(rows: brief_queries.Rows) -> Section:
             known.get(row["rule"], row["rule"]),
             formatting.plain(row["step"]),
             row["owner"] or "-",
-            formatting.day(row["due_on"]) if row["due_on"] else "-",
+            row["due_on"] or "-",
             row["state"],
         )
         for row in rows.all(brief_queries.TASKS)
@@ -285,7 +285,7 @@ def risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
         (
             translated(live[row["signal"]].file.title),
             gettext("high") if row["severity"] == "high" else gettext("normal"),
-            formatting.day(row["opened_on"]),
+            row["opened_on"],
             reason or "-",
             row["done"] or gettext("none yet"),
         )

@@ -92,7 +92,10 @@ def percent(value: float | None) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        finalize=formatting.shown,
     )
     environment.filters["markup"] = Markup
     return environment
