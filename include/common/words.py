@@ -66,6 +66,12 @@ _WORDS = {
     "product": N_("product"),
     "regions": N_("regions"),
     "cs_operations": N_("CS operations"),
+    # What an analysis found of a feature.
+    "goes_with": N_("goes with"),
+    "goes_with_losing": N_("goes with losing"),
+    "not_shown": N_("not shown"),
+    "unstable": N_("unstable"),
+    "too_few": N_("too few"),
     # Tiers that the shipped settings name.
     "key_account": N_("key account"),
     "standard": N_("standard"),

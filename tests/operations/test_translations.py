@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,20 @@ def test_update_adds_new_texts_keeps_translations_and_removes_unused_ones(tmp_pa
     before = (tmp_path / "fr" / "messages.po").read_bytes()
     translations.update("fr", tmp_path)
     assert (tmp_path / "fr" / "messages.po").read_bytes() == before
+
+
+# What may stand in a page without translation: names, codes, symbols, commands.
+_NEUTRAL = re.compile(
+    r"&\w+;|python -m include\.cli[^<]*|batch \w+|--reason|Perennial|UTC|P[19]0|T-[369]0|sha256|\W|\d|_"
+)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((paths.ROOT / "plugins" / "templates").glob("*.html")), ids=lambda path: path.name
+)
+def test_pages_have_no_text_outside_the_catalogue(path: Path) -> None:
+    source = re.sub(r"<style.*?</style>|<script.*?</script>|\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
+    # Tags of HTML may contain expressions with signs of their own.
+    source = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "\0", source, flags=re.DOTALL)
+    texts_between = re.sub(r"<[^>]*>", "\0", source).split("\0")
+    assert [text.strip() for text in texts_between if _NEUTRAL.sub("", text)] == []
