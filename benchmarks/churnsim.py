@@ -9,8 +9,10 @@ account leaves because its usage is low, not because it falls.
 
 Every end of a subscription is a decision. It is lost if no other subscription begins on that day. At 90, 60 and 30 days
 before, the usage measures of the shipped profiles are computed as ``sql/`` defines them, with every event as a value
-event and every kind of event as a key feature. Cross-validation has five folds by account: no account is judged by a
-model that was fitted on it.
+event and every kind of event as a key feature. A second profile has a measure ``peer(feature_events('...'))`` for each
+behaviour; its quantiles are those of the previous month end, over all customers by time as a customer. Whether more is
+better or worse is taken from the other accounts, as a team would from a back-test. Cross-validation has five folds by
+account: no account is judged by a model that was fitted on it.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ from psycopg import sql
 
 from include.models import health
 from include.models.health import Profile
+from include.models.health_peer_query import AGE_BANDS, FEWEST, POSITIONS
 from include.scores import statistics
-from include.scores.health import learn
+from include.scores.health import learn, peers
 from include.scores.health.score import Reading, score, sub_score
 
 Numbers = npt.NDArray[np.float64]
@@ -49,6 +52,7 @@ class Case:
     Args:
         values: Usage measure -> its value; None if unknown.
         counts: Events of each kind in the last 28 days.
+        positions: Their positions among peers, 0 to 100.
         days_as_customer: Days since the first subscription.
     """
 
@@ -59,6 +63,7 @@ class Case:
     days_as_customer: int
     values: Mapping[str, float | None]
     counts: Numbers
+    positions: Numbers
 
 
 def main() -> None:
@@ -90,9 +95,16 @@ def _cases(connection: psycopg.Connection[tuple[object, ...]], n_kinds: int) -> 
     # The simulation decided nothing after the last start.
     until = max(start for terms in plans.values() for start, _, _ in terms)
     users, kinds = (_by_account(connection.execute(statement).fetchall()) for statement in (_USERS, _KINDS))
+    uses = {
+        account: _Use(
+            users.get(account, _NONE), kinds.get(account, _NONE), n_kinds, min(start for start, _, _ in terms)
+        )
+        for account, terms in plans.items()
+    }
+    known = _Peers(plans, uses)
     for account, terms in plans.items():
-        first = min(start for start, _, _ in terms)
-        use = _Use(users.get(account, _NONE), kinds.get(account, _NONE), n_kinds)
+        use = uses[account]
+        first = use.first
         begins = {start for start, _, _ in terms}
         for end in sorted({end for _, end, _ in terms if end <= until}):
             for days in BEFORE:
@@ -101,7 +113,8 @@ def _cases(connection: psycopg.Connection[tuple[object, ...]], n_kinds: int) -> 
                     continue
                 seats = max((n for start, to, n in terms if start <= as_of < to), default=0)
                 values, counts = use.at((as_of - first).days, seats)
-                yield Case(account, end, days, end not in begins, (as_of - first).days, values, counts)
+                positions = known.positions(as_of, (as_of - first).days, counts)
+                yield Case(account, end, days, end not in begins, (as_of - first).days, values, counts, positions)
 
 
 def _by_account(rows: list[tuple[object, ...]]) -> dict[int, Counts]:
@@ -114,7 +127,8 @@ def _by_account(rows: list[tuple[object, ...]]) -> dict[int, Counts]:
 class _Use:
     """The events of one account by day, user and kind. Day 0 is its first day."""
 
-    def __init__(self, users: Counts, kinds: Counts, n_kinds: int) -> None:
+    def __init__(self, users: Counts, kinds: Counts, n_kinds: int, first: date) -> None:
+        self.first = first
         n_days = int(max(users[:, 1].max(initial=0), kinds[:, 1].max(initial=0))) + 1
         self.users = np.zeros((int(users[:, 0].max(initial=0)) + 1, n_days), dtype=bool)
         self.users[users[:, 0], users[:, 1]] = True
@@ -146,6 +160,44 @@ class _Use:
         weeks = [float(_window(self.kinds, day - 7 * n).sum()) for n in range(1, 13) if day - 7 * n >= 27]
         middle = float(np.median(weeks))
         return min(float(now / usual), float(_window(self.kinds, day).sum()) / middle if middle else np.inf)
+
+
+class _Peers:
+    """The quantiles of each behaviour among all customers, by month end and time as a customer."""
+
+    def __init__(self, plans: Mapping[int, list[tuple[date, date, float]]], uses: Mapping[int, _Use]) -> None:
+        self._plans, self._uses = plans, uses
+        self._known: dict[date, dict[str, Numbers]] = {}
+
+    def positions(self, as_of: date, days_as_customer: int, counts: Numbers) -> Numbers:
+        """Return each behaviour's position on a day; nan if there were no peers."""
+        at = peers.month_end(as_of)
+        if at not in self._known:
+            self._known[at] = self._of(at)
+        groups = self._known[at]
+        of_age = groups.get(_age(days_as_customer), groups.get(""))
+        if of_age is None:
+            return np.full(len(counts), np.nan)
+        return np.array([peers.position(x, row) for x, row in zip(counts, of_age.tolist(), strict=True)])
+
+    def _of(self, month_end: date) -> dict[str, Numbers]:
+        by_age: dict[str, list[Numbers]] = {}
+        for account, terms in self._plans.items():
+            use = self._uses[account]
+            age = (month_end - use.first).days
+            if age >= 14 and any(start <= month_end < end for start, end, _ in terms):
+                counts = _window(use.kinds, age).sum(axis=1)
+                for name in (_age(age), ""):
+                    by_age.setdefault(name, []).append(counts)
+        return {
+            name: np.quantile(np.array(rows), np.array(POSITIONS) / 100, axis=0).T
+            for name, rows in by_age.items()
+            if len(rows) >= FEWEST or not name
+        }
+
+
+def _age(days: int) -> str:
+    return next(name for below, name in AGE_BANDS if below is None or days < below)
 
 
 def _window(table: npt.NDArray[np.generic], day: int) -> npt.NDArray[np.generic]:
@@ -182,7 +234,7 @@ def _risks(cases: list[Case], kinds: list[str]) -> tuple[dict[str, Numbers], dic
             one, sign, _ = _best(counts, use, seen & (at == days), kinds)
             inside = judged & (at == days)
             found[FAIR][inside] = sign * counts[inside, one]
-        each = _rows(cases, kinds, _positions(counts, use, seen))
+        each = _rows(cases, kinds, _feature_losses(cases, counts, use, seen))
         found[EQUAL][judged] = each.losses[judged].mean(axis=1)
         found[EACH][judged] = _learn(each, dict.fromkeys(kinds, 1.0), seen).risk(each.where(judged))
     chosen = {}
@@ -235,17 +287,14 @@ def _best(counts: Numbers, rows: learn.Rows, chosen: npt.NDArray[np.bool_], kind
     return one, sign, f"{'more' if sign > 0 else 'less'} {kinds[one]}"
 
 
-def _positions(counts: Numbers, rows: learn.Rows, seen: npt.NDArray[np.bool_]) -> Numbers:
-    """Return losses of points: each behaviour's percentile in the training accounts, signed by its direction there."""
+def _feature_losses(cases: list[Case], counts: Numbers, rows: learn.Rows, seen: npt.NDArray[np.bool_]) -> Numbers:
+    """Return losses of points of a measure per behaviour: its position among peers, in the direction of the others."""
     lost = rows.is_lost[seen].tolist()
-    losses = np.zeros(counts.shape)
+    subs = np.array([case.positions for case in cases])
     for number in range(counts.shape[1]):
-        known = np.sort(counts[seen, number])
-        below, upto = (np.searchsorted(known, counts[:, number], side=side) for side in ("left", "right"))
-        position = (below + upto) / 2 / len(known)
-        area = statistics.auc(counts[seen, number].tolist(), lost) or 0.5
-        losses[:, number] = position if area > 0.5 else 1 - position
-    return losses
+        if (statistics.auc(counts[seen, number].tolist(), lost) or 0.5) > 0.5:
+            subs[:, number] = 100 - subs[:, number]
+    return learn.filled(subs, np.ones(subs.shape[1]))
 
 
 def _print(cases: list[Case], risks: Mapping[str, Numbers]) -> None:

@@ -43,11 +43,7 @@ def run(size: str) -> list[Row]:
 
 
 def _world(seed: int, customers: int, product: str, warehouse: str) -> dict[str, Any]:
-    from include.sandbox.world import names
-
-    overlay = services.home() / f"alerts {seed}"
-    (overlay / "config").mkdir(parents=True, exist_ok=True)
-    _competitors(overlay, names.COMPETITORS)
+    overlay = with_competitors(f"alerts {seed}")
     vendors = services.Sandbox(
         f"alerts-{seed}", customers, seed=str(seed), product_url=product, module="benchmarks.other_world"
     )
@@ -173,8 +169,13 @@ def _share(counts: Counter[str], what: str) -> str:
     return f"{counts[what]} ({counts[what] / counts['all']:.0%})" if counts["all"] else ""
 
 
-def _competitors(overlay: Path, known: tuple[str, ...]) -> None:
-    """Add the world's competitors to the settings, as a team would."""
+def with_competitors(name: str) -> Path:
+    """Create an overlay whose settings name the world's competitors, as a team's would. Return its folder."""
+    from include.sandbox.world import names
+
+    overlay = services.home() / name
+    (overlay / "config").mkdir(parents=True, exist_ok=True)
     text = (paths.ROOT / "include" / "defaults" / "config" / "settings.yaml").read_text()
-    named = text.replace("competitors: []", f"competitors: [{', '.join(known)}]")
+    named = text.replace("competitors: []", f"competitors: [{', '.join(names.COMPETITORS)}]")
     (overlay / "config" / "settings.yaml").write_text(named)
+    return overlay

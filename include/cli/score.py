@@ -41,21 +41,25 @@ def show_score(
     account: Account,
     as_of: Annotated[str, typer.Option("--as-of", help="A day, YYYY-MM-DD; the newest by default.")] = "",
     since: Annotated[str, typer.Option("--since", help="Explain the change since this day instead.")] = "",
+    known_at: Annotated[
+        str, typer.Option("--known-at", help="A time: the score as known then; with --since, the earlier score.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Explain an account's health score, or its change. The lines add up to it."""
     from include.scores.health import explanation
 
     day = _day(as_of, "--as-of") if as_of else None
+    then = clock.parse_time(known_at, "--known-at") if known_at else None
     if since:
-        change = explanation.of_change(account, _day(since, "--since"), day)
+        change = explanation.of_change(account, _day(since, "--since"), day, known_at=then)
         if as_json:
             typer.echo(output.to_json(asdict(change)), nl=False)
             return
         output.emit([asdict(line) for line in change.lines], _LINES)
         typer.echo(change.sentence)
         return
-    found = explanation.of_day(account, day, with_children=True)
+    found = explanation.of_day(account, day, known_at=then, with_children=then is None)
     if as_json:
         typer.echo(output.to_json(asdict(found)), nl=False)
         return

@@ -188,20 +188,29 @@ class Readiness:
         }
 
 
-def read(settings: Settings, now: datetime, built: Mapping[str, datetime], tables_reason: str = "") -> Readiness:
+def read(
+    settings: Settings,
+    now: datetime,
+    built: Mapping[str, datetime],
+    tables_reason: str = "",
+    *,
+    account_key: str | None = None,
+) -> Readiness:
     """Ask the gate about every source in the settings.
 
     Args:
         built: Source -> the watermark of the built tables. Figures are never newer, even if more data has been read
             since.
         tables_reason: Why the tables as a whole cannot be used, such as their age; "" if they can.
+        account_key: Read the contracts of this account only; of all accounts by default.
     """
     watermarks = {verdict.source: verdict.watermark for verdict in gate.verdicts() if not verdict.entity}
     states = []
     with engine("reader").connect() as connection:
         behind = unread.behind(connection)
         has_lines = has_table(connection, "core.committed_line")
-        contracts = connection.execute(_CONTRACTS, {"today": now.date()}).all() if has_lines else []
+        bound = {"today": now.date(), "account_key": account_key}
+        contracts = connection.execute(_CONTRACTS, bound).all() if has_lines else []
     for source in settings.sources:
         read, held = watermarks.get(source.id), built.get(source.id)
         watermark = min(read, held) if read and held else None
@@ -224,13 +233,15 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
     return Readiness(tuple(states))
 
 
-def of_newest(connection: sa.Connection, settings: Settings, now: datetime) -> Readiness:
-    """Return the readiness that a decision on the newest tables would use now."""
+def of_newest(
+    connection: sa.Connection, settings: Settings, now: datetime, *, account_key: str | None = None
+) -> Readiness:
+    """Return the readiness that a decision on the newest tables would use now, for all accounts or one."""
     newest = newest_build.read(connection)
     if newest is None:
-        return read(settings, now, {}, "no tables have been built yet")
+        return read(settings, now, {}, "no tables have been built yet", account_key=account_key)
     today = clock.day_in(settings.reporting_zone, now)
-    return read(settings, now, newest.watermarks, too_old(newest.newest_day, today))
+    return read(settings, now, newest.watermarks, too_old(newest.newest_day, today), account_key=account_key)
 
 
 def too_old(as_of: date, today: date) -> str:
@@ -262,7 +273,8 @@ def first_loads(connection: sa.Connection, settings: Settings, built: Mapping[st
 
 _CONTRACTS = sa.text(
     "select split_part(line_key, ':', 1) as source, account_key, bool_or(active_to > :today) as runs"
-    " from core.committed_line where active_from <= :today group by 1, 2"
+    " from core.committed_line where active_from <= :today"
+    " and (cast(:account_key as text) is null or account_key = :account_key) group by 1, 2"
 )
 
 

@@ -91,15 +91,19 @@ class Risks:
         return Risk(self.open.get(account_key, ()), unknown)
 
 
-def read(connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Rule[Signal]]) -> Risks:
-    """Read the open risks from the episodes."""
+def read(
+    connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Rule[Signal]], account_key: str | None = None
+) -> Risks:
+    """Read the open risks from the episodes: of all accounts, or of one."""
     live = live_risks(rules)
     rows = connection.execute(
         sa.text(
             "select account_key, signal, severity, min(opened_on) as since from ops.episode"
-            " where state = 'open' and signal = any(:signals) group by 1, 2, 3 order by severity, since, signal"
+            " where state = 'open' and signal = any(:signals)"
+            " and (cast(:account_key as text) is null or account_key = :account_key)"
+            " group by 1, 2, 3 order by severity, since, signal"
         ),
-        {"signals": list(live)},
+        {"signals": list(live), "account_key": account_key},
     )
     found: dict[str, list[OpenRisk]] = defaultdict(list)
     for row in rows:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,15 +16,17 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from include.common.errors import ConfigError
-from include.config import expression, files, templates
+from include.config import files, templates
 from include.config.documents import Document, Strict, read, validate
 from include.entities.catalog import ENTITIES
-from include.models import registry
+from include.models import health_features, registry
 
 # The table whose columns expressions may name.
 INPUT = "marts.health_input"
 # The form of a value compared with peers. It must be the whole value.
 _PEER = re.compile(r"\s*peer\((.+)\)\s*", re.DOTALL)
+# The name of a measure's own value in its evidence.
+VALUE = "value"
 # Prefix of measures in meta.metric_gap, which lists those that no source provides.
 GAP = "health."
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -74,14 +76,16 @@ class Measure(Strict):
         group: Its group.
         weight: Its weight; 0 if it does not count.
         value: An expression over columns of ``marts.health_input``; null if unknown. ``peer(EXPRESSION)`` is its
-            position among peers, from 0 to 100.
+            position among peers, from 0 to 100. ``feature_events('NAME')`` is the use of one key feature, and
+            ``feature_ratio('NAME')`` compares it with the account's own baseline.
         points: Pairs of value and sub-score, by rising value. Linear between them, constant beyond.
         dated: The column with the day of the newest fact behind the value. Without it, the value counts as current.
         fresh_days: Up to this age the measure has its full weight.
         gone_days: From this age on it has no weight.
         needs: Entities. The measure is left out for all accounts if no source provides them.
         applies: A condition. The measure is left out for accounts where it does not hold.
-        evidence: The text for people, a template over the columns.
+        evidence: The text for people, a template over the columns and ``value``, the measure's own value (before
+            ``peer``).
     """
 
     id: Name
@@ -177,12 +181,14 @@ class Definition:
         values: (profile key, measure) -> SQL of its value. For a value against peers: SQL of the compared expression.
         peers: The (profile key, measure) pairs whose value is a position among peers.
         conditions: (profile key, "" or id of a measure or ceiling) -> SQL of its condition.
+        features: Key feature whose use is measured -> the file that names it.
     """
 
     profiles: tuple[Profile, ...]
     values: Mapping[tuple[str, str], str]
     conditions: Mapping[tuple[str, str], str]
     peers: frozenset[tuple[str, str]] = frozenset()
+    features: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needs(self) -> dict[str, tuple[str, ...]]:
@@ -216,6 +222,8 @@ def load(found: dict[str, Path]) -> Definition:
     """
     columns = registry.selected(INPUT)
     examples = templates.examples(registry.types(INPUT), ("account_key", "day"))
+    with_value = templates.examples({**registry.types(INPUT), VALUE: "double precision"}, ("account_key", "day", VALUE))
+    features: dict[str, str] = {}
     profiles: list[Profile] = []
     values: dict[tuple[str, str], str] = {}
     conditions: dict[tuple[str, str], str] = {}
@@ -236,12 +244,14 @@ def load(found: dict[str, Path]) -> Definition:
             if measure.dated and measure.dated not in columns:
                 raise document.error((*place, "dated"), f"{INPUT} has no column {measure.dated}")
             compared = _PEER.fullmatch(measure.value)
-            values[profile.key, measure.id] = document.check(
-                (*place, "value"), expression.number_of, compared[1] if compared else measure.value, columns
-            )
+            value = compared[1] if compared else measure.value
+            values[profile.key, measure.id] = document.check((*place, "value"), health_features.number, value, columns)
             if compared:
                 peers.add((profile.key, measure.id))
-            document.check((*place, "evidence"), templates.check, measure.evidence, columns, examples)
+            document.check((*place, "evidence"), templates.check, measure.evidence, (*columns, VALUE), with_value)
+            used = (profile.when, measure.value, measure.applies, *(ceiling.when for ceiling in profile.ceilings))
+            for name in health_features.names(used):
+                features.setdefault(name, files.shown(path))
             if measure.applies:
                 conditions[profile.key, measure.id] = _condition(
                     document, (*place, "applies"), measure.applies, columns
@@ -260,7 +270,7 @@ def load(found: dict[str, Path]) -> Definition:
             f"sql/health/: {profiles[-1].name} is the last profile and has a condition",
             cure="remove `when` from the profile with the highest rank: it applies to all other accounts",
         )
-    return Definition(tuple(profiles), values, conditions, frozenset(peers))
+    return Definition(tuple(profiles), values, conditions, frozenset(peers), features)
 
 
 def _check_versions(profiles: list[Profile]) -> None:
@@ -282,7 +292,7 @@ def _check_versions(profiles: list[Profile]) -> None:
 
 
 def _condition(document: Document, place: tuple[Any, ...], text: str, columns: tuple[str, ...]) -> str:
-    return document.check(place, expression.literal_condition, text, columns)
+    return document.check(place, health_features.condition, text, columns)
 
 
 def _check_needs(document: Document, place: tuple[Any, ...], measure: Measure) -> None:

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import sqlalchemy as sa
 
-from include.models import former_links, restatements
+from include.models import former_inputs, former_links, restatements
 from include.models.increments import ALL_ACCOUNTS, NO_ACCOUNT, Piece
 from include.models.query_errors import readable
 from include.models.registry import Model
@@ -101,6 +101,8 @@ def replace(
                 restatements.record(connection, build_id)
             if n_changed and model.name == former_links.TABLE:
                 former_links.record(connection, build_id)
+            if n_changed and model.name == former_inputs.TABLE:
+                former_inputs.record(connection, build_id, piece)
     if is_new:
         _index(connection, model)
         done.n_changed = done.n_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -10,8 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import config
+from include.common.errors import ConfigError
 from include.identity import store
-from include.models import tables, unread
+from include.models import health, tables, unread
 from include.models.unread import Change
 
 # First and last day of the calendar.
@@ -97,6 +99,7 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
             {"feature": name, "is_value_event": name in value, "is_key_feature": name in key}
             for name in sorted(value | key)
         ],
+        "scored_feature": [{"feature": name} for name in _scored(key)],
         "grace_days": [{"tier": tier.lower(), "days": days} for tier, days in sorted(settings.grace_days.items())],
         "exclusion": [
             {"account_key": one.account, "reason": one.reason, "owner": one.owner, "until": one.until}
@@ -120,6 +123,21 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
             {"account_key": account, "brand": brand} for account, brand in sorted(settings.value.brands.items())
         ],
     }
+
+
+def _scored(key_features: Collection[str]) -> list[str]:
+    """Return the features whose use the health score measures.
+
+    Raises:
+        ConfigError: One of them is not a key feature. Its use would be 0 for all accounts.
+    """
+    named = health.load().features
+    if unknown := sorted(named.keys() - {name.lower() for name in key_features}):
+        raise ConfigError(
+            f"{named[unknown[0]]}: {unknown[0]} is not a key feature",
+            cure="correct its name, or add it to key_features in usage.yaml",
+        )
+    return sorted(named)
 
 
 def _plan_rates(settings: config.Settings) -> Rows:

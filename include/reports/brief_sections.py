@@ -293,9 +293,9 @@ def risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
     ]
     columns = _columns("risk", "severity", "since", "reason", "action taken")
     # In the words of the reminder, from the same sources: data that is stale or not validated is not known.
-    ready = readiness.of_newest(rows.connection, config.load(), clock.now())
+    ready = readiness.of_newest(rows.connection, config.load(), clock.now(), account_key=rows.account_key)
     has = {"product": today.get("usage_28d") is not None, "support": today.get("n_open_tickets") is not None}
-    found_risk = risk.read(rows.connection, ready, signals).of(rows.account_key, has)
+    found_risk = risk.read(rows.connection, ready, signals, rows.account_key).of(rows.account_key, has)
     return Section(gettext("Risks"), columns, found, (), risk_sentence(found_risk))
 
 

@@ -25,11 +25,12 @@ FEBRUARY, MARCH, LATER = date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 1)
 
 
 def compare_with_peers(folder: Path, profile: str) -> None:
-    """Write a second version of a profile with two peer measures into the overlay."""
+    """Write a second version of a profile into the overlay: three peer measures, one of them about one feature."""
     text = (registry.get("marts.health_score").path.parents[2] / "health" / f"{profile}.yaml").read_text()
     text = text.replace("version: 1\nvalid_from: 2020-01-01", "version: 2\nvalid_from: 2026-01-01")
-    for name in ("active_seat_share", "breadth"):
-        ours = f"value: peer({name})\n    points: [[0, 0], [50, 60], [100, 100]]"
+    per_user = "feature_events('reports') / nullif(active_users_28d, 0)"
+    for name, value in (("active_seat_share", "active_seat_share"), ("breadth", "breadth"), ("depth", per_user)):
+        ours = f"value: peer({value})\n    points: [[0, 0], [50, 60], [100, 100]]"
         text, n = re.subn(rf"value: {name}\n    points: .*", ours, text)
         assert n == 1
     place = folder / "sql" / "health" / "with_peers.yaml"
@@ -65,7 +66,9 @@ def test_small_peer_group_falls_back_to_its_tier_then_to_all(
     chance = random.Random(3)
     kinds = [("standard", 200)] * 40 + [("standard", 900)] * 20 + [("key_account", 900)] * 15
     given = [
-        input_row(chance, f"crm:{number}", day, 1.0) | {"tier": tier, "days_as_customer": age, "is_paused": False}
+        input_row(chance, f"crm:{number}", day, 1.0)
+        | {"tier": tier, "days_as_customer": age, "is_paused": False}
+        | {"active_users_28d": 4, "feature_events": f'{{"reports": {number % 9}}}'}
         for number, (tier, age) in enumerate(kinds)
         for day in (FEBRUARY, date(2026, 3, 30), MARCH, LATER)
     ]
@@ -100,6 +103,7 @@ def test_small_peer_group_falls_back_to_its_tier_then_to_all(
                 found = scores[row["account_key"], row["day"]]
                 assert (found.score, found.version) == (made.number, 2), row
                 if row["usage_known_on"]:  # the first month has no peers yet
+                    assert (made.parts["depth"].sub_score is None) == (row["day"] == FEBRUARY)
                     assert (made.parts["breadth"].sub_score is None) == (row["day"] == FEBRUARY)
         # Tables not created by a build are readable only by their owner.
         monkeypatch.setattr(explanation, "engine", lambda _: engine("owner", url))
@@ -136,6 +140,7 @@ def test_late_facts_and_a_new_month_equal_a_build_from_scratch(built: pytest.Mon
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 29), 5))
     build.run("a new month")
     assert rows("select 1 from marts.health_peer where month_end = '2026-06-30'")
+    assert rows("select 1 from marts.health_input where account_key = 'crm:5' and feature_events like '%reports%'")
     # A month later the same first day is one more month ago.
     settings = tmp_path / "config" / "settings.yaml"
     settings.write_text(settings.read_text().replace("history_start_months: 3", "history_start_months: 4"))

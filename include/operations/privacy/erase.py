@@ -346,7 +346,7 @@ _RECORD_PAIRS = "(select * from unnest(cast(:record_sources as text[]), cast(:re
 _OF_IDS = f"(source, id) in {PAIRS}"
 _BY_ACCOUNT_KEY = (
     "ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation", "meta.health_pulse",
-    "meta.health_override", "meta.health_change",
+    "meta.health_override", "meta.health_change", "meta.former_health_input",
 )  # fmt: skip
 # For an account that absorbed others, rows under their keys are erased too.
 _OF_KEYS = f"(account_key = :key or account_key in (select source || ':' || id from {PAIRS} as erased (source, id)))"  # noqa: S608

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain
 from math import factorial
 from typing import Literal
@@ -22,7 +23,7 @@ from include.scores.health.score import Numbers, Part, Score, capped
 
 # Up to this many changes, all 2^n combinations are computed.
 AT_ONCE = 10
-Kind = Literal["value", "aged", "lost", "back", "definition", "peers", "ceiling", "override"]
+Kind = Literal["value", "aged", "lost", "back", "merge", "restated", "definition", "peers", "ceiling", "override"]
 Choices = npt.NDArray[np.int64]
 Worth = Callable[[Choices], Numbers]
 
@@ -32,7 +33,7 @@ class Line:
     """One cause of a change.
 
     Args:
-        id: The measure, or ``definition``, ``peers``, ``ceiling``, ``override``.
+        id: The measure, or ``merge``, ``restated``, ``definition``, ``peers``, ``ceiling``, ``override``.
         kind: For measures, ``value``: the value changed; ``aged``: its freshness changed; ``lost``, ``back``: the value
             became unknown, or known again.
         change: In points of the score.
@@ -49,7 +50,8 @@ def explain(before: Score, after: Score, steps: Sequence[tuple[Kind, Score]] = (
     Args:
         before: The earlier score.
         after: The later score.
-        steps: The earlier score under the later definition, then also with the later month's peers, where they differ.
+        steps: The earlier day as it is known now, then under the later definition, then also with the later month's
+            peers, where they differ.
 
     Raises:
         ValueError: One of the scores has no number, or the definitions differ and their step is missing.
@@ -147,16 +149,19 @@ def _worth(before: Score, after: Score, changed: Sequence[int]) -> Worth:
 
 
 def _shapley(worth: Worth, n: int) -> list[float]:
-    masks = np.arange(2**n)
-    came = (masks[:, np.newaxis] >> np.arange(n)) & 1
-    values = worth(came)
-    sizes = came.sum(axis=1)
-    weights = np.array([factorial(k) * factorial(n - k - 1) / factorial(n) if k < n else 0.0 for k in sizes])
-    found = []
-    for player in range(n):
-        without = masks[came[:, player] == 0]
-        found.append(float((weights[without] * (values[without | (1 << player)] - values[without])).sum()))
-    return found
+    came, signed = _orders(n)
+    return (worth(came) @ signed).tolist()
+
+
+@lru_cache(maxsize=AT_ONCE + 1)
+def _orders(n: int) -> tuple[Choices, Numbers]:
+    """Return all combinations of n changes, and each one's weight in the Shapley value of each change."""
+    came = (np.arange(2**n)[:, np.newaxis] >> np.arange(n)) & 1
+    sizes = came.sum(axis=1, keepdims=True)
+    # A combination with the change counts for it, with the weight of the same one without it; one without, against it.
+    weight = np.array([factorial(k) * factorial(n - k - 1) / factorial(n) for k in range(n)])
+    signed = np.where(came == 1, weight[np.maximum(sizes - 1, 0)], -weight[np.minimum(sizes, n - 1)])
+    return came, signed
 
 
 def _owen(worth: Worth, n: int, groups: Sequence[Sequence[int]]) -> list[float]:

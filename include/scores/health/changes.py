@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from include.common.errors import ConfigError
 from include.scores.health import explanation
 from include.scores.health.explanation import Line
 from include.warehouse import locks
@@ -18,6 +17,8 @@ Period = Literal["week", "month"]
 PERIODS: tuple[Period, ...] = ("week", "month")
 # In points of the shown score. A change of band is stored whatever its points.
 MOVED = 3
+# Accounts in memory at a time.
+AT_ONCE = 1000
 
 
 def over(period: Period, today: date) -> tuple[date, date]:
@@ -48,13 +49,17 @@ def keep(period: Period, today: date) -> int:
         if not has_table(connection, "marts.account_health") or connection.execute(_IS_KEPT, bound).scalar():
             return 0
         moved = connection.execute(_MOVED, {**bound, "moved": MOVED}).mappings().all()
-        lines = [line for row in moved for line in _lines(connection, dict(row), bound)]
-    if lines:
-        with engine("builder").begin() as connection:
-            now = locks.stamp(connection)
-            # A concurrent run may have stored the period already, with the same lines.
-            connection.execute(_ADD, [{**line, "now": now} for line in lines])
-    return len(lines)
+        n_lines = 0
+        # One transaction: a period is stored completely or not at all.
+        with engine("builder").begin() as writer:
+            now = locks.stamp(writer)
+            for start in range(0, len(moved), AT_ONCE):
+                lines = _lines(connection, [dict(row) for row in moved[start : start + AT_ONCE]], bound)
+                if lines:
+                    # A concurrent run may have stored the period already, with the same lines.
+                    writer.execute(_ADD, [{**line, "now": now} for line in lines])
+                n_lines += len(lines)
+    return n_lines
 
 
 def read(connection: sa.Connection, period: Period) -> list[dict[str, Any]]:
@@ -62,14 +67,17 @@ def read(connection: sa.Connection, period: Period) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(_NEWEST, {"period": period}).mappings()]
 
 
-def _lines(connection: sa.Connection, row: dict[str, Any], bound: dict[str, Any]) -> list[dict[str, Any]]:
-    try:
-        change = explanation.between(connection, row["account_key"], bound["since"], bound["day"])
-    except ConfigError:  # One of the days was scored by a profile that no longer exists.
-        return []
-    # A band can change without the score: after enough days below an edge, or when a lead sets it.
-    causes = change.lines or (Line("band", "band", Decimal(0), row["band_before"], row["band_after"]),)
-    return [{**bound, **row, **vars(line), "position": number} for number, line in enumerate(causes, start=1)]
+def _lines(connection: sa.Connection, rows: list[dict[str, Any]], bound: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the lines of some accounts. Left out are those scored by a profile that no longer exists."""
+    changes = explanation.of_changes(connection, [row["account_key"] for row in rows], bound["since"], bound["day"])
+    lines = []
+    for row in rows:
+        if (change := changes.get(row["account_key"])) is None:
+            continue
+        # A band can change without the score: after enough days below an edge, or when a lead sets it.
+        causes = change.lines or (Line("band", "band", Decimal(0), row["band_before"], row["band_after"]),)
+        lines += [{**bound, **row, **vars(line), "position": number} for number, line in enumerate(causes, start=1)]
+    return lines
 
 
 _IS_KEPT = sa.text(

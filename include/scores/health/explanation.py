@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.config import templates
 from include.models import health
-from include.models.health import Measure
+from include.models.health import Measure, Profile
 from include.scores.health import confidence, family, readings
 from include.scores.health.change import Kind, explain
 from include.scores.health.confidence import Confidence
@@ -97,12 +99,15 @@ class Change:
         )
 
 
-def of_day(account_key: str, day: date | None = None, *, with_children: bool = False) -> Explanation:
+def of_day(
+    account_key: str, day: date | None = None, *, known_at: datetime | None = None, with_children: bool = False
+) -> Explanation:
     """Explain a score.
 
     Args:
         account_key: The account.
         day: The day; by default the newest day with a score.
+        known_at: Explain the score as known then.
         with_children: Include the roll-up of child accounts. Leave it out for viewers who may not see them.
 
     Raises:
@@ -110,8 +115,8 @@ def of_day(account_key: str, day: date | None = None, *, with_children: bool = F
     """
     with engine("reader").connect() as connection:
         day = day or _newest(connection, account_key, with_children=with_children)
-        found = readings.read(connection, account_key, day)
-        shown = connection.execute(_SHOWN, {"account_key": account_key, "day": day}).one()
+        found = readings.read(connection, account_key, day, known_at=known_at)
+        shown = connection.execute(_SHOWN, {"account_key": account_key, "day": day, "known_at": known_at}).one()
         belief = confidence.read(connection, found, day)
         children = family.read(connection, account_key, day) if with_children else None
     made = found.score
@@ -151,39 +156,120 @@ def of_day(account_key: str, day: date | None = None, *, with_children: bool = F
     )
 
 
-def of_change(account_key: str, since: date, day: date | None = None) -> Change:
+def of_change(account_key: str, since: date, day: date | None = None, *, known_at: datetime | None = None) -> Change:
     """Explain why a score changed.
 
     Args:
         account_key: The account.
         since: The earlier day.
         day: The later day; by default the newest day with a score.
+        known_at: Start from the score as known then. What was learned of the earlier day since then is one line.
 
     Raises:
         ConfigError: The account has no score on one of the days.
     """
     with engine("reader").connect() as connection:
-        return between(connection, account_key, since, day or _newest(connection, account_key))
+        day = day or _newest(connection, account_key)
+        if known_at is None:
+            return between(connection, account_key, since, day)
+        then = readings.read(connection, account_key, since, known_at=known_at)
+        merged = connection.execute(_MERGED, {"account_key": account_key, "known_at": known_at}).scalar()
+        earlier: dict[str, tuple[Day, Kind]] = {account_key: (then, "merge" if merged else "restated")}
+        found = of_changes(connection, [account_key], since, day, earlier)
+    if account_key not in found:
+        raise _no_score(account_key)
+    return found[account_key]
 
 
 def between(connection: sa.Connection, account_key: str, since: date, day: date) -> Change:
     """Explain why a score changed between two days, on an open connection. See ``of_change``."""
-    before, after = (readings.read(connection, account_key, each) for each in (since, day))
+    found = of_changes(connection, [account_key], since, day).get(account_key)
+    if found is None:
+        for each in (since, day):
+            readings.read(connection, account_key, each)  # says which day has no score
+        raise _no_score(account_key)
+    return found
+
+
+def _no_score(account_key: str) -> ConfigError:
+    return ConfigError(f"{account_key} has no computed score on one of the days", cure="choose another day")
+
+
+def of_changes(
+    connection: sa.Connection,
+    account_keys: Sequence[str],
+    since: date,
+    day: date,
+    then: Mapping[str, tuple[Day, Kind]] = MappingProxyType({}),
+) -> dict[str, Change]:
+    """Explain why several scores changed, with a few queries for all of them.
+
+    Args:
+        then: Account -> its earlier day as it was known at the time, and why it is known differently now.
+
+    Returns:
+        Account -> its change; accounts without a score on one of the days are left out.
+    """
+    after = readings.of_accounts(connection, account_keys, day)
+    before = readings.of_accounts(connection, list(after), since)
+    redefined = {key: (after[key].profile, None) for key, one in before.items() if one.profile != after[key].profile}
+    restarted = _again(connection, since, redefined)
+    regrouped = {
+        key: (after[key].profile, after[key].peers_of)
+        for key, one in before.items()
+        if after[key].peers_of and restarted.get(key, one).peers_of != after[key].peers_of
+    }
+    moved = _again(connection, since, regrouped)
+    changes = (
+        _change(key, since, day, one, after[key], restarted.get(key), moved.get(key), then.get(key))
+        for key, one in before.items()
+    )
+    return {change.account: change for change in changes if change}
+
+
+def _again(connection: sa.Connection, since: date, wanted: Mapping[str, tuple[Profile, date | None]]) -> dict[str, Day]:
+    """Read accounts' earlier day under other definitions: account -> profile, month end of the peers."""
+    groups: dict[tuple[str, date | None], list[str]] = {}
+    for key, (profile, at) in wanted.items():
+        groups.setdefault((profile.key, at), []).append(key)
+    found: dict[str, Day] = {}
+    for (_, at), keys in groups.items():
+        found |= readings.of_accounts(connection, keys, since, wanted[keys[0]][0], at)
+    return found
+
+
+def _change(
+    account_key: str,
+    since: date,
+    day: date,
+    before: Day,
+    after: Day,
+    restarted: Day | None,
+    moved: Day | None,
+    then: tuple[Day, Kind] | None,
+) -> Change | None:
+    """Return a change; None if one of the days has no score.
+
+    Args:
+        restarted: The earlier day under the later definition, if they differ.
+        moved: The earlier day also with the later month's peers, if they differ.
+        then: The earlier day as it was known at the time, and why it is known differently now.
+    """
+    start = restarted or before
     steps: list[tuple[Kind, Score]] = []
-    start = before
-    if start.profile != after.profile:
-        start = readings.read(connection, account_key, since, after.profile)
-        steps.append(("definition", start.score))
-    if after.peers_of and start.peers_of != after.peers_of:
-        steps.append(("peers", readings.read(connection, account_key, since, after.profile, after.peers_of).score))
+    if then:
+        steps.append((then[1], before.score))
+        before = then[0]
     one, two = before.score, after.score
-    if one.shown is None or two.shown is None:
-        unknown = since if one.shown is None else day
-        raise ConfigError(f"{account_key} has no score on {unknown}", cure="choose another day")
+    if restarted:
+        steps.append(("definition", restarted.score))
+    if moved:
+        steps.append(("peers", moved.score))
+    if any(score.number is None for score in (one, two, *(score for _, score in steps))):
+        return None
+    assert one.shown is not None and two.shown is not None
     titles = {measure.id: measure for measure in after.profile.measures}
     lines = []
-    if one.number is None or two.number is None or any(score.number is None for _, score in steps):
-        raise ConfigError(f"{account_key} has no computed score on one of the days", cure="choose another day")
     for line in explain(one, two, steps):
         measure, cause = titles.get(line.id), line.id
         texts = ("", "")
@@ -215,7 +301,7 @@ def _evidence(found: Day, measure: Measure) -> str:
     reading = found.readings.get(measure.id)
     if reading is None or reading.value is None:
         return "not known"
-    evidence = templates.line(measure.evidence, found.values)
+    evidence = templates.line(measure.evidence, {**found.values, health.VALUE: found.values[f"x_{measure.id}"]})
     if found.peers_of is None or (found.profile.key, measure.id) not in health.load().peers:
         return evidence
     return f"{evidence}; {reading.value:.0f} of 100 among its peers of {found.peers_of:%B %Y}"
@@ -254,9 +340,18 @@ def _sentences(found: Day, band: str, since: date | None, last: str | None, unkn
     return lines
 
 
+_MERGED = sa.text(
+    "select exists (select from meta.account_merge_history where source || ':' || survivor_id = :account_key"
+    " and known_from > :known_at)"
+)
 _LAST_DAY = sa.text("select max(day) from marts.health_score")
 _NEWEST = sa.text("select max(day) from marts.health_score where account_key = :account_key")
 _SHOWN = sa.text(
-    "select band, band_since, last_band, unknown_reason from marts.account_health"
-    " where account_key = :account_key and day = :day"
+    "select s.band, s.band_since, s.last_band, s.unknown_reason from ("
+    "   select known_to, band, band_since, band as last_band, '' as unknown_reason from meta.former_health_input"
+    "   where account_key = :account_key and day = :day and known_to > cast(:known_at as timestamptz)"
+    "   union all"
+    "   select 'infinity', band, band_since, last_band, unknown_reason from marts.account_health"
+    "   where account_key = :account_key and day = :day"
+    " ) as s order by known_to limit 1"
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -83,8 +85,13 @@ class Score:
 
 def sub_score(measure: Measure, value: float) -> float:
     """Return the sub-score of a value: linear between the measure's points, constant beyond them."""
-    values, scores = zip(*measure.points, strict=True)
-    return float(np.interp(value, values, scores))
+    points, x = measure.points, float(value)
+    if x <= points[0][0]:
+        return points[0][1]
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if x <= x1:
+            return y0 + (x - x0) * ((y1 - y0) / (x1 - x0))
+    return points[-1][1]
 
 
 def freshness(measure: Measure, age: int) -> float:
@@ -158,10 +165,12 @@ def capped(profile: Profile, weights: Numbers) -> tuple[Numbers, npt.NDArray[np.
     Returns:
         The weights, with each row's sum unchanged, and whether the caps could be met.
     """
-    groups = [np.array([m.group == name for m in profile.measures]) for name in profile.groups]
+    groups = _membership(tuple(profile.groups), tuple(measure.group for measure in profile.measures))
     limits = np.array([group.max_weight / 100 for group in profile.groups.values()])
-    sums = np.stack([weights[:, inside].sum(axis=1) for inside in groups], axis=1)
+    sums = weights @ groups
     total = sums.sum(axis=1, keepdims=True)
+    if not (sums > (limits + _EXACT) * total).any():
+        return weights, np.ones(len(weights), dtype=bool)
     safe = np.where(total > 0, total, 1.0)
     share = sums / safe
     is_limited = np.zeros(share.shape, dtype=bool)
@@ -179,10 +188,14 @@ def capped(profile: Profile, weights: Numbers) -> tuple[Numbers, npt.NDArray[np.
         new = np.where(is_limited, limits, sums * scale)
         share = np.where((is_limited.any(axis=1) & is_possible)[:, np.newaxis], new, share)
     factor = np.where(sums > _EXACT, share * safe / np.where(sums > _EXACT, sums, 1), 0)
-    final = np.zeros_like(weights)
-    for number, inside in enumerate(groups):
-        final[:, inside] = weights[:, inside] * factor[:, [number]]
+    final = weights * (factor @ groups.T)
     return np.where(is_possible[:, np.newaxis], final, weights), is_possible
+
+
+@lru_cache(maxsize=64)
+def _membership(groups: tuple[str, ...], of_measures: tuple[str, ...]) -> Numbers:
+    """Return a row per measure and a column per group: 1 where the measure belongs to the group."""
+    return np.array([[float(group == name) for name in groups] for group in of_measures])
 
 
 def _part(measure: Measure, reading: Reading) -> Part:

@@ -183,6 +183,13 @@ new_teams as (
     where first_day > cast(:newest as date) - 28
 ),
 
+tiers_before as (
+    select account_key, tier from marts.account_day
+    where day = cast(:newest as date) - 14
+        and is_customer
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
 -- Today's band, and the previous band with the score of three days earlier, because a band changes only after three
 -- days.
 healths as (
@@ -271,7 +278,8 @@ select
     e.last_band as health_band_before,
     e.computed as health_before,
     case when e.last_band is not null and not h.is_override then cast(:newest as date) - h.band_since end
-        as health_band_days
+        as health_band_days,
+    l.tier as tier_before
 from days as d
 join accounts as a on a.account_key = d.account_key
 left join owners as o on o.owner_key = d.owner_key
@@ -290,3 +298,4 @@ left join milestones as m on m.account_key = d.account_key
 left join new_teams as w on w.account_key = d.account_key and w.age = 1
 left join healths as h on h.account_key = d.account_key
 left join health_before as e on e.account_key = d.account_key
+left join tiers_before as l on l.account_key = d.account_key

@@ -74,6 +74,50 @@ people as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
+feature_days as (
+    select account_key, day, feature, n_events_28d
+    from core.feature_28d
+    where day >= cast(:start as date) - 98 and day < :end
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+-- Days back to the end of the current window and of the three before it.
+windows as (
+    select 0 as days_back
+    union all
+    select 28
+    union all
+    select 56
+    union all
+    select 84
+),
+
+feature_use as (
+    select
+        u.account_key,
+        u.day,
+        s.feature,
+        cast(coalesce(sum(case when w.days_back = 0 then f.n_events_28d end), 0) as bigint) as n_events,
+        cast(coalesce(sum(case when w.days_back > 0 then f.n_events_28d end), 0) / 3.0 as numeric(18, 2)) as usual
+    from use_of_days as u
+    cross join meta.scored_feature as s
+    cross join windows as w
+    left join feature_days as f
+        on f.account_key = u.account_key and f.day = u.usage_known_on - w.days_back and f.feature = s.feature
+    group by u.account_key, u.day, s.feature
+),
+
+-- As text, because an account has one row per day: {"feature": number, ...}.
+features as (
+    select
+        account_key,
+        day,
+        '{' || string_agg('"' || feature || '": ' || cast(n_events as text), ', ' order by feature) || '}' as events,
+        '{' || string_agg('"' || feature || '": ' || cast(usual as text), ', ' order by feature) || '}' as usual
+    from feature_use
+    group by account_key, day
+),
+
 use as (
     select
         u.account_key,
@@ -92,7 +136,9 @@ use as (
         k.breadth,
         case when k.active_users_28d > 0 then cast(p.n_deep_users as double precision) / k.active_users_28d end
             as depth,
-        k.active_users_28d
+        k.active_users_28d,
+        f.events as feature_events,
+        case when n.n_days_known >= 112 then f.usual end as feature_events_usual
     from use_of_days as u
     join known_use as k on k.account_key = u.account_key and k.day = u.usage_known_on
     left join user_days as n on n.account_key = u.account_key and n.day = u.usage_known_on
@@ -103,6 +149,7 @@ use as (
     left join user_days as b5 on b5.account_key = u.account_key and b5.day = u.usage_known_on - 140
     left join user_days as b6 on b6.account_key = u.account_key and b6.day = u.usage_known_on - 168
     left join people as p on p.account_key = u.account_key and p.day = u.usage_known_on
+    left join features as f on f.account_key = u.account_key and f.day = u.day
 ),
 
 tickets as (
@@ -378,6 +425,9 @@ select
     u.active_seat_share,
     u.breadth,
     u.depth,
+    u.active_users_28d,
+    u.feature_events,
+    u.feature_events_usual,
     case
         when g.n_open_urgent_tickets = 0 then 0
         when g.n_open_urgent_tickets > 0

@@ -47,6 +47,7 @@ SICK: dict[str, dict[str, Any]] = {
     },
     "key_user_silent": {"days_silent": 28, "last_active_on": date(2026, 10, 19)},
     "key_contact_left": {"is_gone": True, "days_gone": 2},
+    "tier_changed": {"tier": "key_account", "tier_before": "standard"},
     "new_customer": {"days_as_customer": 5},
     "customer_left": {"days_since_left": 70},
     "new_executive": {"is_executive": True, "job_title": "CFO", "days_known": 3},

@@ -115,6 +115,18 @@ create table meta.health_change (
 );
 create index health_change_of on meta.health_change (account_key);
 
+-- Rows of marts.health_input that a build changed two days or more after their day, as they were before.
+create table meta.former_health_input (
+    account_key text not null, -- The account
+    day date not null, -- The day of the score
+    input jsonb, -- The row; null if there was none
+    band text, -- The band shown then
+    band_since date, -- First day of that band
+    build_id text not null, -- Build that replaced the row
+    known_to timestamptz not null,
+    primary key (account_key, day, known_to)
+);
+
 -- Backtest of the health score, one row per closed month.
 create table meta.health_backtest (
     month date primary key, -- First day of the month

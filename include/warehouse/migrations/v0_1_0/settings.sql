@@ -13,6 +13,11 @@ create table meta.feature (
     is_key_feature boolean not null -- True if it counts for adoption
 );
 
+-- Key features whose use the health score measures one by one.
+create table meta.scored_feature (
+    feature text primary key -- Name of the feature
+);
+
 -- Days after its due date within which a renewal still counts as renewed.
 create table meta.grace_days (
     tier text primary key, -- default for all others
