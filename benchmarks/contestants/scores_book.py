@@ -88,7 +88,7 @@ def _prepare(connection: sa.Connection, n: int) -> None:
             columns = ", ".join(f'"{column}" {each.type}' for column, each in model.metadata.columns.items())
             connection.exec_driver_sql(f"create table {name} ({columns})")
         else:
-            tables.prepare(connection, model)
+            tables.prepare(connection, model, None)
     materialize.partition(connection, registry.get("marts.health_input"), DAY, DAY + 2 * NEXT)
     connection.execute(sa.text(FILL), {"n": n, "day": DAY})
     connection.exec_driver_sql("analyze marts.health_input")
