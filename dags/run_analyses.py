@@ -2,18 +2,20 @@
 
 **What it does.** On the sixth of each month, answers questions about all customers and stores the answers for the page
 *Analyses* and the command `analysis`. Task `judge_features`: which features go with renewal, compared within tier, age
-and total use, and which customers do not use them. The head of customer success is notified of new findings.
+and total use, and which customers do not use them. Task `list_discounts`: discounts of last month that nobody approved,
+and what green accounts were given. The head of customer success is notified of new findings and unapproved discounts.
 
-**Inputs and outputs.** Reads `marts.feature_checkpoint`, `marts.health_checkpoint` and `marts.renewal_due`. Writes one
-month of `meta.feature_effect` and `meta.feature_unused`.
+**Inputs and outputs.** Reads `marts.feature_checkpoint`, `marts.health_checkpoint`, `marts.renewal_due` and
+`marts.renewal_discount`. Writes one month of `meta.feature_effect` and `meta.feature_unused`.
 
 **When it fails.**
 
 - a task is red: the warehouse did not answer. Clear it: analysing a month again replaces the same rows.
-- it is green and stores nothing: there are fewer than 30 lost renewals with known use.
+- `judge_features` is green and stores nothing: there are fewer than 30 lost renewals with known use.
+- `list_discounts` is green and returns nothing: no won renewal has a list price.
 
 **Re-running and backfill.** Clear the task. The result is stored under the month before the current one. Without
-Airflow: `python -m include.cli analysis features --keep`.
+Airflow: `python -m include.cli analysis features --keep`, and `discounts unapproved`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
@@ -49,7 +51,14 @@ def run_analyses() -> None:
 
         return analysis_tasks.judge_features()
 
+    @task(doc_md="Reports last month's discounts that nobody approved, and what green accounts were given.")
+    def list_discounts() -> dict[str, int]:
+        from include.orchestration import analysis_tasks
+
+        return analysis_tasks.list_discounts()
+
     judge_features()
+    list_discounts()
 
 
 run_analyses()

@@ -43,6 +43,7 @@ PAGES = {
     "/team/": N_("Team load"),
     "/playbooks/": N_("Playbooks"),
     "/analyses/": N_("Analyses"),
+    "/discounts/": N_("Discounts"),
     "/metrics/": N_("Metric tree"),
     "/reports/": N_("Reports"),
     "/": N_("Data health"),
@@ -269,6 +270,45 @@ def analyses_page(user: GetUserDep) -> HTMLResponse:
     from include.pages import analyses
 
     return _answer("/analyses/", "analyses.html", user, analyses.read)
+
+
+@app.get("/discounts/", response_class=HTMLResponse)
+def discounts_page(user: GetUserDep, renewal: str = "", done: str = "") -> HTMLResponse:
+    """Show discounts: requests, answers, and what was given away."""
+    from include.pages import discounts
+
+    login = user.get_name()
+    return _answer(
+        "/discounts/", "discounts.html", user, lambda viewer: discounts.read(viewer, login),
+        token=_forms().dumps(login), renewal=renewal, done=done,
+    )  # fmt: skip
+
+
+@app.post("/discounts/")
+def record_discount(
+    request: Request,
+    user: GetUserDep,
+    token: Annotated[str, Form()],
+    action: Annotated[str, Form(max_length=10)],
+    renewal: Annotated[str, Form(max_length=200)] = "",
+    offer: Annotated[str, Form(max_length=20)] = "",
+    months: Annotated[str, Form(max_length=3)] = "",
+    trade: Annotated[str, Form(max_length=20)] = "",
+    why: Annotated[str, Form(max_length=1000)] = "",
+    number: Annotated[int, Form()] = 0,
+    note: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Record a request for a discount, or the answer to one."""
+    from include.pages import discounts, entries
+
+    def enter(viewer: Viewer, login: str) -> None:
+        if action == "ask":
+            term = int(months) if months.isdecimal() else None
+            discounts.ask(viewer, login, renewal, entries.parse_amount(offer), term, (trade,), why)
+        else:
+            discounts.answer(viewer, login, number, action == "approve", note)
+
+    return _record(request, user, token, "/discounts/", enter, {"renewal": renewal}, action)
 
 
 @app.get("/metrics/", response_class=HTMLResponse)

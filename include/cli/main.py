@@ -25,6 +25,7 @@ from include.cli import quarantine as quarantine_commands
 from include.cli import reconcile as reconcile_command
 from include.cli.connect import app as connect_app
 from include.cli.decide import app as decide_app
+from include.cli.discounts import app as discounts_app
 from include.cli.experiments import app as experiments_app
 from include.cli.identity import app as identity_app
 from include.cli.metrics import app as metrics_app
@@ -57,6 +58,7 @@ app.add_typer(decide_app, name="decide")
 app.add_typer(playbook_app, name="playbook")
 app.add_typer(experiments_app, name="experiments")
 app.add_typer(analysis_commands.app, name="analysis")
+app.add_typer(discounts_app, name="discounts")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 app.add_typer(identity_app, name="identity")

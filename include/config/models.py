@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from include.common.errors import ConfigError
 from include.config.channels import Channels
+from include.config.discounts import Discounts
 from include.config.documents import Strict
 from include.config.fields import Country, Days, Email, HostName, Identifier, Language, Zone
 from include.config.kpis import Kpis
@@ -365,6 +366,7 @@ class Settings(General):
     promises: Promises
     value: Value
     tiers: Tiers
+    discounts: Discounts
     viewers: Viewers
 
     @property

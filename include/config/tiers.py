@@ -33,7 +33,6 @@ class TierPolicy(Strict):
         owner_level: The level of the CSMs who own them.
         cadence_days: The longest time between two contacts.
         reports: The reports they get, and how often.
-        discount_ceiling: The largest discount without a lead's approval, as a share.
         services_cost: Yearly cost of the services that come with the tier, for the gross margin.
         playbooks: Playbooks for the tier. An account is not moved down while one of them runs.
     """
@@ -42,7 +41,6 @@ class TierPolicy(Strict):
     cadence_days: Annotated[int, Field(ge=1, le=366)]
     channel: str
     reports: str
-    discount_ceiling: Annotated[float, Field(ge=0, le=1)]
     services_cost: Amount
     playbooks: tuple[Identifier, ...]
 

@@ -5,16 +5,59 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from include import config
-from include.analyses import feature_store, features
-from include.common import clock
+from include.analyses import discount_requests, feature_store, features
+from include.common import clock, formatting
 from include.deliver import notices
 from include.outbox.message import Evidence, Message
 from include.warehouse.engine import engine
+
+_SHOWN = 10
 
 
 def last_month() -> date:
     """Return the first day of the month before the current one."""
     return (clock.now().date().replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def list_discounts() -> dict[str, int]:
+    """Report last month's discounts that nobody approved, and what green accounts were given in a year.
+
+    Returns:
+        Number of unapproved discounts; empty without list prices.
+    """
+    first = last_month()
+    last = clock.now().date().replace(day=1) - timedelta(days=1)
+    with engine("reader").connect() as connection:
+        found = discount_requests.unapproved(connection, first, last)
+        bands = {row["band"]: row for row in discount_requests.by_band(connection, last - timedelta(days=364), last)}
+    if not any(row["n_priced"] for row in bands.values()):
+        return {}
+    green = bands.get("green")
+    if found:
+        people = config.load().people
+        given = (
+            f"In a year, green accounts were given {green['given_away']:,.0f}, {green['mean_depth']:.1%} of their list"
+            f" price; {green['renewal_rate']:.0%} of them renewed."
+            if green and green["given_away"]
+            else ""
+        )
+        notices.notify(
+            people.head or people.queue,
+            Message(
+                subject=f"{formatting.count(len(found), 'discount')} without approval in {first:%B %Y}",
+                summary=given or "They are deeper than a CSM grants alone, and than what was approved.",
+                evidence=tuple(
+                    Evidence(
+                        text=f"{row['account_name']}: {row['depth']:.1%} of {row['list_arr']:,.0f};"
+                        f" a CSM grants {row['allowed']:.0%}"
+                    )
+                    for row in found[:_SHOWN]
+                ),
+                next_steps=("See all of them: python -m include.cli discounts unapproved",),
+                footer="You get this list once a month, if there are any.",
+            ),
+        )
+    return {"unapproved": len(found)}
 
 
 def judge_features() -> dict[str, str]:

@@ -79,11 +79,19 @@ def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str) 
         raise ConfigError(
             f"you may not enter a call for {owner_key}", cure="roles and teams are assigned in viewers.yaml"
         )
-    found = _AMOUNT.fullmatch(amount.replace(" ", "").lower())
+    calls.give(owner_key, quarters.parse(quarter), parse_amount(amount), by=login, day=judgements.today())
+
+
+def parse_amount(text: str) -> Decimal:
+    """Return an amount as people write it: 120000, 120,000 or 120k.
+
+    Raises:
+        ConfigError: It is not one, or could mean two amounts.
+    """
+    found = _AMOUNT.fullmatch(text.replace(" ", "").lower())
     if not found:
-        raise ConfigError(f"{amount!r} is not an amount", cure="enter it as 120000, 120,000 or 120k")
-    value = Decimal(found[1].replace(",", "") + (found[2] or "")) * (1000 if found[3] else 1)
-    calls.give(owner_key, quarters.parse(quarter), value, by=login, day=judgements.today())
+        raise ConfigError(f"{text!r} is not an amount", cure="enter it as 120000, 120,000 or 120k")
+    return Decimal(found[1].replace(",", "") + (found[2] or "")) * (1000 if found[3] else 1)
 
 
 def _whole(text: str) -> int:

@@ -38,8 +38,8 @@ REPORTS = {  # report -> audience, regions, and the roles that may open it
 }
 PAGES = (
     "/today/", "/account/?account=crm:1", "/brief/?account=crm:1", "/renewals/", "/health/", "/health/?account=crm:1",
-    "/team/", "/", "/why/?account=crm:1", "/playbooks/", "/analyses/", "/metrics/", "/metrics/?metric=nrr",
-    "/metrics/?metric=arr", "/ledger/",
+    "/team/", "/", "/why/?account=crm:1", "/playbooks/", "/analyses/", "/discounts/", "/metrics/",
+    "/metrics/?metric=nrr", "/metrics/?metric=arr", "/ledger/",
 )  # fmt: skip
 WHOLE = ("mine", "lead", "head")
 NAME, PERSON, TARGET = "Acme & Sons", "Ada Byron", 123456

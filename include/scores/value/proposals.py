@@ -92,12 +92,13 @@ def changes(settings: Settings, from_tier: str | None, to_tier: str) -> str:
     old, new = (settings.tiers.policy(tier) for tier in (from_tier, to_tier))
     default = settings.grace_days["default"]
     old_grace, new_grace = (settings.grace_days.get(tier or "", default) for tier in (from_tier, to_tier))
+    old_discount, new_discount = (settings.discounts.row(tier, None).csm for tier in (from_tier, to_tier))
     pairs: list[tuple[str, Any, Any]] = [
         ("owner", old.owner_level, new.owner_level),
         ("days between contacts", old.cadence_days, new.cadence_days),
         ("channel", old.channel, new.channel),
         ("reports", old.reports, new.reports),
-        ("discount ceiling", f"{old.discount_ceiling:.0%}", f"{new.discount_ceiling:.0%}"),
+        ("CSM's discount", f"{old_discount:.0%}", f"{new_discount:.0%}"),
         ("playbooks", ", ".join(old.playbooks) or "none", ", ".join(new.playbooks) or "none"),
         ("grace days", old_grace, new_grace),
     ]

@@ -44,6 +44,14 @@ select 'customers', known_from, given_by, 'called ' || amount || ' for the quart
     '', ''
 from meta.forecast_call
 union all
+select 'customers', known_from, asked_by, 'asked for a discount of ' || round(cast(depth * 100 as numeric), 1) || ' percent',
+    renewal_id, account_key, why
+from meta.discount_request
+union all
+select 'customers', answered_at, answered_by, state || ' a discount of ' || round(cast(depth * 100 as numeric), 1) || ' percent',
+    renewal_id, account_key, note
+from meta.discount_request where answered_by not in ('', asked_by)
+union all
 select 'customers', answered_at, answered_by, state || ' ' || about, approval_id, '', note
 from ops.approval where answered_by <> ''
 union all

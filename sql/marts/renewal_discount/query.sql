@@ -1,0 +1,59 @@
+-- Purpose: what a renewal was won for, against its list price and what was approved.
+-- Grain: settled renewal. Inputs: renewals, health 30 days before the decision, approved discounts, next terms.
+-- Window: none.
+-- Caveats: without list prices of all its lines, a won renewal has no list price and no depth. A lost renewal has neither;
+-- it is here for the renewal rate of its band. An approval counts if it had not lapsed when the renewal was won.
+with settled as (
+    select * from marts.renewal_due
+    where part <> 'open'
+        and settled_on is not null
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+bands as (
+    select account_key, renewal_id, band from marts.health_checkpoint where days_before = 30
+),
+
+next_terms as (
+    select
+        account_key,
+        opportunity_key,
+        max(cast(round((due_date - term_start) * 12 / 365.25) as integer)) as term_months
+    from core.agreed_term
+    where due_date is not null
+    group by account_key, opportunity_key
+),
+
+approved as (
+    select s.account_key, s.renewal_id, min(q.offer_arr) as approved_arr
+    from settled as s
+    join meta.discount_request as q
+        on q.renewal_id = s.renewal_id
+        and q.state = 'approved'
+        and q.known_from <= :known_at
+        and q.valid_until >= s.closed_on
+    group by s.account_key, s.renewal_id
+)
+
+select
+    s.renewal_id,
+    s.account_key,
+    s.decision_date,
+    s.settled_on,
+    s.tier,
+    s.owner_key,
+    coalesce(b.band, 'unknown') as band,
+    s.part <> 'lost' as is_renewed,
+    case when s.part <> 'lost' then s.renewed_list_arr end as list_arr,
+    case when s.part <> 'lost' then d.renewed_arr end as renewed_arr,
+    case
+        when s.part <> 'lost' and s.renewed_list_arr > 0
+            then cast(greatest(1 - d.renewed_arr / s.renewed_list_arr, 0) as double precision)
+    end as depth,
+    n.term_months,
+    a.approved_arr
+from settled as s
+join core.renewal as d on d.account_key = s.account_key and d.renewal_id = s.renewal_id
+left join bands as b on b.account_key = s.account_key and b.renewal_id = s.renewal_id
+left join next_terms as n on n.account_key = s.account_key and n.opportunity_key = d.closing_opportunity_key
+left join approved as a on a.account_key = s.account_key and a.renewal_id = s.renewal_id

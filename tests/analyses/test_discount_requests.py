@@ -1,0 +1,140 @@
+"""Requests for discounts: who may ask, who must approve, when an approval lapses, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from include.analyses import discount_requests
+from include.common.errors import ConfigError
+from include.config.viewers import Viewer
+from include.pages import discounts as page
+from include.scores.health import judgements
+from include.warehouse.engine import engine
+from tests.sql import cases
+
+CSM = Viewer(role="csm", owner="crm:7")
+LEAD = Viewer(role="lead", teams=("East",))
+HEAD = Viewer(role="head")
+DAY = date(2026, 6, 10)
+SETUP = """
+insert into core.account (account_key, name, owner_key) values ('crm:1', 'Acme', 'crm:7'), ('crm:2', 'Bolt', 'crm:8');
+insert into core.owner (owner_key, team) values ('crm:7', 'East'), ('crm:8', 'West');
+insert into marts.act_renewal_checkpoint (as_of_day, renewal_id, account_key, account_name, tier, contract_key,
+    due_date, term_days, days_to_decision, owner_team, target_arr)
+    values ('2026-06-10', 'R1', 'crm:1', 'Acme', 'small', 'K1', '2026-08-01', 365, 52, 'East', 80000),
+    ('2026-06-10', 'R2', 'crm:2', 'Bolt', 'small', 'K2', '2026-08-01', 365, 52, 'West', 80000);
+insert into core.committed_line (line_key, account_key, contract_key, currency, arr, list_arr, is_evergreen,
+    active_from, active_to) values ('l1', 'crm:1', 'K1', 'USD', 60000, 80000, false, '2025-08-01', '2026-08-01'),
+    ('l2', 'crm:1', 'K1', 'USD', 20000, 20000, false, '2025-08-01', '2026-08-01'),
+    ('l3', 'crm:1', 'K1', 'USD', 20000, 20000, false, '2024-08-01', '2025-08-01'),
+    ('l4', 'crm:2', 'K2', 'USD', 20000, null, false, '2025-08-01', '2026-08-01');
+insert into meta.plan_rate (currency, from_day, to_day, rate) values ('USD', '2000-01-01', '2100-01-01', 1);
+"""
+
+
+@pytest.fixture
+def world(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_NOW", "2026-06-10T12:00:00+00:00")
+    sent: list[Any] = []
+    monkeypatch.setattr(page.notices, "notify", lambda person, message: sent.append(message))
+    with engine("builder").begin() as connection:
+        cases.create_tables(connection)
+        connection.exec_driver_sql(SETUP)
+
+
+def ask(viewer: Viewer, offer: int, login: str = "ana", **more: Any) -> int:
+    given = {"why": "budget cut", "trades": ("reference",), "day": DAY, **more}
+    number, _, _ = discount_requests.ask(viewer, login, "R1", Decimal(offer), **given)
+    return number
+
+
+def listed(day: date = DAY) -> dict[int, dict[str, Any]]:
+    with engine("reader").connect() as connection:
+        return {row["request_id"]: row for row in discount_requests.listed(connection, day)}
+
+
+def test_request_above_the_own_hand_is_answered_by_somebody_else(world: None) -> None:
+    number = ask(CSM, 88_000, months=24)
+    (row,) = listed().values()
+    assert (row["state"], row["level"], float(row["list_arr"])) == ("open", "lead", 100_000)
+    assert (row["depth"], row["credited"]) == (pytest.approx(0.12), pytest.approx(0.07))
+    for viewer, login, reason in (
+        (CSM, "ben", "may not answer"),
+        (LEAD, "Ana", "asked for"),
+        (Viewer(role="executive"), "eva", "may not answer"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            discount_requests.answer(viewer, login, number, is_approved=True, day=DAY)
+    discount_requests.answer(LEAD, "lea", number, is_approved=True, note="fine", day=DAY)
+    assert (listed()[number]["state"], listed()[number]["answered_by"]) == ("approved", "lea")
+    with pytest.raises(ConfigError, match="is approved"):
+        discount_requests.answer(HEAD, "hal", number, is_approved=False, day=DAY)
+
+
+def test_own_hand_needs_no_answer_and_the_head_grants_what_a_lead_does_not(world: None) -> None:
+    own = ask(CSM, 96_000)
+    assert listed()[own]["state"] == "approved"
+    number = ask(LEAD, 80_000, "lea")
+    with pytest.raises(ConfigError, match="needs a head"):
+        discount_requests.answer(LEAD, "lou", number, is_approved=True, day=DAY)
+    discount_requests.answer(HEAD, "hal", number, is_approved=False, note="too deep", day=DAY)
+    assert listed()[number]["state"] == "rejected"
+
+
+def test_refused_offers_are_not_recorded(world: None) -> None:
+    with pytest.raises(ConfigError, match=r"lowest price is 75,000\.00"):
+        ask(HEAD, 70_000)
+    with pytest.raises(ConfigError, match="in return"):
+        ask(CSM, 88_000, trades=())
+    with pytest.raises(ConfigError, match="reason is missing"):
+        ask(CSM, 88_000, why=" ")
+    with pytest.raises(ConfigError, match="may not ask"):
+        ask(Viewer(role="operator"), 96_000)
+    with (
+        engine("reader").connect() as connection,
+        pytest.raises(ConfigError, match="list price of R2 is not available"),
+    ):
+        discount_requests.check(discount_requests.renewal(connection, "R2"), Decimal(90))
+    assert listed() == {}
+
+
+def test_request_and_approval_lapse(world: None) -> None:
+    waiting, granted = ask(CSM, 88_000), ask(CSM, 96_000)
+    late = DAY + timedelta(days=31)
+    assert {row["state"] for row in listed(late).values()} == {"lapsed"}
+    with pytest.raises(ConfigError, match="is lapsed"):
+        discount_requests.answer(LEAD, "lea", waiting, is_approved=True, day=late)
+    # Won while the approval was valid: it stays approved.
+    with engine("builder").begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into marts.renewal_discount (renewal_id, account_key, settled_on, is_renewed, renewed_arr,"
+                " depth, list_arr, band) values ('R1', 'crm:1', '2026-06-20', true, 96000, 0.04, 100000, 'green')"
+            )
+        )
+    row = listed(late)[granted]
+    assert (row["state"], row["outcome"], row["renewed_arr"]) == ("approved", "renewed", 96_000)
+    with engine("reader").connect() as connection:
+        (green,) = discount_requests.by_band(connection, DAY, late)
+    assert (green["renewal_rate"], green["mean_depth"], green["given_away"]) == (1, pytest.approx(0.04), 4000)
+
+
+def test_page_asks_and_answers_only_about_own_accounts(world: None) -> None:
+    judged = judgements.today()
+    number, checked = page.ask(CSM, "ana", "R1", Decimal(88_000), None, ("reference",), "budget")
+    assert (judged, checked.level) == (DAY, "lead")
+    with pytest.raises(ConfigError, match="not one of your accounts"):
+        page.ask(CSM, "ana", "R2", Decimal(88_000), None, (), "budget")
+    assert page.read(LEAD, "lea").may_answer == {number}
+    assert page.read(LEAD, "ana").may_answer == page.read(CSM, "ben").may_answer == frozenset()
+    with pytest.raises(ConfigError, match="not about one of your accounts"):
+        page.answer(Viewer(role="lead", teams=("West",)), "wim", number, True)
+    page.answer(LEAD, "lea", number, True)
+    with engine("reader").connect() as connection:
+        actions = connection.execute(sa.text("select person, action from ops.human_action order by done_at")).all()
+    assert [row.person for row in actions] == ["ana", "lea"]
