@@ -1,7 +1,7 @@
 """Perennial's pages inside Airflow's UI.
 
 Only users who may see the DAGs can open them. ``viewers.yaml`` limits which accounts, amounts and people each login
-sees, and which pulses, overrides and calls it may enter: nothing else can be changed here.
+sees, and which pulses, overrides, calls and discounts it may enter: nothing else can be changed here.
 """
 
 from __future__ import annotations
@@ -14,23 +14,20 @@ from secrets import token_urlsafe
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
-import jinja2
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from markupsafe import Markup, escape
 
-from include.common import formatting, texts
+from include.common import texts
 from include.common.errors import ConfigError
 from include.common.texts import N_, gettext
-from include.common.words import word
-from include.config.own_texts import translated
 from include.config.viewers import Viewer
 from include.orchestration.dag_ids import PREFIX as DAG_PREFIX
 from include.orchestration.dag_ids import dag_id
+from include.pages import rendering
 
 PREFIX = "/perennial"
 BASE = conf.get("api", "base_url", fallback="").rstrip("/")
@@ -52,34 +49,7 @@ PAGES = {
 }
 # Whoever may see this DAG may see the pages. The id is fixed here; otherwise the caller's query could choose it.
 may_see = requires_access_dag("GET", param_dag_id=dag_id("build_kpis"))
-_templates = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    finalize=formatting.shown,
-)
-
-
-def _text(message: str, /, **values: Any) -> Markup:
-    """Return a text of a template in the reader's language, with its values escaped. Never for a text from data."""
-    return Markup(texts.gettext(message)).format(**values)
-
-
-def _plural(one: str, many: str, n: int, /, **values: Any) -> Markup:
-    return Markup(texts.ngettext(one, many, n, **{name: escape(value) for name, value in values.items()}))
-
-
-_templates.globals.update(
-    _=_text,
-    ngettext=_plural,
-    f=formatting,
-    word=word,
-    translated=translated,
-    is_incomplete=texts.is_incomplete,
-    incomplete_note=texts.incomplete_note,
-)
+_templates = rendering.environment(Path(__file__).parent / "templates")
 _accepted: ContextVar[str] = ContextVar("accepted", default="")
 
 

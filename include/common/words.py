@@ -72,6 +72,16 @@ _WORDS = {
     "not_shown": N_("not shown"),
     "unstable": N_("unstable"),
     "too_few": N_("too few"),
+    # Discounts: roles, what the customer gives in return, and states of a request.
+    "lead": N_("lead"),
+    "head": N_("head"),
+    "none": N_("nobody"),
+    "term": N_("longer term"),
+    "reference": N_("reference"),
+    "seats": N_("more seats"),
+    "approved": N_("approved"),
+    "rejected": N_("rejected"),
+    "lapsed": N_("lapsed"),
     # Tiers that the shipped settings name.
     "key_account": N_("key account"),
     "standard": N_("standard"),

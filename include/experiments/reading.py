@@ -125,6 +125,11 @@ class Reading:
     warnings: tuple[str, ...] = ()
 
     @property
+    def unlike(self) -> tuple[str, ...]:
+        """Characteristics in which the arms differed at assignment."""
+        return _unlike(self.counts)
+
+    @property
     def is_over(self) -> bool:
         """Whether the planned end has passed."""
         return self.design.ends_on is not None and self.day > self.design.ends_on
@@ -152,7 +157,7 @@ def read_out(design: Design, counts: Counts, day: date, in_force: Mapping[str, A
         found.append("sample_ratio")
     if counts.held_out.n_contaminated:
         found.append("contaminated")
-    if any(abs(value) > UNLIKE for value in (counts.unlike or {}).values()):
+    if _unlike(counts):
         found.append("unlike_arms")
     if bad and bad.low > 0:
         found.append("more_bad_ratings")
@@ -196,6 +201,10 @@ def _verdict(
     if sequence.low > 0:
         return "works"
     return "no_gain_possible" if held_out.renewed == held_out.settled else "open"
+
+
+def _unlike(counts: Counts) -> tuple[str, ...]:
+    return tuple(name for name, value in (counts.unlike or {}).items() if abs(value) > UNLIKE)
 
 
 def _today(counts: Counts) -> tuple[Arm, Arm]:

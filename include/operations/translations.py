@@ -31,7 +31,7 @@ DOMAINS: dict[str, tuple[str, ...]] = {
     "playbooks": ("include/defaults/playbooks",),
     "metrics": ("sql",),
     "reports": ("include/reports", "include/charts", "include/defaults/reports"),
-    "pages": ("include/pages", "plugins"),
+    "pages": ("include/experiments", "include/pages", "plugins"),
 }
 _CALLS = {"gettext": 1, "N_": 1, "from_file": 1, "ngettext": 2, "pgettext": 2}
 _TEMPLATES = ("*.html", "*.j2", "*.svg")

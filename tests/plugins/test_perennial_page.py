@@ -71,10 +71,11 @@ def test_api_documentation_is_closed(client, path):
     assert _get(client, None, path).status_code == 404
 
 
-def test_two_pages_accept_forms(client, plugin):
+def test_three_pages_accept_forms(client, plugin):
     methods = {method for route in plugin.app.routes for method in route.methods}
     assert methods <= {"GET", "HEAD", "POST"}
-    assert [route.path for route in plugin.app.routes if "POST" in route.methods] == ["/account/", "/renewals/"]
+    posts = [route.path for route in plugin.app.routes if "POST" in route.methods]
+    assert posts == ["/account/", "/renewals/", "/discounts/"]
     assert client.post("/").status_code == 405
 
 
