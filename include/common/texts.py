@@ -133,6 +133,18 @@ def negotiate(accepted: str) -> str:
     return ""
 
 
+def named(language: str | None) -> str:
+    """Return the language of a CRM's code such as ``zh-CN``, or name such as Chinese; "" if it has no texts."""
+    wanted = (language or "").strip().casefold()
+    for one in languages() if wanted else ():
+        full, short = _locale(one), Locale(_locale(one).language)
+        if wanted in {
+            str(name).casefold() for each in (full, short) for name in (each.english_name, each.display_name)
+        }:
+            return one
+    return negotiate(wanted)
+
+
 def gettext(message: str, /, **values: Any) -> str:
     """Return a text in the reader's language, with values in place of ``{name}``."""
     text = (_now.get() or _PLAIN).translations.gettext(message)

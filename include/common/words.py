@@ -58,9 +58,18 @@ _WORDS = {
     "best_case": N_("best case"),
     "pipeline": N_("pipeline"),
     "omitted": N_("omitted"),
+    "no deal": N_("no deal"),
     "person": N_("person"),
     "score": N_("score"),
     "same band": N_("same band"),
+    # Roles of contacts.
+    "user": N_("user"),
+    "champion": N_("champion"),
+    "decision_maker": N_("decision maker"),
+    "executive_sponsor": N_("executive sponsor"),
+    "veto": N_("veto holder"),
+    "legal": N_("legal"),
+    "other": N_("other"),
     # Audiences of reports.
     "executives": N_("executives"),
     "product": N_("product"),
@@ -110,3 +119,8 @@ def word(code: str | None) -> str:
         return ""
     known = _WORDS.get(code)
     return gettext(known) if known else formatting.plain(code)
+
+
+def words(codes: str | None) -> str:
+    """Return the reader's words for codes that are joined by semicolons."""
+    return ", ".join(word(code.strip()) for code in (codes or "").split(";") if code.strip())

@@ -12,6 +12,7 @@ from include import config
 from include.common import quarters
 from include.common.errors import ConfigError
 from include.common.formatting import kpi_value
+from include.common.texts import gettext
 from include.entities.catalog import VENDORS, of_kind, raw_table
 from include.gate import availability
 from include.metrics import overrides
@@ -236,12 +237,14 @@ def unavailable(connection: sa.Connection, metric: Metric) -> str:
     """Return ``not available: needs ...`` while an entity that the metric needs has no records, else ""."""
     missing = [entity for entity in metric.needs if not has_records(connection, entity)]
     if missing:
-        return f"not available: needs {', '.join(missing)}"
+        return gettext("not available: needs {needs}", needs=", ".join(missing))
     never = connection.execute(
         sa.text("select exists (select from meta.metric_gap where metric_id = :id and from_day = :never)"),
         {"id": metric.id, "never": unread.NEVER},
     ).scalar()
-    return f"not available: {unread.why_incomplete(connection, metric.needs)}" if never else ""
+    if not never:
+        return ""
+    return gettext("not available: {reason}", reason=unread.why_incomplete(connection, metric.needs))
 
 
 def has_records(connection: sa.Connection, need: str) -> bool:

@@ -29,7 +29,7 @@ DOMAINS: dict[str, tuple[str, ...]] = {
     "messages": ("include/common", "include/outbox", "include/scores", "include/decide", "include/deliver"),
     "signals": ("include/defaults/config/signals",),
     "playbooks": ("include/defaults/playbooks",),
-    "metrics": ("sql",),
+    "metrics": ("sql", "include/metrics"),
     "reports": ("include/reports", "include/charts", "include/defaults/reports"),
     "pages": ("include/experiments", "include/pages", "plugins"),
 }

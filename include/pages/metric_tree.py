@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from include import config
 from include.common import clock
 from include.common.errors import ConfigError
-from include.common.formatting import kpi_value, plain
+from include.common.formatting import kpi_value
 from include.common.texts import N_, gettext
+from include.common.words import word
 from include.config.viewers import Viewer
 from include.metrics import explain, overrides
 from include.metrics.explain import Explained
@@ -232,7 +233,7 @@ def _groups(
         groups = explain.groups(metric.id, period=period, as_of=as_of, grain=grain)
         keys = shown[grain]
         rows = [
-            {**row, "group": names.get(row[grain], row[grain]) if grain == "csm" else plain(row[grain])}
+            {**row, "group": names.get(row[grain], row[grain]) if grain == "csm" else word(row[grain])}
             for row in groups
             if keys is None or row[grain] in keys
         ]

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from include.common import formatting
+from babel import Locale
+
+from include.common import formatting, texts
 from include.common.errors import ConfigError
 from include.common.texts import gettext
 from include.reports import brief_queries, questions
@@ -65,7 +67,6 @@ def read(account_key: str, renewal_id: str = "") -> Brief:
             there = f"open: {', '.join(known)}" if known else "it has no open renewal"
             raise ConfigError(f"there is no open renewal {renewal_id} of {account_key}".replace("  ", " "), cure=there)
         today = rows.one(brief_queries.TODAY) or {}
-        ask = questions.choose(today, rows.all(brief_queries.FEATURES), rows.all(brief_queries.TICKETS))
         return Brief(
             account_key,
             str(account["name"]),
@@ -75,7 +76,7 @@ def read(account_key: str, renewal_id: str = "") -> Brief:
             (
                 *_sections(rows, today, renewal["term_start"]),
                 sections.comparable(rows, today),
-                Section(gettext("Three questions to ask"), columns=("",), rows=[(one,) for one in ask]),
+                _questions(rows, today, account["language"]),
             ),
         )
 
@@ -127,6 +128,17 @@ def of_account(account_key: str) -> Account:
             renewals,
             (*_sections(rows, today, since), sections.timeline(rows)),
         )
+
+
+def _questions(rows: brief_queries.Rows, today: Mapping[str, Any], language: str | None) -> Section:
+    """Return three questions, in the customer's language if the CRM has it and Perennial too."""
+    title, spoken, text = gettext("Three questions to ask"), texts.named(language), ""
+    if spoken and spoken != texts.language():
+        name = Locale.parse(spoken).get_display_name(texts.locale())
+        text = gettext("In the customer's language: {language}.", language=name)
+    with texts.reading(spoken or texts.language()):
+        ask = questions.choose(today, rows.all(brief_queries.FEATURES), rows.all(brief_queries.TICKETS))
+    return Section(title, columns=("",), rows=[(one,) for one in ask], text=text)
 
 
 def _sections(rows: brief_queries.Rows, today: Mapping[str, Any], since: date) -> tuple[Section, ...]:

@@ -53,7 +53,12 @@ def opened(account_key: str) -> Iterator[Rows]:
 
 
 ACCOUNT = """
-select a.name, a.tier, o.name as owner from core.account as a
+select a.name, a.tier, o.name as owner, coalesce(a.language, (
+    select c.language from core.contact as c
+    where c.account_key = a.account_key and not c.is_deleted and c.language is not null
+    order by c.is_decision_maker desc, c.is_champion desc, c.last_contacted_at desc nulls last, c.contact_key limit 1
+)) as language
+from core.account as a
 left join core.owner as o on o.owner_key = a.owner_key
 where a.account_key = :account_key
 """

@@ -10,6 +10,7 @@ from include import config
 from include.common import clock, formatting, texts
 from include.common.errors import ConfigError
 from include.common.texts import N_, gettext, ngettext
+from include.common.words import word, words
 from include.config.own_texts import translated
 from include.decide import readiness, risk
 from include.decide.renewals.message import risk_sentence
@@ -100,7 +101,7 @@ def head(
     if renewal["probability"] is not None:
         forecast = f"{formatting.percent(renewal['probability'])}: {renewal['reason']}"
     return (
-        (gettext("Customer"), f"{account['name']} ({account['tier'] or gettext('no tier')})"),
+        (gettext("Customer"), f"{account['name']} ({word(account['tier']) or gettext('no tier')})"),
         (gettext("CSM"), str(account["owner"] or gettext("none in the CRM"))),
         (
             gettext("Contract"),
@@ -197,9 +198,8 @@ def usage(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
     unused = [row["feature"] for row in features if row["is_key_feature"] and not row["n_events"]]
     if unused:
         sentences.append(gettext("Key features not used: {features}.", features=", ".join(unused)))
-    table_rows = [
-        (row["feature"], row["n_events"], row["n_users"], row["teams"] or "-") for row in features if row["n_events"]
-    ]
+    used = [row for row in features if row["n_events"]]
+    table_rows = [(row["feature"], row["n_events"], row["n_users"], row["teams"] or "-") for row in used]
     columns = _columns("feature", "events, 28 days", "people", "teams")
     return Section(gettext("Usage"), columns, table_rows, (1, 2), texts.space().join(sentences))
 
@@ -332,7 +332,7 @@ def people(rows: brief_queries.Rows) -> Section:
         (
             row["name"] or row["email"] or row["contact_key"],
             row["job_title"] or "-",
-            row["role"] or "-",
+            words(row["role"]) or "-",
             formatting.day(row["last_contact_on"]),
         )
         for row in people

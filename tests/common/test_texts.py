@@ -100,6 +100,15 @@ def test_language_of_a_browser(accepted: str, language: str) -> None:
     assert texts.negotiate(accepted) == language
 
 
+@pytest.mark.parametrize(
+    ("recorded", "language"),
+    [("zh-CN", "zh_CN"), ("Chinese", "zh_CN"), ("中文", "zh_CN"), ("German", "de"), ("Deutsch", "de"), ("de_DE", "de"),
+     ("en", "en"), ("French", ""), ("", ""), (None, "")],
+)  # fmt: skip
+def test_language_of_a_customer_as_the_crm_records_it(recorded: str | None, language: str) -> None:
+    assert texts.named(recorded) == language
+
+
 AT, SHANGHAI = datetime(2026, 11, 16, 9, 30, tzinfo=UTC), ZoneInfo("Asia/Shanghai")
 
 

@@ -39,8 +39,8 @@ def test_shipped_mapping_fills_every_column_not_set_by_associations() -> None:
     mapped = {name: [set(part.columns) for part in file.parts(name).values()] for name in file.entities}
     missing = {name: set(ENTITIES[name].column_names) - set.union(*parts) for name, parts in mapped.items()}
     assert missing == {
-        "account": {"merged_into", *ON_COMPANIES},  # Salesforce expresses it in this direction
-        "contact": {"account_id"},
+        "account": {"merged_into", "language", *ON_COMPANIES},  # Salesforce expresses a merge in this direction
+        "contact": {"account_id", "language"},
         "opportunity": {"account_id", *ON_DEALS},
         "contract_line": {
             "opportunity_id",
@@ -68,8 +68,8 @@ def test_shipped_salesforce_mapping_fills_the_expected_columns() -> None:
         for part, mapping in file.parts(name).items()
     }
     assert {name: columns for name, columns in missing.items() if columns} == {
-        "account": {"merged_ids", "merged_into", *ON_COMPANIES},
-        "contact": {"other_emails"},
+        "account": {"merged_ids", "merged_into", "language", *ON_COMPANIES},
+        "contact": {"other_emails", "language"},
         "opportunity": ON_DEALS,
         "contract_line": UNCOMMON,
         "activity Task": {"duration_minutes"},

@@ -45,6 +45,12 @@ def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_pat
     ((title, _, since, _, done),) = by_title["Risks"].rows
     assert (title, since, done) == ("Usage is down", date(2026, 6, 1), "adoption_recovery")
     assert len(by_title["Three questions to ask"].rows) == 3
+    assert by_title["Three questions to ask"].text == ""
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("update core.account set language = 'Chinese' where account_key = 'crm:1'")
+    asked = brief.read("crm:1").sections[-1]
+    assert "Chinese" in asked.text
+    assert not any(row[0].isascii() for row in asked.rows)
     page = tmp_path / "brief.html"
     said = CliRunner().invoke(app, ["renewals", "brief", "crm:1", "--html", str(page)])
     assert said.exit_code == 0, said.output

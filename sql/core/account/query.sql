@@ -53,6 +53,7 @@ select
     v.domain,
     v.industry,
     v.region,
+    v.language,
     v.tier,
     v.source || ':' || v.owner_id as owner_key,
     v.source || ':' || v.parent_id as parent_key,

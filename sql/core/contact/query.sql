@@ -22,6 +22,7 @@ select
     nullif(trim(concat_ws(' ', v.first_name, v.last_name)), '') as name,
     v.job_title,
     v.role,
+    v.language,
     coalesce(v.role like '%decision%maker%', false) as is_decision_maker,
     coalesce(v.role like '%champion%', false) as is_champion,
     v.last_contacted_at,

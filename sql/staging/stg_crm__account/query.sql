@@ -16,6 +16,7 @@ select
     ) as domain,
     nullif(trim(industry), '') as industry,
     nullif(trim(region), '') as region,
+    nullif(trim(language), '') as language,
     lower(nullif(trim(tier), '')) as tier,
     nullif(trim(owner_id), '') as owner_id,
     nullif(trim(parent_id), '') as parent_id,

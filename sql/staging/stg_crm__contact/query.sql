@@ -15,6 +15,7 @@ select
     nullif(trim(last_name), '') as last_name,
     nullif(trim(job_title), '') as job_title,
     lower(nullif(trim(role), '')) as role,
+    nullif(trim(language), '') as language,
     last_contacted_at,
     created_at,
     _loaded_at as known_from,
