@@ -108,6 +108,14 @@ def test_credentials_go_to_the_configured_host_only(client: Client) -> None:
     assert adapter.options[0]["timeout"] == (10, 120)
 
 
+@pytest.mark.parametrize(("given", "used"), [(None, True), ("/own/ca.pem", "/own/ca.pem")])
+def test_certificates_are_checked_with_the_given_authorities(client: Client, given: str | None, used: object) -> None:
+    adapter = wire(client, replies(OK))
+    client.session.verify = given
+    client.get("/x")
+    assert adapter.options[0]["verify"] == used
+
+
 def test_no_secret_in_an_error_even_if_the_vendor_echoes_it(client: Client) -> None:
     wire(client, replies((401, {"message": f"token {SECRET} is wrong, so is xoxb-123456-abc"})))
     with pytest.raises(AuthError) as caught:
