@@ -346,6 +346,7 @@ class Retention(Strict):
     quarantine_values: KeptDays
     outbox_bodies: KeptDays
     explanations: KeptDays
+    score_inputs: KeptDays
     builds: Annotated[int, Field(ge=30, le=3660)]
     notices: KeptDays
     logs: KeptDays

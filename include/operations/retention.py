@@ -99,6 +99,11 @@ STORES = (
     Store("ops.evaluation", "explanations", _delete("ops.evaluation", "ctid", "day < :before")),
     Store("ops.evaluation_input", "explanations", _delete("ops.evaluation_input", "ctid", "day < :before")),
     Store(
+        "meta.former_health_input",
+        "score_inputs",
+        _delete("meta.former_health_input", "ctid", "known_to < :before"),
+    ),
+    Store(
         "meta.build",
         "builds",
         "delete from meta.build where build_id in (select build_id from meta.build"

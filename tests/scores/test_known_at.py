@@ -55,5 +55,7 @@ def test_score_as_known_before_a_late_fact_and_before_a_merge(built: pytest.Monk
                 " values ('crm', '9', '1', 1, now())"
             )
         )
+    said = CliRunner().invoke(app, ["score", "show", "crm:1", "--known-at", "2025-01-01"])
+    assert "is no longer kept" in f"{said.output}{said.exception}"
     merged = _show("--since", DAY, "--known-at", known_at)
     assert [line["change"] for line in merged["lines"] if line["kind"] == "merge"] == [restated["change"]]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
 import sqlalchemy as sa
 
+from include import config
+from include.common import clock
 from include.common.errors import ConfigError
 from include.config import templates
 from include.models import health
@@ -113,6 +115,7 @@ def of_day(
     Raises:
         ConfigError: The account has no score on that day.
     """
+    _check_kept(known_at)
     with engine("reader").connect() as connection:
         day = day or _newest(connection, account_key, with_children=with_children)
         found = readings.read(connection, account_key, day, known_at=known_at)
@@ -168,6 +171,7 @@ def of_change(account_key: str, since: date, day: date | None = None, *, known_a
     Raises:
         ConfigError: The account has no score on one of the days.
     """
+    _check_kept(known_at)
     with engine("reader").connect() as connection:
         day = day or _newest(connection, account_key)
         if known_at is None:
@@ -189,6 +193,15 @@ def between(connection: sa.Connection, account_key: str, since: date, day: date)
             readings.read(connection, account_key, each)  # says which day has no score
         raise _no_score(account_key)
     return found
+
+
+def _check_kept(known_at: datetime | None) -> None:
+    days = config.load().retention.score_inputs
+    if known_at and known_at < clock.now() - timedelta(days=days):
+        raise ConfigError(
+            f"what was known at {known_at:%Y-%m-%d} is no longer kept: former inputs are deleted after {days} days",
+            cure="choose a later time; score_inputs in retention.yaml sets the number of days",
+        )
 
 
 def _no_score(account_key: str) -> ConfigError:
