@@ -62,12 +62,15 @@ def show_brief(
     as_json: AsJson = False,
 ) -> None:
     """Show the brief of a renewal: everything to know before the renewal call. It names people."""
+    from include import config
+    from include.common import texts
     from include.reports import brief
 
-    found = brief.read(account, renewal)
     if html:
-        output.write_private(html, found.html())
+        with texts.reading(config.load().language):  # the page is for people; what the command prints is English
+            output.write_private(html, brief.read(account, renewal).html())
         typer.echo(f"wrote {html}", err=as_json)
+    found = brief.read(account, renewal)
     if as_json:
         typer.echo(output.to_json(asdict(found)), nl=False)
     elif not html:

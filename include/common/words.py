@@ -31,8 +31,10 @@ _WORDS = {
     "draft": N_("draft"),
     "live": N_("live"),
     "retired": N_("retired"),
-    # Severities.
+    # Severities and grades.
     "high": N_("high"),
+    "medium": N_("medium"),
+    "low": N_("low"),
     "normal": N_("normal"),
     "critical": N_("critical"),
     "warning": N_("warning"),

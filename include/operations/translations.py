@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ msgstr ""
 """
 
 
+@cache
 def found() -> dict[str, dict[tuple[str | None, Id], set[str]]]:
     """Return the shipped texts: file of translations -> context and text -> the files that use it."""
     made: dict[str, dict[tuple[str | None, Id], set[str]]] = {}

@@ -94,7 +94,7 @@ def head(
         health = gettext(
             "{score}, {band}; {share} of its weight has data",
             score=today["shown"],
-            band=today["band"],
+            band=word(today["band"]),
             share=formatting.percent(today["coverage"]),
         )
     forecast = gettext("no forecast")

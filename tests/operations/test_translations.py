@@ -63,6 +63,19 @@ def test_translations_of_rules_can_be_rendered_and_promise_nothing() -> None:
                             forbidden_phrases.check(translation)
 
 
+@pytest.mark.parametrize("language", texts.languages())
+def test_questions_to_a_customer_promise_nothing(language: str) -> None:
+    asked = [
+        message
+        for (_, message), where in translations.found()["reports"].items()
+        if "include/reports/questions.py" in where and isinstance(message, str)
+    ]
+    assert len(asked) >= 10
+    with texts.reading(language):
+        for message in asked:
+            forbidden_phrases.check(texts.from_file(message))
+
+
 def files_content(path: Path) -> dict[str, object]:
     from include.config.documents import read
 
