@@ -14,6 +14,7 @@ import gettext as standard
 import io
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -65,6 +66,10 @@ class _Reading:
 
 
 _now: ContextVar[_Reading | None] = ContextVar("reading", default=None)
+# Language and overlay -> when its files were last checked for changes, and their content. A decision writes thousands
+# of messages.
+_checked: dict[tuple[str, str], tuple[float, standard.NullTranslations]] = {}
+_CHECKED_SECONDS = 1.0
 _PLAIN = _Reading(ENGLISH, _English(is_translation=False))
 
 
@@ -189,10 +194,16 @@ def _locale(name: str) -> Locale:
 
 
 def _translations(name: str) -> standard.NullTranslations:
-    if name == ENGLISH and not any((root / name).is_dir() for root in folders()):
-        return _PLAIN.translations
-    files = [path for root in folders() for path in sorted((root / name).glob("*.po"))]
-    return _loaded(name, tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files))
+    """Return a language's translations. Their files are checked for changes at most once a second."""
+    key, now = (name, os.environ.get("PERENNIAL_CONFIG_DIR", "")), time.monotonic()
+    checked_at, found = _checked.get(key, (-_CHECKED_SECONDS, _PLAIN.translations))
+    if now - checked_at >= _CHECKED_SECONDS:
+        files = [path for root in folders() for path in sorted((root / name).glob("*.po"))]
+        found = _PLAIN.translations
+        if files or name != ENGLISH:
+            found = _loaded(name, tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files))
+        _checked[key] = now, found
+    return found
 
 
 @lru_cache(maxsize=16)
