@@ -36,7 +36,7 @@ READER = "reader of every symptom, two weeks late"
 
 def run(size: str) -> list[Row]:
     folder = services.home() / "scores"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     customers = CUSTOMERS[size]
     with ThreadPoolExecutor(PARALLEL) as threads:
         worlds = list(threads.map(lambda seed: world(seed, customers, 0, folder), SEEDS[size]))
