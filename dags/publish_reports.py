@@ -5,8 +5,11 @@ makes the reports whose period is over (`include/defaults/reports`, overlaid by 
 its mails. If a report's figures have not changed, it is neither made nor sent again. If they were corrected, a
 corrected edition is made, and both stay.
 
-**Inputs and outputs.** Reads `core`, `marts` and `meta`. Writes `ops.chart`, `ops.report` and `ops.outbox`. Publishes
-the asset **outbox**, which triggers `deliver`.
+For each customer it drafts the usage and value report, which the account's CSM approves on the page *Account*. For an
+approved one it plans the CRM task in which the CSM sends it.
+
+**Inputs and outputs.** Reads `core`, `marts` and `meta`. Writes `ops.chart`, `ops.report`, `ops.customer_report` and
+`ops.outbox`. Publishes the asset **outbox**, which triggers `deliver`.
 
 **When it fails.**
 
@@ -14,10 +17,12 @@ the asset **outbox**, which triggers `deliver`.
   then, pages and reports use the previous charts.
 - `make_reports` is red: a report's file is wrong (the log names file and line), or the warehouse did not answer. All
   other reports were made. Clear it.
+- `draft_customer_reports` is red: `customer_report.yaml` is wrong (the log names file and line), or the warehouse did
+  not answer. Nothing was drafted. Clear it.
 
-**Re-running and backfill.** Clear the tasks, or run `python -m include.cli report charts` and `report make`. The same
-figures produce the same chart and the same report. For one report of a past period: `report make NAME --period
-2026-10`.
+**Re-running and backfill.** Clear the tasks, or run `python -m include.cli report charts`, `report customer draft` and
+`report make`. The same figures produce the same chart and the same report. For one report of a past period: `report
+make NAME --period 2026-10`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
@@ -56,6 +61,14 @@ def publish_reports() -> None:
 
         return draw.draw()
 
+    @task(doc_md="Drafts customers' usage reports that are due, and plans the CRM tasks of approved ones, each once.")
+    def draft_customer_reports() -> dict[str, Any]:
+        from include.orchestration.results import as_json
+        from include.reports.customer import draft
+
+        made: dict[str, Any] = as_json(draft.draft())
+        return made
+
     # A report without its chart says so, and is still sent.
     @task(
         outlets=[OUTBOX],
@@ -70,7 +83,7 @@ def publish_reports() -> None:
         outlet_events[OUTBOX].extra = {"reports": made}
         return made
 
-    draw_charts() >> make_reports()
+    [draw_charts(), draft_customer_reports()] >> make_reports()
 
 
 publish_reports()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from secrets import token_urlsafe
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -184,6 +183,65 @@ def brief_page(user: GetUserDep, account: str = "", renewal: str = "") -> HTMLRe
     return _answer("/brief/", "brief.html", user, lambda viewer: accounts.read_brief(viewer, account, renewal))
 
 
+@app.get("/brief/pdf/")
+def brief_pdf(user: GetUserDep, account: str = "", renewal: str = "") -> Response:
+    """Return the brief of a renewal as PDF."""
+    from include.pages import account as accounts
+
+    return _pdf(user, "renewal-brief", lambda viewer: accounts.read_brief(viewer, account, renewal).html())
+
+
+@app.get("/customer-report/", response_class=HTMLResponse)
+def customer_report_page(user: GetUserDep, id: int = 0, done: str = "") -> HTMLResponse:
+    """Show a customer's usage report, or the drafts that wait for the viewer."""
+    from include.pages import customer_report
+
+    token = _forms().dumps(user.get_name())
+    path, template = "/customer-report/", "customer_report.html"
+    return _answer(path, template, user, lambda viewer: customer_report.read(viewer, id), token=token, done=done)
+
+
+@app.post("/customer-report/")
+def approve_customer_report(
+    request: Request,
+    user: GetUserDep,
+    id: Annotated[int, Form()],
+    token: Annotated[str, Form()],
+    next_steps: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Approve a customer's usage report."""
+    from include.pages import customer_report
+
+    def enter(viewer: Viewer, login: str) -> None:
+        customer_report.approve(viewer, login, id, next_steps)
+
+    return _record(request, user, token, "/customer-report/", enter, {"id": str(id)}, "approve")
+
+
+@app.get("/customer-report/pdf/")
+def customer_report_pdf(user: GetUserDep, id: int = 0) -> Response:
+    """Return a customer's usage report as PDF, as it was archived."""
+    from include.pages import customer_report
+
+    return _pdf(user, f"usage-report-{id}", lambda viewer: customer_report.html(viewer, id))
+
+
+def _pdf(user: Any, name: str, read: Callable[[Viewer], str]) -> Response:
+    """Return a page as PDF, or the reason why there is none: the viewer's rights, or a missing library."""
+    made: list[bytes] = []
+
+    def render(viewer: Viewer) -> None:
+        from include.reports import pdf
+
+        made.append(pdf.of(read(viewer)))
+
+    answer = _answer("/account/", "not_recorded.html", user, render, back=f"{BASE}{PREFIX}/account/")
+    if not made:
+        return answer
+    headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"', "Cache-Control": "no-store"}
+    return Response(made[0], media_type="application/pdf", headers=headers | {"X-Content-Type-Options": "nosniff"})
+
+
 @app.get("/renewals/", response_class=HTMLResponse)
 def renewals_page(user: GetUserDep, quarter: str = "", band: str = "", csm: str = "", done: str = "") -> HTMLResponse:
     """Show a quarter's expected renewals."""
@@ -308,76 +366,11 @@ def ledger_page(user: GetUserDep, person: str = "") -> HTMLResponse:
 def _answer(
     path: str, template: str, user: Any, read: Callable[[Viewer], Any], refused: int = 404, **more: Any
 ) -> HTMLResponse:
-    with texts.reading(_language(user.get_name())):
-        return _page(path, template, user, read, refused, more)
-
-
-def _language(login: str) -> str:
-    """Return the language of a page: the login's, else the best of the browser's, else the default."""
-    from include import config
-    from include.common.errors import PerennialError
-
-    try:
-        settings = config.load()
-        return settings.viewers.of(login).language or texts.negotiate(_accepted.get()) or settings.language
-    except PerennialError:
-        return texts.ENGLISH  # the page shows the problem
-
-
-def _page(
-    path: str, template: str, user: Any, read: Callable[[Viewer], Any], refused: int, more: dict[str, Any]
-) -> HTMLResponse:
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from include import config
-    from include.common.clock import now
-    from include.common.errors import PerennialError
-    from include.warehouse.engine import readable
-
-    problem: PerennialError | None = None
-    trouble, status = gettext("This page cannot be shown."), 200
-    seen: Any = None
-    viewer = Viewer(role="operator")
-    try:
-        viewer = config.load().viewers.of(user.get_name())
-        seen = read(viewer)
-    except SQLAlchemyError as error:
-        problem, trouble, status = readable(error), gettext("The warehouse cannot be read."), 503
-    except ConfigError as error:
-        problem, status = error, refused
-    except PerennialError as error:
-        problem, status = error, 503
-    nonce = token_urlsafe(16)
-    text = _templates.get_template(template).render(
-        seen=seen,
-        problem=problem,
-        trouble=trouble,
-        viewer=viewer,
-        now=now(),
-        nonce=nonce,
-        base=BASE,
-        root=f"{BASE}{PREFIX}",
-        prefix=DAG_PREFIX,
-        pages=PAGES.items(),
-        language=texts.language().replace("_", "-"),
-        here=path,
-        m=_templates.get_template("macros.html").module,
-        **more,
-    )
-    return HTMLResponse(
-        text,
-        status_code=status,
-        headers={
-            "Content-Security-Policy": (
-                f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"
-                " base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
-            ),
-            "X-Content-Type-Options": "nosniff",
-            # Without a referrer a browser sends its forms with the origin "null".
-            "Referrer-Policy": "same-origin",
-            "Cache-Control": "no-store",
-        },
-    )
+    login, found = user.get_name(), _templates.get_template(template)
+    context = {"base": BASE, "root": f"{BASE}{PREFIX}", "prefix": DAG_PREFIX, "pages": PAGES.items(), "here": path}
+    with texts.reading(rendering.language(login, _accepted.get())):
+        made = rendering.page(found, login, read, refused, **context, **more)
+    return HTMLResponse(made.text, status_code=made.status, headers=made.headers)
 
 
 class PerennialPlugin(AirflowPlugin):

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from include.cli import output
+from include.cli import customer_report, output
 
 app = typer.Typer(help="Charts and reports.", no_args_is_help=True)
+app.add_typer(customer_report.app, name="customer")
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _MADE = ("report", "period", "edition", "report_id", "is_new", "n_planned", "reason")
 _EDITIONS = ("report_id", "report", "audience", "period", "edition", "made_at", "sha256")

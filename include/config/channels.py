@@ -78,6 +78,8 @@ class Links(Strict):
 
     Args:
         report: A report's page inside Airflow.
+        brief: The brief of a renewal. ``{account}`` becomes the account's key, ``{renewal}`` the renewal's id.
+        customer_report: A customer's usage report.
         task: The task of an alert. ``{account}`` becomes the id of the task's account.
         accounts: CRM source -> account link, if it differs from ``account``.
         tasks: CRM source -> task link, if it differs from ``task``.
@@ -87,6 +89,8 @@ class Links(Strict):
     opportunity: str
     task: str
     report: str
+    brief: str
+    customer_report: str
     accounts: dict[Identifier, str]
     tasks: dict[Identifier, str]
 

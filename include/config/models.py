@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from include.common.errors import ConfigError
 from include.config.channels import Channels
+from include.config.customer_report import CustomerReport
 from include.config.discounts import Discounts
 from include.config.documents import Strict
 from include.config.fields import Country, Days, Email, HostName, Identifier, Language, Zone
@@ -369,6 +370,7 @@ class Settings(General):
     tiers: Tiers
     discounts: Discounts
     viewers: Viewers
+    customer_report: CustomerReport
 
     @property
     def languages(self) -> list[str]:

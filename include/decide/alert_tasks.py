@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -15,8 +15,8 @@ from include.common import formatting, texts, working_days
 from include.decide.context import Day
 from include.decide.episodes import Change, Episode
 from include.decide.recipients import Recipient, calendar_of
-from include.outbox import personal_data, store
-from include.outbox.message import Message
+from include.outbox import links, personal_data, store
+from include.outbox.message import Link, Message
 from include.outbox.store import ALERT_TASK, Action, make_key
 
 CHANNEL = "crm_task"
@@ -43,7 +43,8 @@ def of_alert(
         alert: The same alert, planned over another channel.
     """
     with texts.reading(message.language):
-        html = "<br>\n".join(_lines(message))
+        in_crm = links.account(day.settings, alert.account_key.partition(":")[0], company_id)
+        html = "<br>\n".join(_lines(message, [one for one in message.links if one not in in_crm]))
     where = calendar_of(region, day.settings)
     due_on = working_days.due_date(day.today, _DUE_IN[severity], working_days.calendar(where.country))
     state, reason = day.planned_state(CHANNEL)
@@ -112,7 +113,7 @@ def _closed(day: Day, reason: str) -> str:
         return texts.gettext("Closed by Perennial on {day}: {reason}", day=on, reason=reason)
 
 
-def _lines(message: Message) -> Iterator[Markup]:
+def _lines(message: Message, shown: Sequence[Link]) -> Iterator[Markup]:
     def paragraph(*lines: Any) -> Iterator[Markup]:
         if any(lines):
             yield from (escape(line) for line in lines)
@@ -123,6 +124,7 @@ def _lines(message: Message) -> Iterator[Markup]:
     yield from paragraph(*(f"- {line.text}" for line in message.evidence))
     yield from paragraph(*(f"{number}. {step}" for number, step in enumerate(message.next_steps, 1)))
     yield from paragraph(message.why_now)
+    yield from paragraph(*(f"{link.label}: {link.url}" for link in shown))
     yield escape(
         texts.gettext(
             "Answer in this task. Move the due date to snooze the alert until then. Complete the task, with the result"

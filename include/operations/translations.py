@@ -31,7 +31,12 @@ DOMAINS: dict[str, tuple[str, ...]] = {
     "signals": ("include/defaults/config/signals",),
     "playbooks": ("include/defaults/playbooks",),
     "metrics": ("sql", "include/metrics"),
-    "reports": ("include/reports", "include/charts", "include/defaults/reports"),
+    "reports": (
+        "include/reports",
+        "include/charts",
+        "include/defaults/reports",
+        "include/defaults/config/customer_report.yaml",
+    ),
     "pages": ("include/experiments", "include/pages", "plugins"),
 }
 _CALLS = {"gettext": 1, "N_": 1, "from_file": 1, "ngettext": 2, "pgettext": 2}
@@ -134,6 +139,10 @@ def _in(folder: Path) -> Iterator[tuple[Path, str | None, Id]]:
     if folder == paths.SQL:
         for metric in metrics.load().values():
             yield paths.ROOT / metric.place.partition(":")[0], None, metric.entry.title
+        return
+    if folder.suffix == ".yaml":  # its features have texts
+        for part in read(folder).data["features"].values():
+            yield from ((folder, None, text) for text in of_file(part))
         return
     for path in sorted(folder.rglob("*.py")):
         yield from ((path, *one) for one in _in_python(path.read_text(encoding="utf-8")))

@@ -23,6 +23,17 @@ def account(settings: Settings, source: str, account_id: str) -> tuple[Link, ...
     return _link(gettext("Open in the CRM"), links.accounts.get(source, links.account), id=account_id)
 
 
+def renewal_brief(settings: Settings, account_key: str, renewal_id: str) -> tuple[Link, ...]:
+    """Return the link to a renewal's brief; empty if no URL is configured."""
+    label = gettext("Renewal brief")
+    return _link(label, settings.channels.links.brief, account=account_key, renewal=renewal_id)
+
+
+def customer_report(settings: Settings, report_id: int) -> tuple[Link, ...]:
+    """Return the link to a customer's report; empty if no URL is configured."""
+    return _link(gettext("Open the report"), settings.channels.links.customer_report, id=str(report_id))
+
+
 def with_task(connection: sa.Connection, delivery: Delivery, settings: Settings) -> Delivery:
     """Return a message with the link to its alert's task, if that task has been written; else the message unchanged."""
     if delivery.channel in INTO_CRM:

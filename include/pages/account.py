@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from include.common.errors import ConfigError
 from include.common.texts import gettext
 from include.config.viewers import Viewer
-from include.pages import entries, health, scope
+from include.pages import customer_report, entries, health, scope
 from include.reports import brief
 from include.reports.brief import Account, Brief
 from include.scores.health import explanation
@@ -24,6 +26,7 @@ class AccountPage:
         score: Its health score explained; None without a score.
         actions: What the viewer may enter: pulse, override, lift.
         line: Its scores of the last 90 days, as the points of an SVG polyline.
+        report: Its newest usage report; None without any.
     """
 
     account: str = ""
@@ -33,6 +36,7 @@ class AccountPage:
     line: str = ""
     first: date | None = None
     message: str = ""
+    report: Mapping[str, Any] | None = None
 
 
 def read(viewer: Viewer, account: str = "") -> AccountPage:
@@ -46,6 +50,7 @@ def read(viewer: Viewer, account: str = "") -> AccountPage:
     with engine("reader").connect() as connection:
         if not scope.may_see(connection, viewer, account):
             return AccountPage(account, message=scope.not_yours(account))
+        report = next(iter(customer_report.waiting(connection, viewer, account)), None)
     try:
         found = brief.of_account(account)
     except ConfigError as error:
@@ -53,9 +58,9 @@ def read(viewer: Viewer, account: str = "") -> AccountPage:
     try:
         score = explanation.of_day(account, found.as_of)
     except ConfigError:
-        return AccountPage(account, found)
+        return AccountPage(account, found, report=report)
     line, first = health.line(account, found.as_of)
-    return AccountPage(account, found, score, entries.ACTIONS.get(viewer.role, ()), line, first)
+    return AccountPage(account, found, score, entries.ACTIONS.get(viewer.role, ()), line, first, report=report)
 
 
 def read_brief(viewer: Viewer, account: str, renewal: str) -> Brief:

@@ -110,7 +110,7 @@ def test_reports_use_charts_and_risks_of_the_same_build_and_are_delivered(dags):
     dag = dags["publish_reports"]
     assert list(dag.timetable.asset_condition.objects) == [DECISIONS]
     make = dag.task_dict["make_reports"]
-    assert make.upstream_task_ids == {"draw_charts"} and make.trigger_rule == "all_done"
+    assert make.upstream_task_ids == {"draw_charts", "draft_customer_reports"} and make.trigger_rule == "all_done"
     assert make.outlets == [OUTBOX]
 
 

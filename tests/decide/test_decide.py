@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import date, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -238,3 +239,18 @@ def test_message_renders_with_unknown_figures(book: Book) -> None:
     shown = message(book, channel="email")
     assert shown.subject == "crm:1001, amount unknown, risk unknown: renewal date 16 Dec 2026 (30 days)"
     assert any("No usage recorded" in item.text for item in shown.evidence)
+
+
+def test_tasks_of_a_renewal_link_to_its_brief(book: Book, overlay: Path) -> None:
+    path = overlay / "config" / "channels.yaml"
+    path.write_text(path.read_text() + '  brief: "https://x.example/brief/?account={account}&renewal={renewal}"\n')
+    book.renewals(renewal(1, days=90, usage_ratio=0.5))
+    book.decide()
+    found = {row.step: row.body["html"] for row in book.outbox(channel="crm_task")}
+    assert found.keys() == {"task", "find_the_cause", "meet_the_decision_maker", "agree_the_plan"}
+    for html in found.values():
+        assert "Renewal brief: https://x.example/brief/?account=crm%3A1001&amp;renewal=C-1%232" in html
+        assert "companies/1001" not in html  # the task is there already
+    assert "https://x.example/brief/?account=crm%3A1001&renewal=C-1%232" in {
+        link.url for link in message(book, channel="slack").links
+    }

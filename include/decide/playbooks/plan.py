@@ -33,6 +33,7 @@ from include.decide.risk import Risk, Risks
 from include.decide.rules.evaluate import Hit
 from include.decide.rules.planner import Evaluation, Planner
 from include.decide.rules.reasons import DetailedReason, Reason
+from include.outbox import links
 from include.outbox.store import Action
 
 _NOT_WRITTEN = ("failed", "expired")  # tasks that were not written to the CRM and will not be
@@ -238,6 +239,9 @@ class Tasks(Planner[Playbook]):
                 outcomes = ", ".join(translated(outcome) for outcome in playbook.outcome)
                 ask = gettext("When you complete it, enter the outcome: {outcomes}.", outcomes=outcomes)
                 paragraphs.append(escape(ask))
+            if deadline:
+                brief = links.renewal_brief(day.settings, evaluation.account_key, evaluation.subject_id)
+                paragraphs += [escape(f"{link.label}: {link.url}") for link in brief]
             if texts.is_incomplete():
                 paragraphs.append(escape(texts.incomplete_note()))
             return subject, Markup("<br>\n<br>\n").join(paragraphs)

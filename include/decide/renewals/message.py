@@ -252,6 +252,7 @@ def _next_steps(findings: evidence.Findings, left: int, checkpoint: Checkpoint) 
 
 def _links(checkpoint: Checkpoint, settings: Settings, playbook: Playbook | None) -> tuple[Link, ...]:
     found = links.account(settings, checkpoint.crm_source, checkpoint.crm_account_id)
+    found += links.renewal_brief(settings, checkpoint.account_key, checkpoint.renewal_id)
     if playbook and playbook.guide:
         found += (
             Link(label=gettext("Playbook: {title}", title=own_texts.translated(playbook.title)), url=playbook.guide),

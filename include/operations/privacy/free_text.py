@@ -115,7 +115,7 @@ _IN_QUARANTINE = f"""
     where entity = :entity and (source, record ->> '{{column}}') in {PAIRS} and record ?| cast(:texts as text[])
 """  # noqa: S608
 # Tables with rows about many accounts -> the condition for those rows.
-_LISTS = {"ops.outbox": "entity_kind in ('csm', 'person', 'report')", "ops.report": ""}
+_LISTS = {"ops.outbox": "entity_kind in ('csm', 'person', 'report')", "ops.report": "", "ops.customer_report": ""}
 _OF_CONTACT = {
     "ops.outbox": (
         "update ops.outbox set subject = '[erased]', body = '{}', reason ="

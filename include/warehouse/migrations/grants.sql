@@ -24,10 +24,11 @@ grant insert, update, delete on
     meta.feature_effect, meta.feature_unused
     to perennial_builder;
 grant insert, update, delete on all tables in schema ops to perennial_builder;
-revoke update, delete on ops.report from perennial_builder;
+revoke update, delete on ops.report, ops.customer_report from perennial_builder;
 grant insert, update (built_by) on meta.dirty_range to perennial_builder;
 grant select, insert on meta.health_pulse, meta.health_override, meta.forecast_call to perennial_editor;
 grant update (known_to) on meta.health_pulse, meta.health_override, meta.forecast_call to perennial_editor;
 grant update (ended_by) on meta.health_override to perennial_editor;
 grant select, insert, update (state, answered_by, answered_at, note) on meta.discount_request to perennial_editor;
-grant select on meta.build to perennial_editor;
+grant select on meta.build, ops.customer_report to perennial_editor;
+grant insert on ops.customer_report to perennial_editor;

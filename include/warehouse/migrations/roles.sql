@@ -20,7 +20,7 @@ end $$;
 
 grant usage on schema raw, quarantine, meta, staging, core, marts, ops
     to perennial_loader, perennial_builder, perennial_reader;
-grant usage on schema meta to perennial_editor;
+grant usage on schema meta, ops to perennial_editor;
 grant create on schema raw to perennial_loader;
 grant create on schema staging, core, marts to perennial_builder;
 alter default privileges for role perennial_loader in schema raw

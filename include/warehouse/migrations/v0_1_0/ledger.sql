@@ -59,6 +59,10 @@ select 'customers', cast(refusal ->> 'at' as timestamptz), refusal ->> 'by', 'ga
     refusal ->> 'reason'
 from ops.approval cross join jsonb_array_elements(refusals) as refusal
 union all
+select 'customers', made_at, approved_by, 'approved a customer''s report', period || ' edition ' || edition, account_key,
+    next_steps
+from ops.customer_report where approved_by <> ''
+union all
 select 'data', changed_at, changed_by, case when is_on_hold then 'put a channel on hold' else 'released a channel' end,
     channel, '', reason
 from ops.channel where changed_by <> ''

@@ -23,3 +23,26 @@ create table ops.report (
     made_at timestamptz not null, -- When it was made
     unique (report, period, edition)
 );
+
+-- Customers' usage and value reports: drafts, their corrections, and approved ones. Rows are only added; an erasure
+-- blanks names in them.
+create table ops.customer_report (
+    customer_report_id bigint generated always as identity primary key, -- Number of the row
+    account_key text not null, -- The customer
+    period text not null, -- Such as 2026-11 or 2026Q3
+    edition int not null check (edition >= 1), -- 1, or higher for a correction or an approval
+    sha256 text not null, -- Hash of the page
+    html text not null, -- The page
+    data jsonb not null, -- Content of the page
+    next_steps text not null default '', -- What its CSM wrote as next steps
+    approved_by text not null default '', -- Who approved it; empty for a draft
+    made_at timestamptz not null, -- When it was made or approved
+    unique (account_key, period, edition)
+);
+create unique index customer_report_approved on ops.customer_report (account_key, period) where approved_by <> '';
+
+-- Day on which the drafts of a period were last compared with the figures.
+create table ops.customer_report_run (
+    period text primary key, -- Such as 2026-11 or 2026Q3
+    compared_on date not null -- Newest day with figures at the comparison
+);

@@ -1,0 +1,83 @@
+"""The pages of a customer's report: open to its CSM, lead and head, who approve it by a form of these pages."""
+
+from __future__ import annotations
+
+import os
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from include.reports import pdf
+from include.reports.customer import archive, draft
+from include.warehouse.engine import engine
+from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
+from tests.reports.customer.conftest import MINE, PERIOD, book  # noqa: F401
+
+ROLES = """
+viewers:
+  mine: {role: csm, owner: "crm:91"}
+  other: {role: csm, owner: "crm:92"}
+  lead: {role: lead, teams: [East]}
+  head: {role: head}
+  executive: {role: executive}
+  region: {role: region, regions: [Germany]}
+"""
+SITE = "http://testserver"
+
+
+@pytest.fixture
+def report(book) -> archive.Edition:  # noqa: F811
+    (Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "viewers.yaml").write_text(ROLES)
+    draft.draft()
+    return newest()
+
+
+def newest() -> archive.Edition:
+    with engine("reader").connect() as connection:
+        return archive.newest(connection, [MINE], PERIOD)[MINE]
+
+
+def get(client, role: str, path: str):  # noqa: F811
+    return client.get(path, headers={"Authorization": f"Bearer {role}"})
+
+
+def test_report_and_pdf_are_open_to_the_accounts_people_only(client, report, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(pdf, "of", lambda html: html.encode())
+    number = report.customer_report_id
+    for role in ("mine", "other", "lead", "head", "executive", "region", "viewer"):
+        page, file = (get(client, role, f"/customer-report/{kind}?id={number}") for kind in ("", "pdf/"))
+        may = role in ("mine", "lead", "head")
+        assert (page.status_code, file.status_code) == ((200, 200) if may else (404, 404)), role
+        assert ("Shorter planning" in page.text) == ("Shorter planning" in file.text) == may, role
+        listed = get(client, role, "/customer-report/").text
+        assert (f"?id={number}" in listed) == may and "Shorter planning" not in listed, role
+        if may:
+            assert file.content == report.html.encode() and file.headers["content-type"] == "application/pdf"
+            assert 'name="next_steps"' in page.text
+
+
+def test_report_is_approved_once_by_its_own_form(client, report):  # noqa: F811
+    number = report.customer_report_id
+    token = re.search(r'name="token" value="([^"]+)"', get(client, "mine", f"/customer-report/?id={number}").text)[1]
+    form = {"id": number, "token": token, "next_steps": "We meet <soon>."}
+
+    def post(role: str, origin: str = SITE):
+        headers = {"Authorization": f"Bearer {role}", "Origin": origin}
+        return client.post("/customer-report/", data=form, headers=headers, follow_redirects=False)
+
+    assert post("mine", "https://elsewhere.example").status_code == 403
+    assert post("lead").status_code == 403  # the token of another login
+    assert not newest().is_approved
+    assert post("mine").status_code == 303
+    kept = newest()
+    assert (kept.approved_by, kept.next_steps) == ("mine", "We meet <soon>.")
+    assert post("mine").status_code == 400
+    page = unescape(get(client, "mine", f"/customer-report/?id={kept.customer_report_id}").text)
+    assert "We meet <soon>." in page and 'name="next_steps"' not in page
+
+
+def test_brief_is_a_pdf_for_those_who_see_its_page(client, report):  # noqa: F811
+    for role in ("other", "executive"):
+        assert get(client, role, f"/brief/pdf/?account={MINE}").status_code == 404
