@@ -22,6 +22,7 @@ from include.config.fields import Country, Days, Email, HostName, Identifier, La
 from include.config.kpis import Kpis
 from include.config.renewals import Renewals
 from include.config.tiers import Tiers, Value
+from include.config.triage import Triage
 from include.config.viewers import Viewers
 
 
@@ -371,6 +372,7 @@ class Settings(General):
     discounts: Discounts
     viewers: Viewers
     customer_report: CustomerReport
+    triage: Triage
 
     @property
     def languages(self) -> list[str]:
