@@ -7,15 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from include.cli import output
+from include.cli import output, triage
 
-app = typer.Typer(help="Analyses: which features go with renewal.", no_args_is_help=True)
+app = typer.Typer(help="Analyses: which features go with renewal, and what tickets are about.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _FEATURES = (
     "feature", "verdict", "with", "without", "dropped", "crude", "points", "low", "high", "by_arr", "p", "p_adjusted",
     "e_value", "doses", "after_contact",
 )  # fmt: skip
 _UNUSED = ("account_key", "account_name", "owner_name", "tier", "arr", "days_to_decision", "feature", "points")
+
+
+app.command("triage")(triage.show)
 
 
 @app.command("features")

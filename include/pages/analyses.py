@@ -1,4 +1,4 @@
-"""The analyses page: which features go with renewal, and which customers do not use them."""
+"""The analyses page: which features go with renewal, who does not use them, and what customers write about."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.analyses import feature_store
+from include.analyses.triage import routes
 from include.config.viewers import Viewer
 from include.pages import scope
 from include.warehouse.engine import engine
@@ -22,11 +23,19 @@ class Analyses:
         features: Each feature with its effect, over all customers, strongest evidence first.
         unused: Customers of the viewer and a feature that they do not use, most ARR first; at most 50.
         n_unused: Number of all of them.
+        mix: Labels of tickets in the last months, newest month first.
+        bugs: Bugs of the last 28 days by feature, over all customers, most ARR due first.
+        questions: Frequent questions, most tickets first.
+        topics: What is asked to be managed, most tickets first.
     """
 
     features: Sequence[dict[str, Any]] = ()
     unused: Sequence[dict[str, Any]] = ()
     n_unused: int = 0
+    mix: Sequence[dict[str, Any]] = ()
+    bugs: Sequence[dict[str, Any]] = ()
+    questions: Sequence[dict[str, Any]] = ()
+    topics: Sequence[dict[str, Any]] = ()
 
 
 def read(viewer: Viewer) -> Analyses:
@@ -35,5 +44,12 @@ def read(viewer: Viewer) -> Analyses:
         found = feature_store.stored(connection)
         chosen = scope.accounts(connection, viewer)
         unused = feature_store.unused(connection)
+        days = routes.last_days(connection)
+        tickets = (
+            routes.mix(connection),
+            routes.bugs(connection, *days) if days else [],
+            routes.questions(connection),
+            routes.topics(connection),
+        )
     listed = [row for row in unused if chosen is None or row["account_key"] in set(chosen)]
-    return Analyses(found, listed[:_MOST], len(listed))
+    return Analyses(found, listed[:_MOST], len(listed), *tickets)

@@ -130,6 +130,15 @@ def questions(connection: sa.Connection) -> list[dict[str, Any]]:
     return rows
 
 
+def unknown(connection: sa.Connection, most: int = 50) -> list[dict[str, Any]]:
+    """Return the newest unknown tickets with masked texts, for an agent to label."""
+    if not _is_built(connection):
+        return []
+    rows = [dict(row) for row in connection.execute(_UNKNOWN, {"most": most}).mappings()]
+    shown = store.masked_texts(connection, [row["ticket_key"] for row in rows])
+    return [row | {"text": shown.get(row["ticket_key"], "")} for row in rows]
+
+
 def mix(connection: sa.Connection, months: int = 3) -> list[dict[str, Any]]:
     """Return the labels of the last months, newest month first."""
     if not _is_built(connection):
@@ -156,6 +165,11 @@ def _is_built(connection: sa.Connection) -> bool:
     ) and has_table(connection, "marts.act_account")
 
 
+_UNKNOWN = sa.text(
+    "select ticket_key, created_day, language, p from core.ticket_triage"
+    " where known_to is null and label = 'unknown' and labelled_by in ('rule', 'model')"
+    " order by created_day desc, ticket_key limit :most"
+)
 _BUGS = sa.text("""
 with reported as (
     select * from core.ticket_triage
