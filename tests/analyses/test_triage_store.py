@@ -121,11 +121,13 @@ def test_the_desks_own_value_decides(connection: sa.Connection, monkeypatch: pyt
     assert current(connection)["1"] == ("request", "desk")
 
 
-def test_an_erased_text_leaves_the_label(connection: sa.Connection) -> None:
+def test_an_erased_text_leaves_the_label_and_an_erased_ticket_none(connection: sa.Connection) -> None:
     label_all(connection)
     connection.exec_driver_sql("update staging.stg_support__ticket set subject = null, known_from = clock_timestamp()")
     connection.exec_driver_sql("delete from staging.stg_support__ticket_comment")
+    connection.exec_driver_sql("delete from staging.stg_support__ticket where ticket_id = '2'")
     assert label_all(connection) == {} and current(connection)["1"] == ("bug", "rule")
+    assert not connection.exec_driver_sql("select from meta.ticket_label where ticket_key = 'support:2'").all()
 
 
 def test_the_model_is_fitted_again_only_if_it_gets_better(

@@ -48,6 +48,7 @@ def label_all(begin: Callable[[], AbstractContextManager[sa.Connection]]) -> dic
     with begin() as connection:
         if not all(has_table(connection, name) for name in TABLES):
             return {}
+        connection.execute(_FORGET_ERASED)
         version, fitted = _newest(connection, rules)
     changed: Counter[str] = Counter()
     after, n_rows = "", BATCH
@@ -254,6 +255,11 @@ _KEEP = sa.text(
 _CHECKED = sa.text(
     "update meta.ticket_label as l set checked_version = :version, checked_at = :now where l.label_id in"
     " (select max(label_id) from meta.ticket_label where ticket_key = any(:keys) group by ticket_key)"
+)
+# Deleted tickets stay in the staging table; only erased ones are not there.
+_FORGET_ERASED = sa.text(
+    "delete from meta.ticket_label as l where not exists ("
+    "select from staging.stg_support__ticket as s where s.source || ':' || s.ticket_id = l.ticket_key)"
 )
 _LAST_FIT = sa.text("select version, fitted_at from meta.triage_model order by version desc limit 1")
 _KEPT = sa.text(
