@@ -24,7 +24,8 @@ class Analyses:
         unused: Customers of the viewer and a feature that they do not use, most ARR first; at most 50.
         n_unused: Number of all of them.
         mix: Labels of tickets in the last months, newest month first.
-        bugs: Bugs of the last 28 days by feature, over all customers, most ARR due first.
+        bugs: Bugs of the last 28 days by feature, over all customers, most ARR due first. It, questions and topics are
+            only for viewers of all accounts: a bug may be that of one.
         questions: Frequent questions, most tickets first.
         topics: What is asked to be managed, most tickets first.
     """
@@ -33,7 +34,7 @@ class Analyses:
     unused: Sequence[dict[str, Any]] = ()
     n_unused: int = 0
     mix: Sequence[dict[str, Any]] = ()
-    bugs: Sequence[dict[str, Any]] = ()
+    bugs: Sequence[dict[str, Any]] | None = None
     questions: Sequence[dict[str, Any]] = ()
     topics: Sequence[dict[str, Any]] = ()
 
@@ -45,11 +46,11 @@ def read(viewer: Viewer) -> Analyses:
         chosen = scope.accounts(connection, viewer)
         unused = feature_store.unused(connection)
         days = routes.last_days(connection)
+        mix = routes.mix(connection)
         tickets = (
-            routes.mix(connection),
-            routes.bugs(connection, *days) if days else [],
-            routes.questions(connection),
-            routes.topics(connection),
+            (routes.bugs(connection, *days), routes.questions(connection), routes.topics(connection))
+            if days and chosen is None
+            else ()
         )
     listed = [row for row in unused if chosen is None or row["account_key"] in set(chosen)]
-    return Analyses(found, listed[:_MOST], len(listed), *tickets)
+    return Analyses(found, listed[:_MOST], len(listed), mix, *tickets)
