@@ -19,7 +19,7 @@ show. It stores no texts.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
-**Triage notes.** Tier 3: alerts and tasks continue without it.
+**Triage notes.** Tier 2: alerts and tasks continue without it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=2),
     default_args=DEFAULT_ARGS,
-    tags=["3-score", "tier:3"],
+    tags=["3-score", "tier:2"],
 )
 def triage_tickets() -> None:
     @task(doc_md="Fits the model again if a month has passed and labels were corrected; returns its version.")
