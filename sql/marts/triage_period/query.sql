@@ -17,7 +17,9 @@ counted as (
         cast(count(*) as integer) as n_tickets,
         cast(count(distinct account_key) as integer) as n_accounts,
         cast(
-            sum(case when about <> '' and label <> 'unknown' and created_day - before <= 28 then 1 else 0 end) as integer
+            sum(
+                case when about <> '' and label <> 'unknown' and created_day - before <= 28 then 1 else 0 end
+            ) as integer
         ) as n_repeats
     from tickets
     group by cast(date_trunc('month', created_day) as date), label
