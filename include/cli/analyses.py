@@ -7,18 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from include.cli import output, triage
+from include.cli import output
 
-app = typer.Typer(help="Analyses: which features go with renewal, and what tickets are about.", no_args_is_help=True)
+app = typer.Typer(help="Analyses: which features go with renewal; segments of small accounts.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _FEATURES = (
     "feature", "verdict", "with", "without", "dropped", "crude", "points", "low", "high", "by_arr", "p", "p_adjusted",
     "e_value", "doses", "after_contact",
 )  # fmt: skip
+_SEGMENTS = (
+    "account_key", "account_name", "segment", "recency_days", "n_active_days", "paid", "recency", "frequency", "money",
+    "arr",
+)  # fmt: skip
 _UNUSED = ("account_key", "account_name", "owner_name", "tier", "arr", "days_to_decision", "feature", "points")
-
-
-app.command("triage")(triage.show)
 
 
 @app.command("features")
@@ -61,6 +62,23 @@ def list_features(
             ("key features without evidence", proposed["no_evidence"]),
         ):
             typer.echo(f"{line}: {', '.join(names) or 'none'}")
+
+
+@app.command("rfm")
+def list_segments(
+    segment: Annotated[str, typer.Option("--segment", help="Only accounts of this segment of segments.yaml.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List small accounts by recency, frequency and money at the newest month end, with their segment."""
+    from include.analyses import segments
+    from include.warehouse.engine import engine
+
+    with engine("reader").connect() as connection:
+        rows = segments.accounts(connection)
+    output.emit([row for row in rows if segment in ("", row["segment"])], _SEGMENTS, as_json=as_json)
+    if not as_json:
+        for group in segments.groups(rows):
+            typer.echo(f"{group.name or 'use not known'}: {group.n} accounts, ARR {group.arr:,.0f}")
 
 
 def _row(found: Any) -> dict[str, object]:

@@ -21,8 +21,8 @@ from include.config.documents import Strict
 from include.config.fields import Country, Days, Email, HostName, Identifier, Language, Zone
 from include.config.kpis import Kpis
 from include.config.renewals import Renewals
+from include.config.segments import Segments
 from include.config.tiers import Tiers, Value
-from include.config.triage import Triage
 from include.config.viewers import Viewers
 
 
@@ -370,9 +370,9 @@ class Settings(General):
     value: Value
     tiers: Tiers
     discounts: Discounts
+    segments: Segments
     viewers: Viewers
     customer_report: CustomerReport
-    triage: Triage
 
     @property
     def languages(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The analyses page: which features go with renewal, who does not use them, and what customers write about."""
+"""The analyses page: features that go with renewal, customers that do not use them, segments of small accounts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from include.analyses import feature_store
-from include.analyses.triage import routes
+from include.analyses import feature_store, segments
+from include.analyses.segments import Group
 from include.config.viewers import Viewer
 from include.pages import scope
 from include.warehouse.engine import engine
@@ -23,20 +23,15 @@ class Analyses:
         features: Each feature with its effect, over all customers, strongest evidence first.
         unused: Customers of the viewer and a feature that they do not use, most ARR first; at most 50.
         n_unused: Number of all of them.
-        mix: Labels of tickets in the last months, newest month first.
-        bugs: Bugs of the last 28 days by feature, over all customers, most ARR due first. It, questions and topics are
-            only for viewers of all accounts: a bug may be that of one.
-        questions: Frequent questions, most tickets first.
-        topics: What is asked to be managed, most tickets first.
+        segments: Small accounts of the viewer by segment, largest first.
+        n_segmented: Number of those accounts.
     """
 
     features: Sequence[dict[str, Any]] = ()
     unused: Sequence[dict[str, Any]] = ()
     n_unused: int = 0
-    mix: Sequence[dict[str, Any]] = ()
-    bugs: Sequence[dict[str, Any]] | None = None
-    questions: Sequence[dict[str, Any]] = ()
-    topics: Sequence[dict[str, Any]] = ()
+    segments: Sequence[Group] = ()
+    n_segmented: int = 0
 
 
 def read(viewer: Viewer) -> Analyses:
@@ -45,12 +40,6 @@ def read(viewer: Viewer) -> Analyses:
         found = feature_store.stored(connection)
         chosen = scope.accounts(connection, viewer)
         unused = feature_store.unused(connection)
-        days = routes.last_days(connection)
-        mix = routes.mix(connection)
-        tickets = (
-            (routes.bugs(connection, *days), routes.questions(connection), routes.topics(connection))
-            if days and chosen is None
-            else ()
-        )
+        small = segments.accounts(connection, chosen)
     listed = [row for row in unused if chosen is None or row["account_key"] in set(chosen)]
-    return Analyses(found, listed[:_MOST], len(listed), mix, *tickets)
+    return Analyses(found, listed[:_MOST], len(listed), segments.groups(small), len(small))
