@@ -145,7 +145,7 @@ def _of_week(found: Facts, week: date, usage: str) -> tuple[int | None, int | No
 def _unused(found: Facts, settings: CustomerReport, usage: str) -> Part:
     title = gettext("Valuable features that you do not use yet")
     if usage:
-        return Part(title, usage)
+        return Part(title, gettext("Not available: usage is not recorded for the whole period."))
     if found.unused is None:
         return Part(title, gettext("Not available: too few customers are comparable."))
     rows: list[tuple[str, ...]] = []
@@ -226,7 +226,7 @@ def _objectives(found: Facts, lacks: Sequence[str]) -> Part:
         for row, one in zip(found.objectives, numbers, strict=True)
     ]
     columns = (
-        gettext("objective"), gettext("baseline"), gettext("now"), gettext("target"), gettext("delivered"),
+        gettext("objective"), gettext("baseline"), gettext("now"), pgettext("objective", "target"), gettext("delivered"),
         pgettext("objective", "state"),
     )  # fmt: skip
     total = delivered(numbers)
@@ -253,7 +253,7 @@ def _output(found: Facts, period: Period, settings: CustomerReport, usage: str) 
     if not settings.output:
         return Part(title, gettext("Not available: it is not agreed yet what counts as your output."))
     if usage:
-        return Part(title, usage)
+        return Part(title, gettext("Not available: usage is not recorded for the whole period."))
     if found.account["first_day"] > facts.a_year_before(period.first):
         return Part(title, gettext("Not available: the same period of the year before is not recorded."))
     row = found.output
@@ -291,7 +291,7 @@ def _next(found: Facts, settings: CustomerReport) -> Part:
         (translated(settings.next_steps[row["step"]]), formatting.day(row["due_on"]) if row["due_on"] else "-")
         for row in found.tasks
     ]
-    columns = (gettext("step"), gettext("by")) if rows else ()
+    columns = (gettext("step"), gettext("due")) if rows else ()
     return Part(gettext("What we do next"), "" if rows else gettext("Nothing is planned yet."), columns, rows)
 
 
