@@ -226,8 +226,8 @@ def _objectives(found: Facts, lacks: Sequence[str]) -> Part:
         for row, one in zip(found.objectives, numbers, strict=True)
     ]
     columns = (
-        gettext("objective"), gettext("baseline"), gettext("now"), pgettext("objective", "target"), gettext("delivered"),
-        pgettext("objective", "state"),
+        gettext("objective"), gettext("baseline"), gettext("now"), pgettext("objective", "target"),
+        gettext("delivered"), pgettext("objective", "state"),
     )  # fmt: skip
     total = delivered(numbers)
     text = gettext("Not available: no objective has a baseline, a current value and a target.")
