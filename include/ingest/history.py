@@ -130,10 +130,12 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
     landing.copy_page(connection, sql.Identifier("incoming"), entity, page, 0)
     bound = {"source": source, "entity": entity.name, "now": now}
     text = ", ".join(kept)
-    # The account of a record is not one of its fields and has no history, so the current account is used.
+    # The account of a record, and what the states do not have at all, such as associations, has no history at the
+    # vendor, so the current value is used.
+    given = {name for state in page.records for name in state.values} | {"id", "_source_at"}
     columns = ", ".join(
         f"coalesce({name}, (select {name} from raw.{raw} as now where now.source = :source and now.id = incoming.id))"  # noqa: S608
-        if name == entity.account_ref
+        if name == entity.account_ref or name not in given
         else name
         for name in kept
     )

@@ -45,6 +45,8 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     ).scalar()
     if changed:
         return f"{changed} records changed"
+    if connection.execute(_HAS_LINE_HISTORY).scalar():
+        return "the history of contract lines arrived"
     if connection.execute(_HAS_NEW_HEALTH).scalar():
         return "new health pulses or overrides"
     unfinished = connection.execute(
@@ -173,13 +175,21 @@ _IS_ANOTHER_IN_PROGRESS = sa.text(
     """
 )
 _SINCE = "> (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
+_HAS_LINE_HISTORY = sa.text(
+    "select exists (select from meta.history where entity = 'contract_line' and n_states > 0"  # noqa: S608 - texts of this file
+    f" and finished_at {_SINCE})"
+)
 # A line counts for the account of its deal, whatever account it was read with. A line that moved to another deal counts
 # for both.
 _CLAIM_LINES = sa.text(
     f"""
     insert into meta.build_change (build_id, origin, account_key)
     select distinct :build_id, 'raw.contract_line', o.account_key
-    from staging.stg_crm__contract_line as n
+    from (
+        select source, line_id, known_from from staging.stg_crm__contract_line
+        union all
+        select source, id, _loaded_at from raw.crm__contract_line__history
+    ) as n
     join staging.stg_crm__contract_line as l on l.source = n.source and l.line_id = n.line_id
     join core.opportunity as o on o.opportunity_key = l.source || ':' || l.opportunity_id
     where n.known_from {_SINCE}

@@ -2,7 +2,8 @@
 
 ``python -m tests.continuation.measure URL SEED...`` prints the figures of docs/reference/contracts-measured.md. URL is
 of a database with an empty table per model (fixture ``measured``). Every version of a record is known when it
-was made, as if the portal's history had been read. ``--show`` also lists the misses.
+was made. With ``--loaded DAY``, only the last one before that day is known of each record, as from a first load then,
+and of lines also their history, unless ``--forget``. ``--show`` also lists the misses.
 """
 
 from __future__ import annotations
@@ -89,7 +90,14 @@ class Measured:
         return self.renewals["right"] / (self.renewals["all"] + self.renewals["extra"])
 
 
-def measure(connection: sa.Connection, seed: int, custom: str, customers: int = 240) -> Measured:
+def measure(
+    connection: sa.Connection,
+    seed: int,
+    custom: str,
+    customers: int = 240,
+    loaded: date | None = None,
+    forget: bool = False,
+) -> Measured:
     """Build the contract tables from a world, then roll the transaction back.
 
     Args:
@@ -97,6 +105,8 @@ def measure(connection: sa.Connection, seed: int, custom: str, customers: int = 
         seed: Seed of the world.
         custom: The style in which its portal records contracts.
         customers: Number of customers signed by the anchor date.
+        loaded: Day of the first load; None if every version was read when it was made.
+        forget: Whether the history of lines from before that day is not read.
     """
     with mock.patch.dict(parameters.DIRT, dict.fromkeys(LINES_IN_ERROR, 0)):  # rejected and reported by the contracts
         world = world_builder.build(seed, ANCHOR, customers, custom)
@@ -105,15 +115,15 @@ def measure(connection: sa.Connection, seed: int, custom: str, customers: int = 
     with connection.begin() as transaction:
         # As a full build does: planned for a few rows, the queries take a thousand times as long.
         connection.exec_driver_sql(build.HASH_JOINS)
-        _fill(connection, world)
+        _fill(connection, world, loaded, forget)
         list(cases.run(connection, case))
         found = _compare(connection, world)
         transaction.rollback()
     return found
 
 
-def _fill(connection: sa.Connection, world: World) -> None:
-    """Fill staging with every version of companies, deals and lines."""
+def _fill(connection: sa.Connection, world: World, loaded: date | None, forget: bool) -> None:
+    """Fill staging with the versions of companies, deals and lines."""
     mapped = yaml.safe_load(mapping.of_style(world.style))["entities"]
     rules = {entity: EntityMapping.model_validate(mapped[entity]) for entity in KEYS}
     mappers = {entity: Mapper(ENTITIES[entity], rules[entity].columns) for entity in KEYS}
@@ -130,6 +140,8 @@ def _fill(connection: sa.Connection, world: World) -> None:
             row = _row(values, entity, record, by_id)
             row |= {"known_from": at, "source_at": at, "batch_id": len(rows[entity]) + 1, "is_deleted": is_deleted}
             rows[entity].append(row)
+    if loaded:
+        _forget(rows, moment(millis(loaded)), forget)
     for entity, found in rows.items():
         table = f"staging.stg_crm__{entity}"
         columns = {column["name"] for column in sa.inspect(connection).get_columns(f"stg_crm__{entity}", "staging")}
@@ -138,6 +150,21 @@ def _fill(connection: sa.Connection, world: World) -> None:
         marks = ", ".join(f":{name}" for name in names)
         statement = sa.text(f"insert into {table} ({', '.join(names)}) values ({marks})")
         connection.execute(statement, [{name: row.get(name) for name in names} for row in filled])
+
+
+def _forget(rows: dict[str, list[dict[str, Any]]], loaded: Any, forget: bool) -> None:
+    """Leave what a first load and the history of lines show of the versions from before it."""
+    for entity, name in KEYS.items():
+        before = [row for row in rows[entity] if row["known_from"] < loaded]
+        last = {row[name]: row for row in before}
+        if entity == "contract_line" and not forget:
+            rows["contract_line_history"] = [
+                row | {"valid_from": row["known_from"], "known_from": loaded}
+                for row in before
+                if not last[row[name]]["is_deleted"]
+            ]
+        first = [row | {"known_from": loaded, "is_first_load": True} for row in last.values()]
+        rows[entity] = first + [row for row in rows[entity] if row["known_from"] >= loaded]
 
 
 def _versions(world: World, record: Record, mapper: Mapper) -> Iterator[tuple[Any, dict[str, Any], bool]]:
@@ -307,13 +334,15 @@ def main() -> None:
     parser.add_argument("seeds", type=int, nargs="+")
     parser.add_argument("--customers", type=int, default=240)
     parser.add_argument("--custom", nargs="*", default=world_builder.PORTAL_STYLES)
+    parser.add_argument("--loaded", type=date.fromisoformat)
+    parser.add_argument("--forget", action="store_true")
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()
     with sa.create_engine(given.url).connect() as connection:
         for custom in given.custom:
             found = Measured()
             for seed in given.seeds:
-                found += measure(connection, seed, custom, given.customers)
+                found += measure(connection, seed, custom, given.customers, given.loaded, given.forget)
             print("\n".join([*figures(custom, found), *(found.misses if given.show else [])]), flush=True)
 
 

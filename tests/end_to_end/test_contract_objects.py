@@ -10,6 +10,7 @@ import pytest
 
 from include.common import clock, connections
 from include.connectors import registry
+from include.ingest import history_backfill
 from include.models import build
 from include.sandbox.mapping import SHIPPED
 from include.warehouse import raw_tables
@@ -82,7 +83,17 @@ def test_hubspot_subscriptions(vendors: SandboxProcess, tmp_path: Path, monkeypa
     line(vendors, "", "5000", deal=won, hs_recurring_billing_period="P24M")
     line(vendors, "", "750", deal=won)
     seats = line(vendors, "monthly", "100", subscription=lost)
+    # Cut by an upgrade, long before the first load.
+    upgraded = create(vendors, "company", name="Upgraded", domain="upgraded.example")
+    deal = {"company": upgraded, "is_closed": True, "is_won": True, "contract_number": None, "contacts": [],
+            "pipeline": "default", "deal_type": None}  # fmt: skip
+    small = create(vendors, "deal", name="Small", close_date="2025-02-20", **deal)
+    large = create(vendors, "deal", "2025-08-25T09:00:00+00:00", name="Large", close_date="2025-08-25", **deal)
+    cut = line(vendors, "monthly", "1000", deal=small, hs_recurring_billing_period="P12M")
+    line(vendors, "monthly", "1500", deal=large, term_start="2025-09-01", hs_recurring_billing_period="P12M")
+    vendors.mutate("line_item", cut, at="2025-08-25T09:00:00+00:00", set={"hs_recurring_billing_period": "P6M"})
     pull(vendors, monkeypatch, LATER)
+    assert not history_backfill.backfill("crm").waiting
     vendors.mutate("line_item", seats, at="2026-07-06T09:00:00+00:00", set={"amount": "150"})
     vendors.mutate("subscription", lost, at="2026-07-08T09:00:00+00:00", set={"status": "canceled"})
     pull(vendors, monkeypatch, END)
@@ -106,6 +117,10 @@ def test_hubspot_subscriptions(vendors: SandboxProcess, tmp_path: Path, monkeypa
     assert [(keys[one[0]], *one[1:]) for one in due if one[0] in keys] == [
         ("yearly", date(2026, 3, 1), "auto", 1200), ("yearly", date(2027, 3, 1), "open", 1200),
     ]  # fmt: skip
+    terms = rows(
+        "select due_date, outcome, target_arr from core.renewal where account_key = :key", key=f"crm:{upgraded}"
+    )
+    assert sorted(terms) == [(date(2025, 9, 1), "restarted", 12000), (date(2026, 9, 1), "open", 18000)]
     # Billed once: for two years, and a fee.
     assert value("select sum(arr) from core.committed_line where account_key = :key", key=f"crm:{upfront}") == 2500
     # The world's deals still count.

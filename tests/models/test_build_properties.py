@@ -51,9 +51,9 @@ class Play:
             self.rebuild, self.wait, self.by_domain, self.answer, self.unmerge, self.parent, self.reply, self.desk_user,
             self.exclude, self.rates, self.grace, self.features, self.redefine, self.euros,
         ]  # fmt: skip
-        for _ in range(n_steps):
+        for number in range(n_steps):
             self._tick(timedelta(minutes=7))
-            self.random.choice(steps)()
+            (self.line_history if number == n_steps // 2 else self.random.choice(steps))()
         self._tick(timedelta(minutes=7))
         build.run(f"last {self.now}")
 
@@ -115,6 +115,12 @@ class Play:
 
     def edit(self) -> None:
         self._line("l1", "d1", self.random.randint(900, 1500), date(2025, 9, 15), date(2026, 9, 15))
+
+    def line_history(self) -> None:
+        """The vendor's history arrives: the line had a longer term before the first load."""
+        line = world.line("l2", "d2", 2400, date(2025, 5, 15), date(2026, 5, 15))
+        cut = datetime(2026, 4, 1, tzinfo=UTC)
+        world.load_line_history(line, (datetime(2025, 5, 1, tzinfo=UTC), date(2027, 5, 15)), (cut, date(2026, 5, 15)))
 
     def _line(self, id: str, deal: str, amount: int, start: date, end: date) -> None:
         self.lines[id] = lambda: world.line(id, deal, amount, start, end, quantity=Decimal(7))

@@ -53,6 +53,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "staging.stg_crm__contract_line": _VERSION
     | {"is_recurring": True, "is_overage": False, "is_evergreen": False, "product": "Core", "quantity": 1},
+    "staging.stg_crm__contract_line_history": {
+        "source": "crm",
+        "is_recurring": True,
+        "is_evergreen": False,
+        "product": "Core",
+        "quantity": 1,
+    },
     "staging.stg_crm__activity": _CRM,
     "staging.stg_crm__invoice": _CRM,
     "staging.stg_crm__survey_response": _CRM,

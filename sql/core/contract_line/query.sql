@@ -4,9 +4,17 @@
 -- closed, whichever is later. A deleted line counts as suspected until a full read confirms it. The same product and
 -- dates in a second won deal are a copy. Free months belong to the paid term next to them. Of several ways, the first
 -- of contract_ways counts on days with more than one.
-with line_history as (
-    select * from core.contract_line_history
+with all_line_history as (
+    select
+        *,
+        -- The vendor's history may have changed what is known of a version.
+        row_number() over (partition by line_key, version_no order by known_from desc) as age
+    from core.contract_line_history
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+line_history as (
+    select * from all_line_history where age = 1
 ),
 
 opportunities as (

@@ -1,10 +1,17 @@
 -- Purpose: committed amounts and their days, as known at any time.
 -- Grain: line and version. Window: none, all versions of the named accounts.
--- Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar, settings.
+-- Inputs: versions of lines and their states before the first load, versions of deals without lines, terms kept on
+-- companies; calendar, settings.
 -- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that; a version that
 -- moves only its end keeps the rate. Ends are exclusive; an end one day off a whole number of months is corrected.
+-- States from before the first load have numbers down from 0. They were never the newest knowledge, so their known
+-- period is empty. The version that was current when they arrived has a second row from then on.
 with all_line_versions as (
     select * from staging.stg_crm__contract_line where known_from <= :known_at
+),
+
+all_past_states as (
+    select * from staging.stg_crm__contract_line_history where known_from <= :known_at
 ),
 
 opportunity_versions as (
@@ -37,12 +44,18 @@ reached as (
     where n.account_key = any(cast(:accounts as text[]))
 ),
 
+reached_lines as (
+    select p.source, p.line_id from places as p join reached as r on r.account_key = p.account_key
+),
+
 line_versions as (
     select * from all_line_versions
-    where cast(:accounts as text[]) is null
-        or (source, line_id) in (
-            select p.source, p.line_id from places as p join reached as r on r.account_key = p.account_key
-        )
+    where cast(:accounts as text[]) is null or (source, line_id) in (select source, line_id from reached_lines)
+),
+
+past_states as (
+    select * from all_past_states
+    where cast(:accounts as text[]) is null or (source, line_id) in (select source, line_id from reached_lines)
 ),
 
 months as (
@@ -96,8 +109,43 @@ recorded as (
         batch_id,
         known_from,
         is_first_load,
-        source_at
+        source_at,
+        false as is_past
     from line_versions
+    union all
+    select
+        source,
+        case
+            when source in (select source from billing_systems) or opportunity_id like 'subscriptions-%' then 'billing'
+            else 'line'
+        end,
+        false,
+        line_id,
+        opportunity_id,
+        product,
+        quantity,
+        amount,
+        amount_per,
+        change_amount,
+        billing_frequency,
+        list_amount,
+        currency,
+        is_recurring,
+        is_evergreen,
+        term_start,
+        term_end,
+        term_months,
+        replaces_id,
+        paused_on,
+        resumed_on,
+        false,
+        null,
+        0,
+        known_from,
+        true,
+        valid_from,
+        true
+    from past_states
     union all
     -- A deal without lines uses its own fields.
     select
@@ -127,7 +175,8 @@ recorded as (
         v.batch_id,
         v.known_from,
         v.is_first_load,
-        v.source_at
+        v.source_at,
+        false
     from opportunity_versions as v
     where coalesce(v.amount, 0) <> 0
         and (v.term_end is not null or v.term_months is not null or v.is_evergreen)
@@ -162,7 +211,8 @@ recorded as (
         batch_id,
         known_from,
         is_first_load,
-        null
+        null,
+        false
     from company_terms
 ),
 
@@ -247,11 +297,11 @@ with_term as (
 compared as (
     select
         *,
-        lag(facts) over w as facts_before,
-        lag(priced_by) over w as priced_by_before
+        lag(facts) over (partition by source, line_id, is_past order by arrived_at, batch_id) as facts_before
     from (
         select
             *,
+            case when is_past then source_at else known_from end as arrived_at,
             concat_ws(
                 '|',
                 coalesce(product, ''),
@@ -286,21 +336,59 @@ compared as (
             ) as facts
         from with_term
     ) as with_facts
-    window w as (partition by source, line_id order by known_from, batch_id)
 ),
 
 -- A CRM also sends versions without relevant changes. All versions of a line are ordered before any are left out,
--- because a line may move to another deal, and so to another account.
+-- because a line may move to another deal, and so to another account. The last of the past states is the one that was
+-- loaded first, so both have number 1.
 changed_versions as (
     select
         *,
-        row_number() over w as version_no,
-        lead(known_from) over w as known_to,
-        sum(case when priced_by_before is null or priced_by_before <> priced_by then 1 else 0 end)
-            over (partition by source, line_id order by known_from, batch_id rows unbounded preceding) as price_no
+        case
+            when is_past
+                then 2 - row_number() over (partition by source, line_id, is_past order by arrived_at desc)
+            else row_number() over (partition by source, line_id, is_past order by arrived_at, batch_id)
+        end as version_no
     from compared
     where facts_before is null or facts <> facts_before
-    window w as (partition by source, line_id order by known_from, batch_id)
+),
+
+with_past as (
+    select
+        *,
+        max(case when is_past and version_no = 1 then arrived_at end) over w as first_since,
+        max(case when is_past and version_no < 1 then known_from end) over w as told_at
+    from changed_versions
+    window w as (partition by source, line_id)
+),
+
+in_order as (
+    select
+        *,
+        -- When it was made, as far as is known.
+        case when version_no = 1 then coalesce(first_since, arrived_at) else arrived_at end as since,
+        case when not is_past then lead(known_from) over w end as known_to,
+        lag(priced_by) over w as priced_by_before
+    from with_past
+    where not (is_past and version_no = 1)
+    window w as (partition by source, line_id order by version_no)
+),
+
+price_changes as (
+    select
+        *,
+        sum(case when priced_by_before is null or priced_by_before <> priced_by then 1 else 0 end)
+            over (partition by source, line_id order by version_no rows unbounded preceding) as price_count
+    from in_order
+),
+
+-- The first loaded price has number 1, whatever came before it.
+numbered as (
+    select
+        *,
+        price_count + 1
+        - max(case when version_no = 1 then price_count end) over (partition by source, line_id) as price_no
+    from price_changes
 ),
 
 versions as (
@@ -322,34 +410,72 @@ versions as (
             when v.months is not null then v.months
             else v.ends_on - v.starts_on
         end as per
-    from changed_versions as v
+    from numbered as v
     left join billing_periods as p on p.frequency = v.billing_frequency
     where (cast(:accounts as text[]) is null or v.account_key = any(cast(:accounts as text[])))
+),
+
+-- No rule of the gate has judged a past state: without an end it is a draft.
+rated as (
+    select
+        *,
+        is_recurring and per_year is not null and (not is_past or is_evergreen or ends_on > starts_on) as has_rate
+    from versions
 ),
 
 priced as (
     select
         *,
-        case when is_recurring and per_year is not null then round(amount * per_year / per, 2) end as own_arr,
-        case when is_recurring and per_year is not null then round(list_amount * per_year / per, 2) end as own_list_arr
-    from versions
+        case when has_rate then round(amount * per_year / per, 2) end as own_arr,
+        case when has_rate then round(list_amount * per_year / per, 2) end as own_list_arr
+    from rated
 ),
 
--- The version that fixes the rate: the last one known when the deal was closed, else the first.
+-- The version that fixes the rate: the last one known when the deal was closed, else the first. ``fixed_then``: before
+-- the past states arrived.
 fixing as (
     select
         *,
         coalesce(
             max(
                 case
-                    when own_arr is not null and cast(known_from at time zone :zone as date) <= close_date
-                        then version_no
+                    when own_arr is not null and cast(since at time zone :zone as date) <= close_date then version_no
                 end
             ) over w,
             min(case when own_arr is not null then version_no end) over w
-        ) as fixed_by
+        ) as fixed_by,
+        coalesce(
+            max(
+                case
+                    when own_arr is not null and not is_past
+                        and cast(known_from at time zone :zone as date) <= close_date
+                        then version_no
+                end
+            ) over w,
+            min(case when own_arr is not null and not is_past then version_no end) over w
+        ) as fixed_then
     from priced
     window w as (partition by source, line_id, price_no)
+),
+
+beliefs as (
+    select
+        *,
+        fixed_then as fixed_no,
+        coalesce(source_at, known_from) as changed_at,
+        known_from as believed_from,
+        least(known_to, told_at) as believed_to
+    from fixing
+    where not is_past and (told_at is null or known_from < told_at)
+    union all
+    select
+        *,
+        fixed_by,
+        case when version_no <= 1 then since else coalesce(source_at, known_from) end,
+        greatest(known_from, told_at),
+        case when is_past then told_at else known_to end
+    from fixing
+    where told_at is not null and (is_past or known_to is null or known_to > told_at)
 )
 
 select
@@ -359,7 +485,7 @@ select
     v.way,
     v.version_no,
     v.price_no,
-    cast(coalesce(v.source_at, v.known_from) at time zone :zone as date) as changed_on,
+    cast(v.changed_at at time zone :zone as date) as changed_on,
     v.product,
     v.quantity,
     v.amount,
@@ -373,11 +499,11 @@ select
     least(v.ends_on, v.ended_on) as valid_to,
     cast(case when v.ended_on < v.ends_on then null else v.months end as integer) as term_months,
     cast(least(v.days, v.ended_on - v.starts_on) as integer) as term_days,
-    case when v.version_no > v.fixed_by then f.own_arr else v.own_arr end as arr,
-    case when v.version_no > v.fixed_by then f.own_list_arr else v.own_list_arr end as list_arr,
-    coalesce(v.version_no > v.fixed_by and v.ends_on is distinct from f.ends_on, false)
+    case when v.version_no > v.fixed_no then f.own_arr else v.own_arr end as arr,
+    case when v.version_no > v.fixed_no then f.own_list_arr else v.own_list_arr end as list_arr,
+    coalesce(v.version_no > v.fixed_no and v.ends_on is distinct from f.ends_on, false)
     or coalesce(v.ended_on < v.ends_on, false) as is_end_moved,
-    case when v.version_no > v.fixed_by then f.ends_on else v.ends_on end as agreed_end,
+    case when v.version_no > v.fixed_no then f.ends_on else v.ends_on end as agreed_end,
     v.source || ':' || v.replaces_id as replaces_key,
     coalesce(v.change_amount = 'total', false) as is_new_total,
     coalesce(v.paused_on, v.deal_paused_on) as paused_on,
@@ -385,8 +511,8 @@ select
     v.is_deleted,
     v.deleted_at,
     v.batch_id,
-    v.known_from,
-    v.known_to,
-    v.version_no = 1 and v.is_first_load as is_backfilled
-from fixing as v
-left join fixing as f on f.source = v.source and f.line_id = v.line_id and f.version_no = v.fixed_by
+    v.believed_from as known_from,
+    v.believed_to as known_to,
+    v.version_no <= 1 and v.is_first_load as is_backfilled
+from beliefs as v
+left join fixing as f on f.source = v.source and f.line_id = v.line_id and f.version_no = v.fixed_no

@@ -17,7 +17,11 @@ Row = dict[str, Any]
 def tracked_properties(part: Part) -> dict[str, str]:
     """Return column -> property, for the columns with history."""
     columns = part.mapping.columns
-    return {name: columns[name].property for name in part.resource.tracked_columns if name in columns}
+    return {
+        name: columns[name].property
+        for name in part.resource.tracked_columns
+        if name in columns and columns[name].property
+    }
 
 
 def earlier_states(part: Part, mapper: Mapper, rows: list[Row]) -> list[Record]:
@@ -28,13 +32,17 @@ def earlier_states(part: Part, mapper: Mapper, rows: list[Row]) -> list[Record]:
 def _of_row(part: Part, mapper: Mapper, row: Row) -> list[Record]:
     now = record(mapper, part.resource, row)
     kept = row.get("propertiesWithHistory") or {}
+    born = moment(row.get("createdAt"))
+    unset = mapper.record(now.id, {}, None).values
     timelines = {}
     for column, name in tracked_properties(part).items():
-        entries = []
+        entries = [(born, unset[column])] if born and unset[column] is not None else []
+        n_unset = len(entries)
         for entry in kept.get(name) or []:
             at = moment(entry.get("timestamp"))
             if at:
                 # Cast like a current value. A value that does not fit was not a valid value then either.
                 entries.append((at, mapper.record(now.id, {name: entry.get("value")}, at).values[column]))
-        timelines[column] = entries
-    return states(now, timelines, moment(row.get("createdAt")))
+        if len(entries) > n_unset:  # else it never changed
+            timelines[column] = entries
+    return states(now, timelines, born)
