@@ -1,11 +1,9 @@
 -- Purpose: committed amounts and their days, as known at any time.
--- Grain: line and version. Window: none, all versions of the named accounts.
--- Inputs: versions of lines and their states before the first load, versions of deals without lines, terms kept on
--- companies; calendar, settings.
--- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that; a version that
--- moves only its end keeps the rate. Ends are exclusive; an end one day off a whole number of months is corrected.
--- States from before the first load have numbers down from 0. They were never the newest knowledge, so their known
--- period is empty. The version that was current when they arrived has a second row from then on.
+-- Grain: line and version. Window: none, all versions of the named accounts. Inputs: versions of lines, their states
+-- before the first load, deals without lines, terms kept on companies; calendar. Caveats: a yearly rate is fixed when
+-- the deal is closed, or first known after that; a version that moves only its end keeps it. Ends are exclusive; one
+-- day off whole months is corrected. States from before the first load have numbers down from 0 and an empty known
+-- period, for they were never the newest; the version that was current when they arrived then has a second row.
 with all_line_versions as (
     select * from staging.stg_crm__contract_line where known_from <= :known_at
 ),
