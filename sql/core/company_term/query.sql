@@ -2,7 +2,8 @@
 -- Grain: CRM account, term, change of ARR. Inputs: CRM account versions, the bridge. Window: none.
 -- Caveats: such fields are overwritten, so ARR and its changes count from the day on which they were observed. A
 -- renewal date moved by less than 28 days, or long before the old one, is a correction and no renewal, unless the start
--- moves with it. Without a start the first term is a year, and at least since it was seen. Emptied ARR, or a lost status, ends the term on that day.
+-- moves with it. Without a start the first term is a year, and at least since it was seen. Emptied ARR, or a lost
+-- status, ends the term on that day.
 with account_versions as (
     select * from staging.stg_crm__account
 ),
