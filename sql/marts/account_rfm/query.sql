@@ -2,7 +2,7 @@
 -- Grain: account and month end. Inputs: account days, attribute steps, usage of 28 days, product starts, usage gaps,
 -- invoices, rates. Window: month ends on days [start, end), completed months. Reads the 84 days before.
 -- Caveats: customers of the tiers small and self_serve. A score is 5 - floor(5 x accounts that are better / accounts
--- with the figure); ties share the better one. Recency ends at 84 days. Accounts whose use is not known over the 84 days
+-- with the figure); ties share the better one. Recency ends at 84 days. Accounts whose use is not known over these days
 -- have no recency and frequency, accounts of a CRM without invoices no money.
 with customers as (
     select d.account_key, d.day as as_of
