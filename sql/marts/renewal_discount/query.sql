@@ -1,8 +1,8 @@
 -- Purpose: what a renewal was won for, against its list price and what was approved.
 -- Grain: settled renewal. Inputs: renewals, health 30 days before the decision, approved discounts, next terms.
 -- Window: none.
--- Caveats: without list prices of all its lines, a won renewal has no list price and no depth. A lost renewal has neither;
--- it is here for the renewal rate of its band. An approval counts if it had not lapsed when the renewal was won.
+-- Caveats: without list prices of all its lines, a won renewal has no list price and no depth. A lost renewal has
+-- neither; it is here for the renewal rate of its band. An approval counts if it had not lapsed on the winning day.
 with settled as (
     select * from marts.renewal_due
     where part <> 'open'
