@@ -64,7 +64,9 @@ payments as (
     from staging.stg_crm__invoice as i
     join core.account_bridge as b on b.source = i.source and b.source_id = i.account_id
     join meta.plan_rate as r
-        on r.currency = coalesce(i.currency, cast(:currency as text)) and i.paid_on >= r.from_day and i.paid_on < r.to_day
+        on r.currency = coalesce(i.currency, cast(:currency as text))
+        and i.paid_on >= r.from_day
+        and i.paid_on < r.to_day
     where not i.is_deleted
         and i.status = 'paid'
         and i.paid_on < :end
