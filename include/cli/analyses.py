@@ -7,9 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from include.cli import output
+from include.cli import output, triage
 
-app = typer.Typer(help="Analyses: which features go with renewal; segments of small accounts.", no_args_is_help=True)
+app = typer.Typer(
+    help="Analyses: which features go with renewal, segments of small accounts, what tickets are about.",
+    no_args_is_help=True,
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _FEATURES = (
     "feature", "verdict", "with", "without", "dropped", "crude", "points", "low", "high", "by_arr", "p", "p_adjusted",
@@ -20,6 +23,9 @@ _SEGMENTS = (
     "arr",
 )  # fmt: skip
 _UNUSED = ("account_key", "account_name", "owner_name", "tier", "arr", "days_to_decision", "feature", "points")
+
+
+app.command("triage")(triage.show)
 
 
 @app.command("features")

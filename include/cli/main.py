@@ -35,6 +35,7 @@ from include.cli.report import app as report_app
 from include.cli.score import app as score_app
 from include.cli.signals import app as signals_app
 from include.cli.texts import app as texts_app
+from include.cli.triage import app as triage_app
 from include.common import user
 from include.common.errors import ContractError, PerennialError, WarehouseError
 
@@ -58,6 +59,7 @@ app.add_typer(decide_app, name="decide")
 app.add_typer(playbook_app, name="playbook")
 app.add_typer(experiments_app, name="experiments")
 app.add_typer(analysis_commands.app, name="analysis")
+app.add_typer(triage_app, name="triage")
 app.add_typer(discounts_app, name="discounts")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")

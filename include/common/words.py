@@ -79,6 +79,12 @@ _WORDS = {
     "cs_operations": N_("CS operations"),
     # What an analysis found of a feature.
     "goes_with": N_("goes with"),
+    "bug": N_("bug"),
+    "how_to": N_("how-to question"),
+    "management": N_("management"),
+    "request": N_("request"),
+    "optimise": N_("optimise"),
+    "document": N_("document"),
     "goes_with_losing": N_("goes with losing"),
     "not_shown": N_("not shown"),
     "unstable": N_("unstable"),

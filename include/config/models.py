@@ -23,6 +23,7 @@ from include.config.kpis import Kpis
 from include.config.renewals import Renewals
 from include.config.segments import Segments
 from include.config.tiers import Tiers, Value
+from include.config.triage import Triage
 from include.config.viewers import Viewers
 
 
@@ -373,6 +374,7 @@ class Settings(General):
     segments: Segments
     viewers: Viewers
     customer_report: CustomerReport
+    triage: Triage
 
     @property
     def languages(self) -> list[str]:

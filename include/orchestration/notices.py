@@ -46,6 +46,7 @@ COMMANDS = {
     "keep_score_changes": "score changes --keep",
     "publish_reports": "report make",
     "run_analyses": "analysis features --keep",
+    "triage_tickets": "analysis triage --keep",
     "reconcile": "reconcile SOURCE",
 }
 KINDS = {"ingest_crm": "crm", "ingest_support": "support", "ingest_product": "product"}

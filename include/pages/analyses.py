@@ -1,4 +1,4 @@
-"""The analyses page: features that go with renewal, customers that do not use them, segments of small accounts."""
+"""The analyses page: features that go with renewal, segments of small accounts, what customers write about."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from include.analyses import feature_store, segments
 from include.analyses.segments import Group
+from include.analyses.triage import routes
 from include.config.viewers import Viewer
 from include.pages import scope
 from include.warehouse.engine import engine
@@ -25,6 +26,11 @@ class Analyses:
         n_unused: Number of all of them.
         segments: Small accounts of the viewer by segment, largest first.
         n_segmented: Number of those accounts.
+        mix: Labels of tickets in the last months, newest month first.
+        bugs: Bugs of the last 28 days by feature, over all customers, most ARR due first. It, questions and topics are
+            only for viewers of all accounts: a bug may be that of one.
+        questions: Frequent questions, most tickets first.
+        topics: What is asked to be managed, most tickets first.
     """
 
     features: Sequence[dict[str, Any]] = ()
@@ -32,6 +38,10 @@ class Analyses:
     n_unused: int = 0
     segments: Sequence[Group] = ()
     n_segmented: int = 0
+    mix: Sequence[dict[str, Any]] = ()
+    bugs: Sequence[dict[str, Any]] | None = None
+    questions: Sequence[dict[str, Any]] = ()
+    topics: Sequence[dict[str, Any]] = ()
 
 
 def read(viewer: Viewer) -> Analyses:
@@ -41,5 +51,12 @@ def read(viewer: Viewer) -> Analyses:
         chosen = scope.accounts(connection, viewer)
         unused = feature_store.unused(connection)
         small = segments.accounts(connection, chosen)
+        days = routes.last_days(connection)
+        mix = routes.mix(connection)
+        tickets = (
+            (routes.bugs(connection, *days), routes.questions(connection), routes.topics(connection))
+            if days and chosen is None
+            else ()
+        )
     listed = [row for row in unused if chosen is None or row["account_key"] in set(chosen)]
-    return Analyses(found, listed[:_MOST], len(listed), segments.groups(small), len(small))
+    return Analyses(found, listed[:_MOST], len(listed), segments.groups(small), len(small), mix, *tickets)

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.analyses.triage import routes
 from include.common import formatting, quarters, texts
 from include.common.texts import N_, gettext, ngettext
 from include.config import Settings
@@ -17,7 +18,7 @@ from include.decide.risk import live_risks
 from include.decide.signals.load import load as load_signals
 from include.gate import verdicts as gate
 from include.reports import team_load
-from include.reports.mask import Column
+from include.reports.mask import FEWEST, Column
 from include.reports.periods import Period
 from include.scores import precision
 from include.scores.forecast import by_quarter, lines, past
@@ -265,6 +266,27 @@ def _overrides(scope: Scope) -> Found | str:
     return Found(rows, len(found), overrides.summary(found))
 
 
+def _bugs(scope: Scope) -> Found | str:
+    """Return the period's bugs by feature. The ARR of few accounts would be that of one, and is left out."""
+    if routes.newest_day(scope.connection) is None:
+        return gettext("no ticket was triaged yet")
+    found = routes.bugs(scope.connection, scope.period.first, scope.period.last)
+    rows = [
+        (
+            row["about"] or gettext("no feature named"),
+            row["n_tickets"],
+            row["n_accounts"],
+            row["arr"] if row["n_accounts"] >= FEWEST else None,
+            row["arr_due"] if row["n_accounts"] >= FEWEST else None,
+            row["first_seen"],
+            row["example"],
+        )
+        for row in found[:MOST_ROWS]
+    ]
+    text = "" if found else gettext("No bug was reported.")
+    return Found(rows, sum(row["n_tickets"] for row in found), text, as_of=scope.period.last)
+
+
 def _columns(*named: tuple[str, str]) -> tuple[Column, ...]:
     return tuple(Column(name, kind) for name, kind in named)  # type: ignore[arg-type]
 
@@ -326,6 +348,15 @@ TABLES: Mapping[str, Table] = {
         ),
         _data_health,
         frozenset(),
+        by_region=False,
+    ),
+    "bugs": Table(
+        _columns(
+            ("feature", "text"), ("tickets", "number"), ("accounts", "number"), ("ARR", "amount"),
+            ("ARR due in 180 days", "amount"), ("first seen", "text"), ("example", "text"),
+        ),
+        _bugs,
+        frozenset({"support"}),
         by_region=False,
     ),
     "overrides": Table(

@@ -19,7 +19,7 @@ def run(*arguments: str) -> list[str]:
 @pytest.mark.usefixtures("warehouse")
 def test_signals_list_shows_one_per_line_with_its_inputs() -> None:
     lines = {line.split("\t")[0]: line.split("\t") for line in run()}
-    assert len(lines) == 22
+    assert len(lines) == 23
     assert lines["renewal"][5] == "Renewal checkpoint reached, or notice deadline near"
     assert lines["invoice_overdue"][4] == "not available: needs invoice"
     assert lines["email_bounced"][4] == "not available: needs email_bounce"

@@ -21,7 +21,7 @@ grant insert, update, delete on
     meta.identity_answer, meta.renewal_answer, meta.former_continuation, meta.former_health_input,
     meta.kpi_restatement, meta.metric_definition, meta.kpi_override,
     meta.health_change, meta.health_backtest, meta.health_backtest_method, meta.experiment_reading,
-    meta.feature_effect, meta.feature_unused
+    meta.feature_effect, meta.feature_unused, meta.ticket_label, meta.triage_model, meta.qa_cluster
     to perennial_builder;
 grant insert, update, delete on all tables in schema ops to perennial_builder;
 revoke update, delete on ops.report, ops.customer_report from perennial_builder;

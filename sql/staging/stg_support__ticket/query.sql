@@ -13,6 +13,7 @@ select
     nullif(trim(requester_id), '') as requester_id,
     lower(nullif(trim(priority), '')) as priority,
     lower(nullif(trim(ticket_type), '')) as ticket_type,
+    nullif(trim(subject), '') as subject,
     lower(nullif(trim(channel), '')) as channel,
     lower(nullif(trim(satisfaction), '')) as satisfaction,
     lower(nullif(trim(tags), '')) as tags,
@@ -29,5 +30,6 @@ select
     n_replies,
     created_at,
     updated_at,
+    _loaded_at as known_from,
     _is_deleted as is_deleted
 from records

@@ -52,6 +52,9 @@ select 'customers', answered_at, answered_by, state || ' a discount of ' || roun
     renewal_id, account_key, note
 from meta.discount_request where answered_by not in ('', asked_by)
 union all
+select 'customers', known_from, person, 'labelled a ticket ' || label, ticket_key, '', ''
+from meta.ticket_label where labelled_by = 'agent'
+union all
 select 'customers', answered_at, answered_by, state || ' ' || about, approval_id, '', note
 from ops.approval where answered_by <> ''
 union all

@@ -1,0 +1,74 @@
+"""# Triage tickets
+
+**What it does.** Each morning, labels new and changed tickets: bug, how_to, management, request or unknown. Then finds
+frequent questions of the last 28 days. Once a month, if agents corrected enough labels, it fits the model again and
+keeps it only if it is better.
+
+**Inputs and outputs.** Reads `core.ticket` and the desk's subjects and comments. Adds rows to `meta.ticket_label`,
+`meta.triage_model` and `meta.qa_cluster`, which `core.ticket_triage`, `marts.triage_period` and `marts.qa_candidate`
+show. It stores no texts.
+
+**When it fails.**
+
+- a task is red: the warehouse did not answer, or `config/triage.yaml` is wrong. The log names file and line. Clear it:
+  labels that are stored are not stored again.
+- it is green and labels nothing: no ticket is new, or the support desk is not connected.
+
+**Re-running and backfill.** Clear the task. Tickets of the last 400 days without a label get one. Without Airflow:
+`python -m include.cli analysis triage --keep`.
+
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
+
+**Triage notes.** Tier 2: alerts and tasks continue without it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
+
+
+@dag(
+    dag_id=dag_id("triage_tickets"),
+    description="Labels tickets as bug, how-to, management or request, daily",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable("10 4 * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=2),
+    default_args=DEFAULT_ARGS,
+    tags=["3-score", "tier:2"],
+)
+def triage_tickets() -> None:
+    @task(doc_md="Fits the model again if a month has passed and labels were corrected; returns its version.")
+    def refit() -> int:
+        from include.analyses.triage import store
+        from include.warehouse.engine import engine
+
+        with engine("builder").begin() as connection:
+            return store.refit(connection)
+
+    @task(doc_md="Labels new and changed tickets, in batches, and returns the number of new labels.")
+    def label() -> dict[str, int]:
+        from include.analyses.triage import store
+        from include.warehouse.engine import engine
+
+        return store.label_all(engine("builder").begin)
+
+    @task(doc_md="Groups the questions of the last 28 days, and returns the number of frequent ones.")
+    def find_questions() -> int:
+        from include.analyses.triage import routes
+        from include.warehouse.engine import engine
+
+        with engine("builder").begin() as connection:
+            return routes.keep_questions(connection)
+
+    refit() >> label() >> find_questions()
+
+
+triage_tickets()
