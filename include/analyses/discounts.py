@@ -90,7 +90,7 @@ def unapproved(ladder: Discounts, closed: Sequence[dict[str, Any]]) -> list[dict
         hand = ladder.row(row["tier"], row["band"]).csm
         credited = max(0.0, float(row["depth"]) - ladder.credit(row["term_months"]))
         allowed = row["approved_arr"]
-        is_within = allowed is not None and row["renewed_arr"] >= allowed * (1 - TOLERANCE)
+        is_within = allowed is not None and float(row["renewed_arr"]) >= float(allowed) * (1 - TOLERANCE)
         if credited > hand + TOLERANCE and not is_within:
             found.append({**row, "credited": round(credited, _PLACES), "allowed": hand})
     return found

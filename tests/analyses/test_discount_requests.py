@@ -124,6 +124,20 @@ def test_request_and_approval_lapse(world: None) -> None:
     assert (green["renewal_rate"], green["mean_depth"], green["given_away"]) == (1, pytest.approx(0.04), 4000)
 
 
+def test_renewal_won_below_the_approved_offer_is_unapproved(world: None) -> None:
+    won = (
+        "insert into marts.renewal_discount (renewal_id, account_key, tier, band, settled_on, is_renewed, list_arr,"
+        " depth, term_months, renewed_arr, approved_arr) values"
+        " ('R1', 'crm:1', 'small', 'yellow', '2026-06-10', true, 100000, 0.12, 12, 88000, 88000),"
+        " ('R2', 'crm:2', 'small', 'yellow', '2026-06-10', true, 100000, 0.12, 12, 88000, 90000)"
+    )
+    with engine("builder").begin() as connection:
+        connection.exec_driver_sql(won)
+    with engine("reader").connect() as connection:
+        found = discount_requests.unapproved(connection, DAY, DAY)
+    assert [row["renewal_id"] for row in found] == ["R2"]
+
+
 def test_page_asks_and_answers_only_about_own_accounts(world: None) -> None:
     judged = judgements.today()
     number, checked = page.ask(CSM, "ana", "R1", Decimal(88_000), None, ("reference",), "budget")
