@@ -150,25 +150,32 @@ def test_owner_without_createrole_gets_the_commands_to_run(
 def test_migration_restores_missing_roles_and_rights(warehouse: str) -> None:
     """A backup restored on another server has neither the roles nor, with `--no-owner`, their tables."""
     with subject.engine("loader").begin() as connection:
-        connection.exec_driver_sql("create table raw.thing (a int)")
+        connection.exec_driver_sql("create table raw.crm__thing (a int)")
     with subject.engine("builder").begin() as connection:
-        connection.exec_driver_sql("create view staging.thing as select a from raw.thing")
+        connection.exec_driver_sql(
+            "create view staging.thing as select a from raw.crm__thing; comment on view staging.thing is 'perennial 1'"
+        )
     logins.dispose(warehouse)
     with subject.engine("owner").begin() as connection:
         connection.exec_driver_sql("revoke perennial_reader from perennial_reader_login")
         connection.exec_driver_sql("alter role perennial_reader rename to kept")
-        connection.exec_driver_sql("alter table raw.thing owner to current_user; revoke all on raw.thing from public")
+        connection.exec_driver_sql(
+            "alter table raw.crm__thing owner to current_user; revoke all on raw.crm__thing from public"
+        )
         connection.exec_driver_sql("alter view staging.thing owner to current_user")
+        connection.exec_driver_sql("create table marts.theirs (salary int)")
     try:
         with pytest.raises(sa.exc.OperationalError) as caught:
             subject.engine("reader").connect()
         assert "server migrate" in subject.readable(caught.value).cure
         migrate()
         with subject.engine("loader").begin() as connection:
-            connection.exec_driver_sql("insert into raw.thing values (1)")
+            connection.exec_driver_sql("insert into raw.crm__thing values (1)")
         with subject.engine("reader").begin() as connection:
             assert connection.exec_driver_sql("select a from staging.thing").scalar() == 1
             connection.exec_driver_sql("select from meta.batch")
+            may_read = "select has_table_privilege(cast('marts.theirs'::regclass as oid), 'select')"
+            assert connection.exec_driver_sql(may_read).scalar() is False
     finally:
         logins.dispose(warehouse)
         with subject.engine("owner").begin() as connection:

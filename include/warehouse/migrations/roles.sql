@@ -28,7 +28,9 @@ alter default privileges for role perennial_loader in schema raw
 alter default privileges for role perennial_builder in schema staging, core, marts
     grant select on tables to perennial_reader;
 
--- After a restore, tables may belong to the database's owner (`pg_restore --no-owner`) or lack their grants.
+-- After a restore, tables may belong to the database's owner (`pg_restore --no-owner`) or lack their grants. Tables that
+-- others created in these schemas are left alone: ours have names like `hubspot__account` in raw, and a comment that
+-- starts with `perennial` elsewhere.
 do $$
 declare one record;
 begin
@@ -41,7 +43,12 @@ begin
                 case n.nspname when 'raw' then 'perennial_builder, perennial_reader' else 'perennial_reader' end as readers
             from pg_class as c
             join pg_namespace as n on n.oid = c.relnamespace
-            where n.nspname in ('raw', 'staging', 'core', 'marts') and c.relkind in ('r', 'p', 'v')
+            left join pg_inherits as i on i.inhrelid = c.oid
+            where c.relkind in ('r', 'p', 'v') and (
+                n.nspname = 'raw' and strpos(c.relname, '__') > 1
+                or n.nspname in ('staging', 'core', 'marts')
+                and starts_with(obj_description(coalesce(i.inhparent, c.oid), 'pg_class'), 'perennial ')
+            )
         ) as ours
         where pg_get_userbyid(relowner) = current_user
             or pg_get_userbyid(relowner) = writer and exists (
