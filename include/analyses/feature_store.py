@@ -148,12 +148,13 @@ left join known as k on k.account_key = s.account_key and k.renewal_id = s.renew
 """)  # noqa: S608 - texts of this file
 _FEATURES = sa.text("select distinct feature from marts.feature_checkpoint where feature <> '' order by feature")
 # Renewals whose window began before the feature was first used by anybody do not count: it may not have existed.
+# Of a renewal whose decision date moved, only the first window counts: the second lacks the rows that the first has.
 _CELLS = sa.text(f"""
 with {_SETTLED},
 
 windows as (
-    select account_key, renewal_id, max(as_of) as as_of, max(n_user_days_all) as n_user_days_all
-    from marts.feature_checkpoint group by account_key, renewal_id
+    select distinct on (account_key, renewal_id) account_key, renewal_id, as_of, n_user_days_all
+    from marts.feature_checkpoint order by account_key, renewal_id, as_of
 ),
 
 used as (
@@ -179,7 +180,8 @@ compared as (
     from settled as s
     join windows as w on w.account_key = s.account_key and w.renewal_id = s.renewal_id
     cross join existed as e
-    left join used as u on u.account_key = s.account_key and u.renewal_id = s.renewal_id
+    left join used as u
+        on u.account_key = s.account_key and u.renewal_id = s.renewal_id and u.as_of = w.as_of
     where w.as_of - 83 >= e.from_day
 ),
 

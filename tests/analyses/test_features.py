@@ -117,6 +117,18 @@ def test_customers_without_a_valuable_feature_are_listed(connection: sa.Connecti
     assert feature_store.unused(connection, "crm:1") == []
 
 
+def test_only_the_first_window_of_a_moved_renewal_counts(connection: sa.Connection) -> None:
+    feature_world.insert(connection, seed=1, n=60)
+    before = connection.execute(feature_store._CELLS, {"feature": "cause"}).all()
+    connection.exec_driver_sql(
+        "insert into marts.feature_checkpoint (renewal_id, account_key, feature, as_of, decision_date, n_user_days,"
+        " n_user_days_all, is_used, first_used_on) select distinct on (renewal_id) renewal_id, account_key, 'cause',"
+        " as_of + 90, decision_date + 90, 50, 50, true, as_of from marts.feature_checkpoint as a where not exists"
+        " (select from marts.feature_checkpoint as b where b.renewal_id = a.renewal_id and b.feature = 'cause')"
+    )
+    assert connection.execute(feature_store._CELLS, {"feature": "cause"}).all() == before
+
+
 def test_few_losses_judge_nothing(connection: sa.Connection) -> None:
     feature_world.insert(connection, seed=1, n=60)
     found = feature_store.read(connection)
