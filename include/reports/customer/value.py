@@ -19,7 +19,7 @@ class Numbers:
         """The share of the way from the baseline to the target, 0 to 1; None if a number is missing."""
         if self.baseline is None or self.now is None or self.target is None or self.target == self.baseline:
             return None
-        return min(1.0, max(0.0, (self.now - self.baseline) / (self.target - self.baseline)))
+        return min(1.0, max(0.0, float((self.now - self.baseline) / (self.target - self.baseline))))
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,6 @@ def output_per_head(
     """Return output per head before and after; None unless all four numbers are known and positive before."""
     if output_before is None or output is None or not heads_before or not heads or output_before <= 0:
         return None
-    before, after = output_before / heads_before, output / heads
+    before, after = float(output_before) / heads_before, float(output) / heads
     is_alone = after > before and heads < heads_before and output <= output_before
     return OutputPerHead(before, after, after / before - 1, is_alone)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from include.reports.customer.value import Numbers, delivered, output_per_head
@@ -29,6 +31,18 @@ def test_value_delivered_is_the_mean_way_to_the_targets() -> None:
 def test_a_share_is_clamped_and_unknown_without_numbers(numbers: Numbers, share: float | None) -> None:
     assert numbers.delivered == share
     assert delivered([numbers]).value == share
+
+
+def test_objectives_in_decimals_are_summed_with_clamped_ones() -> None:
+    """PostgreSQL's numerics arrive as Decimal."""
+    ten, twenty = Decimal(10), Decimal(20)
+    found = delivered([Numbers(ten, Decimal(15), twenty), Numbers(ten, Decimal(25), twenty)])  # type: ignore[arg-type]
+    assert found.value == 0.75
+
+
+def test_output_in_decimals_may_have_ended() -> None:
+    found = output_per_head(Decimal(100), 5, 0, 4)  # type: ignore[arg-type]
+    assert found is not None and (found.before, found.after, found.change) == (20.0, 0.0, -1.0)
 
 
 def test_output_per_head_before_and_after() -> None:
