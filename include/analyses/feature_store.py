@@ -101,9 +101,13 @@ def _finite(value: float) -> float | None:
     return value if value < float("inf") else None
 
 
-def stored(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return the newest stored analysis, strongest evidence first."""
-    return [dict(row) for row in connection.execute(_STORED).mappings()]
+def stored(connection: sa.Connection, before: date | None = None) -> list[dict[str, Any]]:
+    """Return the newest stored analysis, strongest evidence first.
+
+    Args:
+        before: Only of an earlier month than this; None for the newest of all.
+    """
+    return [dict(row) for row in connection.execute(_STORED, {"before": before}).mappings()]
 
 
 def unused(connection: sa.Connection, account_key: str = "") -> list[dict[str, Any]]:
@@ -216,9 +220,9 @@ _KEEP = sa.text(
     " :feature, :verdict, :n_with, :n_without, :n_dropped, :n_losses, :crude, :difference, :low, :high, :by_arr, :p,"
     " :p_adjusted, :e_value, :n_begun, :n_begun_after_contact, :now)"
 )
-_NEWEST = "month = (select max(month) from meta.feature_effect)"
 _STORED = sa.text(
-    f"select * from meta.feature_effect where {_NEWEST} order by p_adjusted nulls last, feature"  # noqa: S608
+    "select * from meta.feature_effect where month = (select max(month) from meta.feature_effect"
+    " where cast(:before as date) is null or month < :before) order by p_adjusted nulls last, feature"
 )
 _FORGET_UNUSED = sa.text("delete from meta.feature_unused where month = :month")
 # As `is_used` of marts.feature_checkpoint, over the newest twelve weeks. Customers whose use is not known have no row.

@@ -112,6 +112,8 @@ def test_customers_without_a_valuable_feature_are_listed(connection: sa.Connecti
     found = features.Analysis(1000, 100, 0, features.judge([Behaviour("reports", THREE, ALIKE)]))
     for _ in range(2):  # repeating it changes nothing
         feature_store.keep(connection, found, date(2026, 11, 1))
+    assert feature_store.stored(connection, before=date(2026, 12, 1))[0]["feature"] == "reports"
+    assert feature_store.stored(connection, before=date(2026, 11, 1)) == []
     listed = feature_store.unused(connection)
     assert [(row["account_key"], row["feature"]) for row in listed] == [("crm:2", "reports")]
     assert feature_store.unused(connection, "crm:1") == []
