@@ -346,7 +346,8 @@ _RECORD_PAIRS = "(select * from unnest(cast(:record_sources as text[]), cast(:re
 _OF_IDS = f"(source, id) in {PAIRS}"
 _BY_ACCOUNT_KEY = (
     "ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation", "meta.health_pulse",
-    "meta.health_override", "meta.health_change", "meta.former_health_input",
+    "meta.health_override", "meta.health_change", "meta.former_health_input", "meta.discount_request",
+    "meta.feature_unused", "ops.experiment_account",
 )  # fmt: skip
 # For an account that absorbed others, rows under their keys are erased too.
 _OF_KEYS = f"(account_key = :key or account_key in (select source || ':' || id from {PAIRS} as erased (source, id)))"  # noqa: S608
