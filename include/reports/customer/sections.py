@@ -75,7 +75,8 @@ def _usage_known(account: Row, period: Period) -> str:
 
 
 def _is_missing(found: Facts, usage: str) -> bool:
-    return bool(usage) and not found.teams
+    """Return whether nothing of a period's usage can be shown: also if the product account was deleted since."""
+    return bool(usage) and (found.account["first_day"] is None or not found.teams)
 
 
 def _teams(found: Facts, settings: CustomerReport, usage: str) -> Part:
