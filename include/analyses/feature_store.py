@@ -110,15 +110,18 @@ def stored(connection: sa.Connection, before: date | None = None) -> list[dict[s
     return [dict(row) for row in connection.execute(_STORED, {"before": before}).mappings()]
 
 
-def unused(connection: sa.Connection, account_key: str = "") -> list[dict[str, Any]]:
+def unused(
+    connection: sa.Connection, accounts: Sequence[str] | None = None, most: int | None = None
+) -> list[dict[str, Any]]:
     """Return features that go with renewal and that a customer does not use, most ARR first.
 
     Args:
-        account_key: Only this account; "" for all customers.
+        accounts: Only these; None for all customers.
+        most: At most this many rows; ``n_all`` is the number without this limit.
     """
     if not has_table(connection, "marts.act_account"):
         return []
-    return [dict(row) for row in connection.execute(_UNUSED, {"account_key": account_key}).mappings()]
+    return [dict(row) for row in connection.execute(_UNUSED, {"accounts": accounts, "most": most}).mappings()]
 
 
 _TABLES = (
@@ -269,8 +272,10 @@ where not exists (select from used as u where u.account_key = c.account_key and 
 """)
 _UNUSED = sa.text(
     "select a.account_key, a.account_name, a.owner_name, a.tier, a.arr, a.days_to_decision, u.feature, f.difference,"
-    " f.low, f.high from meta.feature_unused as u join marts.act_account as a on a.account_key = u.account_key"
+    " f.low, f.high, count(*) over () as n_all"
+    " from meta.feature_unused as u join marts.act_account as a on a.account_key = u.account_key"
     " join meta.feature_effect as f on f.month = u.month and f.feature = u.feature"
-    " where u.month = (select max(month) from meta.feature_effect) and :account_key in ('', u.account_key)"
-    " order by a.arr desc, a.account_key, f.difference desc"
+    " where u.month = (select max(month) from meta.feature_effect)"
+    " and (cast(:accounts as text[]) is null or u.account_key = any(cast(:accounts as text[])))"
+    " order by a.arr desc, a.account_key, f.difference desc limit cast(:most as bigint)"
 )

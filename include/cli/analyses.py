@@ -44,7 +44,7 @@ def list_features(
 
     if account:
         with engine("reader").connect() as connection:
-            rows = feature_store.unused(connection, "" if account == "all" else account)
+            rows = feature_store.unused(connection, None if account == "all" else [account])
         output.emit([{**row, "points": _points(row["difference"])} for row in rows], _UNUSED, as_json=as_json)
         return
     with engine("builder").begin() as connection:

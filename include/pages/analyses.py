@@ -49,7 +49,7 @@ def read(viewer: Viewer) -> Analyses:
     with engine("reader").connect() as connection:
         found = feature_store.stored(connection)
         chosen = scope.accounts(connection, viewer)
-        unused = feature_store.unused(connection)
+        unused = feature_store.unused(connection, chosen, _MOST)
         small = segments.accounts(connection, chosen)
         days = routes.last_days(connection)
         mix = routes.mix(connection)
@@ -58,5 +58,5 @@ def read(viewer: Viewer) -> Analyses:
             if days and chosen is None
             else ()
         )
-    listed = [row for row in unused if chosen is None or row["account_key"] in set(chosen)]
-    return Analyses(found, listed[:_MOST], len(listed), segments.groups(small), len(small), mix, *tickets)
+    n_unused = unused[0]["n_all"] if unused else 0
+    return Analyses(found, unused, n_unused, segments.groups(small), len(small), mix, *tickets)

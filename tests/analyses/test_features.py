@@ -116,7 +116,12 @@ def test_customers_without_a_valuable_feature_are_listed(connection: sa.Connecti
     assert feature_store.stored(connection, before=date(2026, 11, 1)) == []
     listed = feature_store.unused(connection)
     assert [(row["account_key"], row["feature"]) for row in listed] == [("crm:2", "reports")]
-    assert feature_store.unused(connection, "crm:1") == []
+    assert feature_store.unused(connection, ["crm:1"]) == []
+    connection.exec_driver_sql(
+        "insert into meta.feature_unused (month, account_key, feature) values ('2026-11-01', 'crm:3', 'reports')"
+    )
+    some = feature_store.unused(connection, ["crm:1", "crm:2", "crm:3"], most=1)
+    assert [(row["account_key"], row["n_all"]) for row in some] == [("crm:3", 2)]
 
 
 def test_only_the_first_window_of_a_moved_renewal_counts(connection: sa.Connection) -> None:
