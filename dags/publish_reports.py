@@ -18,7 +18,7 @@ approved one it plans the CRM task in which the CSM sends it.
 - `make_reports` is red: a report's file is wrong (the log names file and line), or the warehouse did not answer. All
   other reports were made. Clear it.
 - `draft_customer_reports` is red: `customer_report.yaml` is wrong (the log names file and line), or the warehouse did
-  not answer. Nothing was drafted. Clear it.
+  not answer: nothing was drafted. Or the error names accounts: all others were drafted. Clear it.
 
 **Re-running and backfill.** Clear the tasks, or run `python -m include.cli report charts`, `report customer draft` and
 `report make`. The same figures produce the same chart and the same report. For one report of a past period: `report

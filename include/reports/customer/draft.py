@@ -12,7 +12,7 @@ from markupsafe import escape
 
 from include import config
 from include.common import clock, texts, working_days
-from include.common.errors import ConfigError
+from include.common.errors import ConfigError, PerennialError
 from include.common.texts import gettext
 from include.config import Settings, files
 from include.config.customer_report import CustomerReport
@@ -30,6 +30,7 @@ from include.warehouse.engine import engine
 KIND = RULE = "customer_report"
 STEP = "send"
 DUE_IN = 3  # working days
+MOST_NAMED = 10  # failed accounts that an error names
 USEFUL_DAYS = 14  # days after the approval within which its task is still written
 
 
@@ -64,6 +65,7 @@ def draft(period: str = "", account: str = "") -> Drafted:
 
     Raises:
         ConfigError: The period is not over, or the account is no customer then or has not agreed.
+        PerennialError: The report of at least one account failed; raised after the others were drafted.
     """
     settings = config.load()
     own = settings.customer_report
@@ -87,9 +89,18 @@ def draft(period: str = "", account: str = "") -> Drafted:
             raise ConfigError(f"{account} {why}", cure=cure)
         with engine("builder").begin() as connection, files.checked_once():
             connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.REPORTS_LOCK})
-            is_again = bool(account) or _begin(connection, made, newest.newest_day)
-            n_new, n_corrected = _keep(reading, connection, made, agreed, settings, is_again)
+            is_again = bool(account) or _is_first(connection, made, newest.newest_day)
+            n_new, n_corrected, failed = _keep(reading, connection, made, agreed, settings, is_again)
+            if not account and not failed:  # after a failure, the next run compares again
+                connection.execute(_COMPARED, {"period": made.name, "day": newest.newest_day})
             n_tasks = _plan(reading, connection, settings)
+    if failed:
+        why = "; and ".join(
+            f"{key}: {type(error).__name__}: {error}" for key, error in list(failed.items())[:MOST_NAMED]
+        )
+        why += f"; and {len(failed) - MOST_NAMED} others" if len(failed) > MOST_NAMED else ""
+        cure = "all other reports are drafted; the log has the cause"
+        raise PerennialError(f"no report of {why}", cure=cure) from next(iter(failed.values()))
     return Drafted(made.name, len(agreed), len(found) - len(agreed), n_new, n_corrected, n_tasks)
 
 
@@ -100,9 +111,9 @@ def is_agreed(settings: CustomerReport, account_key: str) -> bool:
     return settings.consent == "assumed" or account_key in settings.opted_in
 
 
-def _begin(connection: sa.Connection, period: Period, day: date) -> bool:
+def _is_first(connection: sa.Connection, period: Period, day: date) -> bool:
     """Return whether drafts are compared with the figures in this run: once per period and day."""
-    return connection.execute(_BEGIN, {"period": period.name, "day": day}).rowcount == 1
+    return connection.execute(_IS_COMPARED, {"period": period.name, "day": day}).one_or_none() is None
 
 
 def _keep(
@@ -112,7 +123,9 @@ def _keep(
     accounts: Sequence[facts.Row],
     settings: Settings,
     is_again: bool,
-) -> tuple[int, int]:
+) -> tuple[int, int, dict[str, Exception]]:
+    """Return the numbers of new and corrected drafts, and the accounts whose report failed."""
+    failed: dict[str, Exception] = {}
     own, lacks = settings.customer_report, _lacks()
     approved = archive.states(connection, period.name)
     wanted = [row for row in accounts if _is_wanted(approved.get(row["account_key"]), is_again)]
@@ -122,14 +135,18 @@ def _keep(
         editions = []
         for one in some:
             key = one.account["account_key"]
-            with texts.reading(_language(one.account, settings)):
-                content = document.make(one, period, own, lacks)
+            try:
+                with texts.reading(_language(one.account, settings)):
+                    content = document.make(one, period, own, lacks)
+            except Exception as error:  # the other customers still get theirs; raised at the end
+                failed[key] = error
+                continue
             last = there.get(key)
             if last is None or last.data != content:
                 editions.append((key, period.name, last.edition + 1 if last else 1, content))
                 n_new, n_corrected = n_new + (last is None), n_corrected + (last is not None)
         archive.keep(connection, editions, clock.now())
-    return n_new, n_corrected
+    return n_new, n_corrected, failed
 
 
 def _is_wanted(is_approved: bool | None, is_again: bool) -> bool:
@@ -194,10 +211,10 @@ def _task(report: dict[str, Any], owned: Any, settings: Settings) -> Action:
     )
 
 
-_BEGIN = sa.text(
+_IS_COMPARED = sa.text("select from ops.customer_report_run where period = :period and compared_on >= :day")
+_COMPARED = sa.text(
     "insert into ops.customer_report_run as run (period, compared_on) values (:period, :day)"
-    " on conflict (period) do update set compared_on = excluded.compared_on"
-    " where run.compared_on < excluded.compared_on"
+    " on conflict (period) do update set compared_on = greatest(run.compared_on, excluded.compared_on)"
 )
 _APPROVED = sa.text(
     "select customer_report_id, account_key, period, sha256, made_at from ops.customer_report"

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from include.cli.main import app
-from include.common.errors import ConfigError
-from include.reports.customer import archive, draft, facts
+from include.common.errors import ConfigError, PerennialError
+from include.reports.customer import archive, document, draft, facts
 from include.warehouse.engine import engine
 from tests.reports.customer.conftest import MINE, PERIOD
 
@@ -147,6 +147,24 @@ def test_corrections_and_approval_are_editions_and_the_task_is_planned_once(book
     assert len(ask(f"select 1 from ops.customer_report where account_key = '{MINE}'")) == 3
     (book / "config" / "customer_report.yaml").write_text("cadence: never\n")
     assert draft.draft().n_customers == 0
+
+
+def test_an_account_that_fails_is_named_and_stops_no_other(book: Path) -> None:
+    make = document.make
+
+    def fail(found: facts.Facts, *args: Any) -> document.Document:
+        if found.account["account_key"] == "crm:202":
+            raise TypeError("no figure")
+        return make(found, *args)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(PerennialError) as error:
+        patch.setattr(document, "make", fail)
+        draft.draft()
+    assert "crm:202: TypeError" in error.value.message and MINE not in error.value.message
+    assert ask("select count(*), count(*) filter (where account_key = 'crm:202') from ops.customer_report") == [(5, 0)]
+    execute("update core.ticket set first_reply_minutes = 120 where ticket_key = 'support:2'")
+    made = draft.draft()
+    assert (made.n_new, made.n_corrected) == (1, 1)
 
 
 def test_consent_may_be_required(book: Path) -> None:
