@@ -28,7 +28,7 @@ class Analyses:
         n_segmented: Number of those accounts.
         mix: Labels of tickets in the last months, newest month first.
         bugs: Bugs of the last 28 days by feature, over all customers, most ARR due first. It, questions and topics are
-            only for viewers of all accounts: a bug may be that of one.
+            only for viewers of all accounts who see names: a bug may be that of one, and tickets are quoted.
         questions: Frequent questions, most tickets first.
         topics: What is asked to be managed, most tickets first.
     """
@@ -55,7 +55,7 @@ def read(viewer: Viewer) -> Analyses:
         mix = routes.mix(connection)
         tickets = (
             (routes.bugs(connection, *days), routes.questions(connection), routes.topics(connection))
-            if days and chosen is None
+            if days and chosen is None and viewer.sees_names
             else ()
         )
     n_unused = unused[0]["n_all"] if unused else 0

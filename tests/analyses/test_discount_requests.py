@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from include.analyses import discount_requests
+from include.common import paths
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
 from include.pages import discounts as page
+from include.pages import rendering
 from include.scores.health import judgements
 from include.warehouse.engine import engine
 from tests.sql import cases
@@ -149,6 +152,13 @@ def test_page_asks_and_answers_only_about_own_accounts(world: None) -> None:
     with pytest.raises(ConfigError, match="not about one of your accounts"):
         page.answer(Viewer(role="lead", teams=("West",)), "wim", number, True)
     page.answer(LEAD, "lea", number, True)
+    environment = rendering.environment(paths.ROOT / "plugins/templates")
+    template, macros = environment.get_template("discounts.html"), environment.get_template("macros.html").module
+    shown = {"seen": page.read(LEAD, "lea"), "m": macros, "done": False, "root": "", "token": "", "renewal": ""}
+    for viewer in (LEAD, Viewer(role="region", regions=("North",))):
+        text = "".join(template.blocks["content"](template.new_context({**shown, "viewer": viewer})))
+        people = {word for word in ("ana", "lea", "budget") if re.search(rf"[ >]{word}<", text)}
+        assert people == ({"ana", "lea", "budget"} if viewer.sees_csms else set())
     with engine("reader").connect() as connection:
         actions = connection.execute(sa.text("select person, action from ops.human_action order by done_at")).all()
     assert [row.person for row in actions] == ["ana", "lea"]
