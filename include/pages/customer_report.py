@@ -107,7 +107,7 @@ def _seen(connection: sa.Connection, viewer: Viewer, report_id: int) -> Edition:
 _WAITING = sa.text(
     "select r.customer_report_id, r.account_key, a.name, r.period, r.approved_by from ("
     " select distinct on (account_key, period) customer_report_id, account_key, period, approved_by, made_at"
-    " from ops.customer_report order by account_key, period, edition desc"
+    " from ops.customer_report order by account_key, period, approved_by = '', edition desc"
     ") as r join core.account as a on a.account_key = r.account_key"
     " where (:all or r.approved_by = '')"
     " and (cast(:accounts as text[]) is null or r.account_key = any(cast(:accounts as text[])))"

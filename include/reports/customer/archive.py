@@ -90,7 +90,7 @@ def get(connection: sa.Connection, report_id: int) -> Edition:
 
 
 def newest(connection: sa.Connection, accounts: Sequence[str], period: str) -> dict[str, Edition]:
-    """Return the newest edition of each account in a period, with its content."""
+    """Return the newest edition of each account in a period, with its content: the approved one, if there is one."""
     rows = connection.execute(_NEWEST, {"accounts": list(accounts), "period": period}).mappings()
     return {row["account_key"]: Edition(**row) for row in rows}
 
@@ -127,12 +127,12 @@ _KEEP = sa.text(
     "insert into ops.customer_report"
     " (account_key, period, edition, sha256, html, data, next_steps, approved_by, made_at) values (:account_key,"
     " :period, :edition, :sha256, :html, cast(:data as jsonb), :next_steps, :approved_by, :made_at)"
-    " on conflict (account_key, period, edition) do nothing"
+    " on conflict do nothing"  # of the edition, or of a second approval of the period
 )
 _GET = sa.text(f"select {_NAMES}, html, data from ops.customer_report where customer_report_id = :id")  # noqa: S608
 _NEWEST = sa.text(
     f"select distinct on (account_key) {_NAMES}, html, data from ops.customer_report"  # noqa: S608
-    " where period = :period and account_key = any(:accounts) order by account_key, edition desc"
+    " where period = :period and account_key = any(:accounts) order by account_key, approved_by = '', edition desc"
 )
 _STATES = sa.text(
     "select account_key, bool_or(approved_by <> '') from ops.customer_report where period = :period"

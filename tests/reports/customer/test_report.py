@@ -149,6 +149,30 @@ def test_corrections_and_approval_are_editions_and_the_task_is_planned_once(book
     assert draft.draft().n_customers == 0
 
 
+def test_a_report_that_is_approved_during_a_run_stays_the_last_edition(book: Path) -> None:
+    draft.draft()
+    first = newest()
+    read = facts.read
+
+    def approve(*args: Any) -> Any:
+        archive.approve(first.customer_report_id, "", by="cora")
+        return read(*args)
+
+    execute("update core.ticket set first_reply_minutes = 120 where ticket_key = 'support:2'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(facts, "read", approve)
+        assert draft.draft(account=MINE).n_corrected == 0
+    kept = newest()
+    assert (kept.edition, kept.is_approved) == (2, True)
+    # Even with a draft above it, the approved edition is the newest.
+    with engine("builder").begin() as connection:
+        archive.keep(connection, [(MINE, PERIOD, 3, first.data)], kept.made_at)
+    assert newest() == kept
+    late = ask("select max(customer_report_id) from ops.customer_report")[0][0]
+    with pytest.raises(ConfigError, match="approved already"):
+        archive.approve(late, "", by="cora")
+
+
 def test_an_account_that_fails_is_named_and_stops_no_other(book: Path) -> None:
     make = document.make
 
