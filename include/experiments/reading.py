@@ -1,7 +1,8 @@
 """Read out an experiment: intention to treat, by family, with an interval that may be looked at every week.
 
-The planned end decides by its fixed interval. Before it, and without one, only the confidence sequence may say that a
-playbook works: a fixed interval that is looked at every week is wrong in a quarter of all cases without an effect.
+The planned end decides by its fixed interval, once the renewals decided by then are settled. Before it, and without one,
+only the confidence sequence may say that a playbook works: a fixed interval that is looked at every week is wrong in a
+quarter of all cases without an effect.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from include.experiments import statistics
 from include.experiments.statistics import EMPTY, NO_FAMILIES, Arm, Families
 from include.scores.statistics import Interval
 
-# works, harms: shown; not_shown: the planned end is over, and its interval includes zero; open: go on; too_early: less
+# works, harms: shown; not_shown: the planned end decides, and its interval includes zero; open: go on; too_early: less
 # than 100 settled renewals; no_gain_possible: every held-out renewal was renewed; invalid: the arms do not have the
 # planned sizes.
 Verdict = Literal["works", "harms", "not_shown", "open", "too_early", "no_gain_possible", "invalid"]
@@ -51,6 +52,7 @@ class Side:
         n_families: Assigned families.
         n_triggered: Families that reached the trigger.
         n_open: Accounts whose renewal is not settled yet.
+        n_open_at_end: Those whose decision date is not after the planned end.
         n_without_renewal: Accounts without a renewal within the horizon.
         n_exposed: Settled accounts with at least one completed task.
         target_arr: ARR of the settled renewals.
@@ -64,6 +66,7 @@ class Side:
     n_families: int = 0
     n_triggered: int = 0
     n_open: int = 0
+    n_open_at_end: int = 0
     n_without_renewal: int = 0
     n_exposed: int = 0
     n_contaminated: int = 0
@@ -79,7 +82,7 @@ class Counts:
     """Everything that is read for one experiment.
 
     Args:
-        at_end: The arms by the planned end; equal to the arms of today before it.
+        at_end: The arms of settled renewals that were decided by the planned end; all settled ones without an end.
         families: Sums over the families of the settled renewals.
         unlike: Characteristic -> standardised difference of the arms at assignment.
         n_shared_csms: CSMs with accounts in both arms.
@@ -131,8 +134,8 @@ class Reading:
 
     @property
     def is_over(self) -> bool:
-        """Whether the planned end has passed."""
-        return self.design.ends_on is not None and self.day > self.design.ends_on
+        """Whether the planned end has passed, and every renewal decided by then is settled."""
+        return _is_over(self.design, self.counts, self.day)
 
 
 def read_out(design: Design, counts: Counts, day: date, in_force: Mapping[str, Any] | None = None) -> Reading:
@@ -142,11 +145,11 @@ def read_out(design: Design, counts: Counts, day: date, in_force: Mapping[str, A
         day: The newest day with figures.
         in_force: The design in the playbook's file today; None if unknown.
     """
-    is_over = design.ends_on is not None and day > design.ends_on
+    is_over = _is_over(design, counts, day)
     icc = statistics.intraclass(counts.families)
     n = counts.families.n
     effect = statistics.design_effect(counts.families.squares / n, icc) if n else 1.0
-    acted, held_out = (arm.shrunk(effect) for arm in (counts.at_end if is_over else _today(counts)))
+    acted, held_out = (arm.shrunk(effect) for arm in counts.at_end)
     fixed = statistics.difference(acted, held_out)
     sequence = None if is_over else statistics.sequence(acted, held_out)
     harm = None if is_over else statistics.sequence(acted, held_out, HARM_ALPHA)
@@ -170,7 +173,7 @@ def read_out(design: Design, counts: Counts, day: date, in_force: Mapping[str, A
         _verdict(ratio, fixed, sequence, harm, held_out, is_over),
         fixed,
         sequence,
-        statistics.fisher(*(counts.at_end if is_over else _today(counts))),
+        statistics.fisher(*counts.at_end),
         statistics.detectable(held_out.rate, acted.settled, held_out.settled) if held_out.settled else None,
         effect,
         icc,
@@ -207,8 +210,9 @@ def _unlike(counts: Counts) -> tuple[str, ...]:
     return tuple(name for name, value in (counts.unlike or {}).items() if abs(value) > UNLIKE)
 
 
-def _today(counts: Counts) -> tuple[Arm, Arm]:
-    return counts.acted.settled, counts.held_out.settled
+def _is_over(design: Design, counts: Counts, day: date) -> bool:
+    n_open = counts.acted.n_open_at_end + counts.held_out.n_open_at_end
+    return design.ends_on is not None and day > design.ends_on and not n_open
 
 
 def _bad_ratings(counts: Counts) -> Interval | None:

@@ -68,9 +68,7 @@ def keep(connection: sa.Connection, reading: Reading) -> str | None:
     """
     bound = {"experiment": reading.design.name, "read_on": reading.day}
     before: str | None = connection.execute(_BEFORE, bound).scalar()
-    (acted, held_out) = (
-        reading.counts.at_end if reading.is_over else (reading.counts.acted.settled, reading.counts.held_out.settled)
-    )
+    acted, held_out = reading.counts.at_end
     fixed, sequence = reading.fixed, reading.sequence
     connection.execute(_FORGET, bound)
     connection.execute(
@@ -122,6 +120,7 @@ select
         n_settled_at_end,
     count(*) filter (where a.is_renewed and a.decision_date <= coalesce(e.ends_on, 'infinity')) as n_renewed_at_end,
     count(*) filter (where a.state = 'open') as n_open,
+    count(*) filter (where a.state = 'open' and a.decision_date <= e.ends_on) as n_open_at_end,
     count(*) filter (where a.state = 'no_renewal') as n_without_renewal,
     count(*) filter (where a.state = 'settled' and a.n_tasks_done > 0) as n_exposed,
     count(*) filter (where a.is_contaminated) as n_contaminated,

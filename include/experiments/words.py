@@ -85,7 +85,7 @@ def planned(plan: Plan) -> tuple[str, ...]:
 
 def _reading(reading: Reading) -> Iterator[str]:
     counts, design = reading.counts, reading.design
-    acted, held_out = counts.at_end if reading.is_over else (counts.acted.settled, counts.held_out.settled)
+    acted, held_out = counts.at_end
     yield gettext(
         _VERDICTS[reading.verdict],
         effect=_interval(reading.fixed if reading.is_over else reading.sequence),

@@ -56,6 +56,13 @@ def test_only_the_numbers_of_the_planned_end_count_after_it() -> None:
     assert read_out(ENDED, late, DAY).fixed == read_out(ENDED, counts((30, 36), (9, 12)), DAY).fixed
 
 
+def test_planned_end_waits_for_renewals_in_grace() -> None:
+    waiting = counts((1530, 1800), (510, 600), n_open_at_end=1)
+    found = read_out(ENDED, waiting, DAY)
+    assert (found.verdict, found.is_over) == ("open", False)
+    assert read_out(ENDED, counts((1530, 1800), (510, 600)), DAY).verdict == "not_shown"
+
+
 def test_families_widen_the_interval() -> None:
     pairs = replace(counts((153, 180), (45, 60)), families=Families(120, 240, 480, 0, 1))
     found = read_out(ENDED, replace(pairs, families=Families(220, 240, 280, 5, 20)), DAY)

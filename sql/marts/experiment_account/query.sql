@@ -3,7 +3,8 @@
 -- today.
 -- Caveats: by intention to treat: an account counts in its assigned arm, whatever was done. Its outcome is that of the
 -- renewal that its first run after the assignment is about, else of the first one decided within the horizon after it.
--- Accounts whose family had a key account before the trigger do not count.
+-- Accounts whose family had a key account before the trigger do not count. A renewal settles at the end of its grace,
+-- whatever its outcome: a win counts no earlier than a silent loss, else early wins alone would raise the rate.
 with assigned as (
     select x.*, e.horizon_days
     from ops.experiment_account as x
@@ -46,6 +47,7 @@ decisions as (
         r.renewal_id,
         r.decision_date,
         d.part,
+        d.part <> 'open' and r.due_date + r.grace_days <= :newest as is_settled,
         r.target_arr,
         d.renewed_of_target_arr,
         row_number() over (
@@ -144,16 +146,16 @@ select
     f.triggered_on,
     case
         when f.triggered_on is null then case when a.withdrawn_on is null then 'assigned' else 'withdrawn' end
-        when o.part = 'open' then 'open'
-        when o.part is not null then 'settled'
+        when o.is_settled then 'settled'
+        when o.renewal_id is not null then 'open'
         when f.triggered_on + f.horizon_days < :newest then 'no_renewal'
         else 'open'
     end as state,
     o.renewal_id,
     o.decision_date,
-    case when o.part <> 'open' then o.part <> 'lost' end as is_renewed,
+    case when o.is_settled then o.part <> 'lost' end as is_renewed,
     o.target_arr,
-    case when o.part <> 'open' then coalesce(o.renewed_of_target_arr, 0) end as renewed_of_target_arr,
+    case when o.is_settled then coalesce(o.renewed_of_target_arr, 0) end as renewed_of_target_arr,
     cast(coalesce(t.n_tasks, 0) as integer) as n_tasks,
     cast(coalesce(t.n_tasks_done, 0) as integer) as n_tasks_done,
     a.arm = 'held_out' and coalesce(v.n_same_tasks, 0) > 0 as is_contaminated,
