@@ -1,8 +1,8 @@
 """Read out an experiment: intention to treat, by family, with an interval that may be looked at every week.
 
-The planned end decides by its fixed interval, once the renewals decided by then are settled. Before it, and without one,
-only the confidence sequence may say that a playbook works: a fixed interval that is looked at every week is wrong in a
-quarter of all cases without an effect.
+The planned end decides by its fixed interval, once the renewals decided by then are settled. Before it, and without
+one, only the confidence sequence may say that a playbook works: a fixed interval that is looked at every week is
+wrong in a quarter of all cases without an effect.
 """
 
 from __future__ import annotations
