@@ -250,7 +250,9 @@ order by p.account_key, e.feature
 _SUPPORT = """
 select account_key, count(*) filter (where created_day between :first and :last) as n_opened,
     count(*) filter (where solved_day between :first and :last) as n_solved,
-    count(first_reply_minutes) filter (where created_day between :first and :last) as n_answered,
+    count(*) filter (
+        where is_reply_known and first_reply_minutes is null and created_day between :first and :last
+    ) as n_unanswered,
     percentile_cont(0.5) within group (order by first_reply_minutes)
         filter (where is_reply_known and created_day between :first and :last) as reply_minutes
 from [core.ticket] as t

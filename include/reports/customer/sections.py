@@ -198,7 +198,7 @@ def _support(found: Facts, lacks: Sequence[str]) -> Part:
         (gettext("tickets solved"), formatting.number(solved)),
         (gettext("first response, median"), reply),
     ]
-    unanswered = opened - row.get("n_answered", 0)
+    unanswered = row.get("n_unanswered", 0)
     text = ngettext("{n} ticket has no response yet.", "{n} tickets have no response yet.", unanswered)
     return Part(title, text if unanswered else "", (gettext("what"), gettext("number")), rows, (1,))
 

@@ -28,6 +28,7 @@ links:
   brief: "https://airflow.example/perennial/brief/?account={account}&renewal={renewal}"
 """
 # 21 people this May, 20 in the May before; 1,560 and 1,200 uses of dashboards. The others use reports and automation.
+# The desk opened ticket 5: it waits for no response.
 SEED = """
 delete from core.account; delete from core.owner; delete from core.account_bridge; delete from core.usage_day;
 delete from core.product_user; delete from core.product_start; delete from core.usage_gap; delete from core.ticket;
@@ -70,7 +71,8 @@ insert into core.ticket (ticket_key, account_key, source, ticket_id, status, cre
 values ('support:1', 'crm:201', 'support', '1', 'solved', '2026-05-05', '2026-05-07', false, false, 60, true),
     ('support:2', 'crm:201', 'support', '2', 'open', '2026-05-06', null, false, false, 300, true),
     ('support:3', 'crm:201', 'support', '3', 'open', '2026-05-20', null, false, false, null, true),
-    ('support:4', 'crm:201', 'support', '4', 'solved', '2026-04-20', '2026-05-02', false, false, 1, true);
+    ('support:4', 'crm:201', 'support', '4', 'solved', '2026-04-20', '2026-05-02', false, false, 1, true),
+    ('support:5', 'crm:201', 'support', '5', 'open', '2026-05-21', null, false, false, null, false);
 update core.account set language = 'German' where account_key = 'crm:204';
 insert into core.contract_line (line_key, account_key, product, is_committed, active_from, arr)
 values ('crm:l1', 'crm:201', 'Suite', true, '2025-01-01', 515151);

@@ -55,7 +55,7 @@ def test_sections_say_what_is_known(book: Path) -> None:
     assert '<a href="https://vendor.example/reports?a=1&amp;b=2">Reports</a>' in newest().html
     assert found["Seats"]["text"].startswith("You have 40 seats.") and " 19 seats " in f" {found['Seats']['text']}"
     support = found["Support"]
-    assert [row[1] for row in support["rows"]] == ["3", "2", "3 hours"] and support["text"].startswith("1 ticket")
+    assert [row[1] for row in support["rows"]] == ["4", "2", "3 hours"] and support["text"].startswith("1 ticket")
     goals = found["Your objectives"]
     assert goals["rows"] == [
         ["Faster closing", "5 days", "4 days", "3 days", "50%", "automatic"],
