@@ -80,8 +80,6 @@ def read(
     Raises:
         ConfigError: The account has no score on that day, or the profile that produced it no longer exists.
     """
-    if not has_table(connection, "marts.health_score"):
-        raise ConfigError("no health score is computed yet", cure="run the DAG build_kpis")
     found = of_accounts(connection, [account_key], day, profile, peers_of, known_at)
     if account_key not in found:
         for row in connection.execute(_scored(None), {"accounts": [account_key], "day": day}):
@@ -106,7 +104,12 @@ def of_accounts(
 
     Returns:
         Account -> its inputs; left out are accounts without a score on the day, or whose profile no longer exists.
+
+    Raises:
+        ConfigError: No score is computed yet.
     """
+    if not has_table(connection, "marts.health_score"):
+        raise ConfigError("no health score is computed yet", cure="run the DAG build_kpis")
     known = {each.key: each for each in health.load().profiles}
     scored: dict[str, list[sa.RowMapping]] = {}
     bound = {"accounts": list(account_keys), "day": day, "known_at": known_at}
