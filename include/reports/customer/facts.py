@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "last_contacted_at",
     ),
     "core.contract_line": ("account_key", "product", "is_committed", "active_from", "active_to", "deleted_on"),
-    "core.owner": ("owner_key", "name"),
+    "core.owner": ("owner_key", "name", "is_active"),
     "core.product_start": ("account_key", "first_day"),
     "core.product_user": ("user_key", "team"),
     "core.task": ("account_key", "rule", "step", "due_on", "state"),
@@ -176,7 +176,7 @@ select a.account_key, a.name, a.region, o.name as csm, d.paid_seats, d.active_us
     )) as language
 from [marts.account_day] as d
 join [core.account] as a on a.account_key = d.account_key and not a.is_deleted and not a.is_excluded
-left join [core.owner] as o on o.owner_key = a.owner_key
+left join [core.owner] as o on o.owner_key = a.owner_key and o.is_active
 left join [core.product_start] as s on s.account_key = a.account_key
 left join [core.usage_gap] as g on g.account_key = a.account_key
 left join (

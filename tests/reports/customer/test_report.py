@@ -78,7 +78,9 @@ def test_missing_data_is_said_and_never_zero(book: Path) -> None:
     execute("update marts.account_day set paid_seats = null, active_users_28d = null where account_key = 'crm:205'")
     execute("insert into core.usage_gap (account_key, from_day) values ('crm:204', '2026-05-12')")
     execute("update core.product_start set first_day = '2025-06-01' where account_key = 'crm:203'")
+    execute("update core.owner set is_active = false where owner_key = 'crm:92'")
     draft.draft()
+    assert newest("crm:203").data["csm"] == "" and newest().data["csm"] == "Cora Csm"  # only who still works there
     for title, section in sections("crm:205").items():
         assert not section["rows"], title
         assert section["text"].startswith(("Not available", "No objectives", "Nothing is planned")), title
