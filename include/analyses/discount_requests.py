@@ -128,7 +128,7 @@ def ask(
             "account_key": found.account_key,
             "list_arr": found.list_arr,
             "offer_arr": offer,
-            "term_months": months,
+            "term_months": months or found.term_months,
             "depth": checked.depth,
             "credited": checked.credited,
             "level": checked.level,

@@ -47,8 +47,8 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
         return f"{changed} records changed"
     if connection.execute(_HAS_LINE_HISTORY).scalar():
         return "the history of contract lines arrived"
-    if connection.execute(_HAS_NEW_HEALTH).scalar():
-        return "new health pulses or overrides"
+    if connection.execute(_HAS_NEW_ENTRIES).scalar():
+        return "new health pulses, overrides or approved discounts"
     unfinished = connection.execute(
         sa.text(
             "select b.build_id from meta.build as b where b.state in ('running', 'failed')"
@@ -74,7 +74,7 @@ def claim(connection: sa.Connection, build: Build) -> None:
             connection.execute(statement, parameters)
     if has_table(connection, "core.agreed_term"):
         connection.execute(_CLAIM_RENEWAL_ANSWERS, parameters)
-    connection.execute(_CLAIM_HEALTH, parameters)
+    connection.execute(_CLAIM_ENTRIES, parameters)
 
 
 def is_another_in_progress(connection: sa.Connection, build_id: str) -> bool:
@@ -230,18 +230,21 @@ _CLAIM_RENEWAL_ANSWERS = sa.text(
     where a.known_from {_SINCE} or a.known_to {_SINCE}
     """  # noqa: S608 - texts of this file
 )
-# Health pulses and overrides that people entered or withdrew since the last build.
-_NEW_HEALTH = f"""
+# Health pulses, overrides and approved discounts that people entered or withdrew since the last build.
+_NEW_ENTRIES = f"""
     select 'meta.health_pulse' as origin, account_key, given_on as from_day from meta.health_pulse
     where known_from {_SINCE} or known_to {_SINCE}
     union all
     select 'meta.health_override', account_key, from_day from meta.health_override
     where known_from {_SINCE} or known_to {_SINCE}
+    union all
+    select 'meta.discount_request', account_key, null from meta.discount_request
+    where state = 'approved' and answered_at {_SINCE}
 """  # noqa: S608 - texts of this file
-_HAS_NEW_HEALTH = sa.text(f"select exists ({_NEW_HEALTH})")
-_CLAIM_HEALTH = sa.text(
+_HAS_NEW_ENTRIES = sa.text(f"select exists ({_NEW_ENTRIES})")
+_CLAIM_ENTRIES = sa.text(
     "insert into meta.build_change (build_id, origin, account_key, from_day)"  # noqa: S608 - texts of this file
-    f" select :build_id, origin, account_key, min(from_day) from ({_NEW_HEALTH}) as j group by 1, 2, 3"
+    f" select :build_id, origin, account_key, min(from_day) from ({_NEW_ENTRIES}) as j group by 1, 2, 3"
 )
 # A reconcile may have confirmed a suspected deletion. This changes no row, and so leaves no dirty range.
 _CLAIM_SUSPECTED = sa.text(

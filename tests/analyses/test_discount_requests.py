@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,8 @@ from include.analyses import discount_requests
 from include.common import paths
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
+from include.models import pending_changes, registry
+from include.models.increments import Build, Range
 from include.pages import discounts as page
 from include.pages import rendering
 from include.scores.health import judgements
@@ -82,11 +84,31 @@ def test_request_above_the_own_hand_is_answered_by_somebody_else(world: None) ->
 def test_own_hand_needs_no_answer_and_the_head_grants_what_a_lead_does_not(world: None) -> None:
     own = ask(CSM, 96_000)
     assert listed()[own]["state"] == "approved"
+    assert listed()[own]["term_months"] == 12  # that of the old contract
     number = ask(LEAD, 80_000, "lea")
     with pytest.raises(ConfigError, match="needs a head"):
         discount_requests.answer(LEAD, "lou", number, is_approved=True, day=DAY)
     discount_requests.answer(HEAD, "hal", number, is_approved=False, note="too deep", day=DAY)
     assert listed()[number]["state"] == "rejected"
+
+
+def test_next_build_carries_new_approvals(warehouse: str) -> None:
+    build = Build("b2", "forward", "running", "work", Range(DAY, DAY), DAY, DAY, datetime(2026, 6, 10, tzinfo=UTC))
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "insert into meta.build (build_id, kind, state, window_start, window_end, newest_day, first_day, known_at,"
+            " trigger) select id, 'forward', state, '2026-06-09', '2026-06-10', '2026-06-09', '2026-06-09',"
+            " '2026-06-09', 'day' from (values ('b1', 'done'), ('b2', 'running')) as v (id, state);"
+            "insert into meta.discount_request (renewal_id, account_key, list_arr, offer_arr, depth, credited, level,"
+            " trades, why, asked_by, state, answered_by, answered_at, valid_until, known_from) select 'R', key, 100,"
+            " 90, 0.1, 0.1, 'lead', '{}', 'x', 'ana', state, 'lea', cast(answered_at as timestamptz), '2026-07-01',"
+            " '2026-06-01' from (values ('old', 'approved', '2026-06-08'), ('new', 'approved', '2026-06-10'),"
+            " ('open', 'open', null)) as v (key, state, answered_at)"
+        )
+        pending_changes.claim(connection, build)
+        found = connection.exec_driver_sql("select origin, account_key from meta.build_change").all()
+    assert found == [("meta.discount_request", "new")]
+    assert "meta.discount_request" in registry.parents("marts.renewal_discount")
 
 
 def test_refused_offers_are_not_recorded(world: None) -> None:

@@ -2,7 +2,8 @@
 -- Grain: settled renewal. Inputs: renewals, health 30 days before the decision, approved discounts, next terms.
 -- Window: none.
 -- Caveats: without list prices of all its lines, a won renewal has no list price and no depth. A lost renewal has
--- neither; it is here for the renewal rate of its band. An approval counts if it had not lapsed on the winning day.
+-- neither; it is here for the renewal rate of its band. An approval counts if it was given by the winning day, had not
+-- lapsed on it, and the next term is at least as long as the term it was given for.
 with settled as (
     select * from marts.renewal_due
     where part <> 'open'
@@ -27,11 +28,15 @@ next_terms as (
 approved as (
     select s.account_key, s.renewal_id, min(q.offer_arr) as approved_arr
     from settled as s
+    join core.renewal as d on d.account_key = s.account_key and d.renewal_id = s.renewal_id
+    left join next_terms as n on n.account_key = s.account_key and n.opportunity_key = d.closing_opportunity_key
     join meta.discount_request as q
         on q.renewal_id = s.renewal_id
         and q.state = 'approved'
-        and q.known_from <= :known_at
+        and q.answered_at <= :known_at
+        and cast(q.answered_at at time zone :zone as date) <= s.closed_on
         and q.valid_until >= s.closed_on
+        and (q.term_months is null or q.term_months <= n.term_months)
     group by s.account_key, s.renewal_id
 )
 

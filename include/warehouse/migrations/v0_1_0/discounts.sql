@@ -5,7 +5,7 @@ create table meta.discount_request (
     account_key text not null,
     list_arr numeric(18, 2) not null check (list_arr > 0), -- Annual list price of its lines
     offer_arr numeric(18, 2) not null check (offer_arr >= 0), -- Annual price to offer
-    term_months int, -- Term of the new contract; null for the same as before
+    term_months int, -- Term of the new contract; null if none was given and that of the old one is not known
     depth double precision not null, -- Discount from the list price, as a share
     credited double precision not null, -- The same, less the credit for the term
     level text not null check (level in ('none', 'csm', 'lead', 'head')), -- Role that must approve it
