@@ -58,3 +58,9 @@ class CustomerReport(Strict):
         if self.consent == "assumed" and self.opted_in:
             raise ValueError("opted_in has no effect unless consent is required")
         return self
+
+    def is_agreed(self, account_key: str) -> bool:
+        """Return whether an account gets a report."""
+        if account_key in self.opted_out:
+            return False
+        return self.consent == "assumed" or account_key in self.opted_in

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include import config
 from include.common.errors import ConfigError
 from include.common.texts import gettext
 from include.config.viewers import Viewer
@@ -26,7 +27,7 @@ class CustomerReportPage:
 
     Args:
         newest: The newest edition of its account and period.
-        is_mine: Whether the viewer may approve it.
+        is_mine: Whether the viewer may approve it, and the account has not opted out.
     """
 
     found: Edition | None = None
@@ -51,9 +52,8 @@ def read(viewer: Viewer, report_id: int = 0) -> CustomerReportPage:
             return CustomerReportPage(waiting=waiting(connection, viewer))
         found = _seen(connection, viewer, report_id)
         newest = archive.newest(connection, [found.account_key], found.period)[found.account_key]
-    return CustomerReportPage(
-        found, newest, viewer.role in MAY_APPROVE, document.shown(found.data, found.next_steps)
-    )  # fmt: skip
+    is_mine = viewer.role in MAY_APPROVE and config.load().customer_report.is_agreed(found.account_key)
+    return CustomerReportPage(found, newest, is_mine, document.shown(found.data, found.next_steps))
 
 
 def html(viewer: Viewer, report_id: int) -> str:
@@ -83,14 +83,18 @@ def approve(viewer: Viewer, login: str, report_id: int, next_steps: str) -> Edit
 
 
 def waiting(connection: sa.Connection, viewer: Viewer, account: str = "") -> Sequence[dict[str, Any]]:
-    """Return the drafts that wait for the viewer, oldest period first.
+    """Return the drafts that wait for the viewer, oldest period first. Accounts that opted out have none.
 
     Args:
         account: The newest report of this account instead, approved or not.
     """
     if not viewer.sees_people or not has_table(connection, "ops.customer_report"):
         return ()
-    named = {"accounts": [account] if account else scope.accounts(connection, viewer), "all": bool(account)}
+    own = config.load().customer_report
+    named = {
+        "accounts": [account] if account else scope.accounts(connection, viewer), "all": bool(account),
+        "opted_out": list(own.opted_out), "opted_in": list(own.opted_in), "is_assumed": own.consent == "assumed",
+    }  # fmt: skip
     return [dict(row) for row in connection.execute(_WAITING, named).mappings()]
 
 
@@ -109,7 +113,9 @@ _WAITING = sa.text(
     " select distinct on (account_key, period) customer_report_id, account_key, period, approved_by, made_at"
     " from ops.customer_report order by account_key, period, approved_by = '', edition desc"
     ") as r join core.account as a on a.account_key = r.account_key"
-    " where (:all or r.approved_by = '')"
+    " where ((:all and r.approved_by <> '') or (r.approved_by = ''"
+    " and r.account_key <> all(cast(:opted_out as text[]))"
+    " and (:is_assumed or r.account_key = any(cast(:opted_in as text[])))))"
     " and (cast(:accounts as text[]) is null or r.account_key = any(cast(:accounts as text[])))"
     " order by case when :all then r.made_at end desc, r.period, a.name, r.customer_report_id limit 50"
 )

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from include import config
 from include.common import clock
 from include.common.errors import ConfigError
 from include.reports.customer import document
@@ -58,13 +59,17 @@ def approve(report_id: int, next_steps: str, *, by: str) -> Edition:
     """Approve a draft: keep it as the next and last edition of its period, with the CSM's next steps.
 
     Raises:
-        ConfigError: There is no such report, it is approved already, a newer edition exists, or the text is too long.
+        ConfigError: There is no such report, it is approved already, a newer edition exists, the account opted
+            out, or the text is too long.
     """
     next_steps = next_steps.strip()
     if len(next_steps) > LONGEST:
         raise ConfigError(f"the next steps have {len(next_steps)} characters", cure=f"write at most {LONGEST}")
     with engine("editor").begin() as connection:
         draft = get(connection, report_id)
+        if not config.load().customer_report.is_agreed(draft.account_key):
+            cure = "see consent, opted_in and opted_out in customer_report.yaml"
+            raise ConfigError(f"{draft.account_key} has not agreed to get a report", cure=cure)
         row = _row(draft.account_key, draft.period, draft.edition + 1, draft.data, clock.now(), next_steps, by)
         # A correction or another approval at this moment takes the same number: only one of them is kept.
         is_kept = not draft.is_approved and connection.execute(_KEEP, row).rowcount == 1

@@ -15,7 +15,6 @@ from include.common import clock, texts, working_days
 from include.common.errors import ConfigError, PerennialError
 from include.common.texts import gettext
 from include.config import Settings, files
-from include.config.customer_report import CustomerReport
 from include.decide import alert_tasks, readiness
 from include.decide.context import planned_state
 from include.decide.recipients import Owner, calendar_of, recipient
@@ -82,7 +81,7 @@ def draft(period: str = "", account: str = "") -> Drafted:
             cure = f"wait until it is over; figures go up to {newest.newest_day}"
             raise ConfigError(f"{made.name} is not over", cure=cure)
         found = facts.accounts(reading, made, [account] if account else None)
-        agreed = [row for row in found if is_agreed(own, row["account_key"])]
+        agreed = [row for row in found if own.is_agreed(row["account_key"])]
         if account and not agreed:
             cure = "see consent, opted_in and opted_out in customer_report.yaml" if found else f"look at {made.last}"
             why = "has not agreed to get a report" if found else f"is not a customer at the end of {made.name}"
@@ -102,13 +101,6 @@ def draft(period: str = "", account: str = "") -> Drafted:
         cure = "all other reports are drafted; the log has the cause"
         raise PerennialError(f"no report of {why}", cure=cure) from next(iter(failed.values()))
     return Drafted(made.name, len(agreed), len(found) - len(agreed), n_new, n_corrected, n_tasks)
-
-
-def is_agreed(settings: CustomerReport, account_key: str) -> bool:
-    """Return whether an account gets a report."""
-    if account_key in settings.opted_out:
-        return False
-    return settings.consent == "assumed" or account_key in settings.opted_in
 
 
 def _is_first(connection: sa.Connection, period: Period, day: date) -> bool:
@@ -165,9 +157,13 @@ def _lacks() -> list[str]:
 
 
 def _plan(reading: sa.Connection, connection: sa.Connection, settings: Settings) -> int:
-    """Plan a CRM task for each approved report, in which its CSM sends it. Each is planned once."""
+    """Plan a CRM task for each approved report, in which its CSM sends it. Each is planned once.
+
+    An account that opted out after the approval gets none.
+    """
     since = clock.now() - timedelta(days=USEFUL_DAYS)
-    approved = [dict(row) for row in connection.execute(_APPROVED, {"since": since}).mappings()]
+    rows = connection.execute(_APPROVED, {"since": since}).mappings()
+    approved = [dict(row) for row in rows if settings.customer_report.is_agreed(row["account_key"])]
     people = {"accounts": [row["account_key"] for row in approved]}
     owners = {row["account_key"]: row for row in reading.execute(_OWNERS, people).mappings()} if approved else {}
     actions = [_task(row, owners[row["account_key"]], settings) for row in approved if row["account_key"] in owners]

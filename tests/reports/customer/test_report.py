@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from include.cli.main import app
 from include.common.errors import ConfigError, PerennialError
+from include.config.viewers import Viewer
+from include.pages import customer_report
 from include.reports.customer import archive, document, draft, facts
 from include.warehouse.engine import engine
 from tests.reports.customer.conftest import MINE, PERIOD
@@ -191,6 +193,22 @@ def test_an_account_that_fails_is_named_and_stops_no_other(book: Path) -> None:
     execute("update core.ticket set first_reply_minutes = 120 where ticket_key = 'support:2'")
     made = draft.draft()
     assert (made.n_new, made.n_corrected) == (1, 1)
+
+
+def test_who_opts_out_after_the_draft_gets_no_approval_and_no_task(book: Path) -> None:
+    draft.draft()
+    archive.approve(newest().customer_report_id, "", by="cora")
+    late, path = newest("crm:202").customer_report_id, book / "config" / "customer_report.yaml"
+    path.write_text(f"cadence: monthly\nopted_out: ['{MINE}', 'crm:202', 'crm:207']\n")
+    assert draft.draft().n_tasks == 0
+    with pytest.raises(ConfigError, match="has not agreed"):
+        archive.approve(late, "", by="cora")
+    for viewer in (Viewer(role="head"), Viewer(role="csm", owner="crm:92")):
+        with engine("reader").connect() as connection:
+            waiting = customer_report.waiting(connection, viewer)
+            assert not customer_report.waiting(connection, viewer, "crm:202")
+        assert [row["account_key"] for row in waiting] == ["crm:203", "crm:204", "crm:205", "crm:206"]
+        assert not customer_report.read(viewer, late).can_approve
 
 
 def test_consent_may_be_required(book: Path) -> None:
