@@ -76,12 +76,12 @@ def plan_experiment(
 
 @app.command("judge")
 def judge_experiments() -> None:
-    """Store the read-out of each experiment under its day, as the DAG judge_experiments does every week."""
-    from include.experiments import overview
+    """Store the read-out of each experiment under its day and report new verdicts, as judge_experiments does weekly."""
+    from include.orchestration import experiment_notices
 
-    kept = overview.keep()
-    for name, (_, reading, before) in kept.items():
-        typer.echo(f"{name}: {reading.verdict}" + (f" (before: {before})" if before else ""))
+    kept = experiment_notices.judge()
+    for name, verdict in kept.items():
+        typer.echo(f"{name}: {verdict}")
     if not kept:
         typer.echo("no live playbook has a hold-out with figures")
 
@@ -92,7 +92,7 @@ def _row(entry: Any) -> dict[str, object]:
         "playbook": entry.playbook.name,
         "status": entry.playbook.status,
         "hold_out": entry.playbook.hold_out,
-        "verdict": reading.verdict if reading else "not_measured",
+        "verdict": reading.verdict if reading else entry.last.verdict if entry.last else "not_measured",
     }
     if not reading:
         return row | {"shows": _points(entry.plan.detectable) if entry.plan else None}

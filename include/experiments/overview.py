@@ -14,7 +14,7 @@ from include.decide.rules.load import Rule
 from include.decide.signals.load import load as load_signals
 from include.experiments import plan, store
 from include.experiments.plan import Plan
-from include.experiments.reading import Reading
+from include.experiments.reading import Last, Reading
 from include.warehouse.engine import engine, has_table
 
 
@@ -25,11 +25,13 @@ class Entry:
     Args:
         reading: The read-out of its hold-out; None if it has none yet.
         plan: What a hold-out could show; None if it has a read-out, or before the first build.
+        last: The last stored reading, if the hold-out has ended (``hold_out: 0``).
     """
 
     playbook: Playbook
     reading: Reading | None = None
     plan: Plan | None = None
+    last: Last | None = None
 
 
 def read(
@@ -47,17 +49,17 @@ def read(
     playbooks = load_playbooks() if playbooks is None else playbooks
     signals = load_signals()
     designs = {name: rule.file.design for name, rule in playbooks.items() if rule.file.hold_out}
-    readings = store.read(connection, designs)
+    readings, last = store.read(connection, designs), store.last(connection)
     day = None
     if has_table(connection, "marts.account_day"):
         day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
     found = {}
     for name, rule in playbooks.items():
-        reading, planned = readings.get(name), None
+        reading, planned = readings.get(name) if name in designs else None, None
         if day is not None and (reading is None or is_plan):
             history = plan.past(connection, rule.file, signals, day)
             planned = plan.of(rule.file, history, day, hold_out, effect)
-        found[name] = Entry(rule.file, reading, planned)
+        found[name] = Entry(rule.file, reading, planned, None if name in designs else last.get(name))
     return found
 
 

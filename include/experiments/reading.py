@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from include.experiments import statistics
 from include.experiments.statistics import EMPTY, NO_FAMILIES, Arm, Families
@@ -136,6 +136,20 @@ class Reading:
     def is_over(self) -> bool:
         """Whether the planned end has passed, and every renewal decided by then is settled."""
         return _is_over(self.design, self.counts, self.day)
+
+
+class Last(NamedTuple):
+    """The last stored reading of a hold-out that has ended. It is not read again: its held-out accounts get tasks.
+
+    Args:
+        n: Settled renewals.
+        effect: The difference with the interval that decided; None without settled renewals in both arms.
+    """
+
+    day: date
+    verdict: Verdict
+    n: int
+    effect: Interval | None
 
 
 def read_out(design: Design, counts: Counts, day: date, in_force: Mapping[str, Any] | None = None) -> Reading:

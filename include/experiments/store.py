@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.experiments.reading import Counts, Design, Reading, Side, read_out
+from include.experiments.reading import Counts, Design, Last, Reading, Side, read_out
 from include.experiments.statistics import EMPTY, NO_FAMILIES, Arm, Families
+from include.scores.statistics import Interval
 from include.warehouse import locks
 from include.warehouse.engine import has_table
 
@@ -34,6 +35,19 @@ def read(
     return {
         design.name: read_out(design, counted[design.name], day, (in_force or {}).get(design.name))
         for design in designs
+    }
+
+
+def last(connection: sa.Connection) -> dict[str, Last]:
+    """Return the newest stored reading of each experiment by name."""
+    return {
+        row.experiment: Last(
+            row.read_on,
+            row.verdict,
+            row.n,
+            None if row.difference is None else Interval(row.difference, row.low, row.high),
+        )
+        for row in connection.execute(_LAST)
     }
 
 
@@ -105,6 +119,11 @@ def _at_end(row: Mapping[str, Any] | None) -> Arm:
     return Arm(row["n_renewed_at_end"], row["n_settled_at_end"]) if row else EMPTY
 
 
+_LAST = sa.text(
+    "select distinct on (experiment) experiment, read_on, verdict, n_acted + n_held_out as n, difference,"
+    " coalesce(sequence_low, low) as low, coalesce(sequence_high, high) as high"
+    " from meta.experiment_reading order by experiment, read_on desc"
+)
 _DESIGNS = sa.text(
     "select experiment as name, hold_out, horizon_days, smallest_effect, started_on, ends_on from ops.experiment"
     " where :name in ('', experiment) order by experiment"

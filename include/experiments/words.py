@@ -8,7 +8,7 @@ from include.common import formatting
 from include.common.texts import N_, gettext, ngettext
 from include.experiments.overview import Entry
 from include.experiments.plan import Plan
-from include.experiments.reading import Reading
+from include.experiments.reading import Last, Reading
 from include.experiments.statistics import FIRST_LOOK
 from include.scores.statistics import Interval
 
@@ -35,6 +35,8 @@ def of(entry: Entry) -> tuple[str, ...]:
     """Return what is known about a playbook's effect, the most important sentence first."""
     if entry.reading:
         return tuple(_reading(entry.reading))
+    if entry.last:
+        return (_last(entry.last),)
     if entry.plan is None:
         return (gettext("Not measured yet."),)
     if entry.playbook.hold_out:
@@ -129,6 +131,12 @@ def _reading(reading: Reading) -> Iterator[str]:
             bad=_interval(reading.bad_ratings),
             started_on=formatting.day(design.started_on),
         )
+
+
+def _last(last: Last) -> str:
+    verdict = gettext(_VERDICTS[last.verdict], effect=_interval(last.effect), n=last.n, first=FIRST_LOOK)
+    day = formatting.day(last.day)
+    return gettext("The hold-out has ended. Last read on {day}: {verdict}", day=day, verdict=verdict)
 
 
 def _interval(found: Interval | None) -> str:

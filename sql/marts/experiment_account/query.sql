@@ -4,9 +4,10 @@
 -- Caveats: by intention to treat: an account counts in its assigned arm, whatever was done. Its outcome is that of the
 -- renewal that its first run after the assignment is about, else of the first one decided within the horizon after it.
 -- Accounts whose family had a key account before the trigger do not count. A renewal settles at the end of its grace,
--- whatever its outcome: a win counts no earlier than a silent loss, else early wins alone would raise the rate.
+-- whatever its outcome: a win counts no earlier than a silent loss, else early wins alone would raise the rate. Runs of
+-- held-out accounts with tasks, and runs after the planned end, do not count: the hold-out was over.
 with assigned as (
-    select x.*, e.horizon_days
+    select x.*, e.horizon_days, e.ends_on
     from ops.experiment_account as x
     join ops.experiment as e on e.experiment = x.experiment
     where x.known_from <= :known_at
@@ -32,7 +33,8 @@ runs as (
         and p.account_key = a.account_key
         and p.opened_on >= a.assigned_on
         and p.opened_on <= :newest
-        and p.arm <> ''
+        and p.opened_on <= coalesce(a.ends_on, 'infinity')
+        and p.arm = a.arm
     where a.withdrawn_on is null or p.opened_on < a.withdrawn_on
 ),
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import sqlalchemy as sa
 from include.common import paths
 from include.decide.playbooks import hold_outs
 from include.decide.playbooks.load import load
+from include.experiments import overview, store, words
+from include.experiments.reading import read_out
 from include.warehouse.engine import engine
+from tests.experiments.test_reading import DAY, DESIGN, counts
 from tests.fixtures.decisions import at
 from tests.fixtures.signals import SignalBook
 from tests.fixtures.subjects_store import account
@@ -102,6 +106,18 @@ def test_end_of_a_hold_out_releases_its_accounts(families: SignalBook, overlay: 
     families.set_clock(at(1))
     families.book.decide()
     assert {row.entity_id for row in families.book.outbox(rule="adoption_recovery")} == arms.keys()
+
+
+def test_ended_hold_out_keeps_its_last_reading(families: SignalBook, overlay: Path, monkeypatch: Any) -> None:
+    reading = read_out(replace(DESIGN, name="adoption_recovery"), counts((1530, 1800), (390, 600)), DAY)
+    monkeypatch.setattr(store, "read", lambda *_: {"adoption_recovery": reading})
+    with engine("builder").begin() as connection:
+        store.keep(connection, reading)
+        assert overview.read(connection)["adoption_recovery"].reading == reading
+        (overlay / "playbooks" / "adoption_recovery.yaml").write_text(SHIPPED.read_text())
+        entry = overview.read(connection)["adoption_recovery"]
+    assert entry.reading is None and entry.last and (entry.last.day, entry.last.verdict) == (DAY, "works")
+    assert "works" in words.of(entry)[0]
 
 
 def test_design_of_the_start_stays(families: SignalBook, overlay: Path) -> None:
