@@ -207,7 +207,7 @@ def approve_customer_report(
     user: GetUserDep,
     id: Annotated[int, Form()],
     token: Annotated[str, Form()],
-    next_steps: Annotated[str, Form(max_length=2000)] = "",
+    next_steps: Annotated[str, Form(max_length=4000)] = "",  # browsers send each line break as two characters
 ) -> Response:
     """Approve a customer's usage report."""
     from include.pages import customer_report

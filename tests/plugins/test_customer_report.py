@@ -61,7 +61,7 @@ def test_report_and_pdf_are_open_to_the_accounts_people_only(client, report, mon
 def test_report_is_approved_once_by_its_own_form(client, report):  # noqa: F811
     number = report.customer_report_id
     token = re.search(r'name="token" value="([^"]+)"', get(client, "mine", f"/customer-report/?id={number}").text)[1]
-    form = {"id": number, "token": token, "next_steps": "We meet <soon>."}
+    form = {"id": number, "token": token, "next_steps": "We meet <soon>." + "\r\n" * 1000 + "Bye."}
 
     def post(role: str, origin: str = SITE):
         headers = {"Authorization": f"Bearer {role}", "Origin": origin}
@@ -72,7 +72,7 @@ def test_report_is_approved_once_by_its_own_form(client, report):  # noqa: F811
     assert not newest().is_approved
     assert post("mine").status_code == 303
     kept = newest()
-    assert (kept.approved_by, kept.next_steps) == ("mine", "We meet <soon>.")
+    assert (kept.approved_by, kept.next_steps) == ("mine", "We meet <soon>." + "\n" * 1000 + "Bye.")
     assert post("mine").status_code == 400
     page = unescape(get(client, "mine", f"/customer-report/?id={kept.customer_report_id}").text)
     assert "We meet <soon>." in page and 'name="next_steps"' not in page

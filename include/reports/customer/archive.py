@@ -62,7 +62,7 @@ def approve(report_id: int, next_steps: str, *, by: str) -> Edition:
         ConfigError: There is no such report, it is approved already, a newer edition exists, the account opted
             out, or the text is too long.
     """
-    next_steps = next_steps.strip()
+    next_steps = next_steps.replace("\r\n", "\n").strip()
     if len(next_steps) > LONGEST:
         raise ConfigError(f"the next steps have {len(next_steps)} characters", cure=f"write at most {LONGEST}")
     with engine("editor").begin() as connection:
