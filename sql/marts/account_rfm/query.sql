@@ -3,7 +3,8 @@
 -- invoices, rates. Window: month ends on days [start, end), completed months. Reads the 84 days before.
 -- Caveats: customers of the tiers small and self_serve. A score is 5 - floor(5 x accounts that are better / accounts
 -- with the figure); ties share the better one. Recency ends at 84 days. Accounts whose use is not known over these days
--- have no recency and frequency, accounts of a CRM without invoices no money.
+-- have no recency and frequency. No money: accounts of a CRM without dated payments, or with a paid invoice that has no
+-- day, no amount, or a currency without a plan rate.
 with customers as (
     select d.account_key, d.day as as_of
     from marts.account_day as d
@@ -54,31 +55,39 @@ usage as (
     group by k.account_key, k.as_of
 ),
 
--- A CRM without a single invoice says nothing about money.
-with_invoices as (
-    select distinct source from staging.stg_crm__invoice where not is_deleted
+-- A CRM without a single dated payment says nothing about money.
+with_payments as (
+    select distinct source from staging.stg_crm__invoice where not is_deleted and status = 'paid' and paid_on is not null
 ),
 
 payments as (
-    select b.account_key, i.paid_on, i.amount * r.rate as amount
+    select b.account_key, i.paid_on, i.issued_on, i.amount * r.rate as amount
     from staging.stg_crm__invoice as i
     join core.account_bridge as b on b.source = i.source and b.source_id = i.account_id
-    join meta.plan_rate as r
+    left join meta.plan_rate as r
         on r.currency = coalesce(i.currency, cast(:currency as text))
         and i.paid_on >= r.from_day
         and i.paid_on < r.to_day
     where not i.is_deleted
         and i.status = 'paid'
-        and i.paid_on < :end
-        and i.paid_on > cast(:start as date) - 365
+        and (i.paid_on is null or (i.paid_on < :end and i.paid_on > cast(:start as date) - 365))
 ),
 
 money as (
-    select g.account_key, g.as_of, coalesce(sum(p.amount), 0) as paid
+    select
+        g.account_key,
+        g.as_of,
+        case when count(*) filter (where p.account_key is not null and p.amount is null) = 0
+            then coalesce(sum(p.amount), 0)
+        end as paid
     from grid as g
-    join with_invoices as w on w.source = split_part(g.account_key, ':', 1)
+    join with_payments as w on w.source = split_part(g.account_key, ':', 1)
     left join payments as p
-        on p.account_key = g.account_key and p.paid_on <= g.as_of and p.paid_on > g.as_of - 365
+        on p.account_key = g.account_key
+        and case
+            when p.paid_on is null then coalesce(p.issued_on <= g.as_of, true)
+            else p.paid_on <= g.as_of and p.paid_on > g.as_of - 365
+        end
     group by g.account_key, g.as_of
 ),
 
