@@ -176,6 +176,12 @@ def test_frequent_questions_and_topics_are_listed(connection: sa.Connection) -> 
     shares: dict[str, Any] = {row["label"]: row for row in routes.mix(connection)}
     assert shares["management"]["repeat_rate"] == 0.5 and shares["unknown"]["n_tickets"] == 1
     assert sum(row["share"] for row in shares.values()) == pytest.approx(1)
+    # They are no longer questions: the day's are replaced. Those of an earlier day are not shown.
+    connection.exec_driver_sql("update meta.ticket_label set label = 'request' where label = 'how_to'")
+    connection.exec_driver_sql("update meta.qa_cluster set as_of = as_of - 1")
+    assert routes.questions(connection) == []
+    connection.exec_driver_sql("update meta.qa_cluster set as_of = as_of + 1")
+    assert (routes.keep_questions(connection), routes.questions(connection)) == (0, [])
 
 
 _TICKET = sa.text(

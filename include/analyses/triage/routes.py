@@ -57,8 +57,7 @@ def keep_questions(connection: sa.Connection) -> int:
     if not _is_built(connection):
         return 0
     rows = connection.execute(_QUESTIONS, {"days": WITHIN_DAYS, "most": MOST_COMPARED}).mappings().all()
-    if not rows:
-        return 0
+    as_of = newest_day(connection)
     found = []
     for language in ("en", "zh"):
         chosen = [row for row in rows if row["language"] == language]
@@ -77,7 +76,6 @@ def keep_questions(connection: sa.Connection) -> int:
                     }
                 )  # fmt: skip
     found.sort(key=lambda one: (-one["n_tickets"], one["keys"]))
-    as_of = rows[0]["as_of"]
     connection.execute(_FORGET, {"as_of": as_of})
     if found:
         now = locks.now(connection)
@@ -117,7 +115,7 @@ def _groups(connection: sa.Connection, keys: Sequence[str]) -> Iterator[list[int
 
 
 def questions(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return the newest frequent questions, with a masked example and the best-rated answer as a draft."""
+    """Return the newest labelled day's questions, with a masked example and the best-rated answer as a draft."""
     rows = [dict(row) for row in connection.execute(_STORED).mappings()] if _is_built(connection) else []
     examples = store.masked_texts(connection, [row["example_key"] for row in rows])
     keys = [row["answer_key"] for row in rows if row["answer_key"]]
@@ -225,7 +223,7 @@ with newest as (
 )
 
 select * from (
-    select t.ticket_key, t.account_key, t.language, t.about, k.rating, k.n_replies, n.day as as_of,
+    select t.ticket_key, t.account_key, t.language, t.about, k.rating, k.n_replies,
         row_number() over (partition by t.language order by t.created_day desc, t.ticket_key) as place
     from core.ticket_triage as t
     join core.ticket as k on k.ticket_key = t.ticket_key
@@ -239,7 +237,8 @@ _KEEP = sa.text(
     " known_from) values (:as_of, :no, :language, :about, :n_tickets, :n_accounts, :keys, :answer, :now)"
 )
 _STORED = sa.text(
-    "select * from marts.qa_candidate where as_of = (select max(as_of) from meta.qa_cluster) order by cluster_no"
+    "select * from marts.qa_candidate where as_of = (select max(created_day) from core.ticket_triage)"
+    " order by cluster_no"
 )
 _ANSWERS = sa.text("""
 select t.ticket_key, c.body, u.name as person, a.name as company
