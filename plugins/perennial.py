@@ -220,7 +220,7 @@ def approve_customer_report(
 
 @app.get("/customer-report/pdf/")
 def customer_report_pdf(user: GetUserDep, id: int = 0) -> Response:
-    """Return a customer's usage report as PDF, as it was archived."""
+    """Return a customer's usage report as PDF, as it was archived; a draft with a warning."""
     from include.pages import customer_report
 
     return _pdf(user, f"usage-report-{id}", lambda viewer: customer_report.html(viewer, id))

@@ -47,17 +47,18 @@ def show(
     html: Annotated[Path | None, typer.Option("--html", help="Write the page to this file instead.")] = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as PDF to this file instead.")] = None,
 ) -> None:
-    """Show an edition as it was made."""
+    """Show an edition as it was made. The page of a draft has a warning."""
     from include.reports import pdf as pdfs
     from include.reports.customer import archive, document
     from include.warehouse.engine import engine
 
     with engine("reader").connect() as connection:
         found = archive.get(connection, report_id)
+        page = archive.copy(connection, found)
     if html:
-        html.write_text(found.html, encoding="utf-8")
+        html.write_text(page, encoding="utf-8")
     if pdf:
-        pdf.write_bytes(pdfs.of(found.html))
+        pdf.write_bytes(pdfs.of(page))
     if html or pdf:
         return
     state = f"approved by {found.approved_by}" if found.is_approved else "a draft"

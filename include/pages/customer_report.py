@@ -40,6 +40,11 @@ class CustomerReportPage:
     def can_approve(self) -> bool:
         return bool(self.is_mine and self.found and self.found == self.newest and not self.found.is_approved)
 
+    @property
+    def warning(self) -> str:
+        text = archive.warning(self.found, self.newest) if self.found and self.newest else ""
+        return gettext(text) if text else ""
+
 
 def read(viewer: Viewer, report_id: int = 0) -> CustomerReportPage:
     """Return one report, or those that wait for the viewer's approval.
@@ -57,13 +62,13 @@ def read(viewer: Viewer, report_id: int = 0) -> CustomerReportPage:
 
 
 def html(viewer: Viewer, report_id: int) -> str:
-    """Return the archived page of a report.
+    """Return the page of a report as it is archived; a draft's with a warning.
 
     Raises:
         ConfigError: There is no such report, or the viewer may not see its account.
     """
     with engine("reader").connect() as connection:
-        return _seen(connection, viewer, report_id).html
+        return archive.copy(connection, _seen(connection, viewer, report_id))
 
 
 def approve(viewer: Viewer, login: str, report_id: int, next_steps: str) -> Edition:

@@ -36,12 +36,22 @@ class Section:
     chart: str = ""
 
 
-def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """Return the page. Every value is escaped, including names that customers chose."""
+def render(title: str, subtitle: str, sections: Sequence[Section], warning: str = "") -> str:
+    """Return the page. Every value is escaped, including names that customers chose.
+
+    Args:
+        warning: A line in bold below the title.
+    """
     return (
         _environment()
         .get_template("page.html")
-        .render(title=title, subtitle=subtitle, sections=sections, language=texts.language().replace("_", "-"))
+        .render(
+            title=title,
+            subtitle=subtitle,
+            sections=sections,
+            warning=warning,
+            language=texts.language().replace("_", "-"),
+        )
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from include.reports import pdf
-from include.reports.customer import archive, draft
+from include.reports.customer import archive, document, draft
 from include.warehouse.engine import engine
 from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
 from tests.reports.customer.conftest import MINE, PERIOD, book  # noqa: F401
@@ -54,11 +54,12 @@ def test_report_and_pdf_are_open_to_the_accounts_people_only(client, report, mon
         listed = get(client, role, "/customer-report/").text
         assert (f"?id={number}" in listed) == may and "Shorter planning" not in listed, role
         if may:
-            assert file.content == report.html.encode() and file.headers["content-type"] == "application/pdf"
+            assert document.DRAFT in page.text and document.DRAFT in file.text
+            assert file.headers["content-type"] == "application/pdf"
             assert 'name="next_steps"' in page.text
 
 
-def test_report_is_approved_once_by_its_own_form(client, report):  # noqa: F811
+def test_report_is_approved_once_by_its_own_form(client, report, monkeypatch):  # noqa: F811
     number = report.customer_report_id
     token = re.search(r'name="token" value="([^"]+)"', get(client, "mine", f"/customer-report/?id={number}").text)[1]
     form = {"id": number, "token": token, "next_steps": "We meet <soon>." + "\r\n" * 1000 + "Bye."}
@@ -75,6 +76,13 @@ def test_report_is_approved_once_by_its_own_form(client, report):  # noqa: F811
     assert (kept.approved_by, kept.next_steps) == ("mine", "We meet <soon>." + "\n" * 1000 + "Bye.")
     assert post("mine").status_code == 400
     page = unescape(get(client, "mine", f"/customer-report/?id={kept.customer_report_id}").text)
+    assert document.DRAFT not in page and document.REPLACED not in page
+    replaced = get(client, "mine", f"/customer-report/?id={number}").text
+    assert document.REPLACED in replaced
+    monkeypatch.setattr(pdf, "of", lambda html: html.encode())
+    assert document.REPLACED in get(client, "mine", f"/customer-report/pdf/?id={number}").text
+    file = get(client, "mine", f"/customer-report/pdf/?id={kept.customer_report_id}")
+    assert file.content == kept.html.encode()
     assert "We meet <soon>." in page and 'name="next_steps"' not in page
 
 

@@ -100,6 +100,21 @@ def newest(connection: sa.Connection, accounts: Sequence[str], period: str) -> d
     return {row["account_key"]: Edition(**row) for row in rows}
 
 
+def warning(found: Edition, last: Edition) -> str:
+    """Return the warning on an edition, given the newest of its period; "" for the approved one."""
+    if found.is_approved:
+        return ""
+    return document.DRAFT if found.customer_report_id == last.customer_report_id else document.REPLACED
+
+
+def copy(connection: sa.Connection, found: Edition) -> str:
+    """Return the page of an edition: the approved one as it is archived, a draft with its warning."""
+    if found.is_approved:
+        return found.html
+    last = newest(connection, [found.account_key], found.period)[found.account_key]
+    return document.html(found.data, warning=warning(found, last))
+
+
 def states(connection: sa.Connection, period: str) -> dict[str, bool]:
     """Return the accounts with a report for a period, and whether it is approved."""
     return dict(connection.execute(_STATES, {"period": period}).tuples().all())

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from include.common import formatting, quarters, texts
 from include.common.errors import ConfigError
-from include.common.texts import gettext
+from include.common.texts import N_, gettext
 from include.config.customer_report import CustomerReport
 from include.reports import periods
 from include.reports.customer import sections
@@ -20,6 +20,8 @@ from include.reports.page import Section, render
 from include.reports.periods import Period
 
 Document = dict[str, Any]
+DRAFT = N_("Draft: not approved yet. Do not send it to the customer.")
+REPLACED = N_("Replaced by a newer edition. Do not send it to the customer.")
 
 
 def period_of(cadence: str, day: date) -> Period:
@@ -80,11 +82,16 @@ def shown(content: Document, next_steps: str = "") -> list[Section]:
     return found
 
 
-def html(content: Document, next_steps: str = "") -> str:
-    """Return the page of a report: the draft's, or with the CSM's next steps the approved one's."""
+def html(content: Document, next_steps: str = "", warning: str = "") -> str:
+    """Return the page of a report: the draft's, or with the CSM's next steps the approved one's.
+
+    Args:
+        warning: DRAFT or REPLACED, for a copy that somebody downloads.
+    """
     with texts.reading(content["language"]):
         contact = gettext("Your contact: {name}.", name=content["csm"]) if content["csm"] else ""
-        return render(content["title"], f"{content['label']}. {contact}".strip(), shown(content, next_steps))
+        lead, warning = f"{content['label']}. {contact}".strip(), gettext(warning) if warning else ""
+        return render(content["title"], lead, shown(content, next_steps), warning)
 
 
 def _linked(section: dict[str, Any]) -> list[list[Any]]:
