@@ -3,8 +3,7 @@
 -- invoices, rates. Window: month ends on days [start, end), completed months. Reads the 84 days before.
 -- Caveats: customers of the tiers small and self_serve. A score is 5 - floor(5 x accounts that are better / accounts
 -- with the figure); ties share the better one. Recency ends at 84 days. Accounts whose use is not known over these days
--- have no recency and frequency. No money: accounts of a CRM without dated payments, or with a paid invoice that has no
--- day, no amount, or a currency without a plan rate.
+-- have no recency and frequency; without dated payments in the CRM, or with one of no day, amount or rate, no money.
 with customers as (
     select d.account_key, d.day as as_of
     from marts.account_day as d
@@ -57,7 +56,8 @@ usage as (
 
 -- A CRM without a single dated payment says nothing about money.
 with_payments as (
-    select distinct source from staging.stg_crm__invoice where not is_deleted and status = 'paid' and paid_on is not null
+    select distinct source from staging.stg_crm__invoice
+    where not is_deleted and status = 'paid' and paid_on is not null
 ),
 
 payments as (
