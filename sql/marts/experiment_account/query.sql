@@ -1,11 +1,9 @@
 -- Purpose: what became of each account of an experiment, from its assignment to the outcome of its renewal.
--- Grain: experiment and account. Inputs: assignments, runs, renewals, tasks, tickets, activities. Window: none; as of
--- today.
--- Caveats: by intention to treat: an account counts in its assigned arm, whatever was done. Its outcome is that of the
--- renewal that its first run after the assignment is about, else of the first one decided within the horizon after it.
--- Accounts whose family had a key account before the trigger do not count. A renewal settles at the end of its grace,
--- whatever its outcome: a win counts no earlier than a silent loss, else early wins alone would raise the rate. Runs of
--- held-out accounts with tasks, and runs after the planned end, do not count: the hold-out was over.
+-- Grain: experiment and account. Inputs: assignments, runs, renewals, tasks, tickets, activities. Window: as of today.
+-- Caveats: by intention to treat, in the assigned arm. The outcome is that of the renewal of the first run after the
+-- assignment, else of the first one decided within the horizon. A renewal settles at the end of its grace, won or lost:
+-- else early wins would raise the rate. Families with a key account before the trigger do not count, nor do runs of
+-- held-out accounts with tasks or runs after the planned end: the hold-out was over.
 with assigned as (
     select x.*, e.horizon_days, e.ends_on
     from ops.experiment_account as x
