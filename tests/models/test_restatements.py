@@ -30,8 +30,8 @@ def test_edit_restates_closed_periods_and_records_it(built: pytest.MonkeyPatch) 
     assert found.past[0].reason == "back-dated edit of contract_line (1 account)"
     assert found.as_known and found.as_known.value == 2400
     said = facts_of(found)
-    assert (said["first reported"], said["as known then"]) == ("2,400", "2,400")
-    assert said["restated 2026-06-11 12:00"] == "2,700: back-dated edit of contract_line (1 account)"
+    assert (said["first reported"], said["as known then"]) == ("USD 2,400", "USD 2,400")
+    assert said["restated 2026-06-11 12:00"] == "USD 2,700: back-dated edit of contract_line (1 account)"
     # Unaffected values have no row, nor have days that were incomplete when reported.
     assert (
         rows("select distinct metric_id from meta.kpi_restatement where metric_id in ('activity_rate', 'customers')")
