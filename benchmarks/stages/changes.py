@@ -74,9 +74,9 @@ def _add(text: str) -> Callable[[Path], None]:
     return change
 
 
-def _exclude(account: str) -> Callable[[Path], None]:
-    one = f"{{account: 'crm:{account}', reason: test, owner: operations, until: 2030-01-01}}"
-    return _add(f"exclusions: [{one}]")
+def _exclude(*accounts: str) -> Callable[[Path], None]:
+    excluded = (f"{{account: 'crm:{one}', reason: test, owner: operations, until: 2030-01-01}}" for one in accounts)
+    return _add(f"exclusions: [{', '.join(excluded)}]")
 
 
 def _rates(later: str) -> Callable[[Path], None]:
@@ -104,6 +104,7 @@ _CHANGES: dict[str, tuple[Callable[[Path], None], float]] = {
     "a comment reworded": (_redefine("core/account", "-- Purpose:", "-- What for:"), _LEAST),
     "a trial excluded": (_exclude("trial"), _LEAST),
     "a customer excluded": (_exclude("5"), _LEAST),
+    "20 customers excluded": (_exclude(*map(str, range(5, 25))), _LEAST),
     "a plan rate from 2027 on": (_rates("2027: 1.2"), 0.0),
     "a plan rate from 2026 on": (_rates("2026: 1.2"), 0.0),
     "the grace period of one tier": (_add("grace_days: {default: 30, mid: 20}"), 0.0),

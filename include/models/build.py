@@ -44,16 +44,17 @@ from include.warehouse import locks
 from include.warehouse.engine import engine
 
 Kind = Literal["forward", "rebuild"]
+# For a subquery PostgreSQL estimates one row. It then runs the other side once for each of thousands of rows, or merges
+# by one of several columns and compares all rows that agree in it. A hash join uses all columns, whatever the estimate.
+# With 2,000 accounts it builds the models 1.1 times faster for an account and a day, 14 times for 20 and 800 days.
+HASH_JOINS = "set local enable_nestloop = off; set local enable_mergejoin = off"
 # A model of a large warehouse may take minutes, and another build waits for the lock instead of failing. Custom plans:
 # after five executions PostgreSQL would reuse a plan that does not fit the days of the next piece. A hash may take
 # twice ``work_mem``.
 _SESSION = (
     "set local lock_timeout = '20min'; set local work_mem = '64MB'; set local jit = off;"
-    " set local plan_cache_mode = force_custom_plan"
+    f" set local plan_cache_mode = force_custom_plan; {HASH_JOINS}"
 )
-# For a subquery PostgreSQL estimates one row. It then runs the other side once for each of thousands of rows, or merges
-# by one of several columns and compares all rows that agree in it. A hash join uses all columns, whatever the estimate.
-HASH_JOINS = "set local enable_nestloop = off; set local enable_mergejoin = off"
 _SHOWN = 5
 _PLANNING = "select pg_advisory_xact_lock(hashtext('perennial.build.plan'))"
 
@@ -168,10 +169,6 @@ def _build(build_id: str, model: Model) -> Built | None:
         if is_new:
             materialize.partition(connection, model, *build.all_days)
         parameters = parameters_of(build, model)
-        # Such a query has no window: it reads the whole history of its accounts, and one may have a thousand deals.
-        is_whole = model.metadata.materialisation == "account"
-        if is_whole or any(piece.accounts is None or len(piece.accounts) > increments.FEW_ACCOUNTS for piece in pieces):
-            connection.exec_driver_sql(HASH_JOINS)
         if name == restatements.TABLE:
             restatements.check_definitions(connection)
         replaced = materialize.replace(connection, build_id, model, pieces, parameters, is_new=is_new)

@@ -24,7 +24,7 @@ from include.warehouse.engine import has_table
 NO_ACCOUNT = ""
 # Above this share of all accounts, naming them costs more than rebuilding all. A few accounts are always named.
 ALL_ABOVE_SHARE = 0.3
-FEW_ACCOUNTS = 20
+_FEW_ACCOUNTS = 20
 # Account-days to rebuild in one go. Sorts and hashes that exceed their memory spill to disk; in one go, most of a long
 # history would.
 MAX_ACCOUNT_DAYS = 3_000_000
@@ -235,7 +235,7 @@ def n_accounts(connection: sa.Connection) -> int:
 def _for_accounts(connection: sa.Connection, keys: set[str], everything: Piece) -> list[Piece]:
     if not keys:
         return []
-    if ALL_ACCOUNTS in keys or (len(keys) > FEW_ACCOUNTS and len(keys) > ALL_ABOVE_SHARE * n_accounts(connection)):
+    if ALL_ACCOUNTS in keys or (len(keys) > _FEW_ACCOUNTS and len(keys) > ALL_ABOVE_SHARE * n_accounts(connection)):
         return [everything]
     return [Piece(everything.start, everything.end, tuple(sorted(keys)))]
 
