@@ -15,7 +15,8 @@ and what green accounts were given. The head of customer success is notified of 
 - `list_discounts` is green and returns nothing: no won renewal has a list price.
 
 **Re-running and backfill.** Clear the task. The result is stored under the month before the current one. Without
-Airflow: `python -m include.cli analysis features --keep`, and `discounts unapproved`.
+Airflow, and without notices: `python -m include.cli analysis features --keep`, and `discounts unapproved --month
+2026-11`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -165,18 +165,28 @@ def answer(viewer: Viewer, login: str, number: int, *, is_approved: bool, note: 
     """
     with engine("editor").begin() as connection:
         row = connection.execute(_OPEN, {"number": number}).mappings().one_or_none()
-        if row is None or row["state"] != "open" or row["valid_until"] < day:
-            state = "unknown" if row is None else "lapsed" if row["state"] == "open" else row["state"]
-            raise ConfigError(f"request {number} is {state}", cure="python -m include.cli discounts list")
-        if row["asked_by"].casefold() == login.casefold():
-            raise ConfigError(f"you asked for {number} yourself", cure="somebody else has to answer it")
-        if not discounts.may_grant(viewer.role, row["level"]) or viewer.role == "csm":
-            raise ConfigError(
-                f"the role {viewer.role} may not answer request {number}: it needs a {row['level']}",
-                cure="roles are assigned in viewers.yaml",
-            )
+        if row is None:
+            raise ConfigError(f"request {number} is unknown", cure="python -m include.cli discounts list")
+        if error := unanswerable(viewer, login, row, day):
+            raise error
         named = {"number": number, "by": login, "note": note.strip(), "now": locks.stamp(connection)}
         connection.execute(_ANSWER, {**named, "state": "approved" if is_approved else "rejected"})
+
+
+def unanswerable(viewer: Viewer, login: str, request: Mapping[Any, Any], day: date) -> ConfigError | None:
+    """Return why a person may not answer a request; None if they may. Others' open requests are for leads and heads."""
+    number = request["request_id"]
+    if request["state"] != "open" or request["valid_until"] < day:
+        state = "lapsed" if request["state"] == "open" else request["state"]
+        return ConfigError(f"request {number} is {state}", cure="python -m include.cli discounts list")
+    if request["asked_by"].casefold() == login.casefold():
+        return ConfigError(f"you asked for {number} yourself", cure="somebody else has to answer it")
+    if viewer.role == "csm" or not discounts.may_grant(viewer.role, request["level"]):
+        return ConfigError(
+            f"the role {viewer.role} may not answer request {number}: it needs a {request['level']}",
+            cure="roles are assigned in viewers.yaml",
+        )
+    return None
 
 
 def listed(connection: sa.Connection, day: date, accounts: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -190,6 +200,11 @@ def listed(connection: sa.Connection, day: date, accounts: Sequence[str] | None 
         return []
     chosen = list(accounts) if accounts is not None else None
     return [dict(row) for row in connection.execute(_LISTED, {"day": day, "accounts": chosen}).mappings()]
+
+
+def last_days(last: date, days: int) -> tuple[date, date]:
+    """Return the first and the last of the days that end on a day."""
+    return last - timedelta(days=days - 1), last
 
 
 def unapproved(connection: sa.Connection, first: date, last: date) -> list[dict[str, Any]]:
@@ -240,7 +255,8 @@ _ASK = sa.text(
     " returning request_id"
 )
 _OPEN = sa.text(
-    "select state, asked_by, level, valid_until from meta.discount_request where request_id = :number for update"
+    "select request_id, state, asked_by, level, valid_until from meta.discount_request where request_id = :number"
+    " for update"
 )
 _ANSWER = sa.text(
     "update meta.discount_request set state = :state, answered_by = :by, answered_at = :now, note = :note"

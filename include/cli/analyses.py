@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +38,7 @@ def list_features(
     """Compare renewals with and without each feature, within tier, age and total use. Rates are in points."""
     from include import config
     from include.analyses import feature_store, features
-    from include.common import clock
+    from include.reports import periods
     from include.warehouse.engine import engine
 
     if account:
@@ -50,9 +49,7 @@ def list_features(
     with engine("builder").begin() as connection:
         found = feature_store.read(connection)
         if keep:
-            feature_store.keep(
-                connection, found, (clock.now().date().replace(day=1) - timedelta(days=1)).replace(day=1)
-            )
+            feature_store.keep(connection, found, periods.last_month().first)
     if not as_json and not found.is_available:
         typer.echo(
             f"not available: {found.n_losses} of {features.FEWEST_LOSSES} lost renewals with known use"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -70,12 +69,14 @@ def request(
 ) -> None:
     """Ask for a discount, as the role that viewers.yaml gives your login."""
     from include import config
+    from include.analyses.discounts import may_grant
     from include.pages import discounts, entries
 
     login = user.user()
     viewer = config.load().viewers.of(login)
     number, checked = discounts.ask(viewer, login, renewal, entries.parse_amount(offer), term or None, trade or (), why)
-    waits = f"waits for a {checked.level}" if checked.level not in ("none", viewer.role) else "is within your own hand"
+    is_own = may_grant(viewer.role, checked.level)
+    waits = "is within your own hand" if is_own else f"waits for a {checked.level}"
     typer.echo(f"request {number} for {checked.depth:.1%} {waits}")
 
 
@@ -106,16 +107,19 @@ def list_requests(as_json: AsJson = False) -> None:
 @app.command("unapproved")
 def list_unapproved(
     days: Annotated[int, typer.Option("--days", help="Renewals settled in so many days.", min=1, max=3650)] = 31,
+    month: Annotated[str, typer.Option("--month", help="Renewals settled in this month instead: 2026-11.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List renewals that were won deeper than a CSM grants alone, and deeper than approved."""
     from include.analyses import discount_requests
+    from include.reports import periods
     from include.scores.health import judgements
     from include.warehouse.engine import engine
 
-    today = judgements.today()
+    found = periods.named("monthly", month) if month else None
+    first, last = (found.first, found.last) if found else discount_requests.last_days(judgements.today(), days)
     with engine("reader").connect() as connection:
-        rows = discount_requests.unapproved(connection, today - timedelta(days=days), today)
+        rows = discount_requests.unapproved(connection, first, last)
     output.emit([{**row, "discount": f"{row['depth']:.1%}"} for row in rows], _UNAPPROVED, as_json=as_json)
 
 
@@ -129,9 +133,8 @@ def list_bands(
     from include.scores.health import judgements
     from include.warehouse.engine import engine
 
-    today = judgements.today()
     with engine("reader").connect() as connection:
-        rows = discount_requests.by_band(connection, today - timedelta(days=days), today)
+        rows = discount_requests.by_band(connection, *discount_requests.last_days(judgements.today(), days))
     output.emit(rows, _BANDS, as_json=as_json)
 
 

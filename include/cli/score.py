@@ -156,10 +156,11 @@ def judge_score(
     ] = "all",
     as_json: AsJson = False,
 ) -> None:
-    """Backtest the health score and each single measure, and store the month's result."""
+    """Backtest the health score and each single measure, and store the result under last month."""
+    from include.reports import periods
     from include.scores.health import record
 
-    found = record.run(clock.now().date())
+    found = record.run(periods.last_month().first)
     if as_json:
         typer.echo(output.to_json(asdict(found)), nl=False)
         return

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-
 from include import config
 from include.analyses import discount_requests, feature_store, features
-from include.common import clock, formatting
+from include.common import formatting
 from include.deliver import notices
 from include.outbox.message import Evidence, Message
+from include.reports import periods
 from include.warehouse.engine import engine
 
 _SHOWN = 10
-
-
-def last_month() -> date:
-    """Return the first day of the month before the current one."""
-    return (clock.now().date().replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
 def list_discounts() -> dict[str, int]:
@@ -25,11 +19,11 @@ def list_discounts() -> dict[str, int]:
     Returns:
         Number of unapproved discounts; empty without list prices.
     """
-    first = last_month()
-    last = clock.now().date().replace(day=1) - timedelta(days=1)
+    month = periods.last_month()
+    year = discount_requests.last_days(month.last, 365)
     with engine("reader").connect() as connection:
-        found = discount_requests.unapproved(connection, first, last)
-        bands = {row["band"]: row for row in discount_requests.by_band(connection, last - timedelta(days=364), last)}
+        found = discount_requests.unapproved(connection, month.first, month.last)
+        bands = {row["band"]: row for row in discount_requests.by_band(connection, *year)}
     if not any(row["n_priced"] for row in bands.values()):
         return {}
     green = bands.get("green")
@@ -44,7 +38,7 @@ def list_discounts() -> dict[str, int]:
         notices.notify(
             people.head or people.queue,
             Message(
-                subject=f"{formatting.count(len(found), 'discount')} without approval in {first:%B %Y}",
+                subject=f"{formatting.count(len(found), 'discount')} without approval in {month.label}",
                 summary=given or "They are deeper than a CSM grants alone, and than what was approved.",
                 evidence=tuple(
                     Evidence(
@@ -53,7 +47,7 @@ def list_discounts() -> dict[str, int]:
                     )
                     for row in found[:_SHOWN]
                 ),
-                next_steps=("See all of them: python -m include.cli discounts unapproved",),
+                next_steps=(f"See all of them: python -m include.cli discounts unapproved --month {month.name}",),
                 footer="You get this list once a month, if there are any.",
             ),
         )
@@ -66,7 +60,7 @@ def judge_features() -> dict[str, str]:
     Returns:
         Feature -> verdict; empty while there are fewer than 30 losses.
     """
-    month = last_month()
+    month = periods.last_month().first
     with engine("builder").begin() as connection:
         # Of an earlier month: a retry finds this one stored already, and may still have to notify.
         before = {row["feature"]: row["verdict"] for row in feature_store.stored(connection, before=month)}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from include import config
-from include.common import clock
 from include.deliver import notices
 from include.outbox.message import Message
+from include.reports import periods
 from include.scores.health import record
 
 
@@ -23,7 +22,7 @@ class BacktestResult:
 
 def judge() -> BacktestResult:
     """Back-test the score for last month, and notify the head of customer success, or the queue, of missed floors."""
-    found = record.run(clock.now().date().replace(day=1) - timedelta(days=1))
+    found = record.run(periods.last_month().first)
     if found.warnings:
         people = config.load().people
         notices.notify(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -19,8 +18,7 @@ from include.pages import scope
 from include.scores.health import judgements
 from include.warehouse.engine import engine
 
-YEAR = timedelta(days=365)
-MONTH = timedelta(days=31)
+YEAR, MONTH = 365, 31
 
 
 @dataclass(frozen=True)
@@ -51,15 +49,11 @@ def read(viewer: Viewer, login: str) -> Discounts:
     with engine("reader").connect() as connection:
         chosen = scope.accounts(connection, viewer)
         requests = discount_requests.listed(connection, day, chosen)
-        unapproved = discount_requests.unapproved(connection, day - MONTH, day)
-        bands = discount_requests.by_band(connection, day - YEAR, day) if viewer.sees_company else []
+        unapproved = discount_requests.unapproved(connection, *discount_requests.last_days(day, MONTH))
+        year = discount_requests.last_days(day, YEAR)
+        bands = discount_requests.by_band(connection, *year) if viewer.sees_company else []
     mine = frozenset(
-        row["request_id"]
-        for row in requests
-        if row["state"] == "open"
-        and row["asked_by"].casefold() != login.casefold()
-        and viewer.role != "csm"
-        and discounts.may_grant(viewer.role, row["level"])
+        row["request_id"] for row in requests if discount_requests.unanswerable(viewer, login, row, day) is None
     )
     return Discounts(
         may_ask, requests, mine, [row for row in unapproved if chosen is None or row["account_key"] in chosen], bands

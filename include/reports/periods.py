@@ -10,6 +10,7 @@ from typing import Literal
 from include.common import formatting
 from include.common.errors import ConfigError
 from include.common.texts import gettext
+from include.scores.health import judgements
 
 Cadence = Literal["weekly", "monthly"]
 UNIT: dict[Cadence, Literal["week", "month"]] = {"weekly": "week", "monthly": "month"}
@@ -47,6 +48,11 @@ def of(cadence: Cadence, day: date) -> Period:
     year, week, _ = day.isocalendar()
     label = gettext("week {week}, {first} to {last}", week=week, first=formatting.day(first), last=formatting.day(last))
     return Period(f"{year}-W{week:02}", first, last, label)
+
+
+def last_month() -> Period:
+    """Return the month before the current one, in the reporting time zone."""
+    return of("monthly", judgements.today()).before
 
 
 def due(cadence: Cadence, newest: date, wait_days: int) -> Period:

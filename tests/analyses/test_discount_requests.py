@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -11,11 +12,13 @@ import pytest
 import sqlalchemy as sa
 
 from include.analyses import discount_requests
+from include.cli.main import main
 from include.common import paths
 from include.common.errors import ConfigError
-from include.config.viewers import Viewer
+from include.config.viewers import Viewer, Viewers
 from include.models import pending_changes, registry
 from include.models.increments import Build, Range
+from include.orchestration import analysis_tasks
 from include.pages import discounts as page
 from include.pages import rendering
 from include.scores.health import judgements
@@ -184,3 +187,36 @@ def test_page_asks_and_answers_only_about_own_accounts(world: None) -> None:
     with engine("reader").connect() as connection:
         actions = connection.execute(sa.text("select person, action from ops.human_action order by done_at")).all()
     assert [row.person for row in actions] == ["ana", "lea"]
+
+
+@pytest.mark.parametrize(("viewer", "is_own"), [(CSM, False), (LEAD, True), (HEAD, True)])
+def test_command_says_who_must_answer(world: None, viewer, is_own, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(Viewers, "of", lambda self, login: viewer)
+    assert main(["discounts", "request", "R1", "--offer", "88000", "--why", "budget", "--trade", "reference"]) == 0
+    (row,) = listed().values()
+    assert row["state"] == ("approved" if is_own else "open")
+    assert ("lead" in capsys.readouterr().out) != is_own
+
+
+def test_notice_page_and_commands_count_the_same_days(world: None, monkeypatch, capsys) -> None:
+    won = (
+        "insert into marts.renewal_discount (renewal_id, account_key, tier, band, settled_on, is_renewed, list_arr,"
+        " depth, term_months, renewed_arr) select cast(day as text), 'crm:1', 'small', 'yellow', day, true, 100000,"
+        " 0.12, 12, 88000 from unnest(array['2026-04-30', '2026-05-01', '2026-05-10', '2026-05-11']::date[]) as d (day)"
+    )
+    with engine("builder").begin() as connection:
+        connection.exec_driver_sql(won)
+
+    def days(*given: str) -> list[str]:
+        assert main(["discounts", "unapproved", "--json", *given]) == 0
+        return sorted(row["renewal_id"] for row in json.loads(capsys.readouterr().out))
+
+    sent: list[Any] = []
+    monkeypatch.setattr(analysis_tasks.notices, "notify", lambda person, message: sent.append(message))
+    in_may = ["2026-05-01", "2026-05-10", "2026-05-11"]
+    assert analysis_tasks.list_discounts() == {"unapproved": len(in_may)}
+    _, command = sent[0].next_steps[0].split("include.cli discounts unapproved ")
+    assert days(*command.split()) == in_may
+    assert days() == [row["renewal_id"] for row in page.read(LEAD, "lea").unapproved] == ["2026-05-11"]
+    assert main(["discounts", "by-band", "--days", "31", "--json"]) == 0
+    assert [row["n"] for row in json.loads(capsys.readouterr().out)] == [1]

@@ -122,7 +122,7 @@ def test_backtest_is_stored_by_month_and_learning_rejects_small_samples(built: p
         assert "losses settled" in _say("backtest", "--segment", "tier")
     with engine("reader").connect() as connection:
         kept = connection.execute(sa.text("select month, profile from meta.health_backtest")).all()
-    assert [tuple(row) for row in kept] == [(date(2026, 6, 1), "standard@1")]
+    assert [tuple(row) for row in kept] == [(date(2026, 5, 1), "standard@1")]
     said = CliRunner().invoke(app, ["score", "learn"])
     assert "0 losses are settled; learning weights needs 30" in f"{said.output}{said.exception}"
 
