@@ -65,7 +65,7 @@ def keep(connection: sa.Connection, found: Analysis, month: date) -> None:
 
     Repeating it replaces the month.
     """
-    named = {"month": month.replace(day=1), "now": locks.stamp(connection)}
+    named = {"month": month.replace(day=1), "now": locks.now(connection)}
     connection.execute(_FORGET, named)
     rows = [
         {

@@ -102,7 +102,7 @@ def keep(connection: sa.Connection, reading: Reading) -> str | None:
             "sequence_high": sequence.high if sequence else None,
             "detectable": reading.detectable,
             "warnings": list(reading.warnings),
-            "now": locks.stamp(connection),
+            "now": locks.now(connection),
         },
     )
     return before

@@ -52,7 +52,7 @@ def keep(period: Period, today: date) -> int:
         n_lines = 0
         # One transaction: a period is stored completely or not at all.
         with engine("builder").begin() as writer:
-            now = locks.stamp(writer)
+            now = locks.now(writer)
             for start in range(0, len(moved), AT_ONCE):
                 lines = _lines(connection, [dict(row) for row in moved[start : start + AT_ONCE]], bound)
                 if lines:

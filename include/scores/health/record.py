@@ -45,7 +45,7 @@ def run(month: date) -> Backtest:
         summary = {name: value for name, value in asdict(found).items() if name != "judged"}
         named = {**summary, "month": first, "profile": profile.key, "warnings": list(found.warnings)}
         connection.execute(_FORGET, {"month": first})
-        connection.execute(_SUMMARY, {**named, "now": locks.stamp(connection)})
+        connection.execute(_SUMMARY, {**named, "now": locks.now(connection)})
         if found.judged:
             connection.execute(_METHOD, [{**asdict(one), "month": first} for one in found.judged])
     return found
