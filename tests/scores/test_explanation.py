@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,10 +13,26 @@ from typer.testing import CliRunner
 
 from include.cli.main import app
 from include.models import build
-from include.scores.health import changes, family, overrides
+from include.scores.health import changes, explanation, family, overrides, readings, record
+from include.warehouse import locks
 from include.warehouse.engine import engine
 
 NOW = "2026-06-10"
+
+
+def _count_held_locks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of locks that the planning of a build waits for, at each explanation."""
+    held, of_changes = [], explanation.of_changes
+
+    def counted(connection: sa.Connection, *arguments: Any) -> Any:
+        held.append(connection.execute(_HELD, {"key": locks.SETTLE_LOCK}).scalar_one())
+        return of_changes(connection, *arguments)
+
+    monkeypatch.setattr(explanation, "of_changes", counted)
+    return held
+
+
+_HELD = sa.text("select count(*) from pg_locks where locktype = 'advisory' and cast(objid as bigint) = :key")
 
 
 def _say(*words: str, exit_code: int = 0) -> str:
@@ -34,6 +51,9 @@ def test_explain_score_and_its_parts(built: pytest.MonkeyPatch) -> None:
     assert "The points add up to" in text
     # Surveys, invoices, ratings and milestones are not connected here: excluded, not missing.
     assert {part["evidence"] for part in found["parts"] if part["measure"] == "NPS"} == {"left out"}
+    with engine("reader").connect() as connection:
+        assert list(readings.readings_of_day(connection, record.profile_of()))
+        assert "yield_per" not in connection.get_execution_options()  # later queries are read whole
 
 
 def test_pulse_counts_from_the_next_build(built: pytest.MonkeyPatch) -> None:
@@ -62,7 +82,9 @@ def test_changes_of_a_period_are_stored_once_and_shown(built: pytest.MonkeyPatch
     ]  # fmt: skip
     assert changes.over("week", date(2026, 6, 7)) == (date(2026, 5, 24), date(2026, 5, 31))  # the Sunday is not over
     assert json.loads(_say("changes", "--json")) == []
+    held = _count_held_locks(built)
     kept = json.loads(_say("changes", "--keep", "--period", "month", "--json"))
+    assert set(held) == {0}  # no build waits for it
     assert {abs(Decimal(str(line["score_after"])) - Decimal(str(line["score_before"]))) >= 3 for line in kept} == {True}
     for account in {line["account_key"] for line in kept}:
         shown = json.loads(_say("show", account, "--since", "2026-04-30", "--as-of", "2026-05-31", "--json"))

@@ -146,8 +146,10 @@ def readings_of_day(connection: sa.Connection, profile: Profile) -> Iterator[OfA
     gaps = _gaps(connection)
     statement = _ALL.format(columns=_columns(profile))
     compared = peers.read(connection, profile)
-    streamed = connection.execution_options(yield_per=_AT_ONCE)
-    for row in streamed.execute(sa.text(statement), {"profile": profile.name}).mappings():
+    # For this statement only: an option of the connection would hold for all later ones.
+    options = {"yield_per": _AT_ONCE}
+    streamed = connection.execute(sa.text(statement), {"profile": profile.name}, execution_options=options)
+    for row in streamed.mappings():
         found = _day(profile, row, gaps, compared)
         yield OfAccount(found.readings, found.ceilings, float(row["kept_arr"] or 0))
 
