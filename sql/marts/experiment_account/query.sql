@@ -122,7 +122,7 @@ activities as (
         f.experiment,
         f.account_key,
         sum(n.minutes) as minutes,
-        max(case when n.activity_type = 'task' and s.subject is not null then 1 else 0 end) as n_same_tasks
+        bool_or(n.activity_type = 'task' and s.subject is not null) as has_same_task
     from first_runs as f
     join seen as n
         on n.account_key = f.account_key
@@ -158,7 +158,7 @@ select
     case when o.is_settled then coalesce(o.renewed_of_target_arr, 0) end as renewed_of_target_arr,
     cast(coalesce(t.n_tasks, 0) as integer) as n_tasks,
     cast(coalesce(t.n_tasks_done, 0) as integer) as n_tasks_done,
-    a.arm = 'held_out' and coalesce(v.n_same_tasks, 0) > 0 as is_contaminated,
+    a.arm = 'held_out' and coalesce(v.has_same_task, false) as is_contaminated,
     cast(r.n_rated as integer) as n_rated,
     cast(r.n_bad as integer) as n_bad,
     cast(v.minutes as double precision) as contact_minutes

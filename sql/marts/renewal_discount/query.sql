@@ -4,18 +4,7 @@
 -- Caveats: without list prices of all its lines, a won renewal has no list price and no depth. A lost renewal has
 -- neither; it is here for the renewal rate of its band. An approval counts if it was given by the winning day, had not
 -- lapsed on it, and the next term is at least as long as the term it was given for.
-with settled as (
-    select * from marts.renewal_due
-    where part <> 'open'
-        and settled_on is not null
-        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
-),
-
-bands as (
-    select account_key, renewal_id, band from marts.health_checkpoint where days_before = 30
-),
-
-next_terms as (
+with next_terms as (
     select
         account_key,
         opportunity_key,
@@ -25,18 +14,30 @@ next_terms as (
     group by account_key, opportunity_key
 ),
 
+settled as (
+    select s.*, n.term_months
+    from marts.renewal_due as s
+    join core.renewal as d on d.account_key = s.account_key and d.renewal_id = s.renewal_id
+    left join next_terms as n on n.account_key = d.account_key and n.opportunity_key = d.closing_opportunity_key
+    where s.part <> 'open'
+        and s.settled_on is not null
+        and (cast(:accounts as text[]) is null or s.account_key = any(cast(:accounts as text[])))
+),
+
+bands as (
+    select account_key, renewal_id, band from marts.health_checkpoint where days_before = 30
+),
+
 approved as (
     select s.account_key, s.renewal_id, min(q.offer_arr) as approved_arr
     from settled as s
-    join core.renewal as d on d.account_key = s.account_key and d.renewal_id = s.renewal_id
-    left join next_terms as n on n.account_key = s.account_key and n.opportunity_key = d.closing_opportunity_key
     join meta.discount_request as q
         on q.renewal_id = s.renewal_id
         and q.state = 'approved'
         and q.answered_at <= :known_at
         and cast(q.answered_at at time zone :zone as date) <= s.closed_on
         and q.valid_until >= s.closed_on
-        and (q.term_months is null or q.term_months <= n.term_months)
+        and (q.term_months is null or q.term_months <= s.term_months)
     group by s.account_key, s.renewal_id
 )
 
@@ -50,15 +51,13 @@ select
     coalesce(b.band, 'unknown') as band,
     s.part <> 'lost' as is_renewed,
     case when s.part <> 'lost' then s.renewed_list_arr end as list_arr,
-    case when s.part <> 'lost' then d.renewed_arr end as renewed_arr,
+    case when s.part <> 'lost' then s.renewed_arr end as renewed_arr,
     case
         when s.part <> 'lost' and s.renewed_list_arr > 0
-            then cast(greatest(1 - d.renewed_arr / s.renewed_list_arr, 0) as double precision)
+            then cast(greatest(1 - s.renewed_arr / s.renewed_list_arr, 0) as double precision)
     end as depth,
-    n.term_months,
+    s.term_months,
     a.approved_arr
 from settled as s
-join core.renewal as d on d.account_key = s.account_key and d.renewal_id = s.renewal_id
 left join bands as b on b.account_key = s.account_key and b.renewal_id = s.renewal_id
-left join next_terms as n on n.account_key = s.account_key and n.opportunity_key = d.closing_opportunity_key
 left join approved as a on a.account_key = s.account_key and a.renewal_id = s.renewal_id
