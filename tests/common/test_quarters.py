@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -30,8 +30,22 @@ def test_quarters_are_counted_across_years() -> None:
     assert quarters.between(date(2025, 10, 1), date(2026, 4, 1)) == 2
 
 
+def test_each_day_is_in_one_quarter() -> None:
+    for day in (date(2026, 1, 1) + n * timedelta(days=1) for n in range(800)):
+        start = quarters.start(day)
+        assert start <= day < quarters.plus(start, 1)
+        assert quarters.plus(quarters.plus(start, -5), 5) == start
+        assert quarters.between(start, quarters.plus(start, 7)) == 7
+
+
 @pytest.mark.parametrize(
-    ("day", "ended"), [(date(2026, 3, 31), date(2026, 3, 31)), (date(2026, 6, 29), date(2026, 3, 31))]
+    ("day", "ended"),
+    [
+        (date(2026, 3, 31), date(2026, 3, 31)),
+        (date(2026, 6, 29), date(2026, 3, 31)),
+        (date(2026, 12, 31), date(2026, 12, 31)),
+        (date(2026, 2, 1), date(2025, 12, 31)),
+    ],
 )
 def test_last_ended_quarter_includes_its_last_day(day: date, ended: date) -> None:
     assert quarters.last_ended(day) == ended

@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import pytest
 
-from include.common import quarters
 from include.config import load
 from include.models import value
 from include.scores.value.proposals import changes
@@ -114,20 +113,6 @@ def test_highest_scores_get_the_places_and_the_others_wait_by_name() -> None:
     # A protected account keeps its place.
     protected = replace(people[1], playbooks=("x",))
     assert ("first", "waiting", "key_account") in _said(_judge(people[0], protected, people[3], places=2))
-
-
-@pytest.mark.parametrize(
-    ("day", "end"),
-    [
-        (date(2026, 9, 30), date(2026, 9, 30)),
-        (date(2026, 10, 31), date(2026, 9, 30)),
-        (date(2026, 9, 29), date(2026, 6, 30)),
-        (date(2026, 12, 31), date(2026, 12, 31)),
-        (date(2026, 2, 1), date(2025, 12, 31)),
-    ],
-)
-def test_last_quarter_end(day: date, end: date) -> None:
-    assert quarters.last_ended(day) == end
 
 
 def test_effects_of_a_tier_change() -> None:
