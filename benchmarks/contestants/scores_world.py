@@ -1,7 +1,7 @@
 """Load one sandbox world, play it on by quarters, and store what the back-tests of scores and forecast read.
 
-Arguments: module with the world's parameters, seed, customers, quarters to play, folder for the result. Connections,
-warehouse, time and the sandbox's address come from the environment. Prints one line of JSON.
+Arguments: seed, customers, quarters to play, folder for the result. Connections, warehouse, time and the sandbox's
+address come from the environment. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -25,7 +24,7 @@ AFTER = timedelta(days=32)
 def main() -> None:
     import numpy as np
 
-    from benchmarks import other_world, scores_pool, services
+    from benchmarks import scores_pool, services
     from include.common import quarters
     from include.sandbox.truth import causes
     from include.sandbox.world.build import build as build_world
@@ -33,7 +32,7 @@ def main() -> None:
     from include.scores.health import checkpoints, record
     from include.warehouse.engine import engine
 
-    module, seed, customers, n_quarters, folder = sys.argv[1:]
+    seed, customers, n_quarters, folder = sys.argv[1:]
     started, spent = time.perf_counter(), []
     anchor = date.fromisoformat(services.ANCHOR)
     _step(f"scores {seed} 0")
@@ -52,8 +51,7 @@ def main() -> None:
         accounts = connection.exec_driver_sql(
             "select renewal_id || ' ' || days_before, account_key, as_of from marts.health_checkpoint"
         ).all()
-    with other_world.in_force() if module == other_world.__name__ else nullcontext():
-        truth = causes(build_world(int(seed), anchor, int(customers)).customers)
+    truth = causes(build_world(int(seed), anchor, int(customers)).customers)
     account_of = {key: (account, as_of) for key, account, as_of in accounts}
     seen = [
         account_of[f"{renewal} {days}"]

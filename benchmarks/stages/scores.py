@@ -44,19 +44,18 @@ def run(size: str) -> list[Row]:
     return [*judged(worlds), *_quarters(played), _book(BOOK[size])]
 
 
-def world(seed: int, customers: int, n_quarters: int, folder: Path, module: str = "include.sandbox") -> dict[str, Any]:
+def world(seed: int, customers: int, n_quarters: int, folder: Path) -> dict[str, Any]:
     """Return the result of a world.
 
     Args:
         n_quarters: Number of quarters to play on.
         folder: For its checkpoints.
-        module: The module with the world's parameters.
     """
     product, warehouse = services.database(), services.database(is_warehouse=True)
     overlay = with_competitors(f"scores {seed}")
-    vendors = services.Sandbox(f"scores-{seed}", customers, seed=str(seed), product_url=product, module=module)
+    vendors = services.Sandbox(f"scores-{seed}", customers, seed=str(seed), product_url=product)
     try:
-        arguments = [module, str(seed), str(customers), str(n_quarters), str(folder)]
+        arguments = [str(seed), str(customers), str(n_quarters), str(folder)]
         done = measure.run(
             [sys.executable, "-m", "benchmarks.contestants.scores_world", *arguments],
             environment={
