@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from include.models.increments import Piece
+from include.warehouse.engine import has_table
 
 TABLE = "marts.health_input"
 SHOWN = "marts.account_health"
@@ -26,8 +27,7 @@ def record(connection: sa.Connection, build_id: str, piece: Piece) -> None:
         connection: The builder's transaction that replaces the table.
         piece: The part of the table that it replaces.
     """
-    is_shown = connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": SHOWN}).scalar()
-    statement = _RECORD.format(bands=_BANDS if is_shown else _NO_BANDS)
+    statement = _RECORD.format(bands=_BANDS if has_table(connection, SHOWN) else _NO_BANDS)
     bound = {"build_id": build_id, "recent": None if piece.accounts else RECENT_DAYS}
     connection.execute(sa.text(statement), bound)
 

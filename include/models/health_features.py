@@ -13,7 +13,7 @@ from include.config import expression
 
 _CALL = re.compile(r"""\bfeature_(events|ratio)\(\s*'([^'":\\]+)'\s*\)""")
 _EVENTS, _USUAL = "feature_events", "feature_events_usual"
-# With few events, one more or less is chance: below this baseline, four are added on both sides, as for all usage.
+# With few events, one more or less is chance: below this baseline, four are added on both sides, as for person-days.
 _FEW, _ADDED = 20, 4
 
 

@@ -186,7 +186,7 @@ def create_tables(connection: sa.Connection) -> None:
             columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
             connection.exec_driver_sql(f"create table {model.name} ({columns})")
         else:
-            tables.prepare(connection, model, tables.existing(connection, model.name))
+            tables.prepare(connection, model, None)
 
 
 def run(connection: sa.Connection, case: Case) -> Iterator[tuple[str, list, list]]:

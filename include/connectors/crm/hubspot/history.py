@@ -36,13 +36,12 @@ def _of_row(part: Part, mapper: Mapper, row: Row) -> list[Record]:
     unset = mapper.record(now.id, {}, None).values
     timelines = {}
     for column, name in tracked_properties(part).items():
-        entries = [(born, unset[column])] if born and unset[column] is not None else []
-        n_unset = len(entries)
-        for entry in kept.get(name) or []:
-            at = moment(entry.get("timestamp"))
-            if at:
-                # Cast like a current value. A value that does not fit was not a valid value then either.
-                entries.append((at, mapper.record(now.id, {name: entry.get("value")}, at).values[column]))
-        if len(entries) > n_unset:  # else it never changed
-            timelines[column] = entries
+        # Cast like a current value. A value that does not fit was not a valid value then either.
+        entries = [
+            (at, mapper.record(now.id, {name: entry.get("value")}, at).values[column])
+            for entry in kept.get(name) or []
+            if (at := moment(entry.get("timestamp")))
+        ]
+        if entries:  # else it never changed
+            timelines[column] = [(born, unset[column]), *entries] if born and unset[column] is not None else entries
     return states(now, timelines, born)
