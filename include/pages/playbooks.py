@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include.common.texts import ngettext
 from include.config.viewers import Viewer
-from include.decide.playbooks import load
+from include.decide.playbooks.schema import Playbook
 from include.decide.rule_texts import titles
 from include.experiments import overview, words
 from include.pages import scope
@@ -23,31 +23,29 @@ class Run:
     """The figures of one playbook.
 
     Args:
-        listed: Its file, as ``playbook list`` shows it.
+        effect: What its hold-out shows over all accounts, or could show, in sentences.
         n_open: Accounts that it is running for.
         n_closed: Ended runs.
         outcomes: Reported outcome -> number of runs, most frequent first.
         n_due: Tasks that are past their due day or were completed before it.
         n_in_time: Due tasks completed by the due day.
-        effect: What its hold-out shows over all accounts, or could show, in sentences.
     """
 
-    listed: dict[str, Any]
+    playbook: Playbook
+    effect: tuple[str, ...]
     n_open: int = 0
     n_closed: int = 0
     outcomes: tuple[tuple[str, int], ...] = ()
     n_due: int = 0
     n_in_time: int = 0
-    effect: tuple[str, ...] = ()
 
     @property
     def starts(self) -> str:
         """What starts the playbook: a number of days before the decision, or signals."""
-        days, _, rest = str(self.listed["starts"]).partition(" days before")
-        if not rest and days.isdigit():
-            return ngettext("{n} day before", "{n} days before", int(days))
-        known = titles()
-        return ", ".join(known.get(name, name) for name in days.split("|"))
+        trigger, known = self.playbook.trigger, titles()
+        if trigger.rung is not None:
+            return ngettext("{n} day before", "{n} days before", trigger.rung)
+        return ", ".join(known.get(name, name) for name in trigger.signals)
 
 
 @dataclass(frozen=True)
@@ -64,22 +62,18 @@ class Playbooks:
 
 def read(viewer: Viewer) -> Playbooks:
     """Return each playbook in force, counted over the accounts that the viewer may see."""
-    listed = load.listing()
+    day, counted = None, []
     with engine("reader").connect() as connection:
-        if not all(has_table(connection, name) for name in ("core.task", "core.renewal", "marts.account_day")):
-            return Playbooks(None, [Run(one) for one in listed])
-        day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
-        parameters = {"accounts": scope.accounts(connection, viewer), "day": day}
-        counted = connection.execute(_COUNTS, parameters).all()
-        effects = {name: words.of(entry) for name, entry in overview.read(connection).items()}
-    return Playbooks(
-        day,
-        [_run(one, [row for row in counted if row.name == one["name"]], effects[str(one["name"])]) for one in listed],
-    )
+        found = overview.read(connection)
+        if all(has_table(connection, name) for name in ("core.task", "core.renewal", "marts.account_day")):
+            day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
+            named = {"accounts": scope.accounts(connection, viewer), "day": day}
+            counted = list(connection.execute(_COUNTS, named))
+    return Playbooks(day, [_run(entry, [row for row in counted if row.name == name]) for name, entry in found.items()])
 
 
-def _run(listed: dict[str, Any], counted: Sequence[Any], effect: tuple[str, ...]) -> Run:
-    given: dict[str, Any] = {"effect": effect}
+def _run(entry: overview.Entry, counted: Sequence[Any]) -> Run:
+    given: dict[str, Any] = {}
     for row in counted:
         if row.counted == "runs":
             given |= {"n_open": row.part, "n_closed": row.whole - row.part}
@@ -87,7 +81,7 @@ def _run(listed: dict[str, Any], counted: Sequence[Any], effect: tuple[str, ...]
             given |= {"n_in_time": row.part, "n_due": row.whole}
         else:
             given["outcomes"] = (*given.get("outcomes", ()), (row.label, row.part))
-    return Run(listed, **given)
+    return Run(entry.playbook, words.of(entry), **given)
 
 
 _COUNTS = sa.text("""

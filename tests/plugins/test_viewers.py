@@ -92,6 +92,16 @@ def test_every_page_shows_a_role_only_its_own_data(client, world, role):  # noqa
             assert "not one of your accounts" in text or "cannot see" in text
 
 
+def test_every_page_answers_before_the_first_build(client, plugin, warehouse, tmp_path, monkeypatch):  # noqa: F811
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "viewers.yaml").write_text("viewers: {head: {role: head}}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    asked = [route.path for route in plugin.app.routes if "GET" in route.methods]
+    found = {(role, path): client.get(path, headers={"Authorization": f"Bearer {role}"}).status_code
+             for role in ("head", "viewer") for path in asked}  # fmt: skip
+    assert len(asked) >= 17 and {key: code for key, code in found.items() if code not in (200, 404)} == {}
+
+
 @pytest.mark.parametrize("role", [*ROLES, "viewer"])
 def test_report_is_open_only_to_its_audience(client, world, role):  # noqa: F811
     for audience, regions, _ in REPORTS.values():
