@@ -18,7 +18,7 @@ from include.reports.customer.archive import Edition
 from include.reports.page import Section
 from include.warehouse.engine import engine, has_table
 
-MAY_APPROVE = ("csm", "lead", "head")
+_MOST = 50  # drafts on one page
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class CustomerReportPage:
 
     Args:
         newest: The newest edition of its account and period.
-        is_mine: Whether the viewer may approve it, and the account has not opted out.
+        is_agreed: Whether the account gets reports.
     """
 
     found: Edition | None = None
     newest: Edition | None = None
-    is_mine: bool = False
+    is_agreed: bool = False
     sections: Sequence[Section] = ()
     waiting: Sequence[dict[str, Any]] = ()
 
     @property
     def can_approve(self) -> bool:
-        return bool(self.is_mine and self.found and self.found == self.newest and not self.found.is_approved)
+        return bool(self.is_agreed and self.found and self.found == self.newest and not self.found.is_approved)
 
     @property
     def warning(self) -> str:
@@ -57,8 +57,8 @@ def read(viewer: Viewer, report_id: int = 0) -> CustomerReportPage:
             return CustomerReportPage(waiting=waiting(connection, viewer))
         found = _seen(connection, viewer, report_id)
         newest = archive.newest(connection, [found.account_key], found.period)[found.account_key]
-    is_mine = viewer.role in MAY_APPROVE and config.load().customer_report.is_agreed(found.account_key)
-    return CustomerReportPage(found, newest, is_mine, document.shown(found.data, found.next_steps))
+    is_agreed = config.load().customer_report.is_agreed(found.account_key)
+    return CustomerReportPage(found, newest, is_agreed, document.shown(found.data, found.next_steps))
 
 
 def html(viewer: Viewer, report_id: int) -> str:
@@ -75,15 +75,10 @@ def approve(viewer: Viewer, login: str, report_id: int, next_steps: str) -> Edit
     """Approve a draft; ``ops.human_action`` lists it.
 
     Raises:
-        ConfigError: The viewer may not approve it, or it is not the newest draft of its period.
+        ConfigError: The viewer may not see its account, or it is not the newest draft of its period.
     """
     with engine("reader").connect() as connection:
         _seen(connection, viewer, report_id)
-    if viewer.role not in MAY_APPROVE:
-        raise ConfigError(
-            gettext("the role {role} does not allow it", role=viewer.role),
-            cure=gettext("roles are assigned in viewers.yaml"),
-        )
     return archive.approve(report_id, next_steps, by=login)
 
 
@@ -93,14 +88,12 @@ def waiting(connection: sa.Connection, viewer: Viewer, account: str = "") -> Seq
     Args:
         account: The newest report of this account instead, approved or not.
     """
-    if not viewer.sees_people or not has_table(connection, "ops.customer_report"):
+    if not viewer.sees_people or not has_table(connection, "core.account"):
         return ()
     own = config.load().customer_report
-    named = {
-        "accounts": [account] if account else scope.accounts(connection, viewer), "all": bool(account),
-        "opted_out": list(own.opted_out), "opted_in": list(own.opted_in), "is_assumed": own.consent == "assumed",
-    }  # fmt: skip
-    return [dict(row) for row in connection.execute(_WAITING, named).mappings()]
+    named = {"accounts": [account] if account else scope.accounts(connection, viewer), "all": bool(account)}
+    rows = connection.execute(_WAITING, named).mappings()
+    return [dict(row) for row in rows if row["approved_by"] or own.is_agreed(row["account_key"])][:_MOST]
 
 
 def _seen(connection: sa.Connection, viewer: Viewer, report_id: int) -> Edition:
@@ -118,9 +111,7 @@ _WAITING = sa.text(
     " select distinct on (account_key, period) customer_report_id, account_key, period, approved_by, made_at"
     " from ops.customer_report order by account_key, period, approved_by = '', edition desc"
     ") as r join core.account as a on a.account_key = r.account_key"
-    " where ((:all and r.approved_by <> '') or (r.approved_by = ''"
-    " and r.account_key <> all(cast(:opted_out as text[]))"
-    " and (:is_assumed or r.account_key = any(cast(:opted_in as text[])))))"
+    " where (:all or r.approved_by = '')"
     " and (cast(:accounts as text[]) is null or r.account_key = any(cast(:accounts as text[])))"
-    " order by case when :all then r.made_at end desc, r.period, a.name, r.customer_report_id limit 50"
+    " order by case when :all then r.made_at end desc, r.period, a.name, r.customer_report_id"
 )

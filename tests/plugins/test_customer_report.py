@@ -57,6 +57,11 @@ def test_report_and_pdf_are_open_to_the_accounts_people_only(client, report, mon
             assert document.DRAFT in page.text and document.DRAFT in file.text
             assert file.headers["content-type"] == "application/pdf"
             assert 'name="next_steps"' in page.text
+    own = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "customer_report.yaml"
+    own.write_text(f"cadence: monthly\nopted_out: ['{MINE}']\n")
+    listed, page = (get(client, "head", f"/customer-report/{query}") for query in ("", f"?id={number}"))
+    assert (listed.status_code, page.status_code) == (200, 200)
+    assert "?id=" in listed.text and f"?id={number}" not in listed.text and 'name="next_steps"' not in page.text
 
 
 def test_report_is_approved_once_by_its_own_form(client, report, monkeypatch):  # noqa: F811
