@@ -129,8 +129,13 @@ def why_incomplete(connection: sa.Connection, needs: tuple[str, ...]) -> str:
 
 
 def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]) -> list[Change]:
-    elsewhere = _without_lines()
-    gaps = _entity_gaps({key: day for key, day in unread.items() if day != NEVER or key not in elsewhere})
+    # Mapped line items that are not read yet may be half of the contracts.
+    without_lines = {
+        (source, availability.LINES)
+        for source in availability.contracts_without_lines()
+        if availability.LINES not in availability.judged(source)
+    }
+    gaps = _entity_gaps({key: day for key, day in unread.items() if day != NEVER or key not in without_lines})
     needs = {metric.id: metric.needs for metric in metrics.load().values()}
     tables = {metric.id: metric.table for metric in metrics.load().values()}
     for score, table in ((health, health.INPUT), (value, value.INPUT)):
@@ -155,18 +160,6 @@ def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]
             day = min(each for each in (now.get(name), before.get(name)) if each)
             since[tables[name]] = min(day, since.get(tables[name], day))
     return [Change(table, day, f"{table}: not completely read since {day}") for table, day in sorted(since.items())]
-
-
-def _without_lines() -> set[tuple[str, str]]:
-    """Return the line items of sources that map none and keep their contracts elsewhere.
-
-    Mapped line items that are not read yet may be half of the contracts.
-    """
-    return {
-        (source, availability.LINES)
-        for source in availability.contracts_without_lines()
-        if availability.LINES not in availability.judged(source) | availability.refused(source)
-    }
 
 
 def _is_filled(need: str) -> sa.TextClause:

@@ -79,6 +79,11 @@ def test_contracts_in_fields_of_deals_or_companies_need_no_line_items(
     store(record("2", **contract), entity=entity, read_until=AT)
     assert without_lines_lacks() == set()
     assert "contract_line" in availability.available("crm")
-    # Mapped and not read yet: the deals could be half of the contracts.
+    # Not readable: the deals could be half of the contracts.
+    with pytest.raises(NotOffered), source_failures.recorded("crm", "extract", entity="contract_line"):
+        raise NotOffered("no line items for this login", cure="grant the scope")
+    assert without_lines_lacks() == {"gap", "records", "contract_line"}
+    assert "contract_line" not in availability.available("crm")
+    # Mapped and not read yet: likewise.
     verdicts.publish("crm", ("account", "opportunity", "contract_line"))
     assert "gap" in without_lines_lacks()
