@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import sqlglot
 
 from include.common import paths
 from include.common.errors import ConfigError
@@ -202,6 +203,20 @@ def test_sql_lines_are_at_most_120_characters() -> None:
     for path in (path for layer in LAYERS for path in (paths.SQL / layer).glob("*/*.sql")):
         for number, line in enumerate(path.read_text().splitlines(), start=1):
             assert len(line) <= 120, f"{path}:{number}"
+
+
+def test_former_states_are_read_like_versions() -> None:
+    folders = list(paths.SQL.glob("staging/*_history"))
+    assert folders
+    for folder in folders:
+        versions, states = expressions(folder.with_name(folder.name.removesuffix("_history"))), expressions(folder)
+        assert {name: states[name] for name in states.keys() & versions.keys()}.items() <= versions.items(), folder
+
+
+def expressions(folder: Path) -> dict[str, str]:
+    """Return the SQL of each column of a query."""
+    query = sqlglot.parse_one((folder / "query.sql").read_text(), dialect="postgres")
+    return {column.alias_or_name: column.unalias().sql(comments=False) for column in query.selects}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ select
     source,
     id as account_id,
     nullif(trim(name), '') as name,
-    lower(nullif(trim(domain), '')) as domain,
+    nullif(
+        split_part(regexp_replace(lower(trim(domain)), '^([a-z]+://)?(www[.])?', ''), '/', 1),
+        ''
+    ) as domain,
     nullif(trim(industry), '') as industry,
     nullif(trim(region), '') as region,
     lower(nullif(trim(tier), '')) as tier,
