@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -270,7 +269,7 @@ def _record_checks(connection: sa.Connection, build_id: str, name: str, checked:
     )
 
 
-def as_build(row: Sequence[Any]) -> Build:
-    """Return the build of a row of ``NEWEST_COLUMNS``."""
-    build_id, kind, state, trigger, start, end, newest_day, first_day, known_at = row
-    return Build(build_id, kind, state, trigger, Range(start, end), newest_day, first_day, known_at)
+def as_build(row: sa.Row[Any]) -> Build:
+    """Return the build of a row with the columns ``NEWEST_COLUMNS``."""
+    window = Range(row.window_start, row.window_end)
+    return Build(row.build_id, row.kind, row.state, row.trigger, window, row.newest_day, row.first_day, row.known_at)

@@ -41,13 +41,14 @@ def read(connection: sa.Connection, build_id: str, model: Model) -> ModelState:
     row = connection.execute(_STATE, {"id": build_id, "model": model.name}).one_or_none()
     if row is None:
         raise build_store.unknown(build_id)
-    done, table, (query, settings) = row[9:15], row[15:19], row[19:21]
+    done = Built(row.model, row.n_rows, row.n_changed, row.seconds, row.scope, row.reason) if row.model else None
+    table = Existing(row.relkind, row.word, row.comment, row.partitioned_by) if row.relkind else None
     return ModelState(
-        build_store.as_build(row[:9]),
-        Built(*done) if done[0] else None,
-        Existing(*table) if table[0] else None,
-        Fingerprint(query, settings) if query else None,
-        bool(tables.is_partitioned(model) and table[0] and row.lacks_month),
+        build_store.as_build(row),
+        done,
+        table,
+        Fingerprint(row.query, row.settings) if row.query else None,
+        bool(tables.is_partitioned(model) and table and row.lacks_month),
     )
 
 

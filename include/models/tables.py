@@ -40,12 +40,6 @@ class Existing(NamedTuple):
     partitioned_by: str | None
 
 
-def existing(connection: sa.Connection, name: str) -> Existing | None:
-    """Return the table or view of this name."""
-    row = connection.execute(_EXISTING, {"name": name}).one_or_none()
-    return Existing(*row) if row else None
-
-
 def prepare(connection: sa.Connection, model: Model, table: Existing | None) -> bool:
     """Create a model's table or view unless it exists as its metadata says.
 
@@ -248,12 +242,11 @@ _CURE = (
     " keep the model's columns, key and materialisation unchanged"
 )
 EXISTING_COLUMNS = """
-    c.relkind::text as kind,
+    c.relkind::text as relkind,
     case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table'
         when 'S' then 'sequence' else 'table' end as word,
     obj_description(c.oid, 'pg_class') as comment, pg_get_partkeydef(c.oid) as partitioned_by
 """
-_EXISTING = sa.text(f"select {EXISTING_COLUMNS} from pg_class as c where c.oid = to_regclass(:name)")  # noqa: S608
 _COLUMNS = sa.text(
     """
     select attname, replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz')

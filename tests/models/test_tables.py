@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from include.common.errors import ConfigError
@@ -62,9 +63,13 @@ def model(name: str = "core.thing", query: str = "", columns: dict[str, str] = C
     return Model(name, query, Path(), (), (), (), facts, Metadata(**{**meta, **more}), ())
 
 
+EXISTING = sa.text(f"select {tables.EXISTING_COLUMNS} from pg_class as c where c.oid = to_regclass(:name)")
+
+
 def prepare(one: Model, *, fill: bool = True) -> bool:
     with engine("builder").begin() as connection:
-        made = tables.prepare(connection, one, tables.existing(connection, one.name))
+        found = connection.execute(EXISTING, {"name": one.name}).one_or_none()
+        made = tables.prepare(connection, one, tables.Existing(*found) if found else None)
         if fill and one.metadata.materialisation != "view":
             connection.exec_driver_sql(f"insert into {one.name} (account_key) values ('crm:1') on conflict do nothing")
         return made
