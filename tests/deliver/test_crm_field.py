@@ -18,7 +18,7 @@ from include.deliver.channels.crm_field import channel
 from include.deliver.channels.crm_field.channel import CrmFields
 from include.outbox.store import Delivery
 from include.sandbox.salesforce import ids
-from tests.deliver.letters import delivery
+from tests.deliver.example_messages import delivery
 from tests.fixtures.receivers import skip_retry_waits
 from tests.fixtures.sandbox import SandboxProcess
 

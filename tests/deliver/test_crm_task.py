@@ -14,7 +14,7 @@ from include.config import load
 from include.deliver.channels import crm_task
 from include.deliver.channels.crm_task.hubspot import HubSpotTasks
 from include.outbox.store import Delivery
-from tests.deliver.letters import TASK, delivery
+from tests.deliver.example_messages import TASK, delivery
 from tests.fixtures.hubspot_server import ASSOCIATE, UPDATE, UPSERT, Portal
 from tests.fixtures.vendor_server import Stub, serve
 

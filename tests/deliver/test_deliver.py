@@ -14,7 +14,7 @@ from include.deliver import deliver, holds
 from include.deliver.render import slack as render_slack
 from include.outbox.message import Message
 from include.warehouse.engine import engine
-from tests.deliver.letters import action
+from tests.deliver.example_messages import action
 from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.receivers import Receivers

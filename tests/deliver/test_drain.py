@@ -15,7 +15,7 @@ from include.common.errors import PerennialError
 from include.deliver import deliver
 from include.outbox import store
 from include.warehouse.engine import engine
-from tests.deliver.letters import action
+from tests.deliver.example_messages import action
 from tests.fixtures.decision_world import Book
 from tests.fixtures.receivers import Receivers
 from tests.fixtures.renewal_rows import NOW

@@ -12,7 +12,7 @@ from include.config import load
 from include.deliver.channels.base import Outcome, Undeliverable
 from include.deliver.channels.email import EmailChannel
 from include.outbox.message import Message
-from tests.deliver.letters import delivery
+from tests.deliver.example_messages import delivery
 from tests.fixtures.mail_server import MailServer, running
 
 

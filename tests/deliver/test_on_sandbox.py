@@ -17,7 +17,7 @@ from include.http.client import Client
 from include.http.transport import send as SEND
 from include.outbox import store as outbox
 from include.warehouse.engine import engine
-from tests.deliver.letters import action
+from tests.deliver.example_messages import action
 from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import overlay  # noqa: F401
 from tests.fixtures.receivers import skip_retry_waits

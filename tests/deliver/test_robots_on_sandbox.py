@@ -16,7 +16,7 @@ from include.deliver.render.rooms import Line, Run
 from include.outbox.message import Evidence
 from include.sandbox.limits import DEFAULTS
 from include.sandbox.robots import GROUPS
-from tests.deliver.letters import MESSAGE, delivery
+from tests.deliver.example_messages import MESSAGE, delivery
 from tests.fixtures.sandbox import NOW, SandboxProcess
 
 LIMITS = {"wecom": "wecom.robot", "feishu": "feishu.minute", "dingtalk": "dingtalk.robot", "teams": "teams.flow_bot"}

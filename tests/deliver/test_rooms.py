@@ -18,7 +18,7 @@ from include.deliver.channels.email import EmailChannel
 from include.deliver.channels.robots import ROBOTS
 from include.outbox import personal_data
 from include.outbox.message import Evidence, Link
-from tests.deliver.letters import MESSAGE, delivery
+from tests.deliver.example_messages import MESSAGE, delivery
 from tests.fixtures.receivers import skip_retry_waits
 from tests.fixtures.vendor_server import Answer, Call, Stub, serve
 

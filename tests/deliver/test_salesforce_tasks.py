@@ -18,7 +18,7 @@ from include.deliver.channels.crm_task.salesforce import SalesforceTasks
 from include.http.client import Refused
 from include.outbox.store import Delivery
 from include.sandbox.salesforce import ids
-from tests.deliver.letters import TASK, delivery
+from tests.deliver.example_messages import TASK, delivery
 from tests.fixtures.sandbox import NOW, SandboxProcess
 
 UPSERT = "/services/data/*/composite/sobjects/Task/Perennial_Key__c"

@@ -16,7 +16,7 @@ from include.operations.connection_check import contracts, run
 from include.outbox import store
 from include.outbox.store import Action
 from include.warehouse.engine import engine
-from tests.deliver.letters import TASK, action
+from tests.deliver.example_messages import TASK, action
 from tests.fixtures.decision_world import Book
 from tests.fixtures.hubspot_server import Portal
 from tests.fixtures.receivers import Receivers

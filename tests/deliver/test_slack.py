@@ -16,7 +16,7 @@ from include.deliver.channels.base import Undeliverable
 from include.deliver.channels.slack import SlackChannel, connect
 from include.deliver.channels.slack_webhook import SlackWebhook
 from include.outbox.store import Delivery
-from tests.deliver.letters import NOW, delivery
+from tests.deliver.example_messages import NOW, delivery
 from tests.fixtures.slack_server import Workspace
 from tests.fixtures.vendor_server import Stub, serve
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from include.deliver import holds, uncertain
 from include.outbox.message import Message
-from tests.deliver.letters import action
+from tests.deliver.example_messages import action
 from tests.deliver.test_deliver import POST, plan, run, states
 from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at

@@ -16,7 +16,7 @@ from include.gate import availability
 from include.ingest import pipeline
 from include.models import build, registry
 from include.warehouse.engine import engine
-from tests.end_to_end import chain, prints
+from tests.end_to_end import chain, fingerprints
 from tests.fixtures.sandbox import NOW, SandboxProcess
 
 START = datetime.fromisoformat(NOW)
@@ -43,27 +43,27 @@ def test_chain_sends_messages_and_a_rerun_or_rebuilt_day_changes_nothing(
     _release_mail()
     said = chain.run("first")
     assert [said[source].state for source in chain.SOURCES] == ["green"] * 3
-    arrived = prints.outside(platform)
+    arrived = fingerprints.outside(platform)
     for channel, keys in arrived.items():
         assert keys, f"nothing arrived by {channel}"
         assert set(keys.values()) == {1}, f"arrived twice by {channel}"
-    assert {row["state"] for row in prints.outbox().values()} <= {"sent", "expired"}
+    assert {row["state"] for row in fingerprints.outbox().values()} <= {"sent", "expired"}
 
-    raw, core, marts = (prints.table_prints(schema) for schema in ("raw", "core", "marts"))
+    raw, core, marts = (fingerprints.table_prints(schema) for schema in ("raw", "core", "marts"))
     again = chain.run("second")
-    assert prints.table_prints("raw") == raw
-    assert prints.table_prints("core") == core
-    assert prints.table_prints("marts") == marts
+    assert fingerprints.table_prints("raw") == raw
+    assert fingerprints.table_prints("core") == core
+    assert fingerprints.table_prints("marts") == marts
     assert again["decide"].n_planned == 0
     assert again["deliver"].n_sent == 0
-    assert prints.outside(platform) == arrived
+    assert fingerprints.outside(platform) == arrived
 
     end = START.date() - timedelta(days=20)
     done = build.run("rebuild/1", "rebuild", end - timedelta(days=31), end)
     assert done
-    assert prints.table_prints("marts") == marts
+    assert fingerprints.table_prints("marts") == marts
     assert deliver().n_sent == 0
-    assert prints.outside(platform) == arrived
+    assert fingerprints.outside(platform) == arrived
 
 
 def test_every_record_of_the_sources_is_in_raw_once(platform: SandboxProcess) -> None:
@@ -71,7 +71,7 @@ def test_every_record_of_the_sources_is_in_raw_once(platform: SandboxProcess) ->
     for source in chain.SOURCES:
         pipeline.run(source, run_id="truth")
     vendors = ("hubspot", "zendesk", "product")
-    tables = {name.partition("__")[2]: name for name in prints.table_prints("raw") if name.startswith(vendors)}
+    tables = {name.partition("__")[2]: name for name in fingerprints.table_prints("raw") if name.startswith(vendors)}
     given = {entity for source in chain.SOURCES for entity in availability.judged(source)}
     assert len(given) > 12
     for entity, truth in platform.truth().items():
@@ -100,7 +100,7 @@ def test_red_support_desk_holds_only_its_readers(platform: SandboxProcess) -> No
     decided = decide("decide/red")
     assert decided.n_planned > 0
     assert deliver().n_sent > 0
-    reads = {source for row in prints.outbox().values() for source in row["reads"]}
+    reads = {source for row in fingerprints.outbox().values() for source in row["reads"]}
     assert "support" not in reads
 
 
@@ -125,7 +125,7 @@ def test_incremental_builds_equal_a_build_from_scratch(
         for source in chain.SOURCES:
             pipeline.run(source, run_id=f"h{hours}")
         build.run(f"build/h{hours}")
-    grown = {schema: prints.table_prints(schema) for schema in ("core", "marts")}
+    grown = {schema: fingerprints.table_prints(schema) for schema in ("core", "marts")}
     with engine("owner").begin() as connection:
         # Frozen tables record what was known and cannot be rebuilt.
         frozen = {name for name, model in registry.load().items() if model.metadata.materialisation == "frozen"}
@@ -136,7 +136,7 @@ def test_incremental_builds_equal_a_build_from_scratch(
                 connection.execute(sa.text(f'drop table if exists {schema}."{table}" cascade'))
         connection.execute(sa.text("delete from meta.build"))
     build.run("build/scratch")
-    fresh = {schema: prints.table_prints(schema) for schema in ("core", "marts")}
+    fresh = {schema: fingerprints.table_prints(schema) for schema in ("core", "marts")}
     for schema, tables in grown.items():
         differing = [name for name, print_ in tables.items() if fresh[schema][name] != print_]
         assert not differing, f"{schema}: {differing}"

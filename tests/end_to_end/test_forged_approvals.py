@@ -25,7 +25,7 @@ from include.outbox import approvals, store
 from include.sandbox.demo import stack, state
 from include.warehouse.embedded import server
 from include.warehouse.engine import engine
-from tests.deliver.letters import action
+from tests.deliver.example_messages import action
 from tests.fixtures.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]

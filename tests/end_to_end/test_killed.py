@@ -12,7 +12,7 @@ import time
 import pytest
 
 from include.deliver import holds
-from tests.end_to_end import prints
+from tests.end_to_end import fingerprints
 from tests.fixtures.children import Child
 from tests.fixtures.sandbox import SandboxProcess
 
@@ -41,9 +41,11 @@ def _release_mail() -> None:
 
 def _left_behind(sandbox: SandboxProcess) -> dict[str, object]:
     return {
-        "raw": {name: print_ for name, print_ in prints.table_prints("raw").items() if not name.startswith("batch_")},
-        "marts": prints.table_prints("marts"),
-        "keys": set(prints.outbox()),
+        "raw": {
+            name: print_ for name, print_ in fingerprints.table_prints("raw").items() if not name.startswith("batch_")
+        },
+        "marts": fingerprints.table_prints("marts"),
+        "keys": set(fingerprints.outbox()),
     }
 
 
@@ -54,7 +56,7 @@ def reference(platform: SandboxProcess) -> dict[str, object]:
         _release_mail()
         _reference["seconds"] = _finish("reference")
         _reference["left"] = _left_behind(platform)
-        _reference["outside"] = prints.outside(platform)
+        _reference["outside"] = fingerprints.outside(platform)
     return _reference
 
 
@@ -77,7 +79,7 @@ def test_kill_anywhere_then_restart(seed: int, platform: SandboxProcess) -> None
     _finish("last")
 
     assert _left_behind(platform) == _reference["left"]
-    arrived, box = prints.outside(platform), prints.outbox()
+    arrived, box = fingerprints.outside(platform), fingerprints.outbox()
     assert set(arrived["crm_task"].values()) == {1}
     assert arrived["crm_task"].keys() == _reference["outside"]["crm_task"].keys()  # type: ignore[index]
     uncertain = {row["key"] for row in box.values() if row["state"] == "uncertain"}

@@ -15,7 +15,7 @@ from include.connectors.registry import connect
 from include.deliver import holds
 from include.sandbox.salesforce import ids
 from include.warehouse.engine import engine
-from tests.end_to_end import chain, prints
+from tests.end_to_end import chain, fingerprints
 from tests.fixtures.sandbox import NOW, SandboxProcess
 
 ACCOUNT = "001"
@@ -67,7 +67,7 @@ def test_case_49_salesforce_alone_from_ingest_to_tasks(org: SandboxProcess, monk
     assert {"external_id", "crm_account_id"} <= {row.method for row in matched}
     assert said["decide"].n_renewals > 0 and said["decide"].n_planned > 0
 
-    planned = {row["key"]: row for row in prints.outbox().values() if row["channel"] == "crm_task"}
+    planned = {row["key"]: row for row in fingerprints.outbox().values() if row["channel"] == "crm_task"}
     assert planned and {row["state"] for row in planned.values()} == {"sent"}
     tasks = _tasks()
     assert sorted(task["Perennial_Key__c"] for task in tasks) == sorted(planned)

@@ -15,7 +15,7 @@ from include.config import load
 from include.deliver import deliver, undo
 from include.outbox import approvals, authors, caps
 from include.warehouse.engine import engine
-from tests.deliver.letters import action
+from tests.deliver.example_messages import action
 from tests.fixtures.decision_world import Book
 from tests.fixtures.overlay_repository import Repository, names
 from tests.fixtures.receivers import Receivers

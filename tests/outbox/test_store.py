@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from include.outbox import store as outbox
 from include.warehouse.engine import engine
-from tests.deliver.letters import NOW, action
+from tests.deliver.example_messages import NOW, action
 
 
 def plan(*actions: outbox.Action, decision_id: str = "d1") -> outbox.Planned:

@@ -25,7 +25,7 @@ import pytest
 from include.config import load
 from include.deliver.channels import crm_task
 from include.http.client import Client
-from tests.deliver.letters import TASK, delivery
+from tests.deliver.example_messages import TASK, delivery
 from tests.fixtures.pulled import START, Copy, later, truth
 from tests.fixtures.sandbox import SandboxProcess
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 from include.deliver.render import email, rooms, slack
 from include.outbox.message import Evidence, Fact, Message
-from tests.deliver.letters import MESSAGE
+from tests.deliver.example_messages import MESSAGE
 
 HOSTILE = "<script>alert(1)</script>\" onmouseover='x' & <b>"
 _VOID = {"meta", "br"}

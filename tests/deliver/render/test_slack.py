@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from include.deliver.render import slack
 from include.outbox.message import Evidence, Fact, Link, Message
-from tests.deliver.letters import MESSAGE
+from tests.deliver.example_messages import MESSAGE
 
 
 def texts(message: Message) -> list[str]:
