@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from math import sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -45,13 +45,11 @@ class Effect:
         interval: The difference with its 95% interval.
         p: Two-sided, of the difference.
         e_value: How strongly something unknown would have to go with both, as a ratio of risks, to explain all of it.
-        e_value_bound: The same for the bound of the interval that is nearest to no difference; 1 if it includes it.
     """
 
     interval: Interval
     p: float
     e_value: float
-    e_value_bound: float
 
 
 def mantel_haenszel(strata: Sequence[Stratum]) -> Effect | None:
@@ -78,7 +76,7 @@ def mantel_haenszel(strata: Sequence[Stratum]) -> Effect | None:
         return None
     interval = Interval(shift, shift - _Z * error, shift + _Z * error)
     p = 2 * NormalDist().cdf(-abs(shift) / error)
-    return Effect(interval, p, *_e_values(n1 - x1, n1, n0 - x0, n0, n))
+    return Effect(interval, p, _e_value(n1 - x1, n1, n0 - x0, n0, n))
 
 
 def crude(strata: Sequence[Stratum]) -> float | None:
@@ -127,25 +125,16 @@ def _columns(strata: Sequence[Stratum]) -> tuple[npt.NDArray[np.float64], ...]:
     return tuple(table.T)
 
 
-def _e_values(
+def _e_value(
     lost_with: npt.NDArray[np.float64],
     n_with: npt.NDArray[np.float64],
     lost_without: npt.NDArray[np.float64],
     n_without: npt.NDArray[np.float64],
     n: npt.NDArray[np.float64],
-) -> tuple[float, float]:
-    """Return the E-value of the pooled ratio of loss rates, and of the bound of its interval (Greenland and Robins)."""
+) -> float:
+    """Return the E-value of the pooled ratio of loss rates."""
     r, s = float((lost_with * n_without / n).sum()), float((lost_without * n_with / n).sum())
     if not r or not s:
-        # One of the groups lost nothing: no finite ratio explains that, and its interval is unknown.
-        return float("inf"), 1.0
-    lost = lost_with + lost_without
-    spread = ((n_with * n_without * lost - lost_with * lost_without * n) / n**2).sum()
-    ratio, error = log(r / s), sqrt(max(float(spread), 0.0) / (r * s))
-    near = min(ratio + _Z * error, 0.0) if ratio < 0 else max(ratio - _Z * error, 0.0)
-    return _e_value(ratio), _e_value(near)
-
-
-def _e_value(log_ratio: float) -> float:
-    ratio = exp(abs(log_ratio))
+        return float("inf")  # one of the groups lost nothing: no finite ratio explains that
+    ratio = max(r / s, s / r)
     return ratio + sqrt(ratio * (ratio - 1))

@@ -26,9 +26,8 @@ def test_e_value_tells_what_would_explain_the_difference_away() -> None:
     s = 58 * 30 / 140 + 36 * 48 / 174 + 12 * 70 / 162
     ratio = s / r
     assert found and found.e_value == pytest.approx(ratio + (ratio * (ratio - 1)) ** 0.5)
-    assert 1 < found.e_value_bound < found.e_value
-    nothing = strata.mantel_haenszel([Stratum(20, 40, 21, 40)])
-    assert nothing and nothing.e_value_bound == 1
+    same = strata.mantel_haenszel([Stratum(20, 40, 20, 40)])
+    assert same and same.e_value == 1
 
 
 def test_ten_percent_of_the_finds_may_be_false() -> None:
