@@ -63,8 +63,10 @@ def _stratum(row: Mapping[Any, Any]) -> Stratum:
 def keep(connection: sa.Connection, found: Analysis, month: date) -> None:
     """Store an analysis under its month, and the customers that do not use what goes with renewal.
 
-    Repeating it replaces the month.
+    Repeating it replaces the month. An analysis that is not available changes nothing.
     """
+    if not found.is_available:
+        return
     named = {"month": month.replace(day=1), "now": locks.now(connection)}
     connection.execute(_FORGET, named)
     rows = [

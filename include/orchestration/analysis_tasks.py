@@ -65,8 +65,7 @@ def judge_features() -> dict[str, str]:
         # Of an earlier month: a retry finds this one stored already, and may still have to notify.
         before = {row["feature"]: row["verdict"] for row in feature_store.stored(connection, before=month)}
         found = feature_store.read(connection)
-        if found.is_available:
-            feature_store.keep(connection, found, month)
+        feature_store.keep(connection, found, month)
     new = [one for one in found.findings if one.verdict == "goes_with" and before.get(one.name) != "goes_with"]
     proposed = features.proposal(found.findings, config.load().usage.key_features)["add"]
     if new:

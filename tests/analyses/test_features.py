@@ -110,8 +110,8 @@ def test_customers_without_a_valuable_feature_are_listed(connection: sa.Connecti
         " from generate_series(1, 2) as a, generate_series(0, 3) as w, generate_series(1, 3) as u"
     )
     found = features.Analysis(1000, 100, 0, features.judge([Behaviour("reports", THREE, ALIKE)]))
-    for _ in range(2):  # repeating it changes nothing
-        feature_store.keep(connection, found, date(2026, 11, 1))
+    for one in (found, found, features.Analysis(1000, 29, 0)):  # repeating it changes nothing, nor do too few losses
+        feature_store.keep(connection, one, date(2026, 11, 1))
     assert feature_store.stored(connection, before=date(2026, 12, 1))[0]["feature"] == "reports"
     assert feature_store.stored(connection, before=date(2026, 11, 1)) == []
     listed = feature_store.unused(connection)
