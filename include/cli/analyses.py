@@ -44,7 +44,7 @@ def list_features(
     if account:
         with engine("reader").connect() as connection:
             rows = feature_store.unused(connection, None if account == "all" else [account])
-        output.emit([{**row, "points": _points(row["difference"])} for row in rows], _UNUSED, as_json=as_json)
+        output.emit([{**row, "points": output.points(row["difference"])} for row in rows], _UNUSED, as_json=as_json)
         return
     with engine("builder").begin() as connection:
         found = feature_store.read(connection)
@@ -92,18 +92,14 @@ def _row(found: Any) -> dict[str, object]:
         "with": found.n_with,
         "without": found.n_without,
         "dropped": behaviour.n_dropped,
-        "crude": _points(found.crude),
-        "points": _points(effect.interval.share) if effect else None,
-        "low": _points(effect.interval.low) if effect else None,
-        "high": _points(effect.interval.high) if effect else None,
-        "by_arr": _points(found.by_arr),
+        "crude": output.points(found.crude),
+        "points": output.points(effect.interval.share) if effect else None,
+        "low": output.points(effect.interval.low) if effect else None,
+        "high": output.points(effect.interval.high) if effect else None,
+        "by_arr": output.points(found.by_arr),
         "p": None if found.p is None else round(found.p, 4),
         "p_adjusted": None if found.p_adjusted is None else round(found.p_adjusted, 4),
         "e_value": round(effect.e_value, 2) if effect else None,
         "doses": " ".join(f"{kept / n:.0%}" if n else "-" for kept, n in behaviour.doses),
         "after_contact": f"{behaviour.n_begun_after_contact} of {behaviour.n_begun}",
     }
-
-
-def _points(share: float | None) -> float | None:
-    return None if share is None else round(share * 100, 1)

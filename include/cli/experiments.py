@@ -95,15 +95,15 @@ def _row(entry: Any) -> dict[str, object]:
         "verdict": reading.verdict if reading else entry.last.verdict if entry.last else "not_measured",
     }
     if not reading:
-        return row | {"shows": _points(entry.plan.detectable) if entry.plan else None}
-    counts = reading.counts
+        return row | {"shows": output.points(entry.plan.detectable) if entry.plan else None}
+    counts, effect = reading.counts, reading.effect
     return row | {
-        "difference": _points(reading.fixed.share) if reading.fixed else None,
-        "low": _points(reading.fixed.low) if reading.fixed else None,
-        "high": _points(reading.fixed.high) if reading.fixed else None,
-        "n": counts.acted.settled.settled + counts.held_out.settled.settled,
+        "difference": output.points(effect.share) if effect else None,
+        "low": output.points(effect.low) if effect else None,
+        "high": output.points(effect.high) if effect else None,
+        "n": sum(arm.settled for arm in counts.at_end),
         "open": counts.acted.n_open + counts.held_out.n_open,
-        "shows": _points(reading.detectable),
+        "shows": output.points(reading.detectable),
         "ends_on": reading.design.ends_on,
     }
 
@@ -113,15 +113,11 @@ def _plan_row(plan: Any) -> dict[str, object]:
         "playbook": plan.playbook,
         "hold_out": plan.hold_out,
         "renewals_a_year": None if plan.n_per_year is None else round(plan.n_per_year),
-        "base": _points(plan.base),
+        "base": output.points(plan.base),
         "design_effect": round(plan.design_effect, 2),
-        "shows_in_a_year": _points(plan.detectable),
-        "effect": _points(plan.effect),
+        "shows_in_a_year": output.points(plan.detectable),
+        "effect": output.points(plan.effect),
         "n_needed": None if plan.n_needed is None else round(plan.n_needed),
         "not_before": plan.answered_on,
         "reason": plan.reason,
     }
-
-
-def _points(share: float | None) -> float | None:
-    return None if share is None else round(share * 100, 1)

@@ -79,6 +79,11 @@ def cell(value: Any) -> str:
     return one_line(str(value))
 
 
+def points(share: float | None) -> float | None:
+    """Return a share in points, with one decimal."""
+    return None if share is None else round(share * 100, 1)
+
+
 def _rich(title: str, names: list[str], cells: list[list[str]]) -> None:
     from rich.console import Console
     from rich.markup import escape

@@ -55,7 +55,7 @@ def read(
         day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
     found = {}
     for name, rule in playbooks.items():
-        reading, planned = readings.get(name) if name in designs else None, None
+        reading, planned = readings.get(name), None
         if day is not None and (reading is None or is_plan):
             history = plan.past(connection, rule.file, signals, day)
             planned = plan.of(rule.file, history, day, hold_out, effect)

@@ -137,6 +137,11 @@ class Reading:
         """Whether the planned end has passed, and every renewal decided by then is settled."""
         return _is_over(self.design, self.counts, self.day)
 
+    @property
+    def effect(self) -> Interval | None:
+        """The difference with the interval that may be looked at today: before the end, the sequence."""
+        return self.fixed if self.is_over else self.sequence
+
 
 class Last(NamedTuple):
     """The last stored reading of a hold-out that has ended. It is not read again: its held-out accounts get tasks.

@@ -16,26 +16,20 @@ from include.warehouse.engine import has_table
 TABLE = "marts.experiment_account"
 
 
-def read(
-    connection: sa.Connection, in_force: Mapping[str, Mapping[str, Any]] | None = None, name: str = ""
-) -> dict[str, Reading]:
+def read(connection: sa.Connection, in_force: Mapping[str, Mapping[str, Any]]) -> dict[str, Reading]:
     """Return the read-out of each started experiment by name, as of the newest day with figures.
 
     Args:
-        in_force: Playbook -> the design in its file.
-        name: Only this experiment; "" for all.
+        in_force: Playbook -> the design in its file. Experiments without one have ended and are not read.
     """
     if not has_table(connection, TABLE) or not has_table(connection, "marts.account_day"):
         return {}
     day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
     if day is None:
         return {}
-    designs = [Design(**row) for row in connection.execute(_DESIGNS, {"name": name}).mappings()]
+    designs = [Design(**row) for row in connection.execute(_DESIGNS, {"names": list(in_force)}).mappings()]
     counted = counts(connection, {design.name: design for design in designs})
-    return {
-        design.name: read_out(design, counted[design.name], day, (in_force or {}).get(design.name))
-        for design in designs
-    }
+    return {design.name: read_out(design, counted[design.name], day, in_force[design.name]) for design in designs}
 
 
 def last(connection: sa.Connection) -> dict[str, Last]:
@@ -126,7 +120,7 @@ _LAST = sa.text(
 )
 _DESIGNS = sa.text(
     "select experiment as name, hold_out, horizon_days, smallest_effect, started_on, ends_on from ops.experiment"
-    " where :name in ('', experiment) order by experiment"
+    " where experiment = any(:names) order by experiment"
 )
 _SIDES = sa.text("""
 select

@@ -90,7 +90,7 @@ def _reading(reading: Reading) -> Iterator[str]:
     acted, held_out = counts.at_end
     yield gettext(
         _VERDICTS[reading.verdict],
-        effect=_interval(reading.fixed if reading.is_over else reading.sequence),
+        effect=_interval(reading.effect),
         n=round(acted.settled + held_out.settled),
         first=FIRST_LOOK,
     )

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from include.cli import experiments
 from include.decide.playbooks.load import load
 from include.experiments import plan, words
 from include.experiments.overview import Entry
@@ -49,6 +50,18 @@ def test_before_the_end_only_the_sequence_decides() -> None:
     assert read_out(DESIGN, counts((1170, 1800), (510, 600)), DAY).verdict == "harms"
     assert read_out(DESIGN, counts((60, 70), (20, 25)), DAY).verdict == "too_early"
     assert read_out(DESIGN, counts((172, 180), (60, 60)), DAY).verdict == "no_gain_possible"
+
+
+def test_command_lists_the_interval_that_may_be_looked_at_today() -> None:
+    late = replace(counts((1530, 1800), (450, 600)), at_end=(Arm(267, 300), Arm(79, 100)))
+    for design in (DESIGN, ENDED):
+        reading = read_out(design, late, DAY)
+        effect = reading.fixed if design is ENDED else reading.sequence
+        row = experiments._row(Entry(load()["expansion"].file, reading))
+        assert effect and (row["low"], row["high"]) == (round(effect.low * 100, 1), round(effect.high * 100, 1))
+        assert row["n"] == 400
+    early = read_out(DESIGN, counts((60, 70), (20, 25)), DAY)
+    assert experiments._row(Entry(load()["expansion"].file, early))["low"] is None
 
 
 def test_only_the_numbers_of_the_planned_end_count_after_it() -> None:

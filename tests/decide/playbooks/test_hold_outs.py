@@ -110,7 +110,7 @@ def test_end_of_a_hold_out_releases_its_accounts(families: SignalBook, overlay: 
 
 def test_ended_hold_out_keeps_its_last_reading(families: SignalBook, overlay: Path, monkeypatch: Any) -> None:
     reading = read_out(replace(DESIGN, name="adoption_recovery"), counts((1530, 1800), (390, 600)), DAY)
-    monkeypatch.setattr(store, "read", lambda *_: {"adoption_recovery": reading})
+    monkeypatch.setattr(store, "read", lambda _, designs: dict.fromkeys(designs, reading))
     with engine("builder").begin() as connection:
         store.keep(connection, reading)
         assert overview.read(connection)["adoption_recovery"].reading == reading
