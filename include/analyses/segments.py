@@ -36,9 +36,9 @@ def accounts(connection: sa.Connection, chosen: Sequence[str] | None = None) -> 
     """
     if not has_table(connection, TABLE):
         return []
-    ladder = config.load().segments
+    fields = config.load().segments
     rows = connection.execute(_ROWS, {"accounts": list(chosen) if chosen is not None else None}).mappings()
-    return [{**row, "segment": ladder.of(row["recency"], row["frequency"], row["money"])} for row in rows]
+    return [{**row, "segment": fields.of(row["recency"], row["frequency"], row["money"])} for row in rows]
 
 
 def groups(rows: Sequence[dict[str, Any]]) -> list[Group]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from include.cli import output, triage
+from include.common.errors import ConfigError
 
 app = typer.Typer(
     help="Analyses: which features go with renewal, segments of small accounts, what tickets are about.",
@@ -73,9 +74,13 @@ def list_segments(
     as_json: AsJson = False,
 ) -> None:
     """List small accounts by recency, frequency and money at the newest month end, with their segment."""
+    from include import config
     from include.analyses import segments
     from include.warehouse.engine import engine
 
+    known = config.load().segments.names
+    if segment and segment not in known:
+        raise ConfigError(f"unknown segment {segment}", cure=f"known: {', '.join(known)}")
     with engine("reader").connect() as connection:
         rows = segments.accounts(connection)
     output.emit([row for row in rows if segment in ("", row["segment"])], _SEGMENTS, as_json=as_json)

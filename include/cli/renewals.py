@@ -70,17 +70,18 @@ def show_brief(
         with texts.reading(config.load().language):  # the page is for people; what the command prints is English
             output.write_private(html, brief.read(account, renewal).html())
         typer.echo(f"wrote {html}", err=as_json)
+        if not as_json:
+            return
     found = brief.read(account, renewal)
     if as_json:
         typer.echo(output.to_json(asdict(found)), nl=False)
-    elif not html:
-        typer.echo(f"{found.title}, at the close of {found.as_of}")
-        output.emit([{"": label, " ": value} for label, value in found.head], ("", " "))
-        for section in found.sections:
-            typer.echo(f"\n{section.title}" + (f": {section.text}" if section.text else ""))
-            if section.rows:
-                rows = [dict(zip(section.columns, row, strict=True)) for row in section.rows]
-                output.emit(rows, section.columns)
+        return
+    typer.echo(f"{found.title}, at the close of {found.as_of}")
+    output.emit([{"": label, " ": value} for label, value in found.head], ("", " "))
+    for section in found.sections:
+        typer.echo(f"\n{section.title}" + (f": {section.text}" if section.text else ""))
+        if section.rows:
+            output.emit([dict(zip(section.columns, row, strict=True)) for row in section.rows], section.columns)
 
 
 @app.command("link")

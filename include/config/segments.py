@@ -28,6 +28,11 @@ class Segments(Strict):
             raise ValueError("fields needs high, mid and low, each with high, mid and low")
         return self
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the segments, best first."""
+        return tuple(dict.fromkeys(name for row in self.fields.values() for name in row.values()))
+
     def of(self, recency: int | None, frequency: int | None, money: int | None) -> str:
         """Return the segment of an account; "" if its use is not known. Without money, frequency counts alone."""
         if recency is None or frequency is None:

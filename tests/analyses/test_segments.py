@@ -6,6 +6,8 @@ import pytest
 
 from include import config
 from include.analyses import segments
+from include.cli.analyses import list_segments
+from include.common.errors import ConfigError
 from include.config.segments import Segments
 
 
@@ -31,6 +33,14 @@ def test_every_field_needs_a_name() -> None:
     row = {"high": "a", "mid": "b", "low": "c"}
     with pytest.raises(ValueError, match="high, mid and low"):
         Segments.model_validate({"fields": {"high": row, "mid": row, "low": {"high": "a"}}})
+
+
+def test_unknown_segment_is_an_error_that_names_the_known_ones() -> None:
+    names = config.load().segments.names
+    assert len(names) == 9 and names[0] == "champions"
+    with pytest.raises(ConfigError) as error:
+        list_segments("championz")
+    assert error.value.cure == f"known: {', '.join(names)}"
 
 
 def test_segments_are_counted_with_their_arr() -> None:

@@ -52,8 +52,11 @@ def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_pat
     assert "Chinese" in asked.text
     assert not any(row[0].isascii() for row in asked.rows)
     page = tmp_path / "brief.html"
+    reads: list[tuple[str, ...]] = []
+    built.setattr(brief, "read", lambda *given, read=brief.read: reads.append(given) or read(*given))
     said = CliRunner().invoke(app, ["renewals", "brief", "crm:1", "--html", str(page)])
     assert said.exit_code == 0, said.output
+    assert len(reads) == 1
     assert page.stat().st_mode & 0o077 == 0  # it contains names of persons
     assert "&lt;b&gt;Acme&lt;/b&gt;" in page.read_text()
     assert "<b>Acme" not in page.read_text()
