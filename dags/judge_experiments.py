@@ -5,8 +5,8 @@ accounts with tasks minus that of the held-out accounts, with its interval and a
 every week. Stores the reading. The head of customer success is notified when a verdict changes to works, harms, not
 shown, or not valid.
 
-**Inputs and outputs.** Reads `marts.experiment_account` and `ops.experiment`. Writes one row per experiment of
-`meta.experiment_reading`.
+**Inputs and outputs.** Reads `marts.experiment_account`, `marts.account_day` and `ops.experiment`. Writes one row
+per experiment of `meta.experiment_reading`.
 
 **When it fails.**
 
@@ -15,7 +15,7 @@ shown, or not valid.
 - it is green without readings: no live playbook has a hold-out, or no table has been built yet.
 
 **Re-running and backfill.** Clear the task. A reading is about the newest built day. Past readings stay. Without
-Airflow: `python -m include.cli experiments list`, which stores nothing.
+Airflow: `python -m include.cli experiments judge`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 

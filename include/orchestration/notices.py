@@ -27,7 +27,8 @@ ONE_OUTAGE = timedelta(hours=1)
 REMIND_AFTER = timedelta(days=1)
 _SHOWN_CHANGES = 10
 
-# DAG -> the command that does its work without Airflow. ``KINDS`` names the kind of source whose owner is notified.
+# DAG, or DAG.task -> the command that does its work without Airflow. ``KINDS`` names the kind of source whose owner is
+# notified.
 COMMANDS = {
     "connect_check": "connect check",
     "ingest_crm": "ingest crm",
@@ -45,7 +46,10 @@ COMMANDS = {
     "judge_scores": "score backtest",
     "keep_score_changes": "score changes --keep",
     "publish_reports": "report make",
+    "publish_reports.draw_charts": "report charts",
+    "publish_reports.draft_customer_reports": "report customer draft",
     "run_analyses": "analysis features --keep",
+    "run_analyses.list_discounts": "discounts unapproved --month MONTH",
     "triage_tickets": "analysis triage --keep",
     "reconcile": "reconcile SOURCE",
 }
@@ -183,12 +187,13 @@ def write(failure: Failure, since: datetime) -> Message:
 
     where = f"{failure.dag}, task {failure.task}" if failure.task else failure.dag
     source = _source(failure)
-    command = f"python -m include.cli {f'ingest {source.id}' if source else COMMANDS.get(failure.name, 'status')}"
+    of_dag = COMMANDS.get(failure.name, "status")
+    command = f"ingest {source.id}" if source else COMMANDS.get(f"{failure.name}.{failure.task}", of_dag)
     return Message(
         subject=f"{where} has been failing since {since:%Y-%m-%d %H:%M} UTC",
         summary=failure.reason,
         facts=(Fact(label="Since", value=f"{since:%Y-%m-%d %H:%M} UTC"),),
-        next_steps=(f"To run it again, clear the task in Airflow, or: {command}",),
+        next_steps=(f"To run it again, clear the task in Airflow, or: python -m include.cli {command}",),
         links=(Link(label="Log", url=failure.url),) if failure.url else (),
         footer="You are notified once per outage, and once a day while it lasts.",
     )

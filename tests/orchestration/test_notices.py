@@ -91,8 +91,19 @@ def test_failed_field_notice_does_not_block_the_verdict(monkeypatch, socket_enab
 
 
 def test_every_dag_has_its_command():
-    names = {path.stem for path in (Path(__file__).parents[2] / "dags").glob("*.py")}
-    assert set(notices.COMMANDS) == names
+    files = {path.stem: path.read_text() for path in (Path(__file__).parents[2] / "dags").glob("*.py")}
+    assert {name for name in notices.COMMANDS if "." not in name} == files.keys()
+    for name, _, task in (name.partition(".") for name in notices.COMMANDS if "." in name):
+        assert f"def {task}(" in files[name]
+
+
+@pytest.mark.parametrize(
+    ("task", "command"),
+    [("list_discounts", "discounts unapproved --month MONTH"), ("judge_features", "analysis features --keep")],
+)
+def test_task_has_its_own_command_or_that_of_its_dag(task, command):
+    step = write(Failure("pre_run_analyses", "run_analyses", task, "no", ""), NOON).next_steps[0]
+    assert step.endswith(f"include.cli {command}")
 
 
 def test_database_error_shows_no_statement_and_no_values():
