@@ -331,8 +331,8 @@ def record_discount(
 
     def enter(viewer: Viewer, login: str) -> None:
         if action == "ask":
-            term = int(months) if months.isdecimal() else None
-            discounts.ask(viewer, login, renewal, entries.parse_amount(offer), term, (trade,), why)
+            price, term = entries.parse_amount(offer), entries.parse_months(months)
+            discounts.ask(viewer, login, renewal, price, term, (trade,), why)
         else:
             discounts.answer(viewer, login, number, action == "approve", note)
 

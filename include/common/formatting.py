@@ -54,6 +54,11 @@ def timestamp(value: datetime, zone: ZoneInfo) -> str:
     return f"{day(local)} {local:%H:%M} {name}"
 
 
+def utc(value: datetime) -> str:
+    """Format a time in UTC, for people who look after the data."""
+    return timestamp(value, ZoneInfo("UTC"))
+
+
 def number(value: float | Decimal | None) -> str:
     """Format a number without decimals, with thousands separators."""
     return _decimal(value, "#,##0") if value is not None else unknown()

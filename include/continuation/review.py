@@ -8,21 +8,30 @@ import sqlalchemy as sa
 
 from include.common import clock
 from include.common.errors import WarehouseError
+from include.common.texts import N_
 from include.warehouse.engine import engine, has_table
 
 # Kind -> its meaning, and how to fix it.
 MEANING = {
-    "unsure_link": "it is unclear whether this deal renews this term: answer with `renewals link` or `unlink`",
-    "dates_missing": "the renewal deal has no dates or repeats the old ones: set its start and end in the CRM",
-    "no_rate": "the renewal was won in a currency without a plan rate: add it to `plan_rates` in config/kpis.yaml",
-    "copy": "a line repeats one of another won deal and is counted once: if both are real, correct its dates or amount",
-    "continues_nothing": "a won renewal deal continues no term, but a term of its account ends: use `renewals link`",
-    "no_open_deal": "the renewal decision is due within 90 days and no renewal deal is open: create one in the CRM",
-    "no_term": "a won deal has no line items, no end and no length, and is in no figure: set one if it recurs",
-    "signed_late": "won over a quarter after its start and counted from then: correct the close date if that is wrong",
-    "date_passed": "a company's renewal date has passed but its ARR is still set: set the next date or clear it",
-    "end_moved": "the end was moved but not the amount, so the yearly rate is kept: correct it if that is wrong",
-    "no_account": "a won deal or subscription has no known company and is in no figure: assign one (`identity review`)",
+    "unsure_link": N_("it is unclear whether this deal renews this term: answer with `renewals link` or `unlink`"),
+    "dates_missing": N_("the renewal deal has no dates or repeats the old ones: set its start and end in the CRM"),
+    "no_rate": N_("the renewal was won in a currency without a plan rate: add it to `plan_rates` in config/kpis.yaml"),
+    "copy": N_(
+        "a line repeats one of another won deal and is counted once: if both are real, correct its dates or amount"
+    ),
+    "continues_nothing": N_(
+        "a won renewal deal continues no term, but a term of its account ends: use `renewals link`"
+    ),
+    "no_open_deal": N_("the renewal decision is due within 90 days and no renewal deal is open: create one in the CRM"),
+    "no_term": N_("a won deal has no line items, no end and no length, and is in no figure: set one if it recurs"),
+    "signed_late": N_(
+        "won over a quarter after its start and counted from then: correct the close date if that is wrong"
+    ),
+    "date_passed": N_("a company's renewal date has passed but its ARR is still set: set the next date or clear it"),
+    "end_moved": N_("the end was moved but not the amount, so the yearly rate is kept: correct it if that is wrong"),
+    "no_account": N_(
+        "a won deal or subscription has no known company and is in no figure: assign one (`identity review`)"
+    ),
 }
 
 # Kinds that make figures wrong until somebody corrects the CRM: the source's owner is notified of them. For the other

@@ -7,12 +7,14 @@ sent.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
+from include.common import texts
 from include.common.clock import now
-from include.common.errors import PerennialError
+from include.common.errors import ConfigError, PerennialError
 from include.config import load
 from include.config.channels import INTO_CRM, NAMES
 from include.config.models import Person
@@ -62,9 +64,20 @@ def send(channel: str, to: str, message: Message, key: str) -> Outcome:
         opened.close()
 
 
-def notify(to: Person, message: Message) -> None:
-    """Send a notice over all channels once. Failures are logged, not raised."""
+def written(to: Person, write: Callable[[], Message]) -> Message:
+    """Return a notice in its reader's language; in English if a file of translations is wrong."""
+    try:
+        with texts.reading(load().language_of(to.email)):
+            return write()
+    except ConfigError as error:
+        log.warning("the notice is written in English: %s", error)
+        return write()
+
+
+def notify(to: Person, write: Callable[[], Message]) -> None:
+    """Send a notice over all channels once, in its reader's language. Failures are logged, not raised."""
     key = f"notice-{uuid4().hex}"
+    message = written(to, write)
     for channel in channels():
         try:
             outcome = send(channel, to.email, message, key)

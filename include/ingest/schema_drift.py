@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from include.common import clock
 from include.common.errors import AuthError, ConfigError, ContractError
+from include.common.texts import N_, gettext
 from include.connectors.base import Source
 from include.warehouse.engine import engine
 
@@ -28,6 +29,12 @@ log = logging.getLogger(__name__)
 _MIN_SIMILARITY = 0.6
 _MAX_AGE = timedelta(days=1)
 Kind = Literal["new", "removed", "renamed", "retyped"]
+_CHANGED: Mapping[Kind, str] = {
+    "new": N_("{field} was added ({is_now})"),
+    "removed": N_("{field} was removed ({was})"),
+    "renamed": N_("{was} was renamed to {field}"),
+    "retyped": N_("{field} changed from {was} to {is_now}"),
+}
 
 
 @dataclass(frozen=True)
@@ -57,13 +64,9 @@ class Change:
         Args:
             fills: The columns that are mapped from the field, comma-separated.
         """
-        sentence = {
-            "new": f"{self.field} was added ({self.is_now})",
-            "removed": f"{self.field} was removed ({self.was})",
-            "renamed": f"{self.was} was renamed to {self.field}",
-            "retyped": f"{self.field} changed from {self.was} to {self.is_now}",
-        }[self.kind]
-        return f"{sentence}; it fills {fills}" if fills else sentence
+        names = {"field": self.field, "was": self.was, "is_now": self.is_now}
+        sentence = gettext(_CHANGED[self.kind], **names)
+        return gettext("{change}; it fills {columns}", change=sentence, columns=fills) if fills else sentence
 
 
 def compare(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
@@ -163,16 +166,20 @@ class Noticed:
 
     Args:
         change_id: Its number.
-        sentence: The change as a sentence.
-        is_mapped: Whether a column is filled from the field.
+        fills: The columns that are mapped from the field, comma-separated.
         noticed_at: When it was detected.
     """
 
     change_id: int
     entity: str
-    sentence: str
-    is_mapped: bool
+    change: Change
+    fills: str
     noticed_at: datetime
+
+    @property
+    def sentence(self) -> str:
+        """The change as a sentence, in the reader's language."""
+        return self.change.sentence(self.fills)
 
 
 def unreported(source_id: str) -> list[Noticed]:
@@ -180,13 +187,7 @@ def unreported(source_id: str) -> list[Noticed]:
     with engine("loader").connect() as connection:
         rows = connection.execute(_UNREPORTED, {"source": source_id}).all()
     return [
-        Noticed(
-            row.change_id,
-            row.entity,
-            Change(row.kind, row.field, row.was, row.is_now).sentence(row.fills),
-            bool(row.fills),
-            row.noticed_at,
-        )
+        Noticed(row.change_id, row.entity, Change(row.kind, row.field, row.was, row.is_now), row.fills, row.noticed_at)
         for row in rows
     ]
 

@@ -38,6 +38,7 @@ DOMAINS: dict[str, tuple[str, ...]] = {
         "include/defaults/config/customer_report.yaml",
     ),
     "pages": ("include/experiments", "include/pages", "plugins"),
+    "notices": ("include/orchestration", "include/operations/incidents", "include/continuation", "include/ingest"),
 }
 _CALLS = {"gettext": 1, "N_": 1, "from_file": 1, "ngettext": 2, "pgettext": 2}
 _TEMPLATES = ("*.html", "*.j2", "*.svg")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
 from include import config
 from include.analyses import discount_requests, feature_store, features
 from include.common import formatting
+from include.common.texts import gettext, ngettext
 from include.deliver import notices
 from include.outbox.message import Evidence, Message
 from include.reports import periods
 from include.warehouse.engine import engine
 
 _SHOWN = 10
+_CLI = "python -m include.cli"
 
 
 def list_discounts() -> dict[str, int]:
@@ -29,28 +35,7 @@ def list_discounts() -> dict[str, int]:
     green = bands.get("green")
     if found:
         people = config.load().people
-        given = (
-            f"In a year, green accounts were given {green['given_away']:,.0f}, {green['mean_depth']:.1%} of their list"
-            f" price; {green['renewal_rate']:.0%} of them renewed."
-            if green and green["given_away"]
-            else ""
-        )
-        notices.notify(
-            people.head or people.queue,
-            Message(
-                subject=f"{formatting.count(len(found), 'discount')} without approval in {month.label}",
-                summary=given or "They are deeper than a CSM grants alone, and than what was approved.",
-                evidence=tuple(
-                    Evidence(
-                        text=f"{row['account_name']}: {row['depth']:.1%} of {row['list_arr']:,.0f};"
-                        f" a CSM grants {row['allowed']:.0%}"
-                    )
-                    for row in found[:_SHOWN]
-                ),
-                next_steps=(f"See all of them: python -m include.cli discounts unapproved --month {month.name}",),
-                footer="You get this list once a month, if there are any.",
-            ),
-        )
+        notices.notify(people.head or people.queue, lambda: _unapproved(month.first, found, green))
     return {"unapproved": len(found)}
 
 
@@ -70,26 +55,76 @@ def judge_features() -> dict[str, str]:
     proposed = features.proposal(found.findings, config.load().usage.key_features)["add"]
     if new:
         people = config.load().people
-        notices.notify(
-            people.head or people.queue,
-            Message(
-                subject=f"Features that go with renewal: {', '.join(one.name for one in new)}",
-                summary="Accounts that used them renewed more often than accounts of the same tier, age and total use.",
-                evidence=tuple(
-                    Evidence(
-                        text=f"{one.name}: {one.effect.interval.share * 100:+.1f} points"
-                        f" ({one.effect.interval.low * 100:+.1f} to {one.effect.interval.high * 100:+.1f}),"
-                        f" used by {one.n_with} of {one.n_with + one.n_without} compared renewals"
-                    )
-                    for one in new
-                    if one.effect
-                ),
-                next_steps=(
-                    *((f"Consider them as key_features in usage.yaml: {', '.join(proposed)}",) if proposed else ()),
-                    "Who does not use them: python -m include.cli analysis features --unused-by all",
-                    "Whether they cause renewal: a playbook with a hold-out",
-                ),
-                footer="You are notified once of each feature.",
-            ),
-        )
+        notices.notify(people.head or people.queue, lambda: _features(new, proposed))
     return {one.name: one.verdict for one in found.findings}
+
+
+def _unapproved(day: date, found: Sequence[dict[str, Any]], green: Mapping[str, Any] | None) -> Message:
+    month = periods.of("monthly", day)  # its label in the reader's language
+    summary = gettext("They are deeper than a CSM grants alone, and than what was approved.")
+    if green and green["given_away"]:
+        summary = gettext(
+            "In a year, green accounts were given {amount}, {share} of their list price; {renewed} of them renewed.",
+            amount=formatting.number(green["given_away"]),
+            share=formatting.percent(green["mean_depth"], 1),
+            renewed=formatting.percent(green["renewal_rate"]),
+        )
+    return Message(
+        subject=ngettext(
+            "{n} discount without approval in {month}",
+            "{n} discounts without approval in {month}",
+            len(found),
+            month=month.label,
+        ),
+        summary=summary,
+        evidence=tuple(
+            Evidence(
+                text=gettext(
+                    "{account}: {share} of {price}; a CSM grants {allowed}",
+                    account=row["account_name"],
+                    share=formatting.percent(row["depth"], 1),
+                    price=formatting.number(row["list_arr"]),
+                    allowed=formatting.percent(row["allowed"]),
+                )
+            )
+            for row in found[:_SHOWN]
+        ),
+        next_steps=(
+            gettext("See all of them: {command}", command=f"{_CLI} discounts unapproved --month {month.name}"),
+        ),
+        footer=gettext("You get this list once a month, if there are any."),
+    )
+
+
+def _features(new: Sequence[features.Finding], proposed: Sequence[str]) -> Message:
+    steps = [
+        gettext("Who does not use them: {command}", command=f"{_CLI} analysis features --unused-by all"),
+        gettext("Whether they cause renewal: a playbook with a hold-out"),
+    ]
+    if proposed:
+        steps.insert(
+            0, gettext("Consider them as key_features in usage.yaml: {features}", features=", ".join(proposed))
+        )
+    return Message(
+        subject=gettext("Features that go with renewal: {features}", features=", ".join(one.name for one in new)),
+        summary=gettext(
+            "Accounts that used them renewed more often than accounts of the same tier, age and total use."
+        ),
+        evidence=tuple(
+            Evidence(
+                text=gettext(
+                    "{feature}: {points} points ({low} to {high}), used by {n_with} of {n} compared renewals",
+                    feature=one.name,
+                    points=formatting.signed(one.effect.interval.share * 100, 1),
+                    low=formatting.signed(one.effect.interval.low * 100, 1),
+                    high=formatting.signed(one.effect.interval.high * 100, 1),
+                    n_with=one.n_with,
+                    n=one.n_with + one.n_without,
+                )
+            )
+            for one in new
+            if one.effect
+        ),
+        next_steps=tuple(steps),
+        footer=gettext("You are notified once of each feature."),
+    )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from include import config
+from include.common.texts import N_, gettext
+from include.config.own_texts import translated
 from include.deliver import notices
 from include.experiments import overview, words
+from include.experiments.overview import Entry
 from include.outbox.message import Evidence, Message
 
 # Verdicts on which somebody should act. The others mean: go on.
@@ -18,29 +23,31 @@ def judge() -> dict[str, str]:
         verdict = verdicts[name] = reading.verdict
         if verdict in _DECIDED and verdict != before:
             people = config.load().people
-            first, *rest = words.of(entry)
-            notices.notify(
-                people.head or people.queue,
-                Message(
-                    subject=f"Playbook {entry.playbook.title}: {_SHORT[verdict]}",
-                    summary=first,
-                    evidence=tuple(Evidence(text=each) for each in rest),
-                    next_steps=(_NEXT[verdict], f"To see it: python -m include.cli experiments show {name}"),
-                    footer="You are notified when the verdict changes.",
-                ),
-            )
+            notices.notify(people.head or people.queue, partial(_verdict, name, entry, verdict))
     return verdicts
 
 
+def _verdict(name: str, entry: Entry, verdict: str) -> Message:
+    first, *rest = words.of(entry)
+    command = f"python -m include.cli experiments show {name}"
+    return Message(
+        subject=gettext(_SHORT[verdict], title=translated(entry.playbook.title)),
+        summary=first,
+        evidence=tuple(Evidence(text=each) for each in rest),
+        next_steps=(gettext(_NEXT[verdict]), gettext("To see it: {command}", command=command)),
+        footer=gettext("You are notified when the verdict changes."),
+    )
+
+
 _SHORT = {
-    "works": "it works",
-    "harms": "it harms",
-    "not_shown": "no effect is shown",
-    "invalid": "its experiment is not valid",
+    "works": N_("Playbook {title}: it works"),
+    "harms": N_("Playbook {title}: it harms"),
+    "not_shown": N_("Playbook {title}: no effect is shown"),
+    "invalid": N_("Playbook {title}: its experiment is not valid"),
 }
 _NEXT = {
-    "works": "Set hold_out: 0 in its file, so that all accounts get it.",
-    "harms": "Set status: retired in its file.",
-    "not_shown": "Decide whether its cost is worth an effect below the detectable one; change it or retire it.",
-    "invalid": "Find out why accounts left their arm; then start again under a new name.",
+    "works": N_("Set hold_out: 0 in its file, so that all accounts get it."),
+    "harms": N_("Set status: retired in its file."),
+    "not_shown": N_("Decide whether its cost is worth an effect below the detectable one; change it or retire it."),
+    "invalid": N_("Find out why accounts left their arm; then start again under a new name."),
 }

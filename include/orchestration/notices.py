@@ -6,19 +6,23 @@ The owner gets one notice per outage, and one a day while it lasts. Failures les
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from include.common import formatting
 from include.common.clock import now
+from include.common.texts import gettext, ngettext
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.config.models import Person, SourceSettings
+    from include.continuation.review import Unreported
+    from include.ingest.schema_drift import Noticed
     from include.outbox.message import Message
 
 log = logging.getLogger(__name__)
@@ -26,6 +30,7 @@ log = logging.getLogger(__name__)
 ONE_OUTAGE = timedelta(hours=1)
 REMIND_AFTER = timedelta(days=1)
 _SHOWN_CHANGES = 10
+_CLI = "python -m include.cli"
 
 # DAG, or DAG.task -> the command that does its work without Airflow. ``KINDS`` names the kind of source whose owner is
 # notified.
@@ -64,7 +69,7 @@ class Failure:
         dag: The DAG's id.
         name: The DAG's name without the prefix, as in ``COMMANDS``.
         task: The task's id; "" if the run itself failed.
-        reason: The error and its fix.
+        reason: The error and its fix; "" if the task was killed, or timed out.
         url: The page of its log.
         run_id: The run that it belongs to.
     """
@@ -97,7 +102,7 @@ def notify_owner(context: Context) -> None:
         return
     message = write(failure, since)
     log.error("%s %s", message.subject, " ".join([message.summary, *message.next_steps]))
-    notices.notify(_owner(failure), message)
+    notices.notify(_owner(failure), lambda: write(failure, since))
 
 
 def notify_incidents() -> None:
@@ -118,27 +123,36 @@ def _notify_changes(source_id: str) -> None:
     from include.config import load
     from include.deliver import notices
     from include.ingest import schema_drift
-    from include.outbox.message import Message
 
     source, changes = load().source(source_id), schema_drift.unreported(source_id)
     if not changes or source is None:
         return
-    mapped = sum(change.is_mapped for change in changes)
-    lines = [f"{change.entity}: {change.sentence}" for change in changes]
-    more = f" and {len(lines) - _SHOWN_CHANGES} more" if len(lines) > _SHOWN_CHANGES else ""
-    message = Message(
-        subject=f"{source_id} has changed {len(lines)} field{'s' * (len(lines) > 1)}"
-        + (f"; {mapped} of them mapped to columns" if mapped else ""),
-        summary="; ".join(lines[:_SHOWN_CHANGES]) + more + ".",
-        next_steps=(
-            "If a changed field fills a column, check the mapping. Other changes need no action.",
-            "To list all changes: python -m include.cli status",
-        ),
-        footer="You are notified once per change.",
-    )
+    message = _changed(source_id, changes)
     log.warning("%s: %s", message.subject, message.summary)
-    notices.notify(source.owner, message)
+    notices.notify(source.owner, lambda: _changed(source_id, changes))
     schema_drift.note_notified(changes)
+
+
+def _changed(source_id: str, changes: Sequence[Noticed]) -> Message:
+    from include.outbox.message import Message
+
+    subject = ngettext(
+        "{source} has changed {n} field", "{source} has changed {n} fields", len(changes), source=source_id
+    )
+    if mapped := sum(bool(change.fills) for change in changes):
+        subject += gettext("; {n} of them mapped to columns", n=mapped)
+    lines = [f"{change.entity}: {change.sentence}" for change in changes]
+    if len(lines) > _SHOWN_CHANGES:
+        lines[_SHOWN_CHANGES:] = [gettext("{n} more", n=len(lines) - _SHOWN_CHANGES)]
+    return Message(
+        subject=subject,
+        summary=gettext("; ").join(lines) + gettext("."),
+        next_steps=(
+            gettext("If a changed field fills a column, check the mapping. Other changes need no action."),
+            gettext("To list all changes: {command}", command=f"{_CLI} status"),
+        ),
+        footer=gettext("You are notified once per change."),
+    )
 
 
 def notify_contracts() -> None:
@@ -166,36 +180,53 @@ def _only_logged(consequence: str) -> Iterator[None]:
 def _notify_contracts(source: SourceSettings) -> None:
     from include.continuation import review
     from include.deliver import notices
-    from include.outbox.message import Message
 
     for found in review.unreported(source.id):
-        message = Message(
-            subject=f"{source.id}: {formatting.count(found.n, 'new finding')} ({found.kind.replace('_', ' ')}),"
-            f" {found.share:.1%} of ARR",
-            summary=f"They affect {found.arr:,.0f} of ARR. Cause and fix: {review.MEANING[found.kind]}.",
-            next_steps=(f"To list them: python -m include.cli renewals review --kind {found.kind}",),
-            footer="You are notified once per finding, and at most once a day per kind.",
-        )
+        write = partial(_finding, source.id, found)
+        message = write()
         log.warning("%s. %s", message.subject, message.summary)
-        notices.notify(source.owner, message)
+        notices.notify(source.owner, write)
         review.note_notified(source.id, found)
 
 
+def _finding(source_id: str, found: Unreported) -> Message:
+    from include.continuation import review
+    from include.outbox.message import Message
+
+    return Message(
+        subject=ngettext(
+            "{source}: {n} new finding ({kind}), {share} of ARR",
+            "{source}: {n} new findings ({kind}), {share} of ARR",
+            found.n,
+            source=source_id,
+            kind=found.kind,
+            share=formatting.percent(found.share, 1),
+        ),
+        summary=gettext(
+            "They affect {amount} of ARR. Cause and fix: {meaning}.",
+            amount=formatting.number(found.arr),
+            meaning=gettext(review.MEANING[found.kind]),
+        ),
+        next_steps=(gettext("To list them: {command}", command=f"{_CLI} renewals review --kind {found.kind}"),),
+        footer=gettext("You are notified once per finding, and at most once a day per kind."),
+    )
+
+
 def write(failure: Failure, since: datetime) -> Message:
-    """Return the notice of a failure."""
+    """Return the notice of a failure. The error itself is English."""
     from include.outbox.message import Fact, Link, Message
 
-    where = f"{failure.dag}, task {failure.task}" if failure.task else failure.dag
-    source = _source(failure)
+    where = gettext("{dag}, task {task}", dag=failure.dag, task=failure.task) if failure.task else failure.dag
+    source, begun = _source(failure), formatting.utc(since)
     of_dag = COMMANDS.get(failure.name, "status")
-    command = f"ingest {source.id}" if source else COMMANDS.get(f"{failure.name}.{failure.task}", of_dag)
+    of_task = f"ingest {source.id}" if source else COMMANDS.get(f"{failure.name}.{failure.task}", of_dag)
     return Message(
-        subject=f"{where} has been failing since {since:%Y-%m-%d %H:%M} UTC",
-        summary=failure.reason,
-        facts=(Fact(label="Since", value=f"{since:%Y-%m-%d %H:%M} UTC"),),
-        next_steps=(f"To run it again, clear the task in Airflow, or: python -m include.cli {command}",),
-        links=(Link(label="Log", url=failure.url),) if failure.url else (),
-        footer="You are notified once per outage, and once a day while it lasts.",
+        subject=gettext("{where} has been failing since {time}", where=where, time=begun),
+        summary=failure.reason or gettext("It was killed, or timed out."),
+        facts=(Fact(label=gettext("Since"), value=begun),),
+        next_steps=(gettext("To run it again, clear the task in Airflow, or: {command}", command=f"{_CLI} {of_task}"),),
+        links=(Link(label=gettext("Log"), url=failure.url),) if failure.url else (),
+        footer=gettext("You are notified once per outage, and once a day while it lasts."),
     )
 
 
@@ -259,7 +290,7 @@ def _reason(error: object) -> str:
 
     if isinstance(error, Exception):
         return str(as_perennial_error(error))[:2000]
-    return str(error or "it was killed, or timed out")[:2000]
+    return str(error or "")[:2000]
 
 
 def _source(failure: Failure) -> SourceSettings | None:

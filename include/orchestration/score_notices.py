@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from include import config
+from include.common import texts
+from include.common.texts import gettext, ngettext
 from include.deliver import notices
 from include.outbox.message import Message
 from include.reports import periods
 from include.scores.health import record
+from include.scores.health.backtest import Backtest
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,21 @@ def judge() -> BacktestResult:
     found = record.run(periods.last_month().first)
     if found.warnings:
         people = config.load().people
-        notices.notify(
-            people.head or people.queue,
-            Message(
-                subject=f"The health score is below {len(found.warnings)} of its minimum figures",
-                summary="; ".join(found.warnings) + f". The backtest covers {found.n_losses} losses.",
-                next_steps=(
-                    "To see each measure alone: python -m include.cli score backtest",
-                    "With 30 losses or more, to see learned weights: python -m include.cli score learn",
-                ),
-                footer="You are notified once a month while this is the case.",
-            ),
-        )
+        notices.notify(people.head or people.queue, lambda: _missed(found))
     return BacktestResult(found.n_losses, found.n_left_out, found.warnings)
+
+
+def _missed(found: Backtest) -> Message:
+    counted = ngettext("The backtest covers {n} loss.", "The backtest covers {n} losses.", found.n_losses)
+    return Message(
+        subject=gettext("The health score is below {n} of its minimum figures", n=len(found.warnings)),
+        summary=gettext("; ").join(found.warnings) + gettext(".") + texts.space() + counted,
+        next_steps=(
+            gettext("To see each measure alone: {command}", command="python -m include.cli score backtest"),
+            gettext(
+                "With 30 losses or more, to see learned weights: {command}",
+                command="python -m include.cli score learn",
+            ),
+        ),
+        footer=gettext("You are notified once a month while this is the case."),
+    )

@@ -9,7 +9,10 @@ from typing import Any, get_args
 
 from include import config
 from include.analyses import discount_requests, discounts
+from include.common import formatting
 from include.common.errors import ConfigError
+from include.common.texts import gettext
+from include.common.words import word
 from include.config.discounts import Trade
 from include.config.viewers import Viewer
 from include.deliver import notices
@@ -66,7 +69,7 @@ def ask(
     """Record a request, and notify the person whose approval it needs.
 
     Raises:
-        ConfigError: The account is not the viewer's, or the ladder refuses the offer.
+        ConfigError: The account is not the viewer's, the ladder refuses the offer, or a trade is not known.
     """
     with engine("reader").connect() as connection:
         account_key = discount_requests.renewal(connection, renewal_id).account_key
@@ -74,6 +77,8 @@ def ask(
             raise ConfigError(
                 f"{account_key} is not one of your accounts", cure="accounts are assigned in viewers.yaml"
             )
+    if unknown := set(filter(None, trades)) - set(get_args(Trade)):
+        raise ConfigError(f"unknown return {', '.join(sorted(unknown))}", cure=f"known: {', '.join(get_args(Trade))}")
     known: list[Trade] = [trade for trade in get_args(Trade) if trade in trades]
     number, found, checked = discount_requests.ask(
         viewer,
@@ -90,19 +95,55 @@ def ask(
         lead = people.team_leads.get(found.owner_team or "") if checked.level == "lead" else None
         notices.notify(
             lead or people.head or people.queue,
-            Message(
-                subject=f"Discount request {number}: {found.account_name}",
-                summary=f"{login} asks for {checked.depth:.1%} off, which needs your approval.",
-                evidence=(
-                    Evidence(text=f"Offer {offer:,.2f} of a list price of {found.list_arr:,.2f}"),
-                    Evidence(text=f"Health {found.band or 'unknown'}; decision in {found.days_to_decision} days"),
-                    Evidence(text=f"In return: {', '.join(known) or 'nothing'}. Why: {why}"),
-                ),
-                next_steps=(f"Answer on the page Discounts, or: python -m include.cli discounts approve {number}",),
-                footer=f"It lapses after {config.load().discounts.valid_days} days.",
-            ),
+            lambda: _notice(login, number, found, checked, offer, [word(trade) for trade in known], why),
         )
     return number, checked
+
+
+def _notice(
+    login: str,
+    number: int,
+    found: discount_requests.Renewal,
+    checked: discounts.Check,
+    offer: Decimal,
+    trades: Sequence[str],
+    why: str,
+) -> Message:
+    """Return the notice to the person whose approval a request needs."""
+    return Message(
+        subject=gettext("Discount request {number}: {account}", number=number, account=found.account_name),
+        summary=gettext(
+            "{login} asks for {share} off, which needs your approval.",
+            login=login,
+            share=formatting.percent(checked.depth, 1),
+        ),
+        evidence=(
+            Evidence(
+                text=gettext(
+                    "Offer {offer} of a list price of {price}",
+                    offer=formatting.decimal(offer, 2),
+                    price=formatting.decimal(found.list_arr or 0, 2),
+                )
+            ),
+            Evidence(
+                text=gettext(
+                    "Health {band}; decision {distance}",
+                    band=word(found.band or "unknown"),
+                    distance=formatting.distance(found.days_to_decision),
+                )
+            ),
+            Evidence(
+                text=gettext("In return: {trades}. Why: {why}", trades=", ".join(trades) or gettext("nothing"), why=why)
+            ),
+        ),
+        next_steps=(
+            gettext(
+                "Answer on the page Discounts, or: {command}",
+                command=f"python -m include.cli discounts approve {number}",
+            ),
+        ),
+        footer=gettext("It lapses after {n} days.", n=config.load().discounts.valid_days),
+    )
 
 
 def answer(viewer: Viewer, login: str, number: int, is_approved: bool, note: str = "") -> None:

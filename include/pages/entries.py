@@ -19,6 +19,7 @@ ACTIONS = {"csm": (PULSE,), "lead": (PULSE, OVERRIDE, LIFT), "head": (PULSE, OVE
 MAY_CALL = tuple(ACTIONS)
 # 120000, 120,000, 120000.50 or 120k. Anything else could mean two amounts, such as 120.000.
 _AMOUNT = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,12})(\.\d{1,2})?(k?)")
+_LONGEST_TERM = 120  # months
 
 
 def act(
@@ -92,6 +93,21 @@ def parse_amount(text: str) -> Decimal:
     if not found:
         raise ConfigError(f"{text!r} is not an amount", cure="enter it as 120000, 120,000 or 120k")
     return Decimal(found[1].replace(",", "") + (found[2] or "")) * (1000 if found[3] else 1)
+
+
+def parse_months(text: str) -> int | None:
+    """Return a term in months; None if it is left empty.
+
+    Raises:
+        ConfigError: It is not one.
+    """
+    if not text.strip():
+        return None
+    if not text.strip().isdecimal() or not 1 <= int(text) <= _LONGEST_TERM:
+        raise ConfigError(
+            f"{text!r} is not a term in months", cure=f"enter 1 to {_LONGEST_TERM}, or leave it empty for the old term"
+        )
+    return int(text)
 
 
 def _whole(text: str) -> int:

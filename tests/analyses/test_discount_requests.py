@@ -13,14 +13,15 @@ import sqlalchemy as sa
 
 from include.analyses import discount_requests
 from include.cli.main import main
-from include.common import paths
+from include.common import paths, texts
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer, Viewers
+from include.deliver import notices
 from include.models import pending_changes, registry
 from include.models.increments import Build, Range
 from include.orchestration import analysis_tasks
 from include.pages import discounts as page
-from include.pages import rendering
+from include.pages import entries, rendering
 from include.scores.health import judgements
 from include.warehouse.engine import engine
 from tests.sql import cases
@@ -49,7 +50,7 @@ insert into meta.plan_rate (currency, from_day, to_day, rate) values ('USD', '20
 def world(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", "2026-06-10T12:00:00+00:00")
     sent: list[Any] = []
-    monkeypatch.setattr(page.notices, "notify", lambda person, message: sent.append(message))
+    monkeypatch.setattr(page.notices, "notify", lambda person, write: sent.append(write()))
     with engine("builder").begin() as connection:
         cases.create_tables(connection)
         connection.exec_driver_sql(SETUP)
@@ -166,6 +167,39 @@ def test_renewal_won_below_the_approved_offer_is_unapproved(world: None) -> None
     assert [row["renewal_id"] for row in found] == ["R2"]
 
 
+def test_notice_of_a_request_is_in_its_readers_language(world: None, tmp_path, monkeypatch) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "people.yaml").write_text(
+        "head: {name: Eva, email: eva@vendor.example}\nreaders: {eva@vendor.example: {language: de}}\n"
+    )
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    said: list[Any] = []
+    monkeypatch.setattr(page.notices, "notify", lambda to, write: said.append(notices.written(to, write)))
+    with texts.reading("zh_CN"):
+        page.ask(CSM, "ana", "R1", Decimal(88_000), None, ("reference",), "budget")
+    (notice,) = said
+    assert (notice.language, notice.is_incomplete) == ("de", False)
+    assert "88.000,00" in notice.evidence[0].text and texts.language() == "en"
+
+
+@pytest.mark.parametrize("trades", [("referenz",), ("reference", "x")])
+def test_unknown_return_is_refused(world: None, trades: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="unknown return"):
+        page.ask(CSM, "ana", "R1", Decimal(88_000), None, trades, "budget")
+    assert not listed()
+
+
+@pytest.mark.parametrize(
+    ("months", "term"), [("", None), (" 24 ", 24), ("2 years", 0), ("0", 0), ("1.5", 0), ("121", 0)]
+)
+def test_term_is_months_or_empty_or_refused(months: str, term: int | None) -> None:
+    if term == 0:
+        with pytest.raises(ConfigError, match="term in months"):
+            entries.parse_months(months)
+    else:
+        assert entries.parse_months(months) == term
+
+
 def test_page_asks_and_answers_only_about_own_accounts(world: None) -> None:
     judged = judgements.today()
     number, checked = page.ask(CSM, "ana", "R1", Decimal(88_000), None, ("reference",), "budget")
@@ -212,7 +246,7 @@ def test_notice_page_and_commands_count_the_same_days(world: None, monkeypatch, 
         return sorted(row["renewal_id"] for row in json.loads(capsys.readouterr().out))
 
     sent: list[Any] = []
-    monkeypatch.setattr(analysis_tasks.notices, "notify", lambda person, message: sent.append(message))
+    monkeypatch.setattr(analysis_tasks.notices, "notify", lambda person, write: sent.append(write()))
     in_may = ["2026-05-01", "2026-05-10", "2026-05-11"]
     assert analysis_tasks.list_discounts() == {"unapproved": len(in_may)}
     _, command = sent[0].next_steps[0].split("include.cli discounts unapproved ")

@@ -134,7 +134,7 @@ def test_parent_renewal_rebuilds_the_child(built: pytest.MonkeyPatch) -> None:
 
 def test_owner_is_notified_once_of_incorrect_values(built: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, str]] = []
-    built.setattr(sender, "notify", lambda to, message: sent.append((message.subject, message.next_steps[0])))
+    built.setattr(sender, "notify", lambda to, write: sent.append((write().subject, write().next_steps[0])))
     at(built, "13:00")
     world.load("opportunity", world.deal("nobody", "missing", contract_number=None, amount=4711))
     build.run("first")
@@ -142,7 +142,7 @@ def test_owner_is_notified_once_of_incorrect_values(built: pytest.MonkeyPatch) -
     notices.notify_contracts()
     command = "To list them: python -m include.cli renewals review --kind no_account"
     assert [(subject.partition(",")[0], step) for subject, step in sent] == [
-        ("crm: 1 new finding (no account)", command)
+        ("crm: 1 new finding (no_account)", command)
     ]
     at(built, "14:00")
     world.load("opportunity", world.deal("another", "missing", contract_number=None, amount=815))
@@ -151,7 +151,7 @@ def test_owner_is_notified_once_of_incorrect_values(built: pytest.MonkeyPatch) -
     assert len(sent) == 1, "of each kind at most once a day"
     built.setenv("PERENNIAL_NOW", "2026-06-11T06:00:00+00:00")
     notices.notify_contracts()
-    assert [subject.partition(",")[0] for subject, _ in sent[1:]] == ["crm: 1 new finding (no account)"]
+    assert [subject.partition(",")[0] for subject, _ in sent[1:]] == ["crm: 1 new finding (no_account)"]
 
 
 def test_list_shows_the_deal_and_its_candidate_terms(built: pytest.MonkeyPatch) -> None:

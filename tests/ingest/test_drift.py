@@ -43,7 +43,7 @@ def _notices(source: str) -> list[str]:
 
 def test_new_and_missing_hubspot_properties(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, str]] = []
-    monkeypatch.setattr(sender, "notify", lambda to, message: sent.append((to.email, message.subject)))
+    monkeypatch.setattr(sender, "notify", lambda to, write: sent.append((to.email, write().subject)))
     for entity in ("account", "contact"):
         pipeline.extract("crm", entity)
     assert _notices("crm") == []

@@ -25,7 +25,7 @@ def test_only_a_new_verdict_is_reported(design, before, n, monkeypatch: pytest.M
     figures = counts((1530, 1800), (450, 600)) if design is ENDED else counts((60, 70), (20, 25))
     reading = read_out(design, figures, DAY)
     monkeypatch.setattr(overview, "keep", lambda: {"expansion": (Entry(playbook, reading), reading, before)})
-    monkeypatch.setattr(experiment_notices.notices, "notify", lambda person, message: sent.append(message))
+    monkeypatch.setattr(experiment_notices.notices, "notify", lambda person, write: sent.append(write()))
     assert experiment_notices.judge() == {"expansion": reading.verdict}
     assert len(sent) == n
     if sent:

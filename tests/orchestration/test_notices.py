@@ -10,11 +10,15 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from include.common import texts
 from include.common.errors import AuthError, NotOffered
+from include.config.models import Person
+from include.continuation import review
 from include.deliver import notices as sender
 from include.deliver.channels.base import Outcome
 from include.gate import verdicts
 from include.gate.source_failures import recorded
+from include.ingest import schema_drift
 from include.orchestration import notices
 from include.orchestration.notices import Failure, failing_since, notify_owner, write
 from include.outbox.message import Message
@@ -58,7 +62,7 @@ def test_outage_is_reported_without_a_warehouse(monkeypatch, socket_enabled):
 def test_notice_states_failure_start_and_command():
     failure = Failure("pre_ingest_crm", "ingest_crm", "merge", "no space left | free some space", "http://localhost/x")
     message = write(failure, NOON)
-    assert message.subject == "pre_ingest_crm, task merge has been failing since 2026-06-30 12:00 UTC"
+    assert message.subject == "pre_ingest_crm, task merge has been failing since 30 Jun 2026 12:00 UTC"
     assert message.summary == "no space left | free some space"
     assert "python -m include.cli ingest crm" in message.next_steps[0]
     assert message.links[0].url == "http://localhost/x"
@@ -161,6 +165,29 @@ def test_notice_reaches_the_source_owner_on_enabled_channels(warehouse, sent, tm
     notify_owner(_context(AuthError("no")))
     notify_owner(_context(AuthError("no")))
     assert [(channel, email) for channel, email, _ in sent] == [("email", "data@example.com")]
+
+
+@pytest.mark.parametrize("language", ["de", "zh_CN"])
+def test_notices_are_in_the_readers_language(warehouse, tmp_path, monkeypatch, language):
+    said: list[Message] = []
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
+    (tmp_path / "config" / "people.yaml").write_text(f"readers: {{data@example.com: {{language: {language}}}}}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setattr(sender, "send", lambda channel, to, message, key: said.append(message) or Outcome("sent"))
+    changed = schema_drift.Noticed(1, "account", schema_drift.Change("new", "tier", "", "text"), "", NOON)
+    monkeypatch.setattr(schema_drift, "unreported", lambda source: [changed])
+    monkeypatch.setattr(review, "unreported", lambda source: [review.Unreported("no_account", 2, 9.0, 0.1, ())])
+    notify_owner(_context())
+    notices.notify_changes("crm")
+    notices.notify_contracts()
+    assert [(one.language, one.is_incomplete) for one in said] == [(language, False)] * 3
+    english = write(Failure("ingest_crm", "ingest_crm", "extract_account", "", ""), NOON)
+    assert said[0].next_steps != english.next_steps and said[0].facts[0].label != english.facts[0].label
+    (tmp_path / "locales" / language).mkdir(parents=True)
+    (tmp_path / "locales" / language / "own.po").write_text("wrong")
+    monkeypatch.setattr(texts, "_CHECKED_SECONDS", 0.0)
+    assert sender.written(Person(name="D", email="data@example.com"), lambda: english).language == "en"
 
 
 def test_failing_channel_does_not_hide_the_task_error(warehouse, tmp_path, monkeypatch, logged):

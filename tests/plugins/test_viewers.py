@@ -102,6 +102,13 @@ def test_every_page_answers_before_the_first_build(client, plugin, warehouse, tm
     assert len(asked) >= 17 and {key: code for key, code in found.items() if code not in (200, 404)} == {}
 
 
+def test_mistyped_term_of_a_discount_is_refused(client, plugin, warehouse):  # noqa: F811
+    given = {"token": _token(plugin, "head"), "action": "ask", "offer": "90k", "months": "2 y"}
+    headers = {"Authorization": "Bearer head", "origin": "http://testserver"}
+    answer = client.post("/discounts/", data=given, headers=headers, follow_redirects=False)
+    assert answer.status_code == 400 and "not a term in months" in answer.text
+
+
 @pytest.mark.parametrize("role", [*ROLES, "viewer"])
 def test_report_is_open_only_to_its_audience(client, world, role):  # noqa: F811
     for audience, regions, _ in REPORTS.values():

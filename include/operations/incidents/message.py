@@ -1,4 +1,7 @@
-"""Write the message of an incident: scope, three examples without personal data, affected tables, and what to do."""
+"""Write the message of an incident: scope, three examples without personal data, affected tables, and what to do.
+
+Reasons, rules and their fixes are English: they are records, and help for engineers.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from include.common import formatting, texts
+from include.common.texts import N_, gettext
+from include.common.words import word
 from include.config import Settings
 from include.config.models import Person
 from include.contracts import catalogue
@@ -19,11 +25,12 @@ Event = Literal["start", "worse", "over"]
 _EXAMPLES = 3
 _SHOWN = 8
 _ALERTS = {
-    "act_renewal_checkpoint": "renewal reminders and the playbooks on renewals",
-    "act_account": "signals on accounts",
-    "act_contact": "signals on people",
-    "act_former_account": "the signal on customers who left",
+    "act_renewal_checkpoint": N_("renewal reminders and the playbooks on renewals"),
+    "act_account": N_("signals on accounts"),
+    "act_contact": N_("signals on people"),
+    "act_former_account": N_("the signal on customers who left"),
 }
+_CLI = "python -m include.cli"
 
 
 def write(connection: Connection, event: Event, what: Incident, since: datetime, notified_n_bad: int) -> Message:
@@ -38,32 +45,41 @@ def write(connection: Connection, event: Event, what: Incident, since: datetime,
     rule = catalogue.get(what.rule_id) if what.rule_id else None
     if event == "over":
         return Message(
-            subject=f"Resolved: {title(what)}",
-            summary=f"Open since {since:%Y-%m-%d %H:%M} UTC, now resolved. What it put on hold resumes automatically.",
-            footer=f"You were notified when it started. {what.key}",
+            subject=gettext("Resolved: {incident}", incident=title(what)),
+            summary=gettext(
+                "Open since {time}, now resolved. What it put on hold resumes automatically.",
+                time=formatting.utc(since),
+            ),
+            footer=gettext("You were notified when it started. {key}", key=what.key),
         )
-    facts = [Fact(label="First seen", value=f"{since:%Y-%m-%d %H:%M} UTC")]
+    facts = [Fact(label=gettext("First seen"), value=formatting.utc(since))]
     if what.n_rows:
-        facts.insert(0, Fact(label="Affected", value=_share(what)))
+        facts.insert(0, Fact(label=gettext("Affected"), value=_share(what)))
     if rule:
-        facts.insert(0, Fact(label="Rule", value=f"{rule.id} ({rule.severity}; {rule.owner})"))
+        facts.insert(0, Fact(label=gettext("Rule"), value=f"{rule.id} ({word(rule.severity)}; {rule.owner})"))
     kpis, alerts = affected(what.entity)
     cure = rule.cure if rule else what.cure
     return Message(
-        subject=f"{'Worse: ' if event == 'worse' else ''}{title(what)}",
+        subject=gettext("Worse: {incident}", incident=title(what)) if event == "worse" else title(what),
         summary=_summary(what, rule.says if rule else "", rule.why if rule else ""),
         facts=(
             *facts,
-            Fact(label="Affected KPI tables", value=_listed(kpis) or "none"),
-            Fact(label="Affected alerts", value=_listed(alerts) or "none"),
+            Fact(label=gettext("Affected KPI tables"), value=_listed(kpis)),
+            Fact(label=gettext("Affected alerts"), value=_listed([gettext(alert) for alert in alerts])),
         ),
-        why_now=f"{notified_n_bad:,} rows were reported before; there are {what.n_bad:,} now."
+        why_now=gettext(
+            "{before} rows were reported before; there are {n} now.",
+            before=formatting.number(notified_n_bad),
+            n=formatting.number(what.n_bad),
+        )
         if event == "worse" and what.n_bad
         else "",
         evidence=tuple(Evidence(text=text, level="unknown") for text in _examples(connection, what)),
-        next_steps=(*((f"What to do: {cure}.",) if cure else ()), *_commands(what)),
-        footer=f"You are notified when it starts, gets worse and is resolved. To silence it: "
-        f"python -m include.cli incidents silence '{what.key}' --until DAY --reason \"...\"",
+        next_steps=(*((gettext("What to do: {cure}.", cure=cure),) if cure else ()), *_commands(what)),
+        footer=gettext(
+            "You are notified when it starts, gets worse and is resolved. To silence it: {command}",
+            command=f"{_CLI} incidents silence '{what.key}' --until DAY --reason \"...\"",
+        ),
     )
 
 
@@ -94,30 +110,34 @@ def affected(entity: str) -> tuple[list[str], list[str]]:
 def title(what: Incident) -> str:
     """Return an incident in one line."""
     if what.kind == "batch":
-        return f"a batch of {what.source}.{what.entity} is on hold"
+        return gettext("a batch of {table} is on hold", table=f"{what.source}.{what.entity}")
     if what.kind == "source":
-        return f"{what.source} cannot be read" if what.is_unreadable else f"{what.source} is late"
+        return gettext("{source} cannot be read" if what.is_unreadable else "{source} is late", source=what.source)
     if what.kind == "feature":
-        return f"usage of {what.key.rpartition(':')[2]} in {what.source} is no longer measured"
-    return f"rows of {what.source}.{what.entity} are quarantined by {what.rule_id}"
+        feature = what.key.rpartition(":")[2]
+        return gettext("usage of {feature} in {source} is no longer measured", feature=feature, source=what.source)
+    return gettext("rows of {table} are quarantined by {rule}", table=f"{what.source}.{what.entity}", rule=what.rule_id)
 
 
 def _summary(what: Incident, says: str, why: str) -> str:
     text = what.reason or says
-    return f"{text[:1].upper()}{text[1:]}.{f' Why it matters: {why}.' if why else ''}"
+    first = f"{text[:1].upper()}{text[1:]}."
+    return texts.space().join((first, gettext("Why it matters: {why}.", why=why))) if why else first
 
 
 def _share(what: Incident) -> str:
-    unit = "accounts" if what.kind == "feature" else "rows"
+    bad, rows = formatting.number(what.n_bad), formatting.number(what.n_rows)
+    share = formatting.percent(min(1, what.n_bad / what.n_rows), 1)
     if what.kind == "rows":
-        share = min(1, what.n_bad / what.n_rows)
-        return f"{what.n_bad:,} {unit} in quarantine; the batch had {what.n_rows:,} ({share:.1%})"
-    return f"{what.n_bad:,} of {what.n_rows:,} {unit} ({what.n_bad / what.n_rows:.1%})"
+        return gettext("{n} rows in quarantine; the batch had {rows} ({share})", n=bad, rows=rows, share=share)
+    if what.kind == "feature":
+        return gettext("{n} of {all} accounts ({share})", n=bad, all=rows, share=share)
+    return gettext("{n} of {all} rows ({share})", n=bad, all=rows, share=share)
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    more = [gettext("{n} more", n=len(names) - _SHOWN)] if len(names) > _SHOWN else []
+    return ", ".join((*names[:_SHOWN], *more)) or gettext("none")
 
 
 def _examples(connection: Connection, what: Incident) -> list[str]:
@@ -125,27 +145,37 @@ def _examples(connection: Connection, what: Incident) -> list[str]:
     rows = connection.execute(
         _EXAMPLE_ROWS, {"source": what.source, "rule": what.rule_id, "batch": what.batch_id, "n": _EXAMPLES}
     )
-    return [f"{row.entity} {row.record_id or '(without id)'}: {row.reason}" for row in rows]
+    return [f"{row.entity} {row.record_id or gettext('(without id)')}: {row.reason}" for row in rows]
 
 
 def _commands(what: Incident) -> tuple[str, ...]:
-    cli = "python -m include.cli"
     if what.kind == "batch":
+        decide = f'{what.batch_id} --reason "..."'
         return (
-            f"Inspect: {cli} batch show {what.batch_id}",
-            f'If fixed at the source, read it again: {cli} batch drop {what.batch_id} --reason "..."',
-            f'If it is correct, merge it: {cli} batch accept {what.batch_id} --reason "..."',
-            f"Without a command line: trigger review_quarantine in Airflow, first with show and batch {what.batch_id}",
+            gettext("Inspect: {command}", command=f"{_CLI} batch show {what.batch_id}"),
+            gettext("If fixed at the source, read it again: {command}", command=f"{_CLI} batch drop {decide}"),
+            gettext("If it is correct, merge it: {command}", command=f"{_CLI} batch accept {decide}"),
+            gettext(
+                "Without a command line: trigger review_quarantine in Airflow, first with show and batch {batch}",
+                batch=what.batch_id,
+            ),
         )
     if what.kind == "rows":
+        rule = f"{what.rule_id} --source {what.source}"
         return (
-            f"Inspect: {cli} quarantine show {what.rule_id} --source {what.source}",
-            f"After fixing the rule or mapping: {cli} quarantine replay {what.rule_id} --source {what.source}",
-            "Without a command line: trigger review_quarantine in Airflow, first with show and this rule",
+            gettext("Inspect: {command}", command=f"{_CLI} quarantine show {rule}"),
+            gettext("After fixing the rule or mapping: {command}", command=f"{_CLI} quarantine replay {rule}"),
+            gettext("Without a command line: trigger review_quarantine in Airflow, first with show and this rule"),
         )
     if what.kind == "feature":
-        return (f"Inspect: {cli} contracts show {what.rule_id}", f"Reload it: {cli} ingest {what.source} --since DAY")
-    return (f"Run: {cli} ingest {what.source}", f"Inspect: {cli} status")
+        return (
+            gettext("Inspect: {command}", command=f"{_CLI} contracts show {what.rule_id}"),
+            gettext("Reload it: {command}", command=f"{_CLI} ingest {what.source} --since DAY"),
+        )
+    return (
+        gettext("Run: {command}", command=f"{_CLI} ingest {what.source}"),
+        gettext("Inspect: {command}", command=f"{_CLI} status"),
+    )
 
 
 _EXAMPLE_ROWS = sa.text(

@@ -121,8 +121,9 @@ def _plan(
     silence = next((reason for pattern, reason in silences if fnmatchcase(what.key, pattern)), "")
     if silence and event == "start" and incident.get("n_silenced"):
         return 1
-    text = message.write(connection, event, what, incident["opened_at"], incident["notified_n_bad"])
     to = message.owner(what, settings)
+    known = incident["opened_at"], incident["notified_n_bad"]
+    text = notices.written(to, lambda: message.write(connection, event, what, *known))
     for channel in notices.channels() or [_IN_LOG]:
         values = {
             "id": incident["incident_id"],

@@ -8,11 +8,13 @@ green 60 to 90 days before, and at most 80% of the book is green. No single meas
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from include.common import formatting
+from include.common.texts import gettext
 from include.models.health import Profile
 from include.scores import statistics
 from include.scores.health import checkpoints, learn
@@ -70,7 +72,6 @@ class Backtest:
         share_green: Share of renewals whose account was green.
         lead_days: Median days before the decision from which a lost account stayed below green.
         n_left_out: Renewals that are not settled yet.
-        warnings: The missed floors, in words.
     """
 
     judged: tuple[Judged, ...]
@@ -81,7 +82,11 @@ class Backtest:
     coverage: float | None
     n_losses: int
     n_left_out: int
-    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The missed floors, in the reader's language."""
+        return tuple(_warnings(self))
 
 
 def judge(found: Checkpoints, profile: Profile) -> Backtest:
@@ -100,9 +105,8 @@ def judge(found: Checkpoints, profile: Profile) -> Backtest:
         if (one := _at(name, risk, found, days, str(segment))) is not None
     ]
     bands = _bands(found)
-    warnings = _warnings(judged, bands)
     coverage = float(found.coverage.mean()) if len(found.coverage) else None
-    return Backtest(tuple(judged), *bands, coverage, found.rows.n_losses, found.n_open, tuple(warnings))
+    return Backtest(tuple(judged), *bands, coverage, found.rows.n_losses, found.n_open)
 
 
 def _risks(found: Checkpoints, profile: Profile) -> Iterator[tuple[str, Numbers]]:
@@ -238,24 +242,36 @@ def _lead(bands: dict[int, str]) -> int:
     return lead
 
 
-def _warnings(
-    judged: list[Judged], bands: tuple[float | None, float | None, float | None, float | None]
-) -> Iterator[str]:
-    multiple, below, green, _ = bands
-    if multiple is not None and multiple < RED_MULTIPLE:
-        yield f"red accounts were lost {multiple:.1f} times as often as average; the target is {RED_MULTIPLE:.0f} times"
-    if below is not None and below < BELOW_GREEN:
-        yield f"{below:.0%} of lost renewals were below green 60 to 90 days before; the target is two thirds"
-    if green is not None and green > GREEN:
-        yield f"{green:.0%} of accounts were green; the limit is {GREEN:.0%}"
+def _warnings(found: Backtest) -> Iterator[str]:
+    if found.red_multiple is not None and found.red_multiple < RED_MULTIPLE:
+        yield gettext(
+            "red accounts were lost {times} times as often as average; the target is {target} times",
+            times=formatting.decimal(found.red_multiple, 1),
+            target=formatting.number(RED_MULTIPLE),
+        )
+    if found.lost_below_green is not None and found.lost_below_green < BELOW_GREEN:
+        yield gettext(
+            "{share} of lost renewals were below green 60 to 90 days before; the target is two thirds",
+            share=formatting.percent(found.lost_below_green),
+        )
+    if found.share_green is not None and found.share_green > GREEN:
+        yield gettext(
+            "{share} of accounts were green; the limit is {limit}",
+            share=formatting.percent(found.share_green),
+            limit=formatting.percent(GREEN),
+        )
     at_90 = {
         one.method: one.auc
-        for one in judged
+        for one in found.judged
         if one.segment == ALL and one.days_before == 90 and one.auc is not None and one.n_lost >= 10
     }
     simple = {name: area for name, area in at_90.items() if name not in (SCORE, LEARNED, EQUAL, EVERYONE, CRM)}
     if SCORE in at_90 and simple:
         best = max(simple, key=lambda name: simple[name] or 0)
         if (simple[best] or 0) > (at_90[SCORE] or 0):
-            both = f"AUC {simple[best]:.2f} against {at_90[SCORE]:.2f}"
-            yield f"{best} alone predicted losses better at T-90 than the score ({both})"
+            yield gettext(
+                "{measure} alone predicted losses better at T-90 than the score (AUC {auc} against {score})",
+                measure=best,
+                auc=formatting.decimal(simple[best] or 0, 2),
+                score=formatting.decimal(at_90[SCORE] or 0, 2),
+            )

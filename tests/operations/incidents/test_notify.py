@@ -118,13 +118,25 @@ def test_message_states_failure_size_start_and_cure(post: Post) -> None:
     assert facts["Rule"] == f"{RULE} (critical; CRM administrator)"
     assert (
         facts["Affected"] == "6 rows in quarantine; the batch had 6 (100.0%)"
-        and facts["First seen"] == "2026-11-20 12:00 UTC"
+        and facts["First seen"] == "20 Nov 2026 12:00 UTC"
     )
     assert "account_day" in facts["Affected KPI tables"] and "renewal" in facts["Affected alerts"]
     assert len(said.evidence) == 3 and all("(not shown)" in line.text for line in said.evidence)
     assert "anna" not in said.model_dump_json()
     assert any(f"quarantine replay {RULE} --source crm" in step for step in said.next_steps)
     assert any(f"quarantine show {RULE}" in step for step in said.next_steps)
+
+
+def test_message_is_in_the_owners_language(post: Post, overlay: Path) -> None:
+    with (overlay / "people.yaml").open("a") as people:
+        people.write("readers: {grace@vendor.example: {language: de}}\n")
+    _bad(6)
+    notify.run()
+    _resolve_rows()
+    notify.run()
+    said = [Message.model_validate(one.body) for one in post.deliveries]
+    assert [(one.language, one.is_incomplete) for one in said] == [("de", False)] * 2
+    assert len({one.subject for one in said} | {f"rows of crm.contact are quarantined by {RULE}"}) == 3
 
 
 def test_held_batch_is_reported_with_the_commands_to_decide_it(post: Post) -> None:
