@@ -45,9 +45,10 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     ).scalar()
     if changed:
         return f"{changed} records changed"
-    if connection.execute(_HAS_LINE_HISTORY).scalar():
+    since = {"since": connection.execute(_LAST).scalar()}
+    if connection.execute(_HAS_LINE_HISTORY, since).scalar():
         return "the history of contract lines arrived"
-    if connection.execute(_HAS_NEW_ENTRIES).scalar():
+    if connection.execute(_HAS_NEW_ENTRIES, since).scalar():
         return "new health pulses, overrides or approved discounts"
     unfinished = connection.execute(
         sa.text(
@@ -63,12 +64,13 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
 
 def claim(connection: sa.Connection, build: Build) -> None:
     """Record the changes that a build must carry besides its window. A forward build also claims newly loaded data."""
-    parameters = {"build_id": build.build_id}
+    parameters: dict[str, object] = {"build_id": build.build_id}
     connection.execute(_CLAIM_UNFINISHED, parameters)
     if build.kind != "forward":
         return
     connection.execute(_CLAIM_DIRTY, parameters | {"known_at": build.known_at})
     resolve_dirty(connection, build)
+    parameters["since"] = connection.execute(_LAST).scalar()
     if has_table(connection, "core.contract_line"):
         for statement in (_CLAIM_LINES, _CLAIM_OF_TICKETS, _CLAIM_USERS, _CLAIM_SUSPECTED):
             connection.execute(statement, parameters)
@@ -174,7 +176,9 @@ _IS_ANOTHER_IN_PROGRESS = sa.text(
     )
     """
 )
-_SINCE = "> (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
+# A parameter, not a subquery: PostgreSQL then knows how few rows are newer, and uses the index on ``_loaded_at``.
+_LAST = sa.text("select max(known_at) from meta.build where kind = 'forward' and state = 'done'")
+_SINCE = "> cast(:since as timestamptz)"
 _HAS_LINE_HISTORY = sa.text(
     "select exists (select from meta.history where entity = 'contract_line' and n_states > 0"  # noqa: S608 - texts of this file
     f" and finished_at {_SINCE})"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from include.models import build, pending_changes
 from include.warehouse.engine import engine
@@ -30,3 +32,20 @@ def test_history_that_arrives_after_a_build_changes_the_accounts_of_its_lines(bu
     assert rows("select arr, term_end, agreed_end from core.contract_line where line_key = 'crm:l2'") == [
         (1200, date(2026, 5, 15), date(2027, 5, 15))
     ]
+
+
+@pytest.mark.parametrize(
+    ("claim", "tables"),
+    [
+        (pending_changes._CLAIM_LINES, {"contract_line__version", "contract_line__history"}),
+        (pending_changes._CLAIM_OF_TICKETS, {"rating", "ticket_event"}),
+    ],
+)
+def test_build_finds_new_lines_and_events_by_an_index(
+    built: pytest.MonkeyPatch, claim: sa.TextClause, tables: set[str]
+) -> None:
+    with engine("builder").connect() as connection:
+        connection.exec_driver_sql("set enable_seqscan = off")  # the tables of this world are too small for an index
+        bound = {"build_id": "x", "since": datetime(2026, 6, 10, tzinfo=UTC)}
+        plan = "\n".join(connection.execute(sa.text(f"explain {claim.text}"), bound).scalars())
+    assert set(re.findall(r"Scan on [a-z]+__(\w+)__arrival", plan)) == tables
