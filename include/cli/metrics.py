@@ -8,6 +8,7 @@ import typer
 
 from include.cli import output
 from include.common import clock, user
+from include.common.errors import ConfigError
 from include.metrics.explain import Explained, Value, shown
 
 app = typer.Typer(
@@ -48,6 +49,11 @@ def metrics_show(
 
     day = clock.parse_day(as_of, "--as-of") if as_of else None
     if metric_id == "renewal_forecast" and period == "quarter" and day and is_ahead(period, day):
+        if key or known_at:
+            raise ConfigError(
+                "the forecast of a quarter ahead has neither --key nor --known-at",
+                cure="leave them out; a --grain lists all of its groups",
+            )
         quarter = quarters.label(quarters.start(last_end(period, day)))
         forecast.show(quarter, "" if grain == "all" else grain, False, as_json)
         return

@@ -122,3 +122,6 @@ def test_forecast_of_a_quarter_ahead_is_the_renewal_forecast(built: pytest.Monke
     said = CliRunner().invoke(app, ["metrics", "show", "renewal_forecast", *arguments])
     asked = CliRunner().invoke(app, ["score", "forecast", "--quarter", "2026Q3", "--json"])
     assert (said.exit_code, said.output) == (asked.exit_code, asked.output)
+    for more in (("--grain", "csm", "--key", "crm:7"), ("--known-at", "2026-06-01")):
+        refused = CliRunner().invoke(app, ["metrics", "show", "renewal_forecast", *arguments, *more])
+        assert isinstance(refused.exception, ConfigError) and more[-2] in str(refused.exception)
