@@ -100,6 +100,7 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
         else:
             _erase_account(connection, subject, found, counts)
         _delete_by_record(connection, found, counts)
+        _forget_questions(connection, found, counts)
         _blank_models(connection, found, counts)
         outside = _outside(connection, kind, found)
         free_text.blank_messages(connection, found, counts)
@@ -214,6 +215,13 @@ def _delete_by_record(connection: Connection, found: Found, counts: Counter[str]
     )
     bound = {"any": "|".join(map(redaction.pattern, sorted(found.addresses)))}
     counts["quarantine.record"] += connection.execute(nameless, bound).rowcount
+
+
+def _forget_questions(connection: Connection, found: Found, counts: Counter[str]) -> None:
+    """Remove the keys of tickets from the frequent questions that they were grouped into."""
+    texts = found.records | found.written
+    keys = sorted(f"{source}:{record_id}" for source, entity, record_id in texts if entity == "ticket")
+    counts["meta.qa_cluster"] += connection.execute(_FORGET_QUESTIONS, {"keys": keys}).rowcount
 
 
 def _blank_models(connection: Connection, found: Found, counts: Counter[str]) -> None:
@@ -334,6 +342,12 @@ def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
     ]
 
 
+# The first key is the most typical of those that are left.
+_FORGET_QUESTIONS = sa.text(
+    "update meta.qa_cluster set answer_key = case when answer_key <> all(:keys) then answer_key end, ticket_keys ="
+    " array(select key from unnest(ticket_keys) with ordinality as t (key, no) where key <> all(:keys) order by no)"
+    " where ticket_keys && :keys"
+)
 # Columns that identify a person although they are not marked as sensitive.
 _IDENTIFYING = ("job_title",)
 # Columns of built tables that refer to a person's record -> its entity.

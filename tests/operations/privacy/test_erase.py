@@ -94,6 +94,8 @@ def store_everywhere() -> None:
             " '{}', now(), 'planned', 'd', '1'),"
             " ('k2', 'slack', 'renewal', 'x', 'r', 1, '30', 'crm:1', 'csm@vendor.example', :text,"
             " cast(:body as jsonb), '{}', now(), 'sent', 'd', '1')",
+            "insert into meta.qa_cluster values ('2026-06-10', 1, 'en', '', 5, 3, array['support:t1', 'support:t5',"
+            " 'support:t2'], 'support:t5', now())",
             "insert into ops.evaluation select '2026-06-10', 'r', kind, id, 'crm:1', 'cool_down', '{}' from (values"
             " ('account', 'crm:1'), ('contact', 'crm:c1')) as v (kind, id)",
             "insert into ops.evaluation_input select '2026-06-10', kind, id, 'crm:1', '{}' from (values"
@@ -197,6 +199,7 @@ def test_erased_person_is_nowhere(known: pytest.MonkeyPatch) -> None:
     assert value("select state from ops.episode where entity_kind = 'contact'") == "closed"
     for table in ("ops.evaluation", "ops.evaluation_input"):
         assert rows(f"select subject_kind from {table}") == [("account",)]
+    assert rows("select ticket_keys, answer_key from meta.qa_cluster") == [(["support:t1", "support:t2"], None)]
     # Texts by others stay, and so does the fact that the person wrote.
     assert value("select body from raw.zendesk__ticket_event where id = 'e2'") == "Dear [erased], it is safe"
     assert rows("select id, actor_id from raw.zendesk__ticket_event order by 1") == [("e1", "u5"), ("e2", "u9")]
@@ -348,6 +351,7 @@ def test_erased_account_is_nowhere(known: pytest.MonkeyPatch) -> None:
     done = erase.account("crm:1", **HOW)
     assert rows_containing("Old Ltd") == {}
     assert value("select count(*) from meta.health_pulse") == 0
+    assert rows("select ticket_keys, answer_key from meta.qa_cluster") == [(["support:t2"], None)]
     assert done.counts["raw.hubspot__account"] == 1 and done.counts["raw.product__usage_day"] > 0
     assert rows_containing(ADA, SECOND, NAME, "Account 1", "Organisation o1") == {}
     assert value("select (select count(*) from ops.evaluation) + (select count(*) from ops.evaluation_input)") == 0
