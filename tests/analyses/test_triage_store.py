@@ -153,6 +153,19 @@ def test_the_model_is_fitted_again_only_if_it_gets_better(
     assert store.refit(connection) == 4  # other patterns
 
 
+@pytest.mark.parametrize(("days", "fewest"), [(28, 0), (-1, 2)])
+def test_no_text_is_read_within_a_month_or_without_new_labels(
+    connection: sa.Connection, days: int, fewest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label_all(connection)
+    store.correct(connection, "support:1", "request", "ana")
+    connection.exec_driver_sql("update meta.triage_model set fitted_at = now() - interval '1 day'")
+    monkeypatch.setattr(store, "REFIT_DAYS", days)
+    monkeypatch.setattr(store, "FEWEST_NEW", fewest)
+    monkeypatch.setattr(store, "_LABELLED", sa.text("select 1 / 0"))
+    assert store.refit(connection) == 1
+
+
 def test_bugs_lead_to_product_by_arr_and_name_nobody(connection: sa.Connection) -> None:
     label_all(connection)
     (bug,) = routes.bugs(connection, date(2026, 11, 1), date(2026, 11, 30))

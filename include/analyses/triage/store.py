@@ -149,14 +149,19 @@ def refit(connection: sa.Connection) -> int:
     known = rules_hash(rules)
     last = connection.execute(_LAST_FIT).mappings().first()
     kept = connection.execute(_KEPT).mappings().first()
+    is_same = kept is not None and kept["rules"] == known
+    # Before any text is read: this runs every day.
+    if kept and last and is_same:
+        n_fresh = connection.execute(_N_FRESH, {"since": kept["fitted_at"]}).scalar_one()
+        if last["fitted_at"] > now - timedelta(days=REFIT_DAYS) or n_fresh < FEWEST_NEW:
+            return int(kept["version"])
     has_tickets = all(has_table(connection, name) for name in TABLES)
     labelled = connection.execute(_LABELLED, {"most": MOST_FITTED}).mappings().all() if has_tickets else []
     pairs = [(texts.clean(row["subject"], row["body"], rules.ignored_lines), row["label"]) for row in labelled]
     seeds = settings.seeds().labelled
-    is_same = kept is not None and kept["rules"] == known
     if kept and last and is_same:
         fresh = [pair for row, pair in zip(labelled, pairs, strict=True) if row["known_from"] > kept["fitted_at"]]
-        if last["fitted_at"] > now - timedelta(days=REFIT_DAYS) or len(fresh) < FEWEST_NEW:
+        if len(fresh) < FEWEST_NEW:  # some of their tickets are erased
             return int(kept["version"])
         judged, older = fresh[:MOST_JUDGED], [*fresh[MOST_JUDGED:], *pairs[len(fresh) :], *seeds]
         words, labels = [text for text, _ in judged], [label for _, label in judged]
@@ -269,14 +274,18 @@ _KEEP_MODEL = sa.text(
     "insert into meta.triage_model (version, rules, n_labels, n_judged, f1, f1_before, is_kept, content, fitted_at)"
     " values (:version, :rules, :n_labels, :n_judged, :f1, :before, :is_kept, :content, :now)"
 )
-_LABELLED = sa.text(f"""
-select n.label, n.known_from, s.subject, c.body
-from (
+_NEWEST = """
+(
     select distinct on (ticket_key) ticket_key, label, labelled_by, known_from
     from meta.ticket_label order by ticket_key, label_id desc
 ) as n
-join core.ticket as t on t.ticket_key = n.ticket_key {_DESK} {_COMMENT}
-where n.labelled_by in ('agent', 'desk') and n.label <> 'unknown' and not t.is_deleted
+"""
+_IS_BY_PEOPLE = "n.labelled_by in ('agent', 'desk') and n.label <> 'unknown'"
+_N_FRESH = sa.text(f"select count(*) from {_NEWEST} where {_IS_BY_PEOPLE} and n.known_from > :since")  # noqa: S608
+_LABELLED = sa.text(f"""
+select n.label, n.known_from, s.subject, c.body
+from {_NEWEST} join core.ticket as t on t.ticket_key = n.ticket_key {_DESK} {_COMMENT}
+where {_IS_BY_PEOPLE} and not t.is_deleted
     and coalesce(s.subject, c.body) is not null
 order by n.known_from desc, n.ticket_key limit :most
 """)  # noqa: S608 - texts of this file
