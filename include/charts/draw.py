@@ -59,11 +59,16 @@ AMOUNTS = frozenset({"arr_bridge", "forecast"})
 def draw() -> int:
     """Draw each chart whose figures have changed since it was last drawn. Return how many were drawn.
 
-    Each is drawn in every language that the settings name. A chart without figures is deleted.
+    Each is drawn in every language that the settings name. A chart without figures is deleted, and so are those of
+    former languages and names.
     """
     from include.charts import fonts
 
-    return sum(_draw(language) for language in fonts.languages())
+    languages = fonts.languages()
+    with engine("builder").begin() as connection:
+        wanted = [_key(name, language) for name in CHARTS for language in languages]
+        connection.execute(_REMOVE_OTHERS, {"charts": wanted})
+    return sum(_draw(language) for language in languages)
 
 
 def _draw(language: str) -> int:
@@ -115,6 +120,7 @@ def _key(name: str, language: str) -> str:
 
 _HASHES = sa.text("select chart, spec_hash from ops.chart")
 _REMOVE = sa.text("delete from ops.chart where chart = :chart")
+_REMOVE_OTHERS = sa.text("delete from ops.chart where chart <> all(:charts)")
 _KEEP = sa.text(
     "insert into ops.chart (chart, title, says, spec_hash, svg, as_of, drawn_at)"
     " values (:chart, :title, :says, :hash, :svg, :as_of, clock_timestamp())"
