@@ -1,4 +1,4 @@
-"""The periods of reports: months, and weeks from Monday to Sunday."""
+"""The periods of reports: quarters, months, and weeks from Monday to Sunday."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from include.common import formatting
+from include.common import formatting, quarters
 from include.common.errors import ConfigError
 from include.common.texts import gettext
 from include.scores.health import judgements
 
 Cadence = Literal["weekly", "monthly"]
+Length = Literal["weekly", "monthly", "quarterly"]
 UNIT: dict[Cadence, Literal["week", "month"]] = {"weekly": "week", "monthly": "month"}
 _MONTH, _WEEK = re.compile(r"(\d{4})-(\d\d)"), re.compile(r"(\d{4})-W(\d\d)")
 
 
 @dataclass(frozen=True)
 class Period:
-    """A week or a month.
+    """A week, a month or a quarter.
 
     Args:
-        name: Such as 2026-11 or 2026-W48.
+        name: Such as 2026-W48, 2026-11 or 2026Q3.
         label: The name in words, such as November 2026.
     """
 
@@ -32,14 +33,23 @@ class Period:
     label: str
 
     @property
+    def length(self) -> Length:
+        return "weekly" if "W" in self.name else "quarterly" if "Q" in self.name else "monthly"
+
+    @property
     def before(self) -> Period:
         """The previous period."""
-        return of("weekly" if "W" in self.name else "monthly", self.first - timedelta(days=1))
+        return of(self.length, self.first - timedelta(days=1))
 
 
-def of(cadence: Cadence, day: date) -> Period:
+def of(length: Length, day: date) -> Period:
     """Return the period that contains a day."""
-    if cadence == "monthly":
+    if length == "quarterly":
+        first = quarters.start(day)
+        last = quarters.plus(first, 1) - timedelta(days=1)
+        label = gettext("{first} to {last}", first=formatting.month(first), last=formatting.month(last))
+        return Period(quarters.label(first), first, last, label)
+    if length == "monthly":
         first = day.replace(day=1)
         last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
         return Period(f"{day:%Y-%m}", first, last, formatting.month(day))
@@ -55,23 +65,25 @@ def last_month() -> Period:
     return of("monthly", judgements.today()).before
 
 
-def due(cadence: Cadence, newest: date, wait_days: int) -> Period:
+def due(length: Length, newest: date, wait_days: int) -> Period:
     """Return the last period that ended at least ``wait_days`` ago."""
-    return of(cadence, newest - timedelta(days=wait_days)).before
+    return of(length, newest - timedelta(days=wait_days)).before
 
 
-def named(cadence: Cadence, name: str) -> Period:
+def named(length: Length, name: str) -> Period:
     """Return a period by its name.
 
     Raises:
-        ConfigError: The name is not valid for this cadence.
+        ConfigError: The name is not valid for this length.
     """
     try:
-        if cadence == "monthly" and (found := _MONTH.fullmatch(name)):
-            return of(cadence, date(int(found[1]), int(found[2]), 1))
-        if cadence == "weekly" and (found := _WEEK.fullmatch(name)):
-            return of(cadence, date.fromisocalendar(int(found[1]), int(found[2]), 1))
+        if length == "quarterly":
+            return of(length, quarters.parse(name))
+        if length == "monthly" and (found := _MONTH.fullmatch(name)):
+            return of(length, date(int(found[1]), int(found[2]), 1))
+        if length == "weekly" and (found := _WEEK.fullmatch(name)):
+            return of(length, date.fromisocalendar(int(found[1]), int(found[2]), 1))
     except ValueError:
         pass
-    example = "2026-11" if cadence == "monthly" else "2026-W48"
-    raise ConfigError(f"{name!r} is not a period of a {cadence} report", cure=f"write it like {example}")
+    example = "2026-11" if length == "monthly" else "2026-W48"
+    raise ConfigError(f"{name!r} is not a period of a {length} report", cure=f"write it like {example}")

@@ -239,12 +239,14 @@ def test_invalid_file_is_reported_with_its_line(
         ("weekly", "2026-06-10", 1, "2026-W23", "2026-06-01", "2026-06-07"),
         ("weekly", "2026-06-08", 1, "2026-W22", "2026-05-25", "2026-05-31"),
         ("weekly", "2027-01-06", 0, "2026-W53", "2026-12-28", "2027-01-03"),
+        ("quarterly", "2026-01-04", 3, "2025Q4", "2025-10-01", "2025-12-31"),
+        ("quarterly", "2026-07-03", 3, "2026Q1", "2026-01-01", "2026-03-31"),
     ],
 )
 def test_period_is_due_once_it_is_over(cadence, newest, wait, name, first, last) -> None:
     found = periods.due(cadence, date.fromisoformat(newest), wait)
     assert (found.name, str(found.first), str(found.last)) == (name, first, last)
-    assert periods.named(cadence, name) == found
+    assert periods.named(cadence, name) == found and found.length == cadence
     with pytest.raises(ConfigError):
         periods.named(cadence, "2026-99" if cadence == "monthly" else "2026-W99")
 

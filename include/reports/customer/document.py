@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
 from typing import Any
 
 import orjson
 from markupsafe import Markup, escape
 
-from include.common import formatting, quarters, texts
+from include.common import texts
 from include.common.errors import ConfigError
 from include.common.texts import N_, gettext
 from include.config.customer_report import CustomerReport
@@ -24,22 +23,6 @@ DRAFT = N_("Draft: not approved yet. Do not send it to the customer.")
 REPLACED = N_("Replaced by a newer edition. Do not send it to the customer.")
 
 
-def period_of(cadence: str, day: date) -> Period:
-    """Return the month or quarter that contains a day."""
-    if cadence == "monthly":
-        return periods.of("monthly", day)
-    first = quarters.start(day)
-    last = quarters.plus(first, 1) - timedelta(days=1)
-    label = gettext("{first} to {last}", first=formatting.month(first), last=formatting.month(last))
-    return Period(quarters.label(first), first, last, label)
-
-
-def due(cadence: str, newest: date, wait_days: int) -> Period:
-    """Return the last period that ended at least ``wait_days`` ago."""
-    current = period_of(cadence, newest - timedelta(days=wait_days))
-    return period_of(cadence, current.first - timedelta(days=1))
-
-
 def named(name: str) -> Period:
     """Return a period by its name, such as 2026-11 or 2026Q3.
 
@@ -47,14 +30,14 @@ def named(name: str) -> Period:
         ConfigError: It is not a month or quarter.
     """
     try:
-        return period_of("quarterly", quarters.parse(name)) if "Q" in name.upper() else periods.named("monthly", name)
+        return periods.named("quarterly" if "Q" in name.upper() else "monthly", name)
     except ConfigError as error:
         raise ConfigError(f"{name!r} is not a period", cure="write it like 2026-11 or 2026Q3") from error
 
 
 def make(found: Facts, period: Period, settings: CustomerReport, lacks: Sequence[str]) -> Document:
     """Return the content of a report, in the reader's language."""
-    period = period_of("quarterly" if "Q" in period.name else "monthly", period.first)  # its label in this language
+    period = periods.of(period.length, period.first)  # its label in this language
     content = {
         "title": gettext("Your use and its value: {customer}", customer=found.account["name"]),
         "label": period.label,

@@ -21,6 +21,7 @@ from include.decide.recipients import Owner, calendar_of, recipient
 from include.gate import availability, newest_build
 from include.outbox import links, store
 from include.outbox.store import Action
+from include.reports import periods
 from include.reports.customer import archive, document, facts
 from include.reports.periods import Period
 from include.warehouse import locks
@@ -76,7 +77,7 @@ def draft(period: str = "", account: str = "") -> Drafted:
             return Drafted(reason="there are no figures yet")
         if loading := readiness.first_loads(reading, settings, newest.watermarks):
             return Drafted(reason=f"the first load of {' and '.join(loading)} is in progress")
-        made = document.named(period) if period else document.due(own.cadence, newest.newest_day, own.wait_days)
+        made = document.named(period) if period else periods.due(own.cadence, newest.newest_day, own.wait_days)
         if made.last >= newest.newest_day:
             cure = f"wait until it is over; figures go up to {newest.newest_day}"
             raise ConfigError(f"{made.name} is not over", cure=cure)
