@@ -159,7 +159,8 @@ def _record(
             raise ConfigError(refusal)
         enter(viewer, login)
 
-    answer = _answer(path, "not_recorded.html", user, read, refused=403 if refusal else 400, back=page)
+    status, title = 403 if refusal else 400, N_("Not recorded")
+    answer = _answer(path, "refused.html", user, read, refused=status, title=title, back=page)
     return answer if answer.status_code != 200 else RedirectResponse(f"{page}&{urlencode({'done': done})}", 303)
 
 
@@ -235,7 +236,8 @@ def _pdf(user: Any, name: str, read: Callable[[Viewer], str]) -> Response:
 
         made.append(pdf.of(read(viewer)))
 
-    answer = _answer("/account/", "not_recorded.html", user, render, back=f"{BASE}{PREFIX}/account/")
+    title, back = N_("No PDF was made"), f"{BASE}{PREFIX}/account/"
+    answer = _answer("/account/", "refused.html", user, render, title=title, back=back)
     if not made:
         return answer
     headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"', "Cache-Control": "no-store"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -61,30 +62,25 @@ def utc(value: datetime) -> str:
 
 def number(value: float | Decimal | None) -> str:
     """Format a number without decimals, with thousands separators."""
-    return _decimal(value, "#,##0") if value is not None else unknown()
+    return decimal(value, 0) if value is not None else unknown()
 
 
 def decimal(value: float | Decimal, decimals: int) -> str:
     """Format a number with a fixed number of decimals."""
-    return _decimal(value, "#,##0." + "0" * decimals)
+    return _with(locale().decimal_formats[None], value, decimals)
 
 
 def signed(value: float | Decimal, decimals: int = 0) -> str:
     """Format a change, such as "+1,200" or "-3.5"."""
-    digits = "#,##0" + ("." + "0" * decimals if decimals else "")
-    return _decimal(value, f"+{digits};-{digits}")
+    digits = locale().decimal_formats[None].pattern
+    return _with(_pattern(f"+{digits};-{digits}"), value, decimals)
 
 
 def percent(value: float | Decimal | None, decimals: int = 0) -> str:
     """Format a ratio as a percentage, without decimals unless asked for."""
     if value is None:
         return unknown()
-    if language() == ENGLISH:
-        return f"{float(value):.{decimals}%}"
-    pattern = locale().percent_formats[None].pattern
-    if decimals:
-        pattern = pattern.replace("0%", f"0.{'0' * decimals}%").replace("0\xa0%", f"0.{'0' * decimals}\xa0%")
-    return str(numbers.format_percent(value, pattern, locale=locale()))
+    return _with(locale().percent_formats[None], value, decimals)
 
 
 def money(amount: Decimal | None, currency: str | None) -> str:
@@ -134,9 +130,11 @@ def kpi_value(value: float | None, unit: str) -> str:
         return gettext("undefined (denominator is 0)")
     if unit == "share":
         return percent(value, 1)
-    whole = _decimal(value, "#,##0.00")
-    return whole[:-3] if whole[-2:] == "00" else whole
+    return decimal(value, 0 if round(value, 2) == round(value) else 2)
 
 
-def _decimal(value: float | Decimal, pattern: str) -> str:
-    return str(numbers.format_decimal(value, pattern, locale=locale()))
+_pattern = lru_cache(numbers.parse_pattern)
+
+
+def _with(pattern: numbers.NumberPattern, value: float | Decimal, decimals: int) -> str:
+    return str(pattern.apply(value, locale(), force_frac=(decimals, decimals)))

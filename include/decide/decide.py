@@ -123,7 +123,9 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
             return Decision(decision_id, as_of, reason, gate=day.readiness.as_json())
         for source in day.readiness.sources:
             if not source.is_fit:
-                log.warning("%s is not up to date and validated: %s", source.source, "; ".join(source.reasons))
+                log.warning(
+                    "%s is not up to date and validated: %s", source.source, "; ".join(map(str, source.reasons))
+                )
         scan = signal_scan.scan(connection, day, rules)
         alerts = signal_plan.Alerts(day, signal_plan.notified(connection, day)).plan(scan.signals)
         alerts.changes += signal_scan.close_disabled(connection, {*rules, *playbooks})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -65,17 +65,17 @@ class SourceState:
     Args:
         kind: crm, billing (the system that bills a CRM's customers), support or product.
         reasons: Why it is not up to date and validated; empty if it is.
-        watermark: The time up to which its data is complete, validated and in the tables; None if it was never loaded.
+        watermark: The time up to which its data is complete, validated and in the tables; None without any.
         quarantined: Accounts that have a record in quarantine or on hold.
         late_after: The age from which messages say that the data is old.
         behind: Accounts of which nothing of this kind has been read yet.
-        billed: For a billing system: accounts that have, or had, a contract there; None while it has not been loaded.
+        billed: For a billing system: accounts that have, or had, a contract there; None before its first build.
         paying_elsewhere: Accounts with a current contract in another source.
     """
 
     source: str
     kind: str
-    reasons: tuple[str, ...]
+    reasons: tuple[gate.Reason, ...]
     watermark: datetime | None
     quarantined: frozenset[str] = frozenset()
     late_after: timedelta | None = None
@@ -88,7 +88,7 @@ class SourceState:
         return not self.reasons
 
     def bills(self, account_key: str) -> bool:
-        """Return whether an account's contract comes from this billing system, or may while it has not been loaded."""
+        """Return whether an account's contract comes from this billing system, or may while none of it is built."""
         is_known = self.billed is None or account_key in self.billed
         return is_known and account_key not in self.paying_elsewhere
 
@@ -107,7 +107,7 @@ class Readiness:
         for state in self.sources:
             if state.source == source:
                 return state
-        return SourceState(source, "crm", (f"{source} is not among the sources in settings.yaml",), None)
+        return SourceState(source, "crm", (gate.unlisted(source),), None)
 
     @cached_property
     def unfit(self) -> dict[str, Collection[str] | None]:
@@ -129,12 +129,12 @@ class Readiness:
         """Return why messages about an account of a CRM may not show figures; "" if they may."""
         state = self.of_source(source)
         if not state.is_fit:
-            return "; ".join(state.reasons)
+            return _joined(state.reasons)
         if account_key in state.quarantined:
             return gettext(_QUARANTINED["crm"])
         for billing in self.billing(account_key):
             if not billing.is_fit:
-                return "; ".join(billing.reasons)
+                return _joined(billing.reasons)
             if account_key in billing.quarantined:
                 return gettext(_QUARANTINED["billing"])
         return ""
@@ -144,13 +144,13 @@ class Readiness:
         return tuple(state for state in self.of_kind("billing") if state.bills(account_key))
 
     def why_unknown(self, kind: str, account_key: str, now: datetime) -> str:
-        """Return, as a sentence, why evidence of a kind is not shown, and how old the last good data is."""
+        """Return, as part of a sentence, why evidence of a kind is not shown, and how old the last good data is."""
         states = self.of_kind(kind)
         if not states or all(state.watermark is None for state in states):
             return gettext(_NOT_LOADED[kind])
         for state in states:
             if not state.is_fit:
-                return f"{_age_text(state, now)}: {'; '.join(state.reasons)}"
+                return f"{_age_text(state, now)}: {_joined(state.reasons)}"
         if any(account_key in state.behind for state in states):
             return gettext(_BEHIND[kind])
         return gettext(_QUARANTINED[kind])
@@ -180,7 +180,7 @@ class Readiness:
         """Return the summary that is stored with a decision."""
         return {
             state.source: {
-                "reasons": list(state.reasons),
+                "reasons": list(map(str, state.reasons)),
                 "watermark": state.watermark,
                 "n_quarantined_accounts": len(state.quarantined),
             }
@@ -192,7 +192,7 @@ def read(
     settings: Settings,
     now: datetime,
     built: Mapping[str, datetime],
-    tables_reason: str = "",
+    tables_reason: gate.Reason | None = None,
     *,
     account_key: str | None = None,
 ) -> Readiness:
@@ -201,7 +201,7 @@ def read(
     Args:
         built: Source -> the watermark of the built tables. Figures are never newer, even if more data has been read
             since.
-        tables_reason: Why the tables as a whole cannot be used, such as their age; "" if they can.
+        tables_reason: Why the tables as a whole cannot be used, such as their age; None if they can.
         account_key: Read the contracts of this account only; of all accounts by default.
     """
     watermarks = {verdict.source: verdict.watermark for verdict in gate.verdicts() if not verdict.entity}
@@ -214,7 +214,7 @@ def read(
     for source in settings.sources:
         read, held = watermarks.get(source.id), built.get(source.id)
         watermark = min(read, held) if read and held else None
-        reasons = list(gate.sources_ready((source.id,), ACTION, now, built))
+        reasons = list(gate.blockers((source.id,), ACTION, now, built))
         if tables_reason:
             reasons.append(tables_reason)
         states.append(
@@ -239,18 +239,21 @@ def of_newest(
     """Return the readiness that a decision on the newest tables would use now, for all accounts or one."""
     newest = newest_build.read(connection)
     if newest is None:
-        return read(settings, now, {}, "no tables have been built yet", account_key=account_key)
+        return read(settings, now, {}, gate.Reason(N_("no tables have been built yet")), account_key=account_key)
     today = clock.day_in(settings.reporting_zone, now)
     return read(settings, now, newest.watermarks, too_old(newest.newest_day, today), account_key=account_key)
 
 
-def too_old(as_of: date, today: date) -> str:
-    """Return why tables of a day are too old; yesterday's are still the newest just after midnight."""
-    return f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
+def too_old(as_of: date, today: date) -> gate.Reason | None:
+    """Return why tables of a day are too old; yesterday's are not, since today's may not be built yet."""
+    if as_of >= today - timedelta(days=1):
+        return None
+    return gate.Reason(N_("the tables were last built for {day}"), {"day": as_of})
 
 
 def first_loads(connection: sa.Connection, settings: Settings, built: Mapping[str, datetime]) -> list[str]:
-    """Return the sources whose very first load is in progress: active in the last 30 minutes, without a failure.
+    """Return the sources whose very first load is in progress: active in the last 30 minutes, without a failure
+    or a batch on hold.
 
     On a new installation the sources finish their first loads one after the other. A decision after the first of them
     would send every CSM messages that say their customers' usage and tickets are unknown.
@@ -276,6 +279,10 @@ _CONTRACTS = sa.text(
     " from core.committed_line where active_from <= :today"
     " and (cast(:account_key as text) is null or account_key = :account_key) group by 1, 2"
 )
+
+
+def _joined(reasons: Iterable[gate.Reason]) -> str:
+    return gettext("; ").join(map(str, reasons))
 
 
 def _age_text(state: SourceState, now: datetime) -> str:

@@ -10,14 +10,15 @@ ingest run; the age is checked again on every request.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from include.common import clock
+from include.common import clock, formatting
+from include.common.texts import N_, gettext
 from include.config import load
 from include.config.models import SourceSettings
 from include.gate import newest_build, quarantined_accounts, source_failures
@@ -51,6 +52,30 @@ class Verdict:
     cure: str = ""
     watermark: datetime | None = None
     since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a source may not be acted on. As a string, it is a sentence in the reader's language.
+
+    Args:
+        values: The values of its placeholders. What they quote of a verdict is English.
+    """
+
+    text: str
+    values: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        return gettext(self.text, **{name: _shown(value) for name, value in self.values.items()})
+
+
+def _shown(value: object) -> object:
+    return formatting.utc(value) if isinstance(value, datetime) else formatting.shown(value)
+
+
+def unlisted(source: str) -> Reason:
+    """Return the reason for a source that the settings do not list."""
+    return Reason(N_("{source} is not a source in the settings"), {"source": source})
 
 
 def publish(source: str, entities: Sequence[str]) -> Verdict:
@@ -107,7 +132,14 @@ def held_features(source: str) -> list[RowMapping]:
 def sources_ready(
     reads: Iterable[str], kind: str, now: datetime | None = None, built: Mapping[str, datetime] | None = None
 ) -> list[str]:
-    """Return why sources may not be acted on, each reason a sentence for people; nothing if they may.
+    """Return why sources may not be acted on, in sentences; nothing if they may. See ``blockers``."""
+    return [str(reason) for reason in blockers(reads, kind, now, built)]
+
+
+def blockers(
+    reads: Iterable[str], kind: str, now: datetime | None = None, built: Mapping[str, datetime] | None = None
+) -> list[Reason]:
+    """Return why sources may not be acted on; nothing if they may.
 
     A red source blocks every action. A stale source blocks the kinds of action for which its data is too old. A message
     sent on stale data says how old the data is.
@@ -124,11 +156,11 @@ def sources_ready(
             newest = newest_build.read(connection)
         built = newest.watermarks if newest else {}
     known = {verdict.source: _with_staleness(verdict, now) for verdict in verdicts() if not verdict.entity}
-    reasons = []
+    reasons: list[Reason] = []
     for name in sorted(set(reads)):
         sources_meant = _sources_named(name)
         if not sources_meant:
-            reasons.append(f"{name} is not a source in the settings")
+            reasons.append(unlisted(name))
         for source in sources_meant:
             reason = _reason(source, known.get(source.id), kind, now) or _behind(source, built, kind, now)
             reasons += [reason] if reason else _unmeasured_features(source)
@@ -228,42 +260,41 @@ def _with_staleness(verdict: Verdict, now: datetime) -> Verdict:
     )
 
 
-def _reason(source: SourceSettings, verdict: Verdict | None, kind: str, now: datetime) -> str:
+def _reason(source: SourceSettings, verdict: Verdict | None, kind: str, now: datetime) -> Reason | None:
+    named: dict[str, object] = {"source": source.id}
     if verdict is None:
-        return f"{source.id} was never read"
+        return Reason(N_("{source} was never read"), named)
     if verdict.state not in ("green", "stale"):
-        return f"{source.id} has been {verdict.state} since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}"
+        named |= {"state": Reason(verdict.state), "time": verdict.since, "reason": verdict.reason}
+        return Reason(N_("{source} has been {state} since {time}: {reason}"), named)
     if verdict.watermark is None:
-        return f"{source.id} was never completely read"
+        return Reason(N_("{source} was never completely read"), named)
     if now - verdict.watermark > limit(kind):
-        return (
-            f"{source.id} was last completely read at {verdict.watermark:%Y-%m-%d %H:%M} UTC,"
-            f" longer ago than the {_hours(kind)} allowed for this kind of action"
+        text = N_(
+            "{source} was last completely read at {time}, longer ago than the {hours} hours allowed for this kind of"
+            " action"
         )
-    return ""
+        return Reason(text, {**named, "time": verdict.watermark, "hours": f"{limit(kind).total_seconds() / 3600:g}"})
+    return None
 
 
-def _behind(source: SourceSettings, built: Mapping[str, datetime], kind: str, now: datetime) -> str:
+def _behind(source: SourceSettings, built: Mapping[str, datetime], kind: str, now: datetime) -> Reason | None:
     if source.id not in built:
-        return f"{source.id} has not been built yet"
+        return Reason(N_("{source} has not been built yet"), {"source": source.id})
     if now - built[source.id] > limit(kind):
-        return f"{source.id} has only been built up to {built[source.id]:%Y-%m-%d %H:%M} UTC"
-    return ""
+        return Reason(N_("{source} has only been built up to {time}"), {"source": source.id, "time": built[source.id]})
+    return None
 
 
-def _unmeasured_features(source: SourceSettings) -> list[str]:
+def _unmeasured_features(source: SourceSettings) -> list[Reason]:
     if source.kind != "product":
         return []
-    counted = load().usage.value_events
+    counted, text = load().usage.value_events, N_("usage of {feature} in {source} has not been measured since {day}")
     return [
-        f"usage of {row['feature']} in {source.id} has not been measured since {row['day']}"
+        Reason(text, {"feature": row["feature"], "source": source.id, "day": row["day"]})
         for row in held_features(source.id)
         if row["feature"] in counted
     ]
-
-
-def _hours(kind: str) -> str:
-    return f"{limit(kind).total_seconds() / 3600:g} hours"
 
 
 _ENTITY_STATE = sa.text(

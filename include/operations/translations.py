@@ -27,7 +27,14 @@ from include.models import metrics
 Id = str | tuple[str, str]
 # File of translations -> the folders and files whose texts it has. A text that occurs in several is in the first.
 DOMAINS: dict[str, tuple[str, ...]] = {
-    "messages": ("include/common", "include/outbox", "include/scores", "include/decide", "include/deliver"),
+    "messages": (
+        "include/common",
+        "include/outbox",
+        "include/scores",
+        "include/decide",
+        "include/deliver",
+        "include/gate",
+    ),
     "signals": ("include/defaults/config/signals",),
     "playbooks": ("include/defaults/playbooks",),
     "metrics": ("sql", "include/metrics"),

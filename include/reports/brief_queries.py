@@ -107,7 +107,7 @@ where account_key = :account_key and not is_deleted and not is_merged and create
 """
 TICKETS = """
 select * from (
-    select ticket_id, created_day, priority, status, n_reopens, rating, concat_ws(', ',
+    select ticket_id, created_day, priority, status, n_reopens, rating, concat_ws(';',
         case when priority = 'urgent' then 'urgent' end,
         case when rating = 'bad' then 'rated bad' end,
         case when n_reopens > 1 then 'reopened' end,
@@ -136,7 +136,7 @@ where b.account_key = :account_key and not i.is_deleted and i.due_on > cast(:as_
 """
 RISKS = """
 select e.signal, e.severity, e.opened_on, (
-    select string_agg(distinct p.signal, ', ') from ops.episode as p
+    select coalesce(array_agg(distinct p.signal), '{}') from ops.episode as p
     where p.account_key = e.account_key and p.arm = 'acted' and p.opened_on >= e.opened_on
 ) as done
 from ops.episode as e where e.account_key = :account_key and e.state = 'open'

@@ -209,11 +209,11 @@ def tickets(rows: brief_queries.Rows) -> Section:
         (
             row["ticket_id"],
             row["created_day"],
-            row["priority"] or "-",
-            row["status"],
+            word(row["priority"]) or "-",
+            word(row["status"]),
             row["n_reopens"],
-            row["rating"] or "-",
-            row["reason"],
+            word(row["rating"]) or "-",
+            words(row["reason"]),
         )
         for row in rows.all(brief_queries.TICKETS)
     ]
@@ -250,7 +250,7 @@ def tasks(rows: brief_queries.Rows) -> Section:
             formatting.plain(row["step"]),
             row["owner"] or "-",
             row["due_on"] or "-",
-            row["state"],
+            word(row["state"]),
         )
         for row in rows.all(brief_queries.TASKS)
     ]
@@ -278,7 +278,7 @@ def invoices(rows: brief_queries.Rows) -> Section:
 
 def risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
     signals = load_signals()
-    live = risk.live_risks(signals)
+    live, known = risk.live_risks(signals), titles()
     risks = [row for row in rows.all(brief_queries.RISKS) if row["signal"] in live]
     reasons = evidence(rows.connection, [(row["signal"], rows.account_key) for row in risks], 2)
     found = [
@@ -287,7 +287,7 @@ def risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
             gettext("high") if row["severity"] == "high" else gettext("normal"),
             row["opened_on"],
             reason or "-",
-            row["done"] or gettext("none yet"),
+            ", ".join(known.get(name, name) for name in row["done"]) or gettext("none yet"),
         )
         for row, reason in zip(risks, reasons, strict=True)
     ]
@@ -388,8 +388,8 @@ def comparable(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
         "Of {n} settled renewal of tier {tier} with band {band} 60 to 120 days before deciding, {renewed} renewed.",
         "Of {n} settled renewals of tier {tier} with band {band} 60 to 120 days before deciding, {renewed} renewed.",
         found["n"],
-        tier=today.get("tier") or gettext("none"),
-        band=today["last_band"],
+        tier=word(today.get("tier")) or gettext("none"),
+        band=word(today["last_band"]),
         renewed=found["n"] - found["n_lost"],
     )
     if found["kept"] is not None:

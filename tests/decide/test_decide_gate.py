@@ -141,7 +141,7 @@ def test_outdated_tables_hold_all_decisions(book: Book) -> None:
     result = book.decide()
     assert {row.step.partition(":")[0] for row in book.outbox()} == {"deadline_notice"}
     assert result.n_on_hold == 2
-    assert any("last built for 2026-11-16" in reason for reason in result.gate["crm"]["reasons"])
+    assert any("last built for 16 Nov 2026" in reason for reason in result.gate["crm"]["reasons"])
 
 
 def load_support(book: Book, state: str, opened_at: str) -> None:

@@ -179,7 +179,7 @@ def test_sources_ready_names_unready_sources(raw: str, at) -> None:
     assert next(each for each in verdicts.verdicts() if not each.entity).state == "stale"
     assert verdicts.sources_ready(["crm"], "renewal_alert", later) == []
     (old,) = verdicts.sources_ready(["crm"], "renewal_alert", START + timedelta(hours=37))
-    assert old.startswith("crm was last completely read at 2026-01-01 00:00 UTC, longer ago than the 36 hours")
+    assert old.startswith("crm was last completely read at 1 Jan 2026 00:00 UTC, longer ago than the 36 hours")
 
 
 def built(watermarks: dict) -> None:
@@ -198,7 +198,7 @@ def test_tables_behind_the_read_data_hold(raw: str) -> None:
     fully_read()
     built({"crm": START - timedelta(hours=40)})
     assert verdicts.sources_ready(["crm"], "renewal_alert", START) == [
-        "crm has only been built up to 2025-12-30 08:00 UTC"
+        "crm has only been built up to 30 Dec 2025 08:00 UTC"
     ]
 
 

@@ -43,7 +43,7 @@ def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_pat
     assert by_title["Invoices"].text == "No invoices found for this account."
     assert "1 May 2026" in by_title["Competitors"].text
     ((title, _, since, _, done),) = by_title["Risks"].rows
-    assert (title, since, done) == ("Usage is down", date(2026, 6, 1), "adoption_recovery")
+    assert (title, since, done) == ("Usage is down", date(2026, 6, 1), "Adoption recovery")
     assert len(by_title["Three questions to ask"].rows) == 3
     assert by_title["Three questions to ask"].text == ""
     with engine("owner").begin() as connection:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from include.common import formatting, texts
 from include.common.formatting import kpi_value
 from include.common.texts import N_, gettext
+from include.common.words import word
 from include.decide.context import Day, Outcome
 from include.entities.catalog import ENTITIES
 from include.metrics import overrides
@@ -128,7 +129,8 @@ def message(miss: Miss) -> Message:
             Fact(label=gettext("Target"), value=target),
             Fact(
                 label=gettext("Calculation"),
-                value=f"{entry.numerator} {now.numerator:,.2f} / {now.denominator or 0:,.2f}",
+                value=f"{entry.numerator} {formatting.decimal(now.numerator, 2)}"
+                f" / {formatting.decimal(now.denominator or 0, 2)}",
             ),
             Fact(
                 label="n",
@@ -201,7 +203,9 @@ def _groups(miss: Miss) -> list[Evidence]:
     groups.sort(key=lambda row: -row.n * abs(row.value - (target.at_least or target.at_most or 0)))
     return [
         Evidence(
-            text=f"{row.grain} {row.grain_key}: {kpi_value(row.value, entry.unit)}", source=f"n {row.n}", level="risk"
+            text=f"{word(row.grain)} {row.grain_key}: {kpi_value(row.value, entry.unit)}",
+            source=f"n {row.n}",
+            level="risk",
         )
         for row in groups[:_N_GROUPS]
     ]

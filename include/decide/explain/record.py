@@ -66,7 +66,7 @@ def record(connection: sa.Connection, day: Day, rules: Rules, blocked: Sequence[
 
 def _gate(day: Day) -> Iterator[Row]:
     states = day.readiness.sources
-    sources = {state.source: {"kind": state.kind, "reasons": state.reasons} for state in states}
+    sources = {state.source: {"kind": state.kind, "reasons": list(map(str, state.reasons))} for state in states}
     yield _row("", Reason.EVALUATED, {"as_of": day.as_of, "sources": sources})
     for reason, accounts in ((Reason.QUARANTINED, "quarantined"), (Reason.NOT_READ, "behind")):
         named: dict[str, dict[str, str]] = {}

@@ -111,7 +111,7 @@ def _checkpoint_message(
     )
 
 
-def deadline_notice(checkpoint: Checkpoint, to: Recipient, on_hold: str, day: Day) -> Message:
+def deadline_notice(checkpoint: Checkpoint, to: Recipient, day: Day) -> Message:
     """Return the short notice of a near deadline while the data is on hold. It shows no figures."""
     left = (checkpoint.decision_date - day.today).days
     with day.reading(to.email):
@@ -132,7 +132,7 @@ def deadline_notice(checkpoint: Checkpoint, to: Recipient, on_hold: str, day: Da
             ),
             why_now=gettext(
                 "The deadline is near, and the full reminder is on hold: {reason}. The date may have changed since.",
-                reason=on_hold,
+                reason=day.why_on_hold(checkpoint),
             ),
             next_steps=(gettext("Check the renewal and its date in the CRM today."),),
             links=_links(checkpoint, day.settings, None),

@@ -158,7 +158,7 @@ class Reminders(Planner[LadderRule]):
             to = recipient(renewal, role, self.day.settings.people)
             readers[to.email] = (role, to)
         for role, to in readers.values():
-            message = renewal_message.deadline_notice(renewal, to, evaluation.on_hold, self.day)
+            message = renewal_message.deadline_notice(renewal, to, self.day)
             for action in self._step(evaluation, f"deadline_notice:{role}", to, message, rung):
                 reminder = make_key(
                     RENEWAL, evaluation.subject_id, RENEWAL, evaluation.number, str(rung.days), action.channel

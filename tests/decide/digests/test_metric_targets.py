@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+from types import SimpleNamespace
+
 import pytest
 import sqlalchemy as sa
 
+from include.common import texts
 from include.decide.digests import metric_targets
+from include.models import metrics
 from include.outbox.message import Message
 from include.warehouse.engine import engine
 from tests.fixtures.decision_world import Book
@@ -63,11 +68,22 @@ def test_missed_target_is_reported_once(missed_target: Book) -> None:
     # The branch below it with earlier values, then only the group furthest from its target.
     assert [(each.text, each.level) for each in said.evidence] == [
         ("Stickiness: 30.0%, before 40.0%", "risk"),
-        ("csm crm:7: 20.0%", "risk"),
+        ("CSM crm:7: 20.0%", "risk"),
     ]
     assert told[0].reads == ("crm", "product_db")
     missed_target.decide(decision_id="again")
     assert len(missed_target.outbox(rule=metric_targets.RULE)) == 1
+
+
+def test_numbers_are_written_as_the_reader_writes_them() -> None:
+    row = SimpleNamespace(
+        metric_id="activity_rate", grain="all", is_before=False, value=0.5, numerator=1234, denominator=2468, n=9,
+        coverage=0.995,
+    )  # fmt: skip
+    miss = metric_targets.Miss(metrics.load()["activity_rate"], "month", date(2026, 5, 31), 0.5, [row])
+    with texts.reading("de"):
+        facts = [fact.value for fact in metric_targets.message(miss).facts]
+    assert facts[0].startswith("50,0") and facts[2].endswith("1.234,00 / 2.468,00")
 
 
 def test_missed_target_waits_for_an_unfit_source(missed_target: Book) -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from include.common import texts
 from include.config import Settings, load
 from include.config.models import Lead, Reader, WorkingCalendar
 from include.decide.context import Day
@@ -20,6 +21,7 @@ from include.decide.renewals.ladder import due_on, rungs
 from include.decide.risk import OpenRisk, Risk
 from include.decide.rules.subjects import table
 from include.deliver.render import email as render_mail
+from include.gate import verdicts
 from tests.fixtures.renewal_rows import NOW, TODAY, renewal
 
 SHIPPED = load()
@@ -197,6 +199,24 @@ def test_unfit_evidence_is_replaced_by_a_sentence_with_its_age() -> None:
     assert "Risk unknown. No data on usage and tickets." in said
     assert "[?] Usage not shown: the product database has not been loaded." in said
     assert "urgent" not in said.lower() and "38%" not in said
+
+
+@pytest.mark.parametrize("language", ["de", "zh_CN"])
+def test_deadline_notice_gives_its_reason_in_the_readers_language(language: str) -> None:
+    people = SHIPPED.people.model_copy(update={"readers": {"@vendor.example": Reader(language=language)}})
+    row = renewal(1, days=9)
+    to = recipient(row, "csm", people)
+    late = verdicts.Reason("{source} has only been built up to {time}", {"source": "crm", "time": NOW})
+    for state in (
+        SourceState("crm", "crm", (late, verdicts.unlisted("crm")), NOW),
+        SourceState("crm", "crm", (), NOW, quarantined=frozenset({row.account_key})),
+    ):
+        today = day(Readiness((state,)), SHIPPED.model_copy(update={"people": people}))
+        with texts.reading(language):
+            reason = today.why_on_hold(row)
+        assert reason != today.why_on_hold(row)  # outside of a reading: English
+        notice = message.deadline_notice(row, to, today)
+        assert (notice.language, notice.is_incomplete) == (language, False) and reason in notice.why_now
 
 
 def test_link_with_a_placeholder_is_omitted() -> None:
