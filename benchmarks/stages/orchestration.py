@@ -36,6 +36,7 @@ def run(size: str) -> list[Row]:
     """Run the chain, then read the durations of its builds from Airflow and the warehouse."""
     home = services.emptied(services.home() / "demo")
     log = services.home() / "demo-log.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "include.sandbox.demo", "--customers", str(SIZES[size])]
     with log.open("wb") as output:
         demo = subprocess.Popen(command, cwd=ROOT, env=_environment(home), stdout=output, stderr=subprocess.STDOUT)
