@@ -1,7 +1,8 @@
 """# Build the tables of core and marts
 
 **What it does.** Builds every SQL model from each source's last good state, for the newest day and for the accounts and
-days that a merge has changed. Its graph is the lineage: one task per model, and an edge where one model reads another.
+days that a merge has changed. Its graph is the lineage: one task per layer and subject, such as `core_renewals`, and an
+edge where a model of one task reads a model of another. A task builds its models one after the other.
 
 **Inputs and outputs.** Reads `raw`. Writes `staging`, `core` and `marts`, and `meta.build`, and publishes the asset
 **kpis**.
@@ -9,12 +10,14 @@ days that a merge has changed. Its graph is the lineage: one task per model, and
 **When it fails.**
 
 - `plan` is red: the warehouse or a setting is wrong. Its log names file and line.
-- a model is red: its query or a `fail` check of its `checks.sql` failed. Its log names the model, the check and the
-  keys of the first five rows. Its table keeps its previous content, and no decisions are made from a half-built day.
-- all models are skipped: nothing has changed since the last build. This is the normal case.
+- a task of models is red: the query of one of its models or a `fail` check of a `checks.sql` failed. The task's log and
+  the notice name the model, the check and the keys of the first five rows. The model's table keeps its previous
+  content. All models that do not read it are built, and no decisions are made from a half-built day.
+- a task of models is skipped while another is red: some of its models read the failed one. Its log names them.
+- all tasks of models are skipped: nothing has changed since the last build. This is the normal case.
 
-**Re-running and backfill.** Clear the red model with its downstream tasks. To rebuild past days, backfill
-`rebuild_kpis`. Without Airflow: `python -m include.cli build`.
+**Re-running and backfill.** Clear the red task with its downstream tasks; models that are built are not built
+again. To rebuild past days, backfill `rebuild_kpis`. Without Airflow: `python -m include.cli build`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 

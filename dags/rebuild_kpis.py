@@ -11,8 +11,9 @@ asset.
 **When it fails.**
 
 - `plan` is red: the partition's key is not a day, or the warehouse or a setting is wrong. Its log says which.
-- a model is red: its query or a `fail` check of its `checks.sql` failed. Its table keeps its previous content.
-- all models are skipped: the day is outside the history, or nothing is built yet.
+- a task of models is red: the query of one of its models or a `fail` check of a `checks.sql` failed. The log names the
+  model. Its table keeps its previous content.
+- all tasks of models are skipped: the day is outside the history, or nothing is built yet.
 
 **Re-running and backfill.** Clear a day's run, or use Airflow's own backfill (*Trigger*, then *Backfill*, with
 *reprocess* for days that have run before): one run per day, one after the other. Every day is safe to build again: the

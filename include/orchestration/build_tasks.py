@@ -1,14 +1,14 @@
-"""The tasks of the two build DAGs: a plan, one task per SQL model, and a task that closes the build."""
+"""The tasks of the two build DAGs: a plan, one task per layer and subject, and a task that closes the build."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
-from airflow.sdk import Asset, Metadata, TaskGroup, XComArg, get_current_context, task
+from airflow.sdk import Asset, Metadata, TriggerRule, XComArg, get_current_context, task
 
 from include.models import registry
 
@@ -41,13 +41,27 @@ def plan(kind: str, *, partition_key: str | None = None) -> str | None:
     return build_id if planned else None
 
 
-@task
-def build_model(name: str) -> Any:
-    """Build one model and run its checks."""
-    from include.models import build
+@task(execution_timeout=timedelta(hours=2))
+def build_models(names: list[str]) -> Any:
+    """Build the models of a task that are not built yet, and run their checks.
+
+    A failed model fails the task, after the models that do not read it are built. A task whose models wait for one that
+    failed in another task is skipped, so that only the failure itself is red.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from include.models import build_group
     from include.orchestration.results import as_json
 
-    return as_json(build.build_model(_planned(), name))
+    if not (build_id := _planned()):
+        raise AirflowSkipException("no build is planned")
+    found = build_group.run(build_id, names)
+    if found.failed:
+        log.error("failed: %s", ", ".join(found.failed))
+        raise next(iter(found.failed.values()))
+    if found.waiting:
+        raise AirflowSkipException(f"not built: {', '.join(found.waiting)}")
+    return as_json(found.built)
 
 
 @task(task_id="finish", doc_md="Closes the build, and clears the dirty ranges that it built.")
@@ -71,27 +85,60 @@ def publish_kpis(asset: Asset) -> Iterator[Metadata]:
 
 
 def build_between(planned: XComArg, closed: XComArg) -> None:
-    """Wire one task per SQL model between the plan and the closing task. An edge is a reference in a model's query.
+    """Wire one task per layer and subject between the plan and the closing task.
 
-    Models of the same layer and subject (the first tag of their metadata) form a task group, which keeps the graph
-    readable.
+    An edge means that a model of one task reads a model of the other. A task starts after those that it reads, even if
+    one of them failed, and builds what can be built. The closing task follows all of them, so any failure stops it.
     """
-    edges = registry.edges()
-    groups: dict[str, TaskGroup] = {}
-    tasks = {}
-    for name in registry.names():
-        layer, subject = name.partition(".")[0], registry.get(name).metadata.tags[0]
-        group = f"{layer}_{subject}"
-        if group not in groups:
-            groups[group] = TaskGroup(group, prefix_group_id=False, tooltip=f"Tables of {layer} about {subject}")
-        about = f"Builds the changed ranges of `{name}`, and runs its checks."
-        tasks[name] = build_model.override(task_id=name, task_group=groups[group], doc_md=about)(name)
-    for upstream, downstream in edges:
-        tasks[upstream] >> tasks[downstream]
-    for name in tasks.keys() - {downstream for _, downstream in edges}:
-        planned >> tasks[name]
-    for name in tasks.keys() - {upstream for upstream, _ in edges}:
-        tasks[name] >> closed
+    groups = grouped(registry.names(), registry.edges())
+    task_of = {name: group for group, names in groups.items() for name in names}
+    upstream: dict[str, set[str]] = {group: set() for group in groups}
+    for parent, name in registry.edges():
+        upstream[task_of[name]] |= {task_of[parent]} - {task_of[name]}
+    tasks = {
+        group: build_models.override(
+            task_id=group,
+            trigger_rule=TriggerRule.ALL_DONE if upstream[group] else TriggerRule.ALL_SUCCESS,
+            doc_md=f"Builds the changed ranges of these tables, and runs their checks: `{'`, `'.join(names)}`.",
+        )(names)
+        for group, names in groups.items()
+    }
+    for group, one in tasks.items():
+        for parent in sorted(upstream[group]):
+            tasks[parent] >> one
+        if not upstream[group]:
+            planned >> one
+        one >> closed
+
+
+def grouped(names: Sequence[str], edges: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return task -> its models: those of the same layer and subject (the first tag of their metadata).
+
+    A model that would close a circle of tasks, such as one of an overlay, begins another task of its layer and subject.
+
+    Args:
+        names: The models in build order.
+        edges: Pairs of a model and one that reads it.
+    """
+    parents: dict[str, set[str]] = {name: set() for name in names}
+    for parent, name in edges:
+        parents[name].add(parent)
+    groups: dict[str, list[str]] = {}
+    newest: dict[str, str] = {}
+    task_of: dict[str, str] = {}
+    above: dict[str, set[str]] = {}  # task -> all tasks that must end before it
+    for name in names:
+        subject = f"{name.partition('.')[0]}_{registry.get(name).metadata.tags[0]}"
+        read = {task_of[parent] for parent in parents[name]}
+        needed = read.union(*(above[each] for each in read))
+        group = newest.get(subject, subject)
+        if any(group in above[each] for each in read):
+            group += "_later"
+        newest[subject], task_of[name] = group, group
+        groups.setdefault(group, []).append(name)
+        for task_id in (group, *(each for each, its in above.items() if group in its)):
+            above[task_id] = above.get(task_id, set()) | needed - {task_id}
+    return groups
 
 
 def _build_id() -> str:

@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from graphlib import TopologicalSorter
+from types import SimpleNamespace
 
 import pytest
 
 from include.entities.catalog import of_kind
 from include.models import registry
 from include.orchestration.assets import DECISIONS, KPIS, OUTBOX, SOURCES
+from include.orchestration.build_tasks import grouped
 from tests.dags.conftest import ROOT
 
 INGEST = {
@@ -64,32 +65,48 @@ class TestIngest:
 
 @pytest.mark.parametrize(("name", "end"), [("build_kpis", "publish_kpis"), ("rebuild_kpis", "finish")])
 class TestBuilds:
-    def test_task_graph_equals_the_lineage(self, dags, name, end):
+    def test_task_graph_is_the_lineage_of_layers_and_subjects(self, dags, name, end):
         dag = dags[name]
+        tasks = [task for task in dag.tasks if task.task_id not in ("plan", end)]
+        task_of = {model: task.task_id for task in tasks for model in task.op_args[0]}
+        assert sorted(task_of) == sorted(registry.names())
+        assert task_of["core.renewal"] == "core_renewals" and len(dag.tasks) < 30
+        assert dag.task_dict.keys() == {*task_of.values(), "plan", end}
         found = {
             (task.task_id, downstream)
             for task in dag.tasks
             for downstream in task.downstream_task_ids
             if task.task_id != "plan" and downstream != end
         }
-        assert found == set(registry.edges())
-        assert dag.task_dict.keys() == {*registry.names(), "plan", end}
+        edges = {(task_of[parent], task_of[model]) for parent, model in registry.edges()}
+        assert found == {(one, other) for one, other in edges if one != other}
 
-    def test_models_of_a_layer_and_subject_form_a_drawable_group(self, dags, name, end):
-        groups = dags[name].task_group_dict
-        assert 10 < len(groups) - 1 < 30
-        group_of = {task: label for label, group in groups.items() if label for task in group.children}
-        assert group_of["core.renewal"] == "core_renewals" and group_of.keys() == set(registry.names())
-        # Groups with cyclic dependencies have no order, and Airflow could not draw the graph.
-        between = {label: set() for label in groups if label}
-        for upstream, downstream in registry.edges():
-            if group_of[upstream] != group_of[downstream]:
-                between[group_of[downstream]].add(group_of[upstream])
-        assert list(TopologicalSorter(between).static_order())
+    def test_failed_task_stops_only_the_end(self, dags, name, end):
+        dag = dags[name]
+        models = dag.task_dict.keys() - {"plan", end}
+        assert {task for task in models if dag.task_dict[task].upstream_task_ids != {"plan"}} == {
+            task for task in models if dag.task_dict[task].trigger_rule == "all_done"
+        }
+        assert dag.task_dict[end].upstream_task_ids == models
+        assert dag.task_dict[end].trigger_rule == "all_success"
 
     def test_plan_runs_first_and_finish_last(self, dags, name, end):
         assert [task.task_id for task in dags[name].roots] == ["plan"]
         assert [task.task_id for task in dags[name].leaves] == [end]
+
+
+def test_model_that_would_close_a_circle_of_tasks_begins_another_task(monkeypatch):
+    subjects = {"core.a": "x", "core.b": "y", "core.c": "x", "core.d": "x", "core.e": "y"}
+    models = {name: SimpleNamespace(metadata=SimpleNamespace(tags=[tag])) for name, tag in subjects.items()}
+    monkeypatch.setattr(registry, "get", models.__getitem__)
+    edges = [("core.a", "core.b"), ("core.b", "core.c"), ("core.c", "core.d"), ("core.d", "core.e")]
+    assert grouped(list(subjects), edges) == {
+        "core_x": ["core.a"],
+        "core_y": ["core.b"],
+        "core_x_later": ["core.c", "core.d"],
+        "core_y_later": ["core.e"],
+    }
+    assert grouped(["core.a", "core.c", "core.b"], edges[:1]) == {"core_x": ["core.a", "core.c"], "core_y": ["core.b"]}
 
 
 def test_builds_are_triggered_by_any_source_and_the_clock(dags):
