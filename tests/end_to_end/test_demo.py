@@ -164,7 +164,7 @@ def test_past_days_are_backfilled_natively_and_nothing_is_sent(demo):
     )
     rows = demo.query(figures)
     last = date.today() - timedelta(days=32)
-    demo.api.unpause("rebuild_kpis")
+    demo.api.set_paused("rebuild_kpis", False)
     until(lambda: not _active(demo, "rebuild_kpis"), 0.5)
     body = {
         "dag_id": "rebuild_kpis",

@@ -41,8 +41,8 @@ class AirflowApi:
         errors = self._call("GET", "/importErrors")["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
 
-    def unpause(self, dag_id: str) -> None:
-        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+    def set_paused(self, dag_id: str, is_paused: bool) -> None:
+        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": is_paused})
 
     def trigger(self, dag_id: str) -> str:
         """Trigger a run and return its id. A request repeated after a lost response creates only one run."""
@@ -55,22 +55,23 @@ class AirflowApi:
 
     def runs(self, since: str) -> list[dict[str, Any]]:
         """Return the DAG runs created or updated since an ISO time, oldest first."""
-        found: list[dict[str, Any]] = []
-        while True:
-            query = {"updated_at_gte": since, "order_by": "id", "limit": 100, "offset": len(found)}
-            page = self._call("GET", "/dags/~/dagRuns", params=query)
-            found += page["dag_runs"]
-            if not page["dag_runs"] or len(found) >= page["total_entries"]:
-                return found
+        return self._pages("/dags/~/dagRuns", "dag_runs", updated_at_gte=since, order_by="id")
 
     def waiting_events(self, dag_id: str) -> int:
         """Return how many asset events are still queued for a DAG."""
         return self._call("GET", f"/dags/{dag_id}/assets/queuedEvents")["total_entries"]
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        return self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 100})[
-            "task_instances"
-        ]
+        """Return the tasks of a run."""
+        return self._pages(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances", order_by="id")
+
+    def _pages(self, path: str, name: str, **query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._call("GET", path, params={**query, "limit": 100, "offset": len(found)})
+            found += page[name]
+            if not page[name] or len(found) >= page["total_entries"]:
+                return found
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
         return ready(self._answered(method, path, **options), f"Airflow: {method} {path}")

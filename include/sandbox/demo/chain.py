@@ -84,7 +84,7 @@ class Chain:
 
         self._stack.waiter.until("the list of DAGs", self._stack.home / "logs" / "dag-processor.log", are_listed)
         dags = self._api.dags()
-        self.is_resumed = any(not dags[self._prefix + name]["is_paused"] for name in PRODUCERS)
+        self.is_resumed = any(not dags[self._prefix + name]["is_paused"] for name in CONSUMERS)
         self._before = {(run["dag_id"], run["dag_run_id"]) for run in self._api.runs(_EVER)}
 
     def first_round(self) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ class Chain:
         began = _iso_now()
         before = self._api.dags()
         for name in (*CONSUMERS, *PRODUCERS):
-            self._api.unpause(self._prefix + name)
+            self._api.set_paused(self._prefix + name, False)
         for name in PRODUCERS:
             if not before[self._prefix + name]["is_paused"]:  # unpaused by an earlier start
                 self._api.trigger(self._prefix + name)
@@ -127,16 +127,23 @@ class Chain:
             The runs that took place.
         """
         began = _iso_now()
-        self._api.unpause(self._prefix + NIGHTLY)
+        self._api.set_paused(self._prefix + NIGHTLY, False)
         return self._follow(began)
 
     def _follow(self, began: str) -> list[dict[str, Any]]:
-        """Show the runs until none is active and no asset event is queued."""
-        quiet, seen, since = 0, None, time.monotonic()
+        """Show the runs until none is active and no asset event is queued.
+
+        A producer that has run is paused until then. Otherwise, on a slow machine, its schedule starts the next read
+        before the chain has ended, and there is no end.
+        """
+        quiet, seen, since, paused = 0, None, time.monotonic(), set[str]()
         while True:
             self._stack.check()
             runs = self._api.runs(began)
             self._progress.runs([self._row(run) for run in runs])
+            for name in self._have_run(runs) - paused:
+                self._api.set_paused(name, True)
+                paused.add(name)
             if seen != (seen := [(run["dag_run_id"], run["state"]) for run in runs]):
                 since = time.monotonic()
             self._progress.waiting(self._awaited(runs), time.monotonic() - since, self._logs)
@@ -145,8 +152,16 @@ class Chain:
             settled = runs and not any(run["state"] in ACTIVE for run in runs) and not self._events_wait()
             quiet = quiet + 1 if settled else 0
             if quiet > 2:
+                for name in paused:
+                    self._api.set_paused(name, False)
                 return runs
             time.sleep(0.5)
+
+    def _have_run(self, runs: list[dict[str, Any]]) -> set[str]:
+        of_producers = [run for run in runs if run["dag_id"].removeprefix(self._prefix) in PRODUCERS]
+        return {run["dag_id"] for run in of_producers} - {
+            run["dag_id"] for run in of_producers if run["state"] in ACTIVE
+        }
 
     def _awaited(self, runs: list[dict[str, Any]]) -> str:
         active = [run for run in runs if run["state"] in ACTIVE]

@@ -38,6 +38,7 @@ class Slow:
         self.calls: dict[tuple[str, str], int] = {}
         self.triggered: dict[str, list[str]] = {}
         self.paused = True
+        self.changes: list[tuple[str, bool]] = []
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:
         path = url.split("8080", 1)[1]
@@ -64,7 +65,9 @@ class Slow:
             return made(200, {"total_entries": 0})
         if path.endswith("/taskInstances"):
             tasks = [{"task_id": "land", "state": "failed", "try_number": 2, "end_date": "2026-11-29"}]
-            return made(200, {"task_instances": tasks})
+            return made(200, {"task_instances": tasks, "total_entries": 1})
+        if method == "PATCH":
+            self.changes.append((path.rpartition("/")[2], options["json"]["is_paused"]))
         if method == "POST" and path.endswith("/dagRuns"):
             ids = self.triggered.setdefault(path, [])
             if options["json"]["dag_run_id"] in ids:
@@ -151,6 +154,26 @@ def test_wait_for_an_interrupted_run_shows_its_duration(stage):
     assert chain._awaited(runs) == "ingest_crm"
     chain._before = {("ingest_crm", "old")}
     assert chain._awaited(runs) == "ingest_crm (runs interrupted by the last stop restart within 3 minutes)"
+
+
+def test_schedule_waits_for_the_end_of_the_chain(stage):
+    class Scheduled(Slow):
+        """Reads the CRM again whenever a read is over, unless the DAG is paused."""
+
+        def _answer(self, method, path, options):
+            if path.endswith("/~/dagRuns"):
+                number = str(len(self.calls))
+                is_paused = dict(self.changes).get("ingest_crm", True)
+                reads = [
+                    run("ingest_crm", "success", "1"),
+                    *([] if is_paused else [run("ingest_crm", "running", number)]),
+                ]
+                self.rounds = [reads if self.calls[method, path] % 3 else reads[:1]]
+            return super()._answer(method, path, options)
+
+    api = Scheduled([[]], n_lost=0)
+    assert stage(api).run()
+    assert api.changes[-1] == ("ingest_crm", False)
 
 
 def test_defect_after_the_start_is_reported_and_ends_nothing(stage, monkeypatch):
