@@ -43,6 +43,7 @@ PAGES = {
     "/metrics/": N_("Metric tree"),
     "/reports/": N_("Reports"),
     "/": N_("Data health"),
+    "/catalogue/": N_("Catalogue"),
     "/why/": N_("Why not?"),
     "/ledger/": N_("Ledger"),
 }
@@ -276,6 +277,14 @@ def call_quarter(
         entries.call(viewer, login, csm, quarter, amount)
 
     return _record(request, user, token, "/renewals/", enter, {"quarter": quarter}, "call")
+
+
+@app.get("/catalogue/", response_class=HTMLResponse)
+def catalogue_page(user: GetUserDep) -> HTMLResponse:
+    """Show owner, sensitivity and retention of each dataset, the tracking plan and the definitions in force."""
+    from include.pages import catalogue
+
+    return _answer("/catalogue/", "catalogue.html", user, catalogue.read)
 
 
 @app.get("/team/", response_class=HTMLResponse)

@@ -16,6 +16,7 @@ import typer
 
 from include.cli import analyses as analysis_commands
 from include.cli import approvals as approval_commands
+from include.cli import catalogue as catalogue_commands
 from include.cli import contracts as contract_commands
 from include.cli import forecast as forecast_commands
 from include.cli import incidents as incident_commands
@@ -78,6 +79,7 @@ score_app.command("accuracy")(forecast_commands.accuracy)
 app.command("erase")(stewardship.erase)
 app.command("housekeeping")(stewardship.housekeeping)
 app.add_typer(signals_app, name="signals")
+app.add_typer(catalogue_commands.app, name="catalogue")
 app.add_typer(contract_commands.app, name="contracts")
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(incident_commands.app, name="incidents")

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from include.common.errors import ConfigError
 from include.config import files
 from include.config.documents import Document, read, validate
-from include.config.models import General, Person, Settings
+from include.config.models import General, Settings, Usage
+from include.config.person import Person
 from include.config.renewals import CONTRACT_WAYS, Renewals
 
 _MAIN = "settings.yaml"
@@ -68,6 +69,12 @@ def load(found: dict[str, Path]) -> Settings:
             f"names {stray[0]}, which is neither a built-in origin of contracts nor a source of kind crm",
             cure=f"built in: {', '.join(CONTRACT_WAYS)}; sources: {', '.join(crms)}",
         )
+    planned = settings.tracking_plan.events
+    for key in ("value_events", "key_features"):
+        if planned and (stray := sorted(set(getattr(settings.usage, key)) - set(planned))):
+            raise _in_force("usage.yaml", Usage).error(
+                (key,), f"names {stray[0]}, which tracking_plan.yaml does not list", cure="add it there, with an owner"
+            )
     return settings
 
 

@@ -20,25 +20,13 @@ from include.config.discounts import Discounts
 from include.config.documents import Strict
 from include.config.fields import Country, Days, Email, HostName, Identifier, Language, Zone
 from include.config.kpis import Kpis
+from include.config.person import Lead, Person
 from include.config.renewals import Renewals
 from include.config.segments import Segments
 from include.config.tiers import Tiers, Value
+from include.config.tracking_plan import TrackingPlan
 from include.config.triage import Triage
 from include.config.viewers import Viewers
-
-
-class Person(Strict):
-    """A person who receives messages."""
-
-    name: str
-    email: Email
-    slack: str = ""
-
-
-class Lead(Person):
-    """A team's lead. ``region`` names the lead's working calendar in ``people.yaml``."""
-
-    region: str = "default"
 
 
 class SourceSettings(Strict):
@@ -170,7 +158,7 @@ class Usage(Strict):
     Args:
         value_events: Features whose use is value. A login alone is not.
         key_features: Features whose use correlates with retention. Breadth of use counts them.
-        tracking_plan_owner: The person to notify when a feature is no longer measured.
+        tracking_plan_owner: The person to notify of events and features without an owner in the tracking plan.
     """
 
     value_events: tuple[str, ...]
@@ -375,6 +363,7 @@ class Settings(General):
     viewers: Viewers
     customer_report: CustomerReport
     triage: Triage
+    tracking_plan: TrackingPlan
 
     @property
     def languages(self) -> list[str]:

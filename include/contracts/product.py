@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.contracts import common
+from include.contracts import common, tracking_plan
 from include.contracts.common import has_crm_id, not_in_future, references
 from include.contracts.rule import EMAIL, FIRST_DATE, Rule, between, in_order, matches, not_null, rule, warn
 from include.entities.catalog import ENTITIES
@@ -12,7 +12,7 @@ MINUTES_PER_DAY = 1440
 
 def rules() -> tuple[Rule, ...]:
     """Return all rules on product entities."""
-    own = (*_product_account(), *_product_user(), *_usage_day(), *_seat_day())
+    own = (*_product_account(), *_product_user(), *_usage_day(), *tracking_plan.rules(), *_seat_day())
     shared = (each for name in ENTITIES if ENTITIES[name].kind == "product" for each in common.rules(ENTITIES[name]))
     return (*shared, *own)
 

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from include.contracts import catalogue, exempt, feature_holds, history, store
+from include.contracts import catalogue, exempt, feature_holds, history, store, tracking_plan
 from include.contracts.engine import Check, Outcome, Table
 from include.contracts.rule import BatchFacts, Expect, Rule, Scope
 from include.contracts.whole import SHARE_OF_BAD_ROWS
@@ -125,6 +125,7 @@ def _check_batch(connection: Connection, batch: RowMapping) -> BatchVerdict:
         outcomes.append(share)
         observed[share.check.rule.id] = _worst(bad)
     feature_holds.update(connection, facts, outcomes, shown)
+    tracking_plan.note(connection, facts)
     store.write_results(connection, facts, outcomes, observed)
     hold_reason = _hold_reason(outcomes, observed)
     values = {"id": facts.batch_id, "n": n_bad, "reason": hold_reason, "now": facts.now}

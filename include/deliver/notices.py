@@ -17,7 +17,7 @@ from include.common.clock import now
 from include.common.errors import ConfigError, PerennialError
 from include.config import load
 from include.config.channels import INTO_CRM, NAMES
-from include.config.models import Person
+from include.config.person import Person
 from include.deliver.channels import open_channel
 from include.deliver.channels.base import Outcome
 from include.outbox.message import Message

@@ -20,7 +20,8 @@ from include.common.texts import gettext, ngettext
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.config.models import Person, SourceSettings
+    from include.config.models import SourceSettings
+    from include.config.person import Person
     from include.continuation.review import Unreported
     from include.ingest.schema_drift import Noticed
     from include.outbox.message import Message

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from include.common.errors import ConfigError
 from include.config import Settings, config_hash, files, load, show
 from include.config.channels import NAMES
-from include.config.models import Person
+from include.config.person import Person
 
 
 @pytest.fixture
@@ -71,6 +71,9 @@ def test_changed_file_is_reread(overlay: Path) -> None:
     assert config_hash() != before
 
 
+PLANNED = "{description: Signed in., owner: {name: A, email: a@vendor.example}}"
+
+
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
@@ -114,6 +117,7 @@ def test_show_names_the_file_of_each_value(overlay: Path) -> None:
         ("channels.yaml", "teams: {fallback: teams}\n", "teams.fallback is teams itself"),
         ("chanels.yaml", "slack: {}\n", "did you mean channels.yaml?"),
         ("renewals.yaml", "contract_ways: [crm_us, deal, billing, company]\n", "contract_ways.*crm_us"),
+        ("tracking_plan.yaml", f"version: 1\nevents: {{login: {PLANNED}}}\n", "usage.yaml:.*value_events.*api"),
         ("renewals.yaml", "contract_ways: [crm, crm, deal, billing, company]\n", "contract_ways.*once"),
     ],
 )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from include.common import texts
 from include.common.errors import AuthError, NotOffered
-from include.config.models import Person
+from include.config.person import Person
 from include.continuation import review
 from include.deliver import notices as sender
 from include.deliver.channels.base import Outcome

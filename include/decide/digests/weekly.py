@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from include.common import formatting, texts
 from include.common.texts import gettext, ngettext
 from include.common.words import word
-from include.config.models import Lead
+from include.config.person import Lead
 from include.decide.context import Day, Outcome
 from include.decide.digests.digest import to_reader, working_moment
 from include.decide.episodes import RENEWAL

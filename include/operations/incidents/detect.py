@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from include import config
 from include.gate import source_failures, verdicts
+from include.operations import catalogue
 
 UNREADABLE = "unreadable:"
+EVENT = "event:"
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -18,8 +24,8 @@ class Incident:
 
     Args:
         key: Identifies the incident from scan to scan. Silences are patterns of it.
-        kind: ``rows`` in quarantine, a ``batch`` on hold, a ``source`` that is late or cannot be read, or a ``feature``
-            that is no longer measured.
+        kind: ``rows`` in quarantine, a ``batch`` on hold, a ``source`` that is late or cannot be read, a ``feature``
+            that is no longer measured, or an ``event`` that differs from the tracking plan.
         entity: "" for the whole source.
         rule_id: "" if no single rule caused it.
         n_bad: Number of rows, or of a feature's accounts.
@@ -79,6 +85,7 @@ def current(connection: Connection) -> dict[str, Incident]:
         )
         for row in connection.execute(_FEATURES)
     ]
+    found += _events()
     found += [
         Incident(
             f"{UNREADABLE}{row.source}",
@@ -95,6 +102,25 @@ def current(connection: Connection) -> dict[str, Incident]:
         if verdict.state == "stale" and not verdict.entity
     ]
     return {each.key: each for each in found}
+
+
+def _events() -> Iterator[Incident]:
+    """Return one incident per planned event that is missing, and one per source for all unlisted events."""
+    unlisted: dict[str, list[str]] = defaultdict(list)
+    for one in catalogue.events() if config.load().tracking_plan.events else ():
+        if one.state == "missing":
+            last = f"arrived last on {one.last_day}" if one.last_day else "never arrived"
+            yield _event(one.source, one.event, "planned_events_arrive", f"{one.event} {last}")
+        elif one.state == "unlisted":
+            unlisted[one.source].append(one.event)
+    for source, names in unlisted.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        reason = f"not in the tracking plan: {', '.join(names[:_SHOWN])}{more}"
+        yield _event(source, "", "events_planned", reason, len(names))
+
+
+def _event(source: str, event: str, rule: str, reason: str, n: int = 0) -> Incident:
+    return Incident(f"{EVENT}{source}:{event}", "event", source, "usage_day", f"product.usage_day.{rule}", n, 0, reason)
 
 
 # The share is that of the last batch that broke the rule.

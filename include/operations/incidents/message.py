@@ -15,7 +15,7 @@ from include.common import formatting, texts
 from include.common.texts import N_, gettext
 from include.common.words import word
 from include.config import Settings
-from include.config.models import Person
+from include.config.person import Person
 from include.contracts import catalogue
 from include.models import registry
 from include.operations.incidents.detect import Incident
@@ -85,8 +85,9 @@ def write(connection: Connection, event: Event, what: Incident, since: datetime,
 
 def owner(what: Incident, settings: Settings) -> Person:
     """Return whom to notify: the person in the settings for the rule's owner, else the source's owner."""
-    if what.kind == "feature":
-        return settings.usage.tracking_plan_owner
+    if what.kind in ("feature", "event"):
+        planned = settings.tracking_plan.events.get(what.key.split(":", 2)[2])
+        return planned.owner if planned else settings.usage.tracking_plan_owner
     rule = catalogue.get(what.rule_id) if what.rule_id else None
     source = settings.source(what.source)
     named = settings.people.data_owners.get(rule.owner) if rule else None
@@ -116,6 +117,11 @@ def title(what: Incident) -> str:
     if what.kind == "feature":
         feature = what.key.rpartition(":")[2]
         return gettext("usage of {feature} in {source} is no longer measured", feature=feature, source=what.source)
+    if what.kind == "event":
+        event = what.key.split(":", 2)[2]
+        if not event:
+            return gettext("events arrive from {source} that the tracking plan does not list", source=what.source)
+        return gettext("{event} no longer arrives from {source}", event=event, source=what.source)
     return gettext("rows of {table} are quarantined by {rule}", table=f"{what.source}.{what.entity}", rule=what.rule_id)
 
 
@@ -167,6 +173,8 @@ def _commands(what: Incident) -> tuple[str, ...]:
             gettext("After fixing the rule or mapping: {command}", command=f"{_CLI} quarantine replay {rule}"),
             gettext("Without a command line: trigger review_quarantine in Airflow, first with show and this rule"),
         )
+    if what.kind == "event":
+        return (gettext("Inspect: {command}", command=f"{_CLI} catalogue events"),)
     if what.kind == "feature":
         return (
             gettext("Inspect: {command}", command=f"{_CLI} contracts show {what.rule_id}"),

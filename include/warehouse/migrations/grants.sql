@@ -8,7 +8,8 @@ grant insert, update, delete on
     quarantine.record, quarantine.waiver,
     meta.batch, meta.cursor, meta.rule_result, meta.source_failure, meta.dirty_range, meta.history, meta.reconciliation,
     meta.source_schema, meta.schema_change, meta.account_merge_history,
-    meta.verdict, meta.source_check, meta.feature_hold, meta.incident, meta.notification, meta.silence, meta.notice
+    meta.verdict, meta.source_check, meta.feature_hold, meta.event_seen,
+    meta.incident, meta.notification, meta.silence, meta.notice
     to perennial_loader;
 grant insert, delete on meta.housekeeping to perennial_loader;
 

@@ -11,7 +11,8 @@ import pytest
 
 from include.common import texts
 from include.config import Settings, load
-from include.config.models import Lead, Reader, WorkingCalendar
+from include.config.models import Reader, WorkingCalendar
+from include.config.person import Lead
 from include.decide.context import Day
 from include.decide.readiness import Readiness, SourceState
 from include.decide.recipients import recipient

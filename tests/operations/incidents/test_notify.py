@@ -296,6 +296,24 @@ def test_unmeasured_feature_is_reported_to_the_tracking_plan_owner(post: Post, o
     assert delivery.subject == "usage of reports in product_db is no longer measured"
 
 
+def test_missing_event_is_reported_to_its_owner_and_unlisted_ones_to_the_owner_of_the_plan(
+    post: Post, overlay: Path
+) -> None:
+    usage = "value_events: [reports]\nkey_features: [reports]\n"
+    (overlay / "usage.yaml").write_text(f"tracking_plan_owner: {{name: Tim, email: tim@vendor.example}}\n{usage}")
+    plan = "version: 1\nevents:\n  reports: {description: Opened., owner: {name: Rita, email: rita@vendor.example}}\n"
+    (overlay / "tracking_plan.yaml").write_text(plan)
+    seen = "insert into meta.event_seen values ('product_db', :event, '2026-01-01', :day, :now)"
+    with engine("loader").begin() as connection:
+        for event, day in (("reports", "2026-10-20"), ("report made", "2026-11-19"), ("old", "2026-10-22")):
+            connection.execute(sa.text(seen), {"event": event, "day": day, "now": NOW})
+    notify.run()
+    assert {one.recipient: one.subject for one in post.deliveries} == {
+        "rita@vendor.example": "reports no longer arrives from product_db",
+        "tim@vendor.example": "events arrive from product_db that the tracking plan does not list",
+    }
+
+
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_lineage_lists_the_readers_of_an_entity(entity: str) -> None:
     kpis, alerts = message.affected(entity)

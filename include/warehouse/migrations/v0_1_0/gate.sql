@@ -37,6 +37,16 @@ create table meta.feature_hold (
     primary key (source, feature)
 );
 
+-- Events by the names in usage data, and when they arrived.
+create table meta.event_seen (
+    source text not null,
+    event text not null, -- Name of the event or feature
+    first_day date not null, -- First day with it
+    last_day date not null, -- Newest day with it
+    seen_at timestamptz not null, -- Last time that a batch contained it
+    primary key (source, event)
+);
+
 -- Entities that have not been read completely yet.
 create table meta.unread (
     source text not null,
@@ -55,7 +65,7 @@ create table meta.metric_gap (
 create table meta.incident (
     incident_id bigint generated always as identity primary key, -- Number of the incident
     key text not null, -- Identifies what is affected; one open incident per key
-    kind text not null check (kind in ('rows', 'batch', 'source', 'feature')), -- What is affected
+    kind text not null check (kind in ('rows', 'batch', 'source', 'feature', 'event')), -- What is affected
     source text not null,
     entity text not null default '',
     rule_id text not null default '',

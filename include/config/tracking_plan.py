@@ -1,0 +1,42 @@
+"""``tracking_plan.yaml``: the events that the product sends, and who answers for them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from include.config.documents import Strict
+from include.config.person import Person
+
+Property = Literal["user_id", "minutes"]
+
+
+class Event(Strict):
+    """An event, or a feature whose use is counted.
+
+    Args:
+        description: What the person did, and when the event is sent.
+        owner: The person to notify when it no longer arrives or is no longer measured.
+        feature: The feature that it belongs to; "" if it is one.
+        properties: Columns of ``usage_day`` that every row of it fills.
+        within_days: It arrives at least once in so many days.
+    """
+
+    description: Annotated[str, Field(min_length=5)]
+    owner: Person
+    feature: str = ""
+    properties: tuple[Property, ...] = ()
+    within_days: Annotated[int, Field(ge=1, le=400)] = 28
+
+
+class TrackingPlan(Strict):
+    """``tracking_plan.yaml``.
+
+    Args:
+        version: Raised with every change of the plan.
+        events: Events by their names in ``usage_day.feature``; empty if there is no plan, and nothing is checked.
+    """
+
+    version: Annotated[int, Field(ge=1)]
+    events: dict[Annotated[str, Field(min_length=1, max_length=200)], Event]

@@ -1,0 +1,76 @@
+"""Usage is compared with the tracking plan, and each event's first and last day are noted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.contracts import validate
+from include.operations import catalogue
+from tests.contracts.landed import fetch, good, land, source_of, store
+
+DAY = date(2026, 11, 19)
+PLAN = """
+version: 2
+events:
+  reports: {description: A report was opened., owner: {name: Rita, email: rita@vendor.example}, properties: [minutes]}
+  api: {description: The API was called., owner: {name: Ali, email: ali@vendor.example}, within_days: 7}
+"""
+
+
+@pytest.fixture(autouse=True)
+def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warehouse: str) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "tracking_plan.yaml").write_text(PLAN)
+    (folder / "usage.yaml").write_text("value_events: [reports]\nkey_features: [reports, api]\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+
+
+def _used(feature: str, day: date, n: int = 3, first: int = 1, **values: Any) -> list[dict[str, Any]]:
+    return [row | {"feature": feature, "day": day} | values for row in good("usage_day", n, first)]
+
+
+def _found(rows: Iterable[dict[str, Any]]) -> dict[str, str]:
+    batch_id = land("usage_day", list(rows))
+    validate.validate(source_of("usage_day"))
+    results = fetch(
+        "select rule_id, observed from meta.rule_result where batch_id = :i and not is_passed and rule_id like :like",
+        i=batch_id,
+        like="product.usage_day.%event%",
+    )
+    return {row["rule_id"].rsplit(".", 1)[1]: row["observed"] for row in results}
+
+
+def test_unlisted_missing_and_incomplete_events_are_found() -> None:
+    store("usage_day", _used("reports", DAY - timedelta(days=1)))
+    week_ago = DAY - timedelta(days=7)
+    assert _found(_used("api", week_ago, first=100) + _used("reports", week_ago, first=200)) == {}
+    newest = _used("reports", DAY, first=300) + _used("reports", DAY, 2, first=400, minutes=None)
+    assert _found(newest + _used("exports", DAY, 4, first=500)) == {
+        "events_planned": "event exports n 4",
+        "planned_events_arrive": f"event api last_day {week_ago}",
+        "event_properties_filled": "event reports property minutes n 2",
+    }
+    states = {one.event: (one.state, one.owner, one.first_day, one.last_day) for one in catalogue.events()}
+    assert states == {
+        "api": ("missing", "Ali", week_ago, week_ago),
+        "exports": ("unlisted", "", DAY, DAY),
+        "reports": ("arrives", "Rita", week_ago, DAY),
+    }
+
+
+def test_late_event_is_the_day_after_its_last_allowed_one() -> None:
+    store("usage_day", _used("reports", DAY - timedelta(days=1)))
+    assert _found(_used("api", DAY - timedelta(days=6), first=100) + _used("reports", DAY, first=200)) == {}
+
+
+def test_empty_plan_checks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "config" / "tracking_plan.yaml").write_text("version: 1\nevents: {}\n")
+    store("usage_day", _used("reports", DAY - timedelta(days=1)))
+    assert _found(_used("exports", DAY, first=100)) == {}
+    assert [one.state for one in catalogue.events()] == ["unlisted"]
