@@ -22,7 +22,7 @@ from include.common import paths, texts
 from include.common.errors import ConfigError
 from include.config import files
 from include.config.documents import read
-from include.models import metrics
+from include.models import health, metrics, value
 
 Id = str | tuple[str, str]
 # File of translations -> the folders and files whose texts it has. A text that occurs in several is in the first.
@@ -147,6 +147,7 @@ def _in(folder: Path) -> Iterator[tuple[Path, str | None, Id]]:
     if folder == paths.SQL:
         for metric in metrics.load().values():
             yield paths.ROOT / metric.place.partition(":")[0], None, metric.entry.title
+        yield from ((folder, None, text) for text in _of_scores())
         return
     if folder.suffix == ".yaml":  # its features have texts
         for part in read(folder).data["features"].values():
@@ -159,6 +160,17 @@ def _in(folder: Path) -> Iterator[tuple[Path, str | None, Id]]:
             yield from ((path, *one) for one in _in_template(path.read_text(encoding="utf-8")))
     for path in sorted(folder.glob("*.yaml")):
         yield from ((path, None, text) for text in of_file(read(path).data))
+
+
+def _of_scores() -> Iterator[str]:
+    """Yield the texts of the measures, ceilings and dimensions of scores."""
+    for profile in health.load().profiles:
+        for measure in profile.measures:
+            yield from (measure.title, measure.evidence)
+        yield from (ceiling.evidence for ceiling in profile.ceilings)
+    for version in value.load().versions:
+        for dimension in version.dimensions:
+            yield from (dimension.title, dimension.evidence)
 
 
 def _in_python(source: str) -> Iterator[tuple[str | None, Id]]:

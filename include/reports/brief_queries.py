@@ -63,7 +63,8 @@ left join core.owner as o on o.owner_key = a.owner_key
 where a.account_key = :account_key
 """
 RENEWALS = """
-select r.*, f.probability, f.reason from core.renewal as r
+select r.*, f.probability, f.line_class, f.category, f.band, f.horizon, f.n_settled, f.n_renewed
+from core.renewal as r
 left join marts.forecast_line as f on f.renewal_id = r.renewal_id and f.account_key = r.account_key
 where r.account_key = :account_key and r.outcome = 'open' and r.term_start <= :as_of
 order by r.decision_date, r.target_arr desc, r.renewal_id

@@ -19,6 +19,7 @@ from include.decide.signals.load import load as load_signals
 from include.gate import availability
 from include.reports import brief_queries
 from include.reports.page import Section
+from include.scores.forecast import lines
 from include.scores.health import explanation
 from include.scores.precision import HORIZON_DAYS
 
@@ -99,7 +100,9 @@ def head(
         )
     forecast = gettext("no forecast")
     if renewal["probability"] is not None:
-        forecast = f"{formatting.percent(renewal['probability'])}: {renewal['reason']}"
+        names = ("line_class", "category", "band", "horizon", "n_settled", "n_renewed")
+        reason = lines.why(*(renewal[name] for name in names))
+        forecast = f"{formatting.percent(renewal['probability'])}: {reason}"
     return (
         (gettext("Customer"), f"{account['name']} ({word(account['tier']) or gettext('no tier')})"),
         (gettext("CSM"), str(account["owner"] or gettext("none in the CRM"))),
@@ -206,17 +209,10 @@ def usage(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
 
 def tickets(rows: brief_queries.Rows) -> Section:
     found = [
-        (
-            row["ticket_id"],
-            row["created_day"],
-            word(row["priority"]) or "-",
-            word(row["status"]),
-            row["n_reopens"],
-            word(row["rating"]) or "-",
-            words(row["reason"]),
-        )
+        (row["ticket_id"], row["created_day"], word(row["priority"]) or "-", word(row["status"]), row["n_reopens"],
+         word(row["rating"]) or "-", words(row["reason"]))
         for row in rows.all(brief_queries.TICKETS)
-    ]
+    ]  # fmt: skip
     count = rows.one(brief_queries.TICKET_COUNT)
     if count is None or not count["n"]:
         is_read = bool(availability.available("support"))
@@ -308,13 +304,14 @@ def causes(rows: brief_queries.Rows, since: date) -> Section:
         change = explanation.between(rows.connection, rows.account_key, first["first"], first["last"])
     except ConfigError as error:
         return Section(title, text=f"{error.message}.")
-    lines = sorted(change.lines, key=lambda line: -abs(line.change))
+    causes = sorted(change.lines, key=lambda line: -abs(line.change))
     found = [
-        (line.cause, line.kind, formatting.signed(line.change, 2), line.before, line.after) for line in lines[:_CAUSES]
+        (line.cause, line.kind_text, formatting.signed(line.change, 2), line.before, line.after)
+        for line in causes[:_CAUSES]
     ]
-    rest = sum(line.change for line in lines[_CAUSES:])
-    if len(lines) > _CAUSES:
-        others = ngettext("{n} other", "{n} others", len(lines) - _CAUSES)
+    rest = sum(line.change for line in causes[_CAUSES:])
+    if len(causes) > _CAUSES:
+        others = ngettext("{n} other", "{n} others", len(causes) - _CAUSES)
         found.append((others, "", formatting.signed(rest, 2), "", ""))
     text = gettext(
         "{before} on {since}, {after} on {day}.",

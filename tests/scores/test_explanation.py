@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from include.cli.main import app
+from include.common import texts
 from include.models import build
 from include.scores.health import changes, explanation, family, overrides, readings, record
+from include.scores.value import explanation as value_explanation
 from include.warehouse import locks
 from include.warehouse.engine import engine
 
@@ -54,6 +56,24 @@ def test_explain_score_and_its_parts(built: pytest.MonkeyPatch) -> None:
     with engine("reader").connect() as connection:
         assert list(readings.readings_of_day(connection, record.profile_of()))
         assert "yield_per" not in connection.get_execution_options()  # later queries are read whole
+
+
+def test_explanations_are_in_the_readers_language(built: pytest.MonkeyPatch) -> None:
+    def explained() -> list[str]:
+        found, change = explanation.of_day("crm:1"), explanation.of_change("crm:1", date(2026, 5, 20))
+        value = value_explanation.of_account("crm:1")
+        return [
+            *(part.measure for part in found.parts), *(part.dimension for part in value.parts),
+            *found.sentences, *value.sentences, change.sentence, *(line.kind_text for line in change.lines),
+            *(f"{part.measure}: {part.evidence}" for part in found.parts if part.evidence),
+        ]  # fmt: skip
+
+    english = explained()
+    for language in ("de", "zh_CN"):
+        with texts.reading(language):
+            ours = explained()
+            assert not texts.is_incomplete()
+        assert {one for one in english if one in ours} <= {"NPS"}
 
 
 def test_pulse_counts_from_the_next_build(built: pytest.MonkeyPatch) -> None:

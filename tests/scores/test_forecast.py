@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.common import quarters
+from include.common import quarters, texts
 from include.scores.forecast import by_quarter, calls, distribution, lists, totals
 from include.scores.forecast.by_quarter import Quarter
 from include.scores.forecast.calls import Call
@@ -26,14 +26,42 @@ AS_IT_IS = IntervalScale(1.0, 0, False)
 OPEN = st.tuples(st.integers(1, 50), st.floats(0, 1))
 
 
+@pytest.mark.parametrize(
+    ("line_class", "band", "n", "english"),
+    [
+        ("open", "green", 3, "2 of 3 renewed: commit and green, 31-90 days before"),
+        ("open", "unknown", 3, "2 of 3 renewed: commit, 31-90 days before"),
+        ("open", "green", 0, "no settled renewal was like it: the configured probability"),
+        ("committed_churn", "red", None, "notice was given"),
+        ("lost", "red", None, "lost"),
+    ],
+)
+def test_reason_of_a_probability_is_in_the_readers_language(line_class, band, n, english) -> None:
+    made = line(1, 0.5, line_class=line_class, band=band, n=n, n_renewed=2, horizon="31-90")
+    assert made.reason == english  # as marts.forecast_line says it
+    for language in ("de", "zh_CN"):
+        with texts.reading(language):
+            assert made.reason != english and not texts.is_incomplete()
+
+
+def test_disagreements_and_labels_are_in_the_readers_language() -> None:
+    made = line(1, 0.5, category="commit", band="red", pulse=5, score=Decimal(60), score_28d_ago=Decimal(80))
+    (found,) = lists.disagreements([made])
+    few, many = IntervalScale(1.0, 2, False), IntervalScale(1.5, 9, True)
+    english = (found.reason, few.label, many.label)
+    for language in ("de", "zh_CN"):
+        with texts.reading(language):
+            assert not set(english) & {found.reason, few.label, many.label} and not texts.is_incomplete()
+
+
 def line(amount: float, p: float, configured: float = 0.5, **changes: Any) -> Line:
     day = date(2026, 11, 30)
     fields: dict[str, Any] = {
         "as_of": day, "renewal_id": "r", "account_key": "crm:1", "account": "One", "quarter_start": date(2026, 10, 1),
         "decision_date": day, "owner_key": "crm:7", "csm": "Ada", "team": "", "region": "", "tier": "small",
-        "line_class": "open", "category": "commit", "band": "green", "n": 0, "configured": configured, "p": p,
-        "reason": "", "target": Decimal(str(amount)), "amount": Decimal(str(amount)), "renewed_share": 1.0,
-        "score": None, "score_28d_ago": None, "pulse": None, "currency": "USD",
+        "line_class": "open", "category": "commit", "band": "green", "horizon": "0-30", "n": 0, "n_renewed": 0,
+        "configured": configured, "p": p, "target": Decimal(str(amount)), "amount": Decimal(str(amount)),
+        "renewed_share": 1.0, "score": None, "score_28d_ago": None, "pulse": None, "currency": "USD",
     }  # fmt: skip
     return Line(**{**fields, **changes})
 

@@ -109,7 +109,7 @@ def test_small_peer_group_falls_back_to_its_tier_then_to_all(
         monkeypatch.setattr(explanation, "engine", lambda _: engine("owner", url))
         change = explanation.of_change("crm:70", MARCH, LATER)
         assert sum(line.change for line in change.lines) == change.after - change.before
-        assert "peers of February -> March" in [line.cause for line in change.lines]
+        assert "peers of February 2026 -> March 2026" in [line.cause for line in change.lines]
         within = explanation.of_change("crm:70", date(2026, 3, 30), MARCH)
         assert not [line for line in within.lines if line.kind == "peers"]
         (said,) = [part for part in explanation.of_day("crm:70", LATER).parts if part.measure == "Key features in use"]

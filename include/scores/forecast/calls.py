@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from include.common import quarters
 from include.common.errors import ConfigError
+from include.common.texts import gettext
 from include.scores import rounding
 from include.scores.forecast import by_quarter, totals
 from include.scores.forecast.by_quarter import Quarter
@@ -50,8 +51,8 @@ class Compared:
     def reason(self) -> str:
         """How the call contradicts the forecast; "" within the interval."""
         if self.call.amount > self.total.p90:
-            return "above P90"
-        return "below P10" if self.call.amount < self.total.p10 else ""
+            return gettext("above P90")
+        return gettext("below P10") if self.call.amount < self.total.p10 else ""
 
 
 @dataclass(frozen=True)

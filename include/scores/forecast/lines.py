@@ -9,6 +9,8 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from include.common.errors import ConfigError
+from include.common.texts import gettext
+from include.common.words import word
 from include.warehouse.engine import has_table
 
 TABLE = "marts.forecast_line"
@@ -26,7 +28,9 @@ class Line:
         line_class: won, lost, committed_churn, auto_renew or open.
         category: The forecast category; auto_renew for contracts that auto-renew.
         band: red, yellow, green or unknown.
+        horizon: Days before the decision in which renewals count as similar, such as 31-90.
         n: Settled renewals behind the probability; None if there is nothing to forecast.
+        n_renewed: Those that were renewed.
         configured: Probability by the category alone.
         p: Probability by category and band.
         target: ARR that is up for renewal.
@@ -49,10 +53,11 @@ class Line:
     line_class: str
     category: str
     band: str
+    horizon: str
     n: int | None
+    n_renewed: int | None
     configured: float
     p: float
-    reason: str
     target: Decimal
     amount: Decimal
     renewed_share: float
@@ -65,6 +70,31 @@ class Line:
     def is_open(self) -> bool:
         """Whether there is something to forecast."""
         return self.line_class in OPEN
+
+    @property
+    def reason(self) -> str:
+        """Why it has this probability, in the reader's language."""
+        return why(self.line_class, self.category, self.band, self.horizon, self.n, self.n_renewed)
+
+
+def why(line_class: str, category: str, band: str, horizon: str, n: int | None, n_renewed: int | None) -> str:
+    """Return why a renewal has its probability, as ``marts.forecast_line`` says it in English."""
+    if line_class == "committed_churn":
+        return gettext("notice was given")
+    if line_class in ("won", "lost"):
+        return word(line_class)
+    if not n:
+        return gettext("no settled renewal was like it: the configured probability")
+    alike = word(category)
+    if band != "unknown":
+        alike = gettext("{category} and {band}", category=alike, band=word(band))
+    return gettext(
+        "{n_renewed} of {n} renewed: {alike}, {horizon} days before",
+        n_renewed=n_renewed,
+        n=n,
+        alike=alike,
+        horizon=horizon,
+    )
 
 
 def read(connection: sa.Connection) -> list[Line]:
@@ -94,8 +124,9 @@ select
     coalesce(l.owner_key, '') as owner_key,
     coalesce(o.name, l.owner_key, 'nobody') as csm, coalesce(o.team, '') as team,
     coalesce(a.region, '') as region, coalesce(l.tier, 'no tier') as tier,
-    l.line_class, l.category, l.band, l.n_settled as n, l.configured_probability as configured, l.probability as p,
-    l.reason, l.target_arr as target, l.amount_arr as amount, l.renewed_share, l.score, l.score_28d_ago, l.pulse,
+    l.line_class, l.category, l.band, l.horizon, l.n_settled as n, l.n_renewed,
+    l.configured_probability as configured, l.probability as p,
+    l.target_arr as target, l.amount_arr as amount, l.renewed_share, l.score, l.score_28d_ago, l.pulse,
     l.currency
 from marts.forecast_line as l
 left join core.account as a on a.account_key = l.account_key

@@ -8,7 +8,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from include import config
-from include.common import working_days
+from include.common import formatting, working_days
+from include.common.texts import gettext
+from include.common.words import word
 from include.scores.forecast.lines import Line
 
 # A score that lost this many points in 28 days is falling. The same drop changes a band at once (sql/health).
@@ -19,10 +21,19 @@ BANDS = ("red", "yellow", "green", "unknown")
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A renewal whose human judgement contradicts the score."""
+    """A renewal whose human judgement contradicts the score.
+
+    Args:
+        surest: The forecast category with the highest probability.
+    """
 
     line: Line
-    reason: str
+    surest: str
+
+    @property
+    def reason(self) -> str:
+        """The contradiction in words; "" without one."""
+        return gettext("; ").join(_reasons(self.line, self.surest))
 
 
 @dataclass(frozen=True)
@@ -50,11 +61,8 @@ def disagreements(lines: Sequence[Line]) -> list[Disagreement]:
     """Return open renewals whose category or pulse is more optimistic than the health score, by decision date."""
     categories = config.load().kpis.forecast.categories
     surest = max(categories, key=lambda one: one.probability).category if categories else ""
-    found = []
-    for line in lines:
-        if line.is_open and (reason := "; ".join(_reasons(line, surest))):
-            found.append(Disagreement(line, reason))
-    return found
+    found = (Disagreement(line, surest) for line in lines if line.is_open)
+    return [one for one in found if one.reason]
 
 
 def calendar(lines: Sequence[Line], reminded: Collection[str] = (), weeks: int = 53) -> list[Week]:
@@ -79,11 +87,16 @@ def calendar(lines: Sequence[Line], reminded: Collection[str] = (), weeks: int =
 
 def _reasons(line: Line, surest: str) -> Iterator[str]:
     if line.category == surest and line.band == "red":
-        yield f"{surest} in the CRM, but health is red"
+        yield gettext("{category} in the CRM, but health is red", category=word(surest))
     if line.pulse is None or line.score is None or line.score_28d_ago is None:
         return
     if line.pulse >= HIGH_PULSE and line.score_28d_ago - line.score >= FALL:
-        yield f"pulse {line.pulse}, but the score fell from {line.score_28d_ago:.0f} to {line.score:.0f} in 28 days"
+        yield gettext(
+            "pulse {pulse}, but the score fell from {before} to {score} in 28 days",
+            pulse=line.pulse,
+            before=formatting.number(line.score_28d_ago),
+            score=formatting.number(line.score),
+        )
 
 
 def _week(monday: date | None, lines: Sequence[Line], reminded: Collection[str]) -> Week:

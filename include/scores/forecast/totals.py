@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
+from include.common import formatting
+from include.common.texts import gettext
 from include.scores import rounding
 from include.scores.forecast import distribution
 from include.scores.forecast.lines import Line
 
-WITHOUT_SHOCKS = "without common shocks"
 FEWEST_QUARTERS = 6
 _HELD = 0.8
 GROUPS: dict[str, Callable[[Line], str]] = {
@@ -53,8 +54,11 @@ class IntervalScale(NamedTuple):
     def label(self) -> str:
         """The label of an interval, such as "without common shocks"."""
         if not self.is_known:
-            return f"{WITHOUT_SHOCKS}: {self.n} of the {FEWEST_QUARTERS} past quarters needed"
-        return f"widened by a factor of {self.factor:.2f}, based on {self.n} past quarters"
+            return gettext(
+                "without common shocks: {n} of the {fewest} past quarters needed", n=self.n, fewest=FEWEST_QUARTERS
+            )
+        factor = formatting.decimal(self.factor, 2)
+        return gettext("widened by a factor of {factor}, based on {n} past quarters", factor=factor, n=self.n)
 
 
 @dataclass(frozen=True)

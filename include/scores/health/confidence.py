@@ -7,6 +7,9 @@ from datetime import date
 
 import sqlalchemy as sa
 
+from include.common import formatting, texts
+from include.common.texts import gettext, ngettext
+from include.common.words import word
 from include.scores import statistics
 from include.scores.health.checkpoints import TABLE
 from include.scores.health.learn import FEWEST_LOSSES
@@ -48,20 +51,41 @@ class Confidence:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        sentences = [f"Confidence: {self.grade}."]
+        sentences = [gettext("Confidence: {grade}.", grade=word(self.grade))]
         if self.oldest_days:
-            sentences.append(f"Its oldest figure is {self.oldest_days} days old: {self.oldest}.")
+            sentences.append(
+                ngettext(
+                    "Its oldest figure is {n} day old: {measure}.",
+                    "Its oldest figure is {n} days old: {measure}.",
+                    self.oldest_days,
+                    measure=texts.from_file(self.oldest),
+                )
+            )
         if self.share is None:
-            sentences.append("No comparable renewal is settled yet.")
+            sentences.append(gettext("No comparable renewal is settled yet."))
         else:
             share = self.share
             sentences.append(
-                f"Of {self.n} comparable renewals (score {self.low} to {self.high},"
-                f" 60 to 120 days before the decision), {self.n_renewed} renewed:"
-                f" {share.share:.1%} ({share.low * 100:.1f} to {share.high * 100:.1f})."
+                gettext(
+                    "Of {n} comparable renewals (score {low} to {high}, 60 to 120 days before the decision), {renewed}"
+                    " renewed: {share} ({from_share} to {to_share}).",
+                    n=self.n,
+                    low=self.low,
+                    high=self.high,
+                    renewed=self.n_renewed,
+                    share=formatting.percent(share.share, 1),
+                    from_share=formatting.decimal(share.low * 100, 1),
+                    to_share=formatting.decimal(share.high * 100, 1),
+                )
             )
         if self.n_losses < FEWEST_LOSSES:
-            sentences.append(f"Not calibrated yet: {self.n_losses} of the {FEWEST_LOSSES} losses needed are settled.")
+            sentences.append(
+                gettext(
+                    "Not calibrated yet: {n} of the {fewest} losses needed are settled.",
+                    n=self.n_losses,
+                    fewest=FEWEST_LOSSES,
+                )
+            )
         return tuple(sentences)
 
 

@@ -1,4 +1,4 @@
-"""Explain a health score to people: its parts, its confidence, and why it changed."""
+"""Explain a health score to people, in their language: its parts, its confidence, and why it changed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from types import MappingProxyType
 import sqlalchemy as sa
 
 from include import config
-from include.common import clock
+from include.common import clock, formatting, texts
 from include.common.errors import ConfigError
-from include.config import templates
-from include.models import health
-from include.models.health import Measure, Profile
-from include.scores.health import confidence, family, readings
+from include.common.texts import gettext, ngettext
+from include.models.health import Profile
+from include.scores.health import confidence, family, readings, sentences
 from include.scores.health.change import Kind, explain
 from include.scores.health.confidence import Confidence
 from include.scores.health.family import Children
@@ -81,6 +80,11 @@ class Line:
     before: str
     after: str
 
+    @property
+    def kind_text(self) -> str:
+        """The kind in words."""
+        return sentences.kind(self.kind)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -95,9 +99,15 @@ class Change:
 
     @property
     def sentence(self) -> str:
-        return (
-            f"{self.before} on {self.since}, {self.after} on {self.day}: {self.after - self.before:+}."
-            f" The {len(self.lines)} lines add up to it."
+        return ngettext(
+            "{before} on {since}, {after} on {day}: {change}. The {n} line adds up to it.",
+            "{before} on {since}, {after} on {day}: {change}. The {n} lines add up to it.",
+            len(self.lines),
+            before=formatting.decimal(self.before, 2),
+            since=formatting.day(self.since),
+            after=formatting.decimal(self.after, 2),
+            day=formatting.day(self.day),
+            change=formatting.signed(self.after - self.before, 2),
         )
 
 
@@ -127,16 +137,16 @@ def of_day(
     for measure in found.profile.measures:
         part = made.parts[measure.id]
         is_there = part.weight * part.freshness > 0
-        left_out = "left out" if not part.weight else "not known" if part.sub_score is None else "too old"
+        left_out = gettext("left out" if not part.weight else "not known" if part.sub_score is None else "too old")
         parts.append(
             Part(
-                measure.title,
+                texts.from_file(measure.title),
                 f"{made.points[measure.id]:.2f}" if is_there else "-",
                 f"{made.losses[measure.id]:.2f}" if is_there else "-",
                 f"{part.sub_score:.0f}" if is_there else "-",
                 f"{part.weight:g}",
-                f"{part.freshness:.0%}" if is_there else "-",
-                _evidence(found, measure) if is_there else left_out,
+                formatting.percent(part.freshness) if is_there else "-",
+                sentences.evidence(found, measure) if is_there else left_out,
             )
         )
     return Explanation(
@@ -151,7 +161,7 @@ def of_day(
         made.coverage,
         tuple(parts),
         (
-            *_sentences(found, shown.band, shown.band_since, shown.last_band, shown.unknown_reason),
+            *sentences.of_score(found, shown.band, shown.band_since, shown.last_band, shown.unknown_reason),
             *(belief.sentences if belief else ()),
         ),
         belief,
@@ -284,17 +294,20 @@ def _change(
     titles = {measure.id: measure for measure in after.profile.measures}
     lines = []
     for line in explain(one, two, steps):
-        measure, cause = titles.get(line.id), line.id
-        texts = ("", "")
+        measure, cause = titles.get(line.id), sentences.kind(line.id)
+        both = ("", "")
         if measure:
-            texts = (_evidence(before, measure), _evidence(after, measure))
+            cause = texts.from_file(measure.title)
+            both = (sentences.evidence(before, measure), sentences.evidence(after, measure))
         elif line.id == "ceiling":
-            texts = (_ceilings(before), _ceilings(after))
+            both = (sentences.ceilings(before), sentences.ceilings(after))
         elif line.id == "definition":
-            texts = (before.profile.key, after.profile.key)
+            both = (before.profile.key, after.profile.key)
         elif line.id == "peers":
-            cause = f"peers of {start.peers_of:%B} -> {after.peers_of:%B}"
-        lines.append(Line(measure.title if measure else cause, line.kind, line.change, *texts))
+            assert start.peers_of and after.peers_of
+            months = formatting.month(start.peers_of), formatting.month(after.peers_of)
+            cause = gettext("peers of {month} -> {other}", month=months[0], other=months[1])
+        lines.append(Line(cause, line.kind, line.change, *both))
     return Change(account_key, since, day, one.shown, two.shown, tuple(lines))
 
 
@@ -308,49 +321,6 @@ def _newest(connection: sa.Connection, account_key: str, *, with_children: bool 
             cure="customers are scored from their 14th day; trials, excluded and former customers are not",
         )
     return found
-
-
-def _evidence(found: Day, measure: Measure) -> str:
-    reading = found.readings.get(measure.id)
-    if reading is None or reading.value is None:
-        return "not known"
-    evidence = templates.line(measure.evidence, {**found.values, health.VALUE: found.values[f"x_{measure.id}"]})
-    if found.peers_of is None or (found.profile.key, measure.id) not in health.load().peers:
-        return evidence
-    return f"{evidence}; {reading.value:.0f} of 100 among its peers of {found.peers_of:%B %Y}"
-
-
-def _ceilings(found: Day) -> str:
-    active = [each for each in found.profile.ceilings if each.id in found.ceilings]
-    return "; ".join(templates.line(each.evidence, found.values) for each in active)
-
-
-def _sentences(found: Day, band: str, since: date | None, last: str | None, unknown_reason: str) -> list[str]:
-    made = found.score
-    lines = [
-        f"Health {'-' if made.shown is None else made.shown}, {band}"
-        + (f" since {since}" if since and band == last else "")
-        + "."
-    ]
-    if made.override is not None:
-        lines.append(f"A lead set the score to {made.override}; the computed score is {made.computed}.")
-    if found.override_band:
-        lines.append(f"A lead set the band; the computed band is {'unknown' if unknown_reason else last or 'unknown'}.")
-    if unknown_reason:
-        lines.append(f"The band is unknown: {unknown_reason}." + (f" The last known band is {last}." if last else ""))
-    if made.number is not None:
-        ceiling = (
-            f" A ceiling limits it to {made.computed}: {_ceilings(found)}." if made.computed != made.number else ""
-        )
-        lines.append(f"The points add up to {made.number}; points and lost points together are 100.{ceiling}")
-    unknown = [part.measure.title for part in made.parts.values() if part.weight and not part.freshness]
-    left_out = found.profile.total_weight - sum(part.weight for part in made.parts.values())
-    coverage = f"Data covers {made.coverage:.0%} of the weight"
-    lines.append(coverage + (f"; missing: {', '.join(unknown)}." if unknown else "."))
-    if left_out:
-        weight = f"{left_out:g} of {found.profile.total_weight:g}"
-        lines.append(f"Measures with a weight of {weight} do not apply to this account or have no source.")
-    return lines
 
 
 _MERGED = sa.text(

@@ -9,6 +9,8 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
+from include.common import formatting, texts
+from include.common.texts import ngettext
 from include.scores import rounding
 
 
@@ -43,14 +45,24 @@ class Children:
 
     @property
     def sentence(self) -> str:
-        children = f"{self.n} {'child' if self.n == 1 else 'children'}"
-        unknown = f" Unknown: {self.n_unknown} of {children}." if self.n_unknown else ""
         if self.score is None or self.worst is None:
-            return f"Its {children} {'has' if self.n == 1 else 'have'} no score."
-        return (
-            f"Its {children}: {self.score}, weighted by ARR, from {self.coverage:.0%} of their ARR;"
-            f" the lowest is {self.worst.account_key} with {self.worst.score}.{unknown}"
+            return ngettext("Its {n} child has no score.", "Its {n} children have no score.", self.n)
+        sentence = ngettext(
+            "Its {n} child: {score}, weighted by ARR, from {share} of their ARR; the lowest is {account} with {worst}.",
+            "Its {n} children: {score}, weighted by ARR, from {share} of their ARR; the lowest is {account} with"
+            " {worst}.",
+            self.n,
+            score=formatting.decimal(self.score, 2),
+            share=formatting.percent(self.coverage),
+            account=self.worst.account_key,
+            worst=formatting.decimal(self.worst.score or 0, 2),
         )
+        if not self.n_unknown:
+            return sentence
+        unknown = ngettext(
+            "Unknown: {unknown} of {n} child.", "Unknown: {unknown} of {n} children.", self.n, unknown=self.n_unknown
+        )
+        return sentence + texts.space() + unknown
 
 
 def roll_up(found: Sequence[Child]) -> Children | None:

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from include.common import formatting, texts
+from include.common.texts import gettext
+from include.common.words import word
 from include.config import load, templates
+from include.scores import wording
 from include.scores.value import proposals, readings
 from include.scores.value.readings import Month
 from include.warehouse.engine import engine
@@ -71,18 +75,18 @@ def of_account(account_key: str, as_of: date | None = None) -> Explanation:
         each = line.dimension
         is_there = line.points is not None
         if each.id in month.not_connected:
-            missing = "left out: no source provides it"
+            missing = gettext("left out: no source provides it")
         else:
-            missing = "not known" if line.weight else "left out: it does not apply"
+            missing = gettext("not known" if line.weight else "left out: it does not apply")
         known_on = month.values[each.dated] if each.dated else end
         parts.append(
             Part(
-                each.title,
+                texts.from_file(each.title),
                 f"{line.points:.2f}" if is_there else "-",
                 f"{line.score:.2f}" if is_there else "-",
                 f"{line.weight:g}",
                 str(known_on) if is_there else "-",
-                templates.line(each.evidence, month.values) if is_there else missing,
+                templates.line(texts.from_file(each.evidence), month.values) if is_there else missing,
             )
         )
     return Explanation(
@@ -103,24 +107,41 @@ def of_account(account_key: str, as_of: date | None = None) -> Explanation:
 def _sentences(month: Month, group: Decimal | None) -> list[str]:
     made, tier = month.score, month.values["tier"]
     if made.number is None:
-        return ["No data for any of its dimensions."]
+        return [gettext("No data for any of its dimensions.")]
     fitting = next(each.name for each in made.version.tiers if made.number >= each.edge)
-    lines = [f"Customer value {made.number}: tier {fitting} by this score alone; the CRM has {tier or 'none'}."]
+    score = formatting.decimal(made.number, 2)
+    lines = [
+        gettext(
+            "Customer value {score}: tier {tier} by this score alone; the CRM has {known}.",
+            score=score,
+            tier=word(fitting),
+            known=word(tier) or gettext("none"),
+        )
+    ]
     if group is not None:
-        lines.append(f"With the order amount of its whole group, the score is {group}.")
-    lines.append(f"The points add up to {made.number}.")
-    unknown = [line.dimension.title for line in made.lines.values() if line.weight and line.points is None]
-    coverage = f"Data covers {made.coverage:.0%} of the weight"
-    lines.append(coverage + (f"; missing: {', '.join(unknown)}." if unknown else "."))
+        whole = formatting.decimal(group, 2)
+        lines.append(gettext("With the order amount of its whole group, the score is {score}.", score=whole))
+    lines.append(gettext("The points add up to {score}.", score=score))
+    unknown = [
+        texts.from_file(line.dimension.title) for line in made.lines.values() if line.weight and line.points is None
+    ]
+    lines.append(wording.coverage(made.coverage, unknown))
     if not made.is_covered:
-        lines.append(f"Below {made.version.floor:.0%}, no tier change is proposed.")
-    left_out = [each.title for each in made.version.dimensions if each.id in month.not_connected]
+        floor = formatting.percent(made.version.floor)
+        lines.append(gettext("Below {share}, no tier change is proposed.", share=floor))
+    left_out = [texts.from_file(each.title) for each in made.version.dimensions if each.id in month.not_connected]
     if left_out:
-        lines.append(f"No source provides {', '.join(left_out)}: left out of all scores.")
+        lines.append(gettext("No source provides {titles}: left out of all scores.", titles=", ".join(left_out)))
     if month.is_preliminary:
-        lines.append("Preliminary: for a new customer only the order amount counts, and the tier does not change.")
+        lines.append(
+            gettext("Preliminary: for a new customer only the order amount counts, and the tier does not change.")
+        )
+    policy = load().tiers.policy(tier)
     lines.append(
-        f"Owner level {load().tiers.policy(tier).owner_level},"
-        f" contacted every {load().tiers.policy(tier).cadence_days} days."
+        gettext(
+            "Owner level {level}, contacted every {days} days.",
+            level=word(policy.owner_level),
+            days=policy.cadence_days,
+        )
     )
     return lines
