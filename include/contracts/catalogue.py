@@ -8,7 +8,7 @@ from functools import cache
 
 from include.common.errors import ConfigError
 from include.config import files as configuration
-from include.contracts import crm, files, product, support
+from include.contracts import crm, files, growth, product, support
 from include.contracts.rule import Rule
 
 
@@ -48,7 +48,7 @@ def named(rule_id: str) -> Rule:
 @cache
 def shipped() -> tuple[Rule, ...]:
     """Return the rules that ship with Perennial."""
-    found = (*crm.rules(), *support.rules(), *product.rules())
+    found = (*crm.rules(), *support.rules(), *product.rules(), *growth.rules())
     doubled = [rule_id for rule_id, n in Counter(rule.id for rule in found).items() if n > 1]
     if doubled:
         raise ValueError(f"rules with the same id: {', '.join(doubled)}")

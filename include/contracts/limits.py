@@ -94,6 +94,9 @@ COMES_LATER: dict[str, frozenset[str]] = {
         }
     ),
     "product_user": frozenset({"activated_at", "deactivated_at"}),
+    "lead": frozenset(
+        {"account_id", "last_channel", "last_touch_at", "qualified_at", "sales_qualified_at", "converted_at"}
+    ),
     "activity": frozenset({"outcome", "duration_minutes"}),
     "invoice": frozenset({"paid_on"}),
     "milestone": frozenset({"done_on"}),
@@ -106,6 +109,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "owner": ("team", "owner_type"),
     "opportunity": ("pipeline", "stage", "opportunity_type", "currency"),
     "contract_line": ("product", "currency"),
+    "lead": ("channel",),
     "activity": ("activity_type", "direction"),
     "invoice": ("status", "currency"),
     "survey_response": ("kind",),
@@ -115,6 +119,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "product_account": ("plan",),
     "product_user": ("role",),
     "usage_day": ("feature",),
+    "channel_cost": ("channel", "kind", "currency"),
 }
 
 # Facts that hardly ever change, and never on most records at once. Daily facts are part of their record's key.

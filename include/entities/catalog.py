@@ -192,6 +192,22 @@ ENTITIES: dict[str, Entity] = {
             dirty_from="day",
             dirty_days=28,
         ),
+        # What marketing spends, from ad platforms or a list of invoices.
+        Entity(
+            "channel_cost",
+            "product",
+            _columns(
+                channel="text",  # the names of the leads' channels
+                campaign="text",
+                kind="text",  # media, event, salaries
+                spent_on="date",  # any day of the month for a monthly amount
+                amount="numeric",
+                currency="text",
+                updated_at="timestamptz",
+            ),
+            dirty_from="spent_on",
+            is_optional=True,
+        ),
     )
 }
 

@@ -140,6 +140,29 @@ CRM = (
         history=True,
         account_ref="account_id",
     ),
+    # A person who may buy: HubSpot's contact, Salesforce's lead. Versions, because CRMs overwrite stage dates.
+    Entity(
+        "lead",
+        "crm",
+        columns(
+            account_id="text",  # empty until the CRM knows the company
+            email="text*",  # read so that a person's lead can be erased
+            channel="text",  # that brought the person first
+            last_channel="text",  # the newest one
+            last_touch_at="timestamptz",  # time of the newest one
+            campaign="text",
+            referred_by_id="text",  # the account that referred the person
+            lead_at="timestamptz",
+            qualified_at="timestamptz",  # by marketing
+            sales_qualified_at="timestamptz",
+            converted_at="timestamptz",  # first opportunity
+            created_at="timestamptz",
+            updated_at="timestamptz",
+        ),
+        history=True,
+        account_ref="account_id",
+        is_optional=True,
+    ),
     # These have their own dates (issued, due, done), from which any past day follows, so they need no versions.
     Entity(
         "activity",

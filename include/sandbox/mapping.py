@@ -52,7 +52,14 @@ def of_style(style: str) -> str:
     return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
 
 
+def without_dashes(query: str) -> str:
+    """Return an example of a query, which is a comment, as a query."""
+    note, marker, example = query.partition("-- select\n")
+    return note + re.sub(r"^-- ?", "", marker + example, flags=re.MULTILINE)
+
+
 def with_own_objects(mapping: str) -> str:
     """Return HubSpot's shipped mapping with its commented examples of custom objects enabled: the sandbox has them."""
+    mapping = re.sub(r"# (referred_by_id: ).*", r"\1referring_company", mapping)
     before, marker, examples = mapping.partition(OWN_OBJECTS)
     return before + marker + re.sub(r"^  # ", "  ", examples, flags=re.MULTILINE)

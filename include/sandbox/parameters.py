@@ -155,6 +155,20 @@ SLIPS, SLIPS_AILING, SLIPS_BY_DAYS = 0.25, 0.55, (5, 70)
 OBJECTIVES = (("Fewer late shipments", "-20 %"), ("Faster month-end", "3 days"), ("One source of numbers", "2 teams"))
 OBJECTIVE_MISSED, OBJECTIVE_MISSED_AILING = 0.35, 0.55
 
+# --- growth: where customers and prospects come from, as HubSpot names it, and what the channels cost a month ---
+REFERRALS = "OTHER_CAMPAIGNS"
+CHANNELS = {
+    "PAID_SEARCH": 0.34, "ORGANIC_SEARCH": 0.28, "EMAIL_MARKETING": 0.14, REFERRALS: 0.14, "PAID_SOCIAL": 0.10,
+}  # fmt: skip
+CHANNELS_OF_PROSPECTS = {"OFFLINE": 0.7, "PAID_SOCIAL": 0.2, "PAID_SEARCH": 0.1}  # events never convert
+CAMPAIGNS = {"PAID_SEARCH": "Brand search", "OFFLINE": "Trade fairs"}
+CHANNEL_COSTS = {
+    "paid_search": ("media", 4200), "paid_social": ("media", 2600), "email_marketing": ("salaries", 1500),
+    "offline": ("event", 3800),
+}  # fmt: skip
+SHARE_STAGE_SKIPPED = 0.08
+SHARE_TOUCHED_AGAIN = 0.3
+
 # --- identity: how Zendesk organisations and product accounts refer to their customer, if not by the CRM's id ---
 UNNAMED = {  # of organisations and product accounts each; the rest carry the CRM's id
     "domain": 0.10,  # only its own domain

@@ -19,7 +19,9 @@ from sqlalchemy.engine import URL, make_url
 from include.common.errors import PerennialError
 from include.sandbox.core import Sandbox
 from include.sandbox.store import Item
-from include.sandbox.world.records import DAY, HOUR, day_of, moment
+from include.sandbox.world import growth
+from include.sandbox.world.dates import add_months
+from include.sandbox.world.records import DAY, HOUR, day_of, millis, moment
 from include.sandbox.world.usage import FEATURES
 
 TABLES = """
@@ -43,10 +45,15 @@ create table seat_snapshots (
     workspace_key text not null, snapshot_date date not null, seats_paid int not null, seats_activated int not null,
     updated_at timestamptz not null
 );
+create table channel_spend (
+    month date not null, channel text not null, kind text not null, amount numeric not null,
+    updated_at timestamptz not null
+);
 """
 KEYS = """
 alter table member_feature_daily add primary key (workspace_key, member_no, feature_key, activity_date);
 alter table seat_snapshots add primary key (workspace_key, snapshot_date);
+alter table channel_spend add primary key (month, channel, kind);
 create index on member_feature_daily (updated_at);
 create index on seat_snapshots (updated_at);
 """
@@ -63,6 +70,7 @@ UPSERT = {
         ("workspace_key", "member_no", "feature_key", "activity_date", "event_count", "active_minutes",
          "updated_at"), 4),
     "seat_snapshots": (("workspace_key", "snapshot_date", "seats_paid", "seats_activated", "updated_at"), 2),
+    "channel_spend": (("month", "channel", "kind", "amount", "updated_at"), 3),
 }  # fmt: skip
 
 
@@ -166,7 +174,7 @@ class Product:
     def _create(self, now: int) -> None:
         execute = self._connection.execute
         execute("drop schema if exists sandbox cascade")
-        execute("drop table if exists workspaces, members, member_feature_daily, seat_snapshots")
+        execute(f"drop table if exists {', '.join(UPSERT)}")
         execute(TABLES)
         for table, rows in self._due(-1, now):
             self._copy(table, rows)
@@ -260,6 +268,7 @@ class Product:
         yield "members", [_member(item, stamp) for item in touched["member"]]
         yield "member_feature_daily", self._usage(since, until, stamp)
         yield "seat_snapshots", self._seats(since, until, stamp)
+        yield "channel_spend", self._spend(since, until, stamp)
 
     def _usage(self, since: int, until: int, stamp: Any) -> list[tuple[Any, ...]]:
         usage = self.sandbox.world.usage
@@ -299,6 +308,11 @@ class Product:
             for number, day, paid, activated in self.sandbox.world.seats
             if low <= day < high
         ]
+
+    def _spend(self, since: int, until: int, stamp: Any) -> list[tuple[Any, ...]]:
+        """Return what the channels cost, booked when each month is over."""
+        booked = [(millis(add_months(row[0], 1)), row) for row in growth.spend(self.sandbox.world.span)]
+        return [(*row, stamp or moment(at)) for at, row in booked if since < at <= until]
 
     def _stray_rows(self, now: int) -> list[tuple[Any, ...]]:
         """Dirt: usage of an unknown workspace."""

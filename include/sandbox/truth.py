@@ -14,7 +14,8 @@ from include.sandbox.zendesk import audits
 
 __all__ = ["TermTruth", "arr_steps", "causes", "entities", "identities", "terms"]
 KINDS = {
-    "account": "company", "contact": "contact", "owner": "owner", "opportunity": "deal", "contract_line": "line_item",
+    "account": "company", "contact": "contact", "lead": "contact", "owner": "owner", "opportunity": "deal",
+    "contract_line": "line_item",
     "invoice": "invoice", "survey_response": "feedback", "milestone": "milestone", "objective": "objective",
     "organization": "organization", "support_user": "support_user", "ticket": "ticket", "rating": "rating",
     "product_account": "workspace", "product_user": "member",

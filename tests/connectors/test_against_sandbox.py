@@ -20,6 +20,7 @@ START = datetime.fromisoformat(NOW)
 CRM = (
     "account",
     "contact",
+    "lead",
     "owner",
     "opportunity",
     "contract_line",

@@ -47,6 +47,7 @@ def test_shipped_mapping_fills_every_column_not_set_by_associations() -> None:
             "account_id",
             *UNCOMMON - {"amount_per", "billing_frequency", "term_months"},
         },
+        "lead": {"account_id", "referred_by_id"},
         "activity": {"account_id", "contact_id", "duration_minutes"},  # it includes milliseconds
         "invoice": {"account_id", "contract_number"},
         "survey_response": {"account_id", "contact_id"},
@@ -61,7 +62,7 @@ def test_shipped_salesforce_cpq_mapping_loads_and_reads_a_renewal() -> None:
 
 
 def test_shipped_salesforce_mapping_fills_the_expected_columns() -> None:
-    file = load_mapping("salesforce.yaml", [*CRM, "owner", "activity"])
+    file = load_mapping("salesforce.yaml", [*CRM, "owner", "lead", "activity"])
     missing = {
         f"{name} {part}".strip(): set(ENTITIES[name].column_names) - set(mapping.columns)
         for name in file.entities
@@ -72,6 +73,14 @@ def test_shipped_salesforce_mapping_fills_the_expected_columns() -> None:
         "contact": {"other_emails", "language"},
         "opportunity": ON_DEALS,
         "contract_line": UNCOMMON,
+        "lead": {
+            "last_channel",
+            "last_touch_at",
+            "campaign",
+            "referred_by_id",
+            "qualified_at",
+            "sales_qualified_at",
+        },
         "activity Task": {"duration_minutes"},
         "activity Event": {"direction", "outcome"},
     }

@@ -28,6 +28,7 @@ TARGETS = {
     "contract_line": ("account", "opportunity"),
     "activity": ("account",),
     "invoice": ("account",),
+    "lead": ("account",),
     "survey_response": ("account",),
     "milestone": ("account",),
     "objective": ("account",),

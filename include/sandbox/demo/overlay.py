@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from include.config import load
+from include.config import files, load
 from include.deliver import holds
 from include.sandbox import mapping
 from include.sandbox.parameters import TEAMS
@@ -19,6 +19,8 @@ WRITTEN_FIELDS = {
     "perennial_next_decision": "next_decision_on",
     "perennial_last_alert": "last_alert_on",
 }
+# The shipped example of a query for spend: the sandbox has its table.
+SPEND = files.shipped("sql", "sources/product/channel_cost.sql")
 NOTE = "# Written by the demo at every start.\n"
 
 
@@ -64,6 +66,9 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
         "viewers": viewers,
         "people": people,
     }
+    queries = folder.parent / "sql" / "sources" / "product"
+    queries.mkdir(parents=True, exist_ok=True)
+    (queries / "channel_cost.sql").write_text(mapping.without_dashes(SPEND.read_text(encoding="utf-8")))
     for name, settings in written.items():
         (folder / f"{name}.yaml").write_text(NOTE + yaml.safe_dump(settings, sort_keys=False))
 

@@ -111,6 +111,9 @@ COMPANIES = _type(
     Property("num_associated_contacts", "number", read_only=True),
     Property("num_associated_deals", "number", read_only=True),
 )  # fmt: skip
+# knowledge.hubspot.com/properties/understand-source-properties
+_SOURCES = ("ORGANIC_SEARCH", "PAID_SEARCH", "EMAIL_MARKETING", "SOCIAL_MEDIA", "REFERRALS", "OTHER_CAMPAIGNS",
+            "DIRECT_TRAFFIC", "OFFLINE", "PAID_SOCIAL")  # fmt: skip
 CONTACTS = _type(
     "contacts", "contact", "contact", "0-1", "createdate", "lastmodifieddate", "email firstname lastname",
     Property("email", source="email", unique=True),
@@ -121,6 +124,15 @@ CONTACTS = _type(
     Property("hs_buying_role", "enumeration", "role", tuple(JOBS)),
     Property("associatedcompanyid", "number", read_only=True),
     Property("notes_last_contacted", "datetime", "last_contacted"),
+    Property("hs_analytics_source", "enumeration", "source", _SOURCES),
+    Property("hs_analytics_source_data_1", source="campaign"),
+    Property("hs_latest_source", "enumeration", "last_source", _SOURCES),
+    Property("hs_latest_source_timestamp", "datetime", "last_source_at"),
+    Property("hs_lifecyclestage_lead_date", "datetime", "became_lead"),
+    Property("hs_lifecyclestage_marketingqualifiedlead_date", "datetime", "became_mql"),
+    Property("hs_lifecyclestage_salesqualifiedlead_date", "datetime", "became_sql"),
+    Property("hs_lifecyclestage_opportunity_date", "datetime", "became_opportunity"),
+    Property("referring_company", "number", "referrer"),  # custom
     Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
     Property("hs_calculated_merged_vids", "enumeration", read_only=True),
     *_FILLERS,

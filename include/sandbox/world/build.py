@@ -17,6 +17,7 @@ from include.sandbox.world import (
     events,
     fields,
     found,
+    growth,
     identity_noise,
     relations,
     support,
@@ -89,6 +90,7 @@ def build(seed: int, anchor: date, count: int = p.CUSTOMERS, style: str = "ideal
         "events",
         "custom",
         "custom desk",
+        "growth",
     )
     streams = {part: random.Random(f"{seed} {part}") for part in parts}
     span = Span.around(anchor)
@@ -110,6 +112,7 @@ def build(seed: int, anchor: date, count: int = p.CUSTOMERS, style: str = "ideal
     records += relations.write(streams["relations"], everyone, span)
     dirt.add(streams["dirt"], records, span)
     identity_noise.add(streams["identity"], everyone, records)
+    records += growth.write(streams["growth"], everyone, records, span)
     number(records)
     return World(seed, span, everyone, records, product.usage(seed, spaces, span), product.seats(spaces, span), style)
 

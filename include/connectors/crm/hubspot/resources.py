@@ -160,6 +160,16 @@ RESOURCES = (
         ),
         scopes=_standard("line_items"),
     ),
+    # The same object again: whether a portal records lifecycle stages must not decide whether its contacts are read.
+    Resource(
+        "lead",
+        "contacts",
+        cursor="lastmodifieddate",
+        merged=("hs_merged_object_ids", "hs_calculated_merged_vids"),
+        associations=(_TO_COMPANY,),
+        primary="associatedcompanyid",
+        scopes=_standard("contacts"),
+    ),
     Resource("activity", "calls", associations=_WITH_PEOPLE, scopes=_ENGAGEMENT),
     Resource("activity", "meetings", associations=_WITH_PEOPLE, scopes=_ENGAGEMENT),
     Resource("activity", "emails", associations=_WITH_PEOPLE, scopes=(*_ENGAGEMENT, "sales-email-read")),

@@ -65,6 +65,7 @@ RESOURCES = (
     Resource("owner", "User"),
     Resource("opportunity", "Opportunity", history_source=("OpportunityFieldHistory", "OpportunityId")),
     Resource("contract_line", "OpportunityLineItem"),
+    Resource("lead", "Lead"),
     # Calls, emails and to-dos are all tasks. Tasks that Perennial created are not activities.
     Resource("activity", "Task", empty=KEY_FIELD),
     Resource("activity", "Event"),
