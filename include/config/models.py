@@ -19,6 +19,7 @@ from include.config.customer_report import CustomerReport
 from include.config.discounts import Discounts
 from include.config.documents import Strict
 from include.config.fields import Country, Days, Email, HostName, Identifier, Language, Zone
+from include.config.funnel import Campaigns, Funnel
 from include.config.kpis import Kpis
 from include.config.person import Lead, Person
 from include.config.renewals import Renewals
@@ -360,6 +361,8 @@ class Settings(General):
     tiers: Tiers
     discounts: Discounts
     segments: Segments
+    funnel: Funnel
+    campaigns: Campaigns
     viewers: Viewers
     customer_report: CustomerReport
     triage: Triage

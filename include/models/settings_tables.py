@@ -115,6 +115,7 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
         ],
         "closed_day": [{"day": day} for day in sorted(set(settings.kpis.closed_days))],
         "forecast_category": _forecast(settings),
+        "lead_standard": _standards(settings),
         "tier_policy": [
             {"tier": tier, "cadence_days": policy.cadence_days, "services_cost": policy.services_cost}
             for tier, policy in sorted(settings.tiers.policies.items())
@@ -169,6 +170,15 @@ def _forecast(settings: config.Settings) -> Rows:
         for stage in each.stages
     ]
     return rows
+
+
+def _standards(settings: config.Settings) -> Rows:
+    standards = settings.funnel.standards
+    days = [FIRST_DAY, *(one.valid_from for one in standards[1:]), LAST_DAY]
+    return [
+        {"version": one.version, "from_day": start, "to_day": end, "stage_no": one.stage_no}
+        for one, (start, end) in zip(standards, pairwise(days), strict=True)
+    ]
 
 
 def _exact(number: float) -> Decimal:

@@ -21,8 +21,8 @@ NAME, NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "use only lower-case letter
 # Settings and answers that models read as tables of ``meta``. A change in one propagates to its downstream models.
 SETTINGS = (
     "account_brand", "closed_day", "discount_request", "exclusion", "feature", "forecast_category", "grace_days",
-    "health_override", "health_pulse", "plan_rate", "scored_feature", "shared_domain", "sla_target", "source",
-    "tier_policy", "urgent_limit",
+    "health_override", "health_pulse", "lead_standard", "plan_rate", "scored_feature", "shared_domain",
+    "sla_target", "source", "tier_policy", "urgent_limit",
 )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "product": "Core",
         "quantity": 1,
     },
+    "staging.stg_crm__lead": _CRM | {"known_from": LONG_AGO, "batch_id": 1},
     "staging.stg_crm__activity": _CRM,
     "staging.stg_crm__invoice": _CRM,
     "staging.stg_crm__survey_response": _CRM,
@@ -76,6 +77,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "staging.stg_product__user": _PRODUCT | {"is_bot": False},
     "staging.stg_product__usage_day": _PRODUCT,
     "staging.stg_product__seat_day": _PRODUCT,
+    "staging.stg_product__channel_cost": _PRODUCT,
     "core.ticket": {"is_reply_known": True},
     "ops.outbox": {
         "channel": "crm_task",

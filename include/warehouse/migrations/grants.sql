@@ -18,7 +18,7 @@ grant insert, update, delete on
     meta.frozen, meta.unread, meta.metric_gap,
     meta.source, meta.feature, meta.scored_feature, meta.grace_days, meta.exclusion, meta.plan_rate, meta.urgent_limit,
     meta.sla_target,
-    meta.closed_day, meta.forecast_category, meta.shared_domain, meta.tier_policy, meta.account_brand,
+    meta.closed_day, meta.lead_standard, meta.forecast_category, meta.shared_domain, meta.tier_policy, meta.account_brand,
     meta.identity_answer, meta.renewal_answer, meta.former_continuation, meta.former_health_input,
     meta.kpi_restatement, meta.metric_definition, meta.kpi_override,
     meta.health_change, meta.health_backtest, meta.health_backtest_method, meta.experiment_reading,

@@ -73,6 +73,14 @@ create table meta.shared_domain (
     domain text primary key -- Domain of an e-mail address
 );
 
+-- The written standard that a lead must meet to count as acquired, by the day on which it became a lead.
+create table meta.lead_standard (
+    version bigint primary key, -- Version of the standard
+    from_day date not null, -- First day on which leads are judged by it
+    to_day date not null, -- First day on which they are not
+    stage_no int not null -- 1 lead, 2 qualified, 3 sales_qualified, 4 converted: the stage that it asks for
+);
+
 -- How accounts of each tier are served.
 create table meta.tier_policy (
     tier text primary key, -- default for all others
