@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from include.cli import output, triage
+from include.cli import growth, output, triage
 from include.common.errors import ConfigError
 
 app = typer.Typer(
-    help="Analyses: which features go with renewal, segments of small accounts, what tickets are about.",
+    help="Analyses: features that go with renewal, segments of small accounts, tickets, the funnel, channels.",
     no_args_is_help=True,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
@@ -26,6 +26,9 @@ _UNUSED = ("account_key", "account_name", "owner_name", "tier", "arr", "days_to_
 
 
 app.command("triage")(triage.show)
+app.command("funnel")(growth.show_funnel)
+app.command("channels")(growth.show_channels)
+app.command("campaigns")(growth.show_campaigns)
 
 
 @app.command("features")

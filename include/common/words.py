@@ -127,6 +127,17 @@ _WORDS = {
     "approved": N_("approved"),
     "rejected": N_("rejected"),
     "lapsed": N_("lapsed"),
+    # The funnel: its stages, and what its parts need.
+    "acquisition": N_("acquisition"),
+    "activation": N_("activation"),
+    "retention": N_("retention"),
+    "revenue": N_("revenue"),
+    "referral": N_("referral"),
+    "leads": N_("leads"),
+    "usage_day": N_("usage"),
+    "channel_cost": N_("channel costs"),
+    "referrals": N_("referrals"),
+    "campaigns": N_("campaigns"),
     # Tiers that the shipped settings name.
     "key_account": N_("key account"),
     "standard": N_("standard"),
