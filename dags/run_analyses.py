@@ -3,16 +3,20 @@
 **What it does.** On the sixth of each month, answers questions about all customers and stores the answers for the page
 *Analyses* and the command `analysis`. Task `judge_features`: which features go with renewal, compared within tier, age
 and total use, and which customers do not use them. Task `list_discounts`: discounts of last month that nobody approved,
-and what green accounts were given. The head of customer success is notified of new findings and unapproved discounts.
+and what green accounts were given. Task `judge_growth`: channels that run but never convert, the funnel's bottleneck,
+and campaigns without a read-out. The head of customer success is notified of new findings, unapproved discounts, new
+such channels and campaigns to explain.
 
-**Inputs and outputs.** Reads `marts.feature_checkpoint`, `marts.health_checkpoint`, `marts.renewal_due` and
-`marts.renewal_discount`. Writes one month of `meta.feature_effect` and `meta.feature_unused`.
+**Inputs and outputs.** Reads `marts.feature_checkpoint`, `marts.health_checkpoint`, `marts.renewal_due`,
+`marts.renewal_discount`, `marts.funnel_cohort` and `marts.channel_cohort`. Writes one month of `meta.feature_effect`
+and `meta.feature_unused`.
 
 **When it fails.**
 
 - a task is red: the warehouse did not answer. Clear it: analysing a month again replaces the same rows.
 - `judge_features` is green and stores nothing: there are fewer than 30 lost renewals with known use.
 - `list_discounts` is green and returns nothing: no won renewal has a list price.
+- `judge_growth` is green and returns nothing: the CRM has no leads, or none of them is old enough.
 
 **Re-running and backfill.** Clear the task. The result is stored under the month before the current one. Without
 Airflow, and without notices: `python -m include.cli analysis features --keep`, and `discounts unapproved --month
@@ -58,8 +62,15 @@ def run_analyses() -> None:
 
         return analysis_tasks.list_discounts()
 
+    @task(doc_md="Reports channels that run but never convert, the bottleneck, and campaigns that nobody explained.")
+    def judge_growth() -> dict[str, list[str]]:
+        from include.orchestration import analysis_tasks
+
+        return analysis_tasks.judge_growth()
+
     judge_features()
     list_discounts()
+    judge_growth()
 
 
 run_analyses()

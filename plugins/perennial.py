@@ -39,6 +39,7 @@ PAGES = {
     "/team/": N_("Team load"),
     "/playbooks/": N_("Playbooks"),
     "/analyses/": N_("Analyses"),
+    "/growth/": N_("Growth"),
     "/discounts/": N_("Discounts"),
     "/metrics/": N_("Metric tree"),
     "/reports/": N_("Reports"),
@@ -309,6 +310,14 @@ def analyses_page(user: GetUserDep) -> HTMLResponse:
     from include.pages import analyses
 
     return _answer("/analyses/", "analyses.html", user, analyses.read)
+
+
+@app.get("/growth/", response_class=HTMLResponse)
+def growth_page(user: GetUserDep) -> HTMLResponse:
+    """Show the funnel, channels and campaigns."""
+    from include.pages import growth
+
+    return _answer("/growth/", "growth.html", user, growth.read)
 
 
 @app.get("/discounts/", response_class=HTMLResponse)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from include import config
-from include.analyses import discount_requests, feature_store, features
+from include.analyses import discount_requests, feature_store, features, growth
+from include.analyses.channels import Channel
+from include.analyses.funnel import Edge
 from include.common import formatting
 from include.common.texts import gettext, ngettext
+from include.common.words import word
+from include.config.funnel import Campaign
 from include.deliver import notices
 from include.outbox.message import Evidence, Message
 from include.reports import periods
@@ -37,6 +41,29 @@ def list_discounts() -> dict[str, int]:
         people = config.load().people
         notices.notify(people.head or people.queue, lambda: _unapproved(month.first, found, green))
     return {"unapproved": len(found)}
+
+
+def judge_growth() -> dict[str, list[str]]:
+    """Report channels that run but never convert, the bottleneck, and campaigns that nobody has explained.
+
+    Returns:
+        Names of the channels that are on the list since last month, the bottleneck, and the campaigns due.
+    """
+    settings, month = config.load(), periods.last_month()
+    today = month.last + timedelta(days=1)
+    with engine("reader").connect() as connection:
+        before = {one.name for one in growth.never_converting(connection, settings, month.first)}
+        new = [one for one in growth.never_converting(connection, settings, today) if one.name not in before]
+        found = growth.read(connection, settings, today)
+    due = [one.campaign for one in found.campaigns if one.is_due]
+    worst = found.bottleneck
+    if new or due:
+        notices.notify(settings.people.head or settings.people.queue, lambda: _growth(new, due, worst))
+    return {
+        "never_converts": [one.name for one in new],
+        "bottleneck": [f"{worst.stage} {worst.next_stage}"] if worst else [],
+        "campaigns": [one.name for one in due],
+    }
 
 
 def judge_features() -> dict[str, str]:
@@ -127,4 +154,26 @@ def _features(new: Sequence[features.Finding], proposed: Sequence[str]) -> Messa
         ),
         next_steps=tuple(steps),
         footer=gettext("You are notified once of each feature."),
+    )
+
+
+def _growth(new: Sequence[Channel], due: Sequence[Campaign], worst: Edge | None) -> Message:
+    lines = [
+        gettext("{channel}: {n} qualified leads, no customer", channel=one.name, n=formatting.number(one.n_qualified))
+        for one in new
+    ]
+    lines += [
+        gettext("Campaign {name} lacks {fields}", name=one.name, fields=", ".join(one.missing)) for one in due
+    ]
+    if worst:
+        lines.append(gettext("Bottleneck: {stage} to {next}", stage=word(worst.stage), next=word(worst.next_stage)))
+    return Message(
+        subject=gettext("Growth: {n} channels without customers, {m} campaigns to explain", n=len(new), m=len(due)),
+        summary=gettext("Their leads had 180 days. At the rate of the other channels, some would be customers."),
+        evidence=tuple(Evidence(text=line) for line in lines[:_SHOWN]),
+        next_steps=(
+            gettext("See all channels: {command}", command=f"{_CLI} analysis channels"),
+            gettext("Fill in goal, result, cause and rule in campaigns.yaml"),
+        ),
+        footer=gettext("You are notified once of each channel, and each month of campaigns that lack a field."),
     )

@@ -56,6 +56,7 @@ COMMANDS = {
     "publish_reports.draft_customer_reports": "report customer draft",
     "run_analyses": "analysis features --keep",
     "run_analyses.list_discounts": "discounts unapproved --month MONTH",
+    "run_analyses.judge_growth": "analysis channels",
     "triage_tickets": "analysis triage --keep",
     "reconcile": "reconcile SOURCE",
 }

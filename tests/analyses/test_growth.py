@@ -72,7 +72,7 @@ def test_leads_and_costs_become_stages_channels_and_a_notice(built: pytest.Monke
     assert (spring["leads"], spring["won"], spring["due"]) == (None, None, "")
 
     sent: list[str] = []
-    built.setattr(analysis_tasks.notices, "notify", lambda person, message: sent.append(message.subject))
+    built.setattr(analysis_tasks.notices, "notify", lambda person, message: sent.append(message().subject))
     reported = analysis_tasks.judge_growth()
     assert (reported["never_converts"], reported["campaigns"], len(sent)) == (["offline"], ["Summer"], 1)
     # The list is the same a month later: nobody is told of a channel twice.

@@ -38,7 +38,7 @@ REPORTS = {  # report -> audience, regions, and the roles that may open it
 }
 PAGES = (
     "/today/", "/account/?account=crm:1", "/brief/?account=crm:1", "/renewals/", "/health/", "/health/?account=crm:1",
-    "/team/", "/", "/why/?account=crm:1", "/playbooks/", "/analyses/", "/discounts/", "/metrics/",
+    "/team/", "/", "/why/?account=crm:1", "/playbooks/", "/analyses/", "/growth/", "/discounts/", "/metrics/",
     "/metrics/?metric=nrr", "/metrics/?metric=arr", "/ledger/", "/catalogue/",
 )  # fmt: skip
 WHOLE = ("mine", "lead", "head")
