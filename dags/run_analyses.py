@@ -39,7 +39,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("run_analyses"),
-    description="Monthly: judges which features go with renewal, and lists discounts that nobody approved",
+    description="Monthly: judges features, the funnel and channels, and lists discounts that nobody approved",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("20 5 6 * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -44,7 +44,7 @@ class Edge:
 
 def edges(
     cohorts: Iterable[dict[str, Any]],
-    durations: dict[tuple[str, str], Sequence[tuple[int, bool]]],
+    durations: Mapping[tuple[str, str], Sequence[tuple[int, bool]]],
     targets: Sequence[Target],
     arr_per_customer: float | None,
 ) -> list[Edge]:
@@ -73,7 +73,16 @@ def edges(
         if aim and arr_per_customer is not None and n_entered:
             loss = lost(n_entered, aim.rate, n_reached / n_entered, arr_per_customer)
         found.append(
-            Edge(*way, days, n_entered, n_reached, n_young, median(durations.get(way, ())), aim and aim.rate, loss)
+            Edge(
+                *way,
+                days,
+                n_entered,
+                n_reached,
+                n_young,
+                median(durations.get(way, ())),
+                aim.rate if aim else None,
+                loss,
+            )
         )
     return found
 
@@ -106,7 +115,9 @@ def median(durations: Sequence[tuple[int, bool]]) -> int | None:
     return None
 
 
-def spans(rows: Iterable[tuple[str, str, date, date | None]], today: date) -> dict[tuple[str, str], list]:
+def spans(
+    rows: Iterable[tuple[str, str, date, date | None]], today: date
+) -> dict[tuple[str, str], list[tuple[int, bool]]]:
     """Return the durations that :func:`edges` takes.
 
     Args:

@@ -82,7 +82,9 @@ last_touches as (
     select
         l.prospect_key,
         v.last_channel,
-        row_number() over (partition by l.prospect_key order by v.last_touch_at desc, v.lead_key, v.batch_id desc) as place
+        row_number() over (
+            partition by l.prospect_key order by v.last_touch_at desc, v.lead_key, v.batch_id desc
+        ) as place
     from versions as v
     join leads as l on l.lead_key = v.lead_key
     left join customers as c on c.account_key = l.account_key

@@ -15,7 +15,7 @@ due as (
 ),
 
 value_days as (
-    select d.account_key, u.day, (u.day - d.activated_on) / 7 as week_no
+    select d.account_key, u.day, cast(floor((u.day - d.activated_on) / 7.0) as integer) as week_no
     from due as d
     join core.usage_28d as u
         on u.account_key = d.account_key

@@ -1,6 +1,6 @@
 -- Purpose: everybody who entered a stage, and when they entered the next one.
--- Grain: prospect, stage and next stage. Inputs: prospects, stage steps, referrals, product starts. Window: none, past and
--- contracted future. Caveats: first entries count. Prospects of before the loaded usage are not judged on use. From
+-- Grain: prospect, stage and next stage. Inputs: prospects, stage steps, referrals, product starts. Window: none, past
+-- and contracted future. Caveats: first entries count. Prospects of before the loaded usage are not judged on use. From
 -- activation to revenue only accounts count that used the product before they paid. Without leads, use or referrals
 -- those edges have no row.
 with edges as (

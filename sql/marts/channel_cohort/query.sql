@@ -1,8 +1,8 @@
 -- Purpose: what the leads of a month and channel cost, and what became of them.
--- Grain: touch, channel and month of the lead. Inputs: prospects, ARR steps, channel costs, rates, calendar. Window: none.
--- Caveats: a prospect counts once per touch; touches do not add up. Won is customer within 180 days; empty until these
--- are over for the whole month. Kept ARR covers accounts that have been customers for a year. A channel without a cost
--- row, or with one without a rate, has no cost, which is not 0.
+-- Grain: touch, channel and month of the lead. Inputs: prospects, ARR steps, channel costs, rates, calendar.
+-- Window: none. Caveats: a prospect counts once per touch; touches do not add up. Won is customer within 180 days, and
+-- empty until these are over for the whole month. Kept ARR covers accounts that have been customers for a year. A
+-- channel without a cost row, or with one without a rate, has no cost, which is not 0.
 with prospects as (
     select * from core.prospect
     where not was_customer and lead_on < cast(:newest as date)
@@ -97,7 +97,8 @@ select
     e.last_day + 180 < cast(:newest as date) as is_over,
     cast(k.cost as numeric(18, 2)) as cost,
     cast(coalesce(g.n_leads, 0) as bigint) as n_leads,
-    cast(case when e.last_day + 180 < cast(:newest as date) then coalesce(g.n_qualified, 0) end as bigint) as n_qualified,
+    cast(case when e.last_day + 180 < cast(:newest as date) then coalesce(g.n_qualified, 0) end as bigint)
+        as n_qualified,
     cast(case when e.last_day + 180 < cast(:newest as date) then coalesce(g.n_won, 0) end as bigint) as n_won,
     cast(case when e.last_day + 180 < cast(:newest as date) then coalesce(g.first_arr, 0) / 12 end as numeric(18, 2))
         as new_mrr,

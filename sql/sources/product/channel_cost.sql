@@ -1,9 +1,9 @@
 -- Purpose: what marketing spends, by channel. Without it, costs per lead and customer are not available.
 -- Grain: one row per channel, campaign and day or month; a later correction of a row keeps its id.
--- Output: id, channel (as your CRM names the leads' channel), campaign, kind (media, event, salaries), spent_on, amount,
--- currency (empty for the reporting currency), updated_at. Ad platforms restate the last weeks: return their updated_at,
--- or null to read all rows each time (Fivetran's ad_reporting__campaign_report: date_day, platform, campaign_name, spend;
--- github.com/fivetran/dbt_ad_reporting). Copy this file into your folder of queries and remove the dashes below.
+-- Output: id, channel (as your CRM names the leads' channel), campaign, kind (media, event, salaries), spent_on,
+-- amount, currency (empty for the reporting currency), updated_at. Ad platforms restate the last weeks: return their
+-- updated_at, or null to read all rows each time. Fivetran's ad_reporting__campaign_report has date_day, platform,
+-- campaign_name, spend (github.com/fivetran/dbt_ad_reporting). Copy this file, and remove the dashes below.
 -- select
 --     month || '|' || channel || '|' || kind as id,
 --     channel,
