@@ -162,9 +162,7 @@ def _growth(new: Sequence[Channel], due: Sequence[Campaign], worst: Edge | None)
         gettext("{channel}: {n} qualified leads, no customer", channel=one.name, n=formatting.number(one.n_qualified))
         for one in new
     ]
-    lines += [
-        gettext("Campaign {name} lacks {fields}", name=one.name, fields=", ".join(one.missing)) for one in due
-    ]
+    lines += [gettext("Campaign {name} lacks {fields}", name=one.name, fields=", ".join(one.missing)) for one in due]
     if worst:
         lines.append(gettext("Bottleneck: {stage} to {next}", stage=word(worst.stage), next=word(worst.next_stage)))
     return Message(
