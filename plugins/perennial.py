@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
@@ -280,44 +281,17 @@ def call_quarter(
     return _record(request, user, token, "/renewals/", enter, {"quarter": quarter}, "call")
 
 
-@app.get("/catalogue/", response_class=HTMLResponse)
-def catalogue_page(user: GetUserDep) -> HTMLResponse:
-    """Show owner, sensitivity and retention of each dataset, the tracking plan and the definitions in force."""
-    from include.pages import catalogue
+def _add_plain(name: str) -> None:
+    """Add a page without parameters: a module of ``include.pages`` with a template of its name."""
 
-    return _answer("/catalogue/", "catalogue.html", user, catalogue.read)
+    def plain_page(user: GetUserDep) -> HTMLResponse:
+        return _answer(f"/{name}/", f"{name}.html", user, import_module(f"include.pages.{name}").read)
 
-
-@app.get("/team/", response_class=HTMLResponse)
-def team_page(user: GetUserDep) -> HTMLResponse:
-    """Show each CSM's workload."""
-    from include.pages import team
-
-    return _answer("/team/", "team.html", user, team.read)
+    app.get(f"/{name}/", response_class=HTMLResponse)(plain_page)
 
 
-@app.get("/playbooks/", response_class=HTMLResponse)
-def playbooks_page(user: GetUserDep) -> HTMLResponse:
-    """Show each playbook's figures and the effect measured by its hold-out."""
-    from include.pages import playbooks
-
-    return _answer("/playbooks/", "playbooks.html", user, playbooks.read)
-
-
-@app.get("/analyses/", response_class=HTMLResponse)
-def analyses_page(user: GetUserDep) -> HTMLResponse:
-    """Show which features go with renewal, and which customers do not use them."""
-    from include.pages import analyses
-
-    return _answer("/analyses/", "analyses.html", user, analyses.read)
-
-
-@app.get("/growth/", response_class=HTMLResponse)
-def growth_page(user: GetUserDep) -> HTMLResponse:
-    """Show the funnel, channels and campaigns."""
-    from include.pages import growth
-
-    return _answer("/growth/", "growth.html", user, growth.read)
+for _name in ("analyses", "catalogue", "growth", "playbooks", "team"):
+    _add_plain(_name)
 
 
 @app.get("/discounts/", response_class=HTMLResponse)

@@ -57,8 +57,8 @@ class Funnel(Strict):
     """
 
     standards: Annotated[tuple[Standard, ...], Field(min_length=1)]
-    targets: tuple[Target, ...] = ()
-    unlikely: Share = 0.05
+    targets: tuple[Target, ...]
+    unlikely: Share
 
     @model_validator(mode="after")
     def _check_order(self) -> Funnel:
@@ -99,7 +99,7 @@ class Campaign(Strict):
 class Campaigns(Strict):
     """``campaigns.yaml``."""
 
-    campaigns: tuple[Campaign, ...] = ()
+    campaigns: tuple[Campaign, ...]
 
     @model_validator(mode="after")
     def _check_names(self) -> Campaigns:
