@@ -108,7 +108,7 @@ def events() -> list[PlannedEvent]:
     with engine("reader").connect() as connection:
         rows = connection.execute(_SEEN).mappings().all()
         unread = set(connection.execute(_UNREAD).scalars())
-    seen: dict[str, dict[str, Mapping[str, Any]]] = {one.id: {} for one in settings.of_kind("product")}
+    seen: dict[str, dict[str, Mapping[Any, Any]]] = {one.id: {} for one in settings.of_kind("product")}
     for row in rows:
         seen.setdefault(row["source"], {})[row["event"]] = row
     return [
@@ -119,7 +119,7 @@ def events() -> list[PlannedEvent]:
     ]
 
 
-def _event(source: str, name: str, row: Mapping[str, Any] | None, newest: date | None) -> PlannedEvent:
+def _event(source: str, name: str, row: Mapping[Any, Any] | None, newest: date | None) -> PlannedEvent:
     settings = config.load()
     planned = settings.tracking_plan.events.get(name)
     is_late = newest and (not row or (newest - row["last_day"]).days >= (planned.within_days if planned else LATELY))
