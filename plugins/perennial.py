@@ -21,7 +21,6 @@ from fastapi import Depends, FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from include.common import texts
 from include.common.errors import ConfigError
 from include.common.texts import N_, gettext
 from include.config.viewers import Viewer
@@ -362,8 +361,7 @@ def _answer(
 ) -> HTMLResponse:
     login, found = user.get_name(), _templates.get_template(template)
     context = {"base": BASE, "root": f"{BASE}{PREFIX}", "prefix": DAG_PREFIX, "pages": PAGES.items(), "here": path}
-    with texts.reading(rendering.language(login, _accepted.get())):
-        made = rendering.page(found, login, read, refused, **context, **more)
+    made = rendering.page(found, login, _accepted.get(), read, refused, **context, **more)
     return HTMLResponse(made.text, status_code=made.status, headers=made.headers)
 
 

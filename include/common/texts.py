@@ -36,6 +36,8 @@ from include.common.errors import ConfigError
 ENGLISH = "en"
 _JINJA = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _NO_NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|\|\s*\w+")  # strings and filters
+_MANY_FORMS = re.compile(rb"nplurals\s{0,9}=\s{0,9}\d\d")
+_FORMS_CHECKED = 1000
 _WORDS = frozenset(["if", "elif", "else", "endif", "or", "and", "not", "is", "in", "none", "true", "false"])
 
 
@@ -86,7 +88,7 @@ def folders() -> list[Path]:
 
 def languages() -> list[str]:
     """Return the languages that exist, English first."""
-    found = {folder.name for root in folders() if root.is_dir() for folder in root.iterdir() if folder.is_dir()}
+    found = {file.parent.name for root in folders() for file in root.glob("*/*.po")}
     return [ENGLISH, *sorted(found - {ENGLISH})]
 
 
@@ -190,7 +192,11 @@ def from_file(message: str) -> str:
 
 @lru_cache(maxsize=32)
 def _locale(name: str) -> Locale:
-    return Locale.parse(name)
+    try:
+        return Locale.parse(name)
+    except (UnknownLocaleError, ValueError):
+        cure = "name the folder of translations after a language, such as fr or pt_BR"
+        raise ConfigError(f"{name} is not a known language", cure=cure) from None
 
 
 def _translations(name: str) -> standard.NullTranslations:
@@ -226,15 +232,18 @@ def read(path: Path, name: str) -> Catalog:
         ConfigError: The file is not valid, or a translation has other placeholders than its text. The message names
             file and line.
     """
+    _locale(name)
     try:
-        Locale.parse(name)
-    except (UnknownLocaleError, ValueError):
-        cure = "name the folder after a language, such as fr or pt_BR"
-        raise ConfigError(f"{path.parent}: {name} is not a known language", cure=cure) from None
-    try:
-        with path.open("rb") as file:
-            catalog = read_po(file, locale=name, abort_invalid=True)
-    except (OSError, UnicodeDecodeError, PoFileError) as error:
+        content = path.read_bytes()
+        if _MANY_FORMS.search(content):
+            raise ValueError("no language has so many plural forms")
+        catalog = read_po(io.BytesIO(content), locale=name, abort_invalid=True)
+        catalog.charset = "utf-8"  # not every charset that can be read can be written
+        form_of = standard.c2py(catalog.plural_expr)
+        if any(form_of(n) >= catalog.num_plurals for n in range(_FORMS_CHECKED)):
+            raise ValueError(f"the plural {catalog.plural_expr} gives more than {catalog.num_plurals} forms")
+    # The header alone can raise all of these: by its charset, its dates, its language and its plural.
+    except (OSError, ValueError, LookupError, ArithmeticError, PoFileError) as error:
         raise ConfigError(f"{path}: not a valid file of translations: {error}", cure="correct the file") from None
     for message in catalog:
         if message.id and not message.fuzzy and (problem := problem_of(message)):
@@ -259,7 +268,7 @@ def problem_of(message: Any) -> str:
 
 
 def placeholders(text: str) -> frozenset[str]:
-    """Return the placeholders of a text: names in braces, or the names that its Jinja tags use.
+    """Return the placeholders of a text: what its braces contain, or the names that its Jinja tags use.
 
     Raises:
         ValueError: The braces do not match.
@@ -267,4 +276,8 @@ def placeholders(text: str) -> frozenset[str]:
     if tags := _JINJA.findall(text):
         code = _NO_NAMES.sub(" ", " ".join(tags))
         return frozenset(re.findall(r"[a-z_]\w*", code)) - _WORDS
-    return frozenset(name for _, name, *_ in Formatter().parse(text) if name is not None)
+    # With conversion and format: these can fail for a value, or ask for a text of any length.
+    parts = [part for part in Formatter().parse(text) if part[1] is not None]
+    return frozenset(
+        str(name) + (f"!{how}" if how else "") + (f":{form}" if form else "") for _, name, form, how in parts
+    )

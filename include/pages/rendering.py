@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -47,14 +48,27 @@ class Page:
     headers: dict[str, str]
 
 
-def page(template: jinja2.Template, login: str, read: Callable[[Viewer], Any], refused: int, **more: Any) -> Page:
-    """Render a page for a login.
+def page(
+    template: jinja2.Template, login: str, accepted: str, read: Callable[[Viewer], Any], refused: int, **more: Any
+) -> Page:
+    """Render a page for a login, in their language; in English if a file of translations is wrong.
 
     Args:
+        accepted: The header ``Accept-Language``.
         refused: The status if the content is refused or does not exist.
         more: Further names of the template.
     """
-    shown = _attempt(login, read, refused)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(texts.reading(language(login, accepted)))
+        except ConfigError as error:
+            shown = Shown(Viewer(role="operator"), None, error, gettext("This page cannot be shown."), 503)
+        else:
+            shown = _attempt(login, read, refused)
+        return _rendered(template, shown, **more)
+
+
+def _rendered(template: jinja2.Template, shown: Shown, **more: Any) -> Page:
     nonce = token_urlsafe(16)
     text = template.render(
         seen=shown.seen,

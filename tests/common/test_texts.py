@@ -75,12 +75,57 @@ def test_own_folder_overrides_and_adds_languages(own: Path) -> None:
 
 @pytest.mark.parametrize(
     ("translation", "problem"),
-    [("Für {leser}", r"mine\.po:5: .*leser"), ("Für {reader", "not a valid text"), ("Für alle", "placeholders")],
+    [
+        ("Für {leser}", r"mine\.po:5: .*leser"),
+        ("Für {reader", "not a valid text"),
+        ("Für alle", "placeholders"),
+        ("Für {reader:d}", "placeholders"),
+        ("Für {reader:>9999999999}", "placeholders"),
+        ("Für {reader!x}", "placeholders"),
+    ],
 )
 def test_own_translation_with_other_placeholders_is_refused(own: Path, translation: str, problem: str) -> None:
     (own / "de" / "mine.po").write_text(HEADER + f'msgid "For {{reader}}"\nmsgstr "{translation}"\n')
     with pytest.raises(ConfigError, match=problem), texts.reading("de"):
         pass
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Content-Type: text/plain; charset=nonsense",
+        "Language: xx_yy_zz",
+        "POT-Creation-Date: yesterday",
+        "Plural-Forms: nplurals=2; plural=(n > ;",
+        "Plural-Forms: nplurals=2; plural=n/0;",
+        "Plural-Forms: nplurals=2; plural=n;",
+        "Plural-Forms: nplurals=999999999; plural=0;",
+    ],
+)
+def test_own_file_with_a_wrong_header_is_refused(own: Path, header: str) -> None:
+    plural = 'msgid "{n} day"\nmsgid_plural "{n} days"\nmsgstr[0] "{n} jour"\nmsgstr[1] "{n} jours"\n'
+    (own / "fr" / "mine.po").write_text(f'msgid ""\nmsgstr ""\n"{header}\\n"\n\n{plural}')
+    with pytest.raises(ConfigError, match=r"fr/mine\.po: not a valid file"), texts.reading("fr"):
+        pass
+
+
+def test_folder_without_translations_is_no_language(own: Path) -> None:
+    (own / ".git").mkdir()
+    assert texts.languages() == ["en", "de", "zh_CN"]
+    assert texts.named("German") == "de"
+
+
+def test_folder_that_is_no_language_is_named(own: Path) -> None:
+    (own / "german_texts").mkdir()
+    (own / "german_texts" / "mine.po").write_text(HEADER)
+    with pytest.raises(ConfigError, match="german_texts"):
+        texts.named("French")
+
+
+def test_own_file_in_any_charset_is_read(own: Path) -> None:
+    (own / "fr" / "mine.po").write_text(HEADER.replace("utf-8", "idna") + 'msgid "Customer"\nmsgstr "Client"\n')
+    with texts.reading("fr"):
+        assert texts.gettext("Customer") == "Client"
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,16 @@ def test_page_is_in_the_browsers_language_or_the_logins(client, warehouse, tmp_p
     assert '<html lang="en">' in asked("viewer", "fr")
 
 
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_wrong_file_of_translations_is_one_clear_message(client, warehouse, tmp_path, monkeypatch, language):
+    (tmp_path / "locales" / language).mkdir(parents=True)
+    (tmp_path / "locales" / language / "mine.po").write_text('msgid "For {reader}"\nmsgstr "For all"\n')
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    answer = client.get("/", headers={"Authorization": "Bearer viewer", "Accept-Language": language})
+    assert answer.status_code == 503
+    assert f"{language}/mine.po:1" in answer.text
+
+
 def test_hostile_rows_are_shown_as_text(client, warehouse):
     evil = "<script>alert(1)</script>"
     with engine("loader").begin() as connection:
