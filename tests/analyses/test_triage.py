@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from include import config
@@ -37,6 +39,13 @@ def fitted(rules: Triage) -> model.Model:
 )
 def test_quoted_mails_and_fixed_lines_do_not_count(body: str, kept: str, rules: Triage) -> None:
     assert texts.clean("Re: 回复：Export", body, rules.ignored_lines) == f"Export\n{kept}"
+
+
+@pytest.mark.parametrize("body", ["\n" * 10_000 + "x", " \n" * 5_000 + "x", " " * 10_000 + "x", "\t" * 10_000 + "x"])
+def test_time_to_clean_a_body_of_empty_lines_is_linear_in_its_length(body: str) -> None:
+    started = process_time()
+    assert texts.clean("", body) in ("x", "")
+    assert process_time() - started < 3  # short: CPU seconds of this process; it needs a hundredth of that
 
 
 def test_a_subject_that_says_nothing_does_not_count() -> None:

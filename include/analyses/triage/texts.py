@@ -12,7 +12,7 @@ _HAN = re.compile(r"[\u3400-\u9fff]")
 _LETTER = re.compile(r"[^\W\d_]")
 # Where a quoted mail or a signature begins. Everything after it was written before, or by a machine.
 _QUOTE = re.compile(
-    r"^\s*(?:on .{5,120} wrote:|-{3,}\s*(?:original message|forwarded message|原始邮件|转发).{0,20}"
+    r"^[^\S\n]{0,20}(?:on .{5,120} wrote:|-{3,}\s*(?:original message|forwarded message|原始邮件|转发).{0,20}"
     r"|(?:>\s*)?(?:from|von|发件人|寄件人)\s*[:：].{0,120}|在.{3,80}写道[:：]|am .{5,120} schrieb.{0,80}:"
     r"|--\s*$|_{8,})",
     re.IGNORECASE | re.MULTILINE,
