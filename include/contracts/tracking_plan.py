@@ -49,7 +49,11 @@ def rules() -> tuple[Rule, ...]:
 
 
 def note(connection: Connection, facts: BatchFacts) -> None:
-    """Note the first and last day of each event in a batch, in the batch's transaction."""
+    """Note the first and last day of each event in a batch, in the batch's transaction.
+
+    Rows in quarantine do not count: one with a day far ahead would make every other event look missing, and its own
+    never.
+    """
     if facts.entity.name == _ENTITY and facts.table and not facts.is_replay:
         connection.execute(
             sa.text(_NOTE.format(table=facts.table)), {"source": facts.source, "now": facts.now, "most": _MOST_NAMES}
@@ -78,7 +82,8 @@ def _missing(facts: BatchFacts) -> Expect | None:
         for name, event in _planned().items()
     )
     return none(
-        f"with arrived as (select feature, max(day) as day from {BATCH} where not _is_deleted group by feature"  # noqa: S608
+        f"with arrived as (select feature, max(day) as day from {BATCH}"  # noqa: S608
+        f" where not _is_deleted and day <= cast('{facts.today}' as date) + 1 group by feature"
         f" union all select event, last_day from meta.event_seen where source = {literal(facts.source)})"
         f" select planned.event, max(arrived.day) as last_day from (values {listed}) as planned (event, since)"
         " left join arrived on arrived.feature = planned.event group by planned.event, planned.since"
@@ -104,7 +109,7 @@ _NOTE = """
     insert into meta.event_seen as seen (source, event, first_day, last_day, seen_at)
     select :source, feature, min(day), max(day), :now
     from {table}
-    where not _is_deleted and feature <> '' and day is not null and length(feature) <= 200
+    where not _is_deleted and _failed is null and feature <> '' and day is not null and length(feature) <= 200
     group by feature
     order by count(*) desc, feature
     limit :most

@@ -69,6 +69,15 @@ def test_late_event_is_the_day_after_its_last_allowed_one() -> None:
     assert _found(_used("api", DAY - timedelta(days=6), first=100) + _used("reports", DAY, first=200)) == {}
 
 
+def test_row_in_quarantine_is_no_arrival() -> None:
+    store("usage_day", _used("reports", DAY - timedelta(days=1)))
+    week_ago = DAY - timedelta(days=7)
+    _found(_used("api", week_ago, first=100) + _used("reports", week_ago, first=200))
+    newest = _used("reports", DAY, first=300) + _used("api", date(2099, 1, 1), 1, first=400)
+    assert _found(newest)["planned_events_arrive"] == f"event api last_day {week_ago}"
+    assert {one.event: one.state for one in catalogue.events()} == {"api": "missing", "reports": "arrives"}
+
+
 def test_empty_plan_checks_nothing(tmp_path: Path) -> None:
     (tmp_path / "config" / "tracking_plan.yaml").write_text("version: 1\nevents: {}\n")
     store("usage_day", _used("reports", DAY - timedelta(days=1)))
