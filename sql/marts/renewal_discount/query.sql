@@ -2,8 +2,8 @@
 -- Grain: settled renewal. Inputs: renewals, health 30 days before the decision, approved discounts, next terms.
 -- Window: none.
 -- Caveats: without list prices of all its lines, a won renewal has no list price and no depth. A lost renewal has
--- neither; it is here for the renewal rate of its band. An approval counts if it was given by the winning day, had not
--- lapsed on it, and the next term is at least as long as the term it was given for.
+-- neither; it is here for the renewal rate of its band. An approval is of a share of the list price. It counts if it
+-- was given by the winning day, had not lapsed on it, and the next term is at least as long as its own.
 with next_terms as (
     select
         account_key,
@@ -29,7 +29,7 @@ bands as (
 ),
 
 approved as (
-    select s.account_key, s.renewal_id, min(q.offer_arr) as approved_arr
+    select s.account_key, s.renewal_id, min(q.offer_arr / q.list_arr) as approved_share
     from settled as s
     join meta.discount_request as q
         on q.renewal_id = s.renewal_id
@@ -57,7 +57,7 @@ select
             then cast(greatest(1 - s.renewed_arr / s.renewed_list_arr, 0) as double precision)
     end as depth,
     s.term_months,
-    a.approved_arr
+    cast(round(a.approved_share * s.renewed_list_arr, 2) as numeric(18, 2)) as approved_arr
 from settled as s
 left join bands as b on b.account_key = s.account_key and b.renewal_id = s.renewal_id
 left join approved as a on a.account_key = s.account_key and a.renewal_id = s.renewal_id
