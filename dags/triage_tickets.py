@@ -1,12 +1,12 @@
 """# Triage tickets
 
 **What it does.** Each morning, labels new and changed tickets: bug, how_to, management, request or unknown. Then finds
-frequent questions of the last 28 days. Once a month, if agents corrected enough labels, it fits the model again and
-keeps it only if it is better.
+frequent questions of the last 28 days, and requests that ask for much the same. Once a month, if agents corrected
+enough labels, it fits the model again and keeps it only if it is better.
 
 **Inputs and outputs.** Reads `core.ticket` and the desk's subjects and comments. Adds rows to `meta.ticket_label`,
-`meta.triage_model` and `meta.qa_cluster`, which `core.ticket_triage`, `marts.triage_period` and `marts.qa_candidate`
-show. It stores no texts.
+`meta.triage_model`, `meta.qa_cluster` and `meta.request_hint`, which `core.ticket_triage`, `marts.triage_period`,
+`marts.qa_candidate`, `core.request_ask` and `requests similar` show. It stores no texts.
 
 **When it fails.**
 
@@ -68,7 +68,15 @@ def triage_tickets() -> None:
         with engine("builder").begin() as connection:
             return routes.keep_questions(connection)
 
-    refit() >> label() >> find_questions()
+    @task(doc_md="Finds requests for much the same, for a person to merge, and returns the number of similar tickets.")
+    def compare_requests() -> int:
+        from include.analyses import request_hints
+        from include.warehouse.engine import engine
+
+        with engine("builder").begin() as connection:
+            return request_hints.keep(connection)
+
+    refit() >> label() >> [find_questions(), compare_requests()]
 
 
 triage_tickets()

@@ -33,6 +33,7 @@ from include.cli.metrics import app as metrics_app
 from include.cli.playbooks import app as playbook_app
 from include.cli.renewals import app as renewals_app
 from include.cli.report import app as report_app
+from include.cli.requests import app as requests_app
 from include.cli.score import app as score_app
 from include.cli.signals import app as signals_app
 from include.cli.texts import app as texts_app
@@ -62,6 +63,7 @@ app.add_typer(experiments_app, name="experiments")
 app.add_typer(analysis_commands.app, name="analysis")
 app.add_typer(triage_app, name="triage")
 app.add_typer(discounts_app, name="discounts")
+app.add_typer(requests_app, name="requests")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 app.add_typer(identity_app, name="identity")

@@ -138,6 +138,16 @@ _WORDS = {
     "channel_cost": N_("channel costs"),
     "referrals": N_("referrals"),
     "campaigns": N_("campaigns"),
+    # Requests for features: their types and states, and what their figures need.
+    "essential": N_("essential"),
+    "individual": N_("individual"),
+    "core": N_("core"),
+    "declined": N_("declined"),
+    "shipped": N_("shipped"),
+    "customers": N_("customer records"),
+    "health_bands": N_("health bands"),
+    "lost_reasons": N_("lost reasons"),
+    "tickets": N_("triaged tickets"),
     # Tiers that the shipped settings name.
     "key_account": N_("key account"),
     "standard": N_("standard"),

@@ -1,14 +1,15 @@
-"""The analyses page: features that go with renewal, segments of small accounts, what customers write about."""
+"""The analyses page: features that go with renewal, segments of small accounts, what customers write and ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from include.analyses import feature_store, segments
+from include.analyses import feature_store, requests, segments
 from include.analyses.segments import Group
 from include.analyses.triage import routes
+from include.common.words import word
 from include.config.viewers import Viewer
 from include.pages import scope
 from include.warehouse.engine import engine
@@ -31,6 +32,8 @@ class Analyses:
             only for viewers of all accounts who see names: a bug may be that of one, and tickets are quoted.
         questions: Frequent questions, most tickets first.
         topics: What is asked to be managed, most tickets first.
+        requests: Requests for features, over all customers, most ARR due first, for the same viewers; at most 50.
+        lacking: What their figures need that is not connected.
     """
 
     features: Sequence[dict[str, Any]] = ()
@@ -42,6 +45,13 @@ class Analyses:
     bugs: Sequence[dict[str, Any]] | None = None
     questions: Sequence[dict[str, Any]] = ()
     topics: Sequence[dict[str, Any]] = ()
+    requests: Sequence[dict[str, Any]] | None = None
+    lacking: Sequence[str] = ()
+
+    @property
+    def lacks(self) -> str:
+        """What is not available, in the reader's words."""
+        return ", ".join(map(word, self.lacking))
 
 
 def read(viewer: Viewer) -> Analyses:
@@ -53,10 +63,13 @@ def read(viewer: Viewer) -> Analyses:
         small = segments.accounts(connection, chosen)
         days = routes.last_days(connection)
         mix = routes.mix(connection)
+        sees_all = chosen is None and viewer.sees_names
         tickets = (
             (routes.bugs(connection, *days), routes.questions(connection), routes.topics(connection))
-            if days and chosen is None and viewer.sees_names
+            if days and sees_all
             else ()
         )
+        asked = requests.listed(connection) if sees_all else None
     n_unused = unused[0]["n_all"] if unused else 0
-    return Analyses(found, unused, n_unused, segments.groups(small), len(small), mix, *tickets)
+    page = Analyses(found, unused, n_unused, segments.groups(small), len(small), mix, *tickets)
+    return replace(page, requests=asked and asked[:_MOST], lacking=requests.lacking(asked or ()))

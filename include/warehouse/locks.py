@@ -28,6 +28,7 @@ MIGRATION_LOCK = 0x5045_5245
 INCIDENTS_LOCK = 0x5045_494E
 REPORTS_LOCK = 0x5045_5250
 LOGINS_LOCK = 0x5045_4C4F  # logins belong to the server, not to one database
+REQUESTS_LOCK = 0x5045_5251
 _TICK = timedelta(microseconds=1)
 
 

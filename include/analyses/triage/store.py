@@ -48,7 +48,8 @@ def label_all(begin: Callable[[], AbstractContextManager[sa.Connection]]) -> dic
     with begin() as connection:
         if not all(has_table(connection, name) for name in TABLES):
             return {}
-        connection.execute(_FORGET_ERASED)
+        for statement in _FORGET_ERASED:
+            connection.execute(statement)
         version, fitted = _newest(connection, rules)
     changed: Counter[str] = Counter()
     after, n_rows = "", BATCH
@@ -262,10 +263,13 @@ _CHECKED = sa.text(
     " (select max(label_id) from meta.ticket_label where ticket_key = any(:keys) group by ticket_key)"
 )
 # Deleted tickets stay in the staging table; only erased ones are not there.
-_FORGET_ERASED = sa.text(
-    "delete from meta.ticket_label as l where not exists ("
-    "select from staging.stg_support__ticket as s where s.source || ':' || s.ticket_id = l.ticket_key)"
-)
+_FORGET_ERASED = [
+    sa.text(
+        f"delete from meta.{table} as l where ticket_key is not null and not exists ("  # noqa: S608
+        "select from staging.stg_support__ticket as s where s.source || ':' || s.ticket_id = l.ticket_key)"
+    )
+    for table in ("ticket_label", "request_entry")
+]
 _LAST_FIT = sa.text("select version, fitted_at from meta.triage_model order by version desc limit 1")
 _KEPT = sa.text(
     "select version, rules, content, fitted_at from meta.triage_model where is_kept order by version desc limit 1"

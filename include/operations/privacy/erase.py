@@ -218,10 +218,11 @@ def _delete_by_record(connection: Connection, found: Found, counts: Counter[str]
 
 
 def _forget_questions(connection: Connection, found: Found, counts: Counter[str]) -> None:
-    """Remove the keys of tickets from the frequent questions that they were grouped into."""
+    """Remove the keys of tickets from the frequent questions and the proposals that name them."""
     texts = found.records | found.written
     keys = sorted(f"{source}:{record_id}" for source, entity, record_id in texts if entity == "ticket")
     counts["meta.qa_cluster"] += connection.execute(_FORGET_QUESTIONS, {"keys": keys}).rowcount
+    counts["meta.request_hint"] += connection.execute(_FORGET_HINTS, {"keys": keys}).rowcount
 
 
 def _blank_models(connection: Connection, found: Found, counts: Counter[str]) -> None:
@@ -348,6 +349,7 @@ _FORGET_QUESTIONS = sa.text(
     " array(select key from unnest(ticket_keys) with ordinality as t (key, no) where key <> all(:keys) order by no)"
     " where ticket_keys && :keys"
 )
+_FORGET_HINTS = sa.text("delete from meta.request_hint where ticket_key = any(:keys) or like_ticket = any(:keys)")
 # Columns that identify a person although they are not marked as sensitive.
 _IDENTIFYING = ("job_title",)
 # Columns of built tables that refer to a person's record -> its entity.
@@ -361,7 +363,7 @@ _OF_IDS = f"(source, id) in {PAIRS}"
 _BY_ACCOUNT_KEY = (
     "ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation", "meta.health_pulse",
     "meta.health_override", "meta.health_change", "meta.former_health_input", "meta.discount_request",
-    "meta.feature_unused", "ops.experiment_account",
+    "meta.feature_unused", "meta.request_entry", "ops.experiment_account",
 )  # fmt: skip
 # For an account that absorbed others, rows under their keys are erased too.
 _OF_KEYS = f"(account_key = :key or account_key in (select source || ':' || id from {PAIRS} as erased (source, id)))"  # noqa: S608

@@ -71,7 +71,7 @@ def _blanked(table: str, entity: Entity, where: str) -> str:
 
 
 def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -> None:
-    """Blank messages and evidence about people, and an account's name in digests, reports and discount requests."""
+    """Blank messages and evidence about people, and an account's name in digests, reports, discounts and requests."""
     keys = sorted(f"{source}:{record_id}" for source, entity, record_id in found.records if entity == "contact")
     for store, statement in _OF_CONTACT.items():
         counts[store] += connection.execute(sa.text(statement), {"keys": keys}).rowcount
@@ -79,7 +79,8 @@ def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -
     for table in redaction.tables(connection, ("ops",)):
         if table.name in _LISTS:
             counts[table.name] += redaction.blank(connection, table, names, _LISTS[table.name])
-    counts[_REQUESTS.name] += redaction.blank(connection, _REQUESTS, names)
+    for table in _WRITTEN:
+        counts[table.name] += redaction.blank(connection, table, names)
 
 
 def places(connection: Connection, found: Found) -> Places:
@@ -117,8 +118,12 @@ _IN_QUARANTINE = f"""
 """  # noqa: S608
 # Tables with rows about many accounts -> the condition for those rows.
 _LISTS = {"ops.outbox": "entity_kind in ('csm', 'person', 'report')", "ops.report": "", "ops.customer_report": ""}
-# What people wrote about another account's discount may name the company.
-_REQUESTS = redaction.Texts("meta.discount_request", {"why": "text", "note": "text"})
+# What people wrote about another account's discount or about a request may name the company.
+_WRITTEN = (
+    redaction.Texts("meta.discount_request", {"why": "text", "note": "text"}),
+    redaction.Texts("meta.request_entry", {"request": "text", "note": "text"}),
+    redaction.Texts("meta.request_change", {"request": "text", "merged_into": "text", "note": "text"}),
+)
 _OF_CONTACT = {
     "ops.outbox": (
         "update ops.outbox set subject = '[erased]', body = '{}', reason ="

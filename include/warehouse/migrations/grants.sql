@@ -22,7 +22,8 @@ grant insert, update, delete on
     meta.identity_answer, meta.renewal_answer, meta.former_continuation, meta.former_health_input,
     meta.kpi_restatement, meta.metric_definition, meta.kpi_override,
     meta.health_change, meta.health_backtest, meta.health_backtest_method, meta.experiment_reading,
-    meta.feature_effect, meta.feature_unused, meta.ticket_label, meta.triage_model, meta.qa_cluster
+    meta.feature_effect, meta.feature_unused, meta.ticket_label, meta.triage_model, meta.qa_cluster, meta.request_hint,
+    meta.request_entry
     to perennial_builder;
 grant insert, update, delete on all tables in schema ops to perennial_builder;
 revoke update, delete on ops.report, ops.customer_report from perennial_builder;
@@ -31,5 +32,6 @@ grant select, insert on meta.health_pulse, meta.health_override, meta.forecast_c
 grant update (known_to) on meta.health_pulse, meta.health_override, meta.forecast_call to perennial_editor;
 grant update (ended_by) on meta.health_override to perennial_editor;
 grant select, insert, update (state, answered_by, answered_at, note) on meta.discount_request to perennial_editor;
+grant select, insert on meta.request_entry, meta.request_change to perennial_editor;
 grant select on meta.build, ops.customer_report to perennial_editor;
 grant insert on ops.customer_report to perennial_editor;

@@ -21,6 +21,10 @@ insert into meta.discount_request (renewal_id, account_key, list_arr, offer_arr,
     select 'R', key, 100, 90, 0.1, 0.1, 'lead', '{}', 'as for Zipf Works', 'ana', 'approved', 'lea', 'see Zipf Works',
     '2026-06-10', now() from unnest(array['crm:1', 'crm:2']) as key;
 insert into meta.feature_unused select '2026-05-01', key, 'sso' from unnest(array['crm:1', 'crm:2']) as key;
+insert into meta.request_entry (request, account_key, asked_on, note, entered_by, known_from)
+    select 'sso', key, '2026-05-01', 'as Zipf Works', 'ana', now() from unnest(array['crm:1', 'crm:2']) as key;
+insert into meta.request_change (request, merged_into, note, changed_by, known_from)
+    values ('zipf works sso', 'sso', 'see Zipf Works', 'ana', now());
 insert into ops.experiment values ('p', 0.2, 180, 0.05, null, '2026-05-01', now());
 insert into ops.experiment_account (experiment, account_key, unit_key, arm, stratum, assigned_on, known_from)
     select 'p', key, key, 'acted', 's', '2026-05-01', now() from unnest(array['crm:1', 'crm:2']) as key;
@@ -37,10 +41,12 @@ def test_every_table_with_an_account_key_is_erased_or_kept_for_a_reason(warehous
     assert {name for (name,) in found} - erased == set(KEPT)
 
 
-def test_account_leaves_discounts_experiments_and_unused_features(warehouse: str) -> None:
+def test_account_leaves_discounts_requests_experiments_and_unused_features(warehouse: str) -> None:
     with engine("owner").begin() as connection:
         connection.exec_driver_sql(ENTRIES)
     erase.account("crm:1", reason="asked in writing", by="dpo")
-    for table in ("meta.discount_request", "meta.feature_unused", "ops.experiment_account"):
+    for table in ("meta.discount_request", "meta.feature_unused", "meta.request_entry", "ops.experiment_account"):
         assert rows(f"select account_key from {table}") == [("crm:2",)]
+    assert rows("select note from meta.request_entry") == [("as [erased]",)]
+    assert rows("select request, note from meta.request_change") == [("[erased] sso", "see [erased]")]
     assert rows("select why, note from meta.discount_request") == [("as for [erased]", "see [erased]")]

@@ -55,6 +55,15 @@ union all
 select 'customers', known_from, person, 'labelled a ticket ' || label, ticket_key, '', ''
 from meta.ticket_label where labelled_by = 'agent'
 union all
+select 'customers', known_from, entered_by, case when ticket_key is null then 'entered a request for ' || request
+    else 'assigned a ticket to the request ' || request end, coalesce(ticket_key, ''), account_key, note
+from meta.request_entry
+union all
+select 'customers', known_from, changed_by, case when merged_into = '' then 'took it out of another request'
+    when merged_into is not null then 'merged it into ' || merged_into
+    else 'set it to ' || concat_ws(', ', kind, state) end, request, '', note
+from meta.request_change
+union all
 select 'customers', answered_at, answered_by, state || ' ' || about, approval_id, '', note
 from ops.approval where answered_by <> ''
 union all

@@ -1,0 +1,126 @@
+"""Plan the CRM task to tell an account that something it asked for has shipped: once per account and request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from markupsafe import Markup, escape
+
+from include.analyses import requests
+from include.common import formatting, working_days
+from include.common.texts import gettext
+from include.decide import alert_tasks
+from include.decide.context import Day, Outcome
+from include.decide.recipients import Owner, Recipient, calendar_of, recipient
+from include.outbox import personal_data
+from include.outbox.store import Action
+from include.warehouse.engine import engine, has_table
+
+RULE = "request_shipped"
+KIND = "request"
+DUE_IN = 5  # working days
+# Requests that shipped longer ago are not told any more. This also skips the history of a first build.
+TOLD_DAYS = 90
+_N_ASKS = 5
+
+
+def plan(day: Day) -> Outcome:
+    """Return the tasks for accounts that asked for what has shipped since, and have no task about it yet."""
+    outcome = Outcome()
+    with engine("reader").connect() as connection:
+        if not (has_table(connection, requests.DEMAND) and has_table(connection, "marts.act_account")):
+            return outcome
+        named = {"rule": RULE, "today": day.today, "since": day.today - timedelta(days=TOLD_DAYS)}
+        rows = connection.execute(_TO_TELL, named).all()
+    for row in rows:
+        if day.readiness.why_on_hold(row.crm_source, row.account_key):
+            outcome.n_on_hold += 1
+            continue
+        outcome.actions.append(_task(row, day))
+    return outcome
+
+
+def _task(row: Any, day: Day) -> Action:
+    owner = Owner(row.owner_key, row.owner_name, row.owner_email, row.owner_team, row.owner_is_active)
+    to = recipient(owner, "csm", day.settings.people)
+    where = calendar_of(row.region, day.settings)
+    due_on = working_days.due_date(day.today, DUE_IN, working_days.calendar(where.country))
+    with day.reading(to.email):
+        subject = gettext("Tell {account}: {request} has shipped", account=row.account_name, request=row.request)
+        html = "<br>\n".join(_lines(row, to))
+    state, reason = day.planned_state(alert_tasks.CHANNEL)
+    subject = personal_data.plain(subject)
+    return Action(
+        channel=alert_tasks.CHANNEL,
+        entity_kind=KIND,
+        entity_id=row.account_key,
+        rule=RULE,
+        episode_no=1,
+        step=row.request,
+        account_key=row.account_key,
+        owner_key=to.owner_key,
+        recipient=to.email,
+        subject=subject,
+        body={
+            "subject": subject,
+            "html": personal_data.plain(html),
+            **alert_tasks.due(due_on, where.zone),
+            "priority": "MEDIUM",
+            "company_id": row.crm_account_id,
+            "owner_id": to.owner_id,
+        },
+        reads=(row.crm_source,),
+        not_after=day.after(day.today + timedelta(days=alert_tasks.USEFUL_DAYS)),
+        version=f"{RULE} 1",
+        state=state,
+        reason=reason,
+    )
+
+
+def _lines(row: Any, to: Recipient) -> Iterator[Markup]:
+    if to.note:
+        yield from (escape(to.note), Markup(""))
+    yield escape(
+        gettext(
+            "They asked for {request}, last on {asked}. It shipped on {shipped}.",
+            request=row.request,
+            asked=formatting.day(row.last_asked),
+            shipped=formatting.day(row.shipped_on),
+        )
+    )
+    if tickets := [key for key in row.ask_keys if not key.startswith("entry:")]:
+        yield escape(gettext("Tickets: {tickets}", tickets=", ".join(tickets[:_N_ASKS])))
+    yield from (Markup(""), escape(gettext("Write to the people who asked, and offer to show it to them.")))
+
+
+# An account has a task already if it has one about the request, or about one that was merged into it since.
+_TO_TELL = sa.text("""
+with names as (
+    select request, request as name from core.request_ask
+    union
+    select request, asked_as from core.request_ask
+),
+
+asked as (
+    select k.account_key, d.request, d.shipped_on, max(k.asked_on) as last_asked,
+        array_agg(k.ask_key order by k.asked_on desc, k.ask_key) as ask_keys
+    from marts.request_demand as d
+    join core.request_ask as k on k.request = d.request and k.asked_on <= d.shipped_on
+    where d.state = 'shipped' and d.shipped_on > :since and d.shipped_on <= :today
+    group by k.account_key, d.request, d.shipped_on
+)
+
+select q.*, a.account_name, a.region, a.owner_key, a.owner_name, a.owner_email, a.owner_team, a.owner_is_active,
+    a.crm_account_id, a.crm_source
+from asked as q
+join marts.act_account as a on a.account_key = q.account_key
+where not exists (
+    select from ops.outbox as o
+    join names as n on n.request = q.request and n.name = o.step
+    where o.rule = :rule and o.entity_kind = 'request' and o.entity_id = q.account_key
+)
+order by q.account_key, q.request
+""")

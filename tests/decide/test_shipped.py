@@ -1,0 +1,79 @@
+"""The task to tell an account of what has shipped: once per account and request, also after a merge."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.models import registry, tables
+from include.outbox.store import Delivery
+from include.warehouse.engine import engine
+from tests.fixtures.decisions import OVERLAY, at
+from tests.fixtures.signals import SignalBook, signal_book  # noqa: F401
+from tests.fixtures.subjects_store import account
+
+TODAY = at(0).date()
+MODELS = ("core.renewal", "core.ticket", "core.ticket_triage", "core.request_ask", "marts.request_demand")
+
+
+@pytest.fixture
+def asked(signal_book: SignalBook) -> SignalBook:  # noqa: F811
+    """Customers 1 and 2 asked for two names of the same, 3 for something else, and 4 after it had shipped."""
+    signal_book.set_clock(at(0))
+    signal_book.set_subjects("account", *(account(n) for n in range(1, 5)))
+    execute(signal_book, "drop table core.renewal")  # the fixture's has fewer columns
+    with engine("builder").begin() as connection:
+        for name in MODELS:
+            tables.prepare(connection, registry.load()[name], None)
+    for key, name, day in ((1, "dark mode", 1), (2, "themes", 1), (3, "sso", 1), (4, "dark mode", 12)):
+        row = {"name": name, "key": f"crm:{key}", "day": date(2026, 11, day)}
+        columns = "(request, account_key, asked_on, entered_by, known_from)"
+        execute(signal_book, f"insert into meta.request_entry {columns} values (:name, :key, :day, 'ana', :now)", **row)
+    return signal_book
+
+
+def execute(book: SignalBook, statement: str, **values: Any) -> None:
+    book.book._execute(statement, now=book.book.now, **values)
+
+
+def change(book: SignalBook, request: str, **values: Any) -> None:
+    row = {"merged_into": None, "state": None, "shipped_on": None, **values}
+    execute(book, "insert into meta.request_change (request, merged_into, state, shipped_on, changed_by, known_from)"
+        " values (:request, :merged_into, :state, :shipped_on, 'ana', :now)", request=request, **row)  # fmt: skip
+
+
+def planned(book: SignalBook, name: str, state: str = "planned") -> list[Delivery]:
+    book.book.decide(decision_id=name)
+    return [row for row in book.book.outbox(channel="crm_task", state=state) if row.rule == "request_shipped"]
+
+
+def test_who_asked_before_it_shipped_is_told_once(asked: SignalBook) -> None:
+    assert planned(asked, "open") == []
+    change(asked, "dark mode", state="shipped", shipped_on=date(2026, 11, 11))
+    (first,) = planned(asked, "shipped")
+    assert (first.account_key, first.step, first.body["company_id"]) == ("crm:1", "dark mode", "1")
+    assert first.body["owner_id"] and first.body["due_on"] and first.reads == ("crm",)
+    execute(asked, "update ops.outbox set state = 'sent', resolved_at = :now where rule = 'request_shipped'")
+    assert planned(asked, "again") == []
+    # After a merge, only those are told who were not told of any of its names.
+    change(asked, "dark mode", merged_into="look and feel")
+    change(asked, "themes", merged_into="look and feel")
+    change(asked, "look and feel", state="shipped", shipped_on=date(2026, 11, 11))
+    assert [row.account_key for row in planned(asked, "merged")] == ["crm:2"]
+
+
+def test_dry_run_writes_nothing_outside(asked: SignalBook, overlay: Path) -> None:
+    text = OVERLAY["channels.yaml"].replace("crm_task: {dry_run: false}", "crm_task: {dry_run: true}")
+    (overlay / "config" / "channels.yaml").write_text(text)
+    change(asked, "sso", state="shipped", shipped_on=date(2026, 11, 11))
+    assert planned(asked, "dry") == []
+    assert [row.account_key for row in planned(asked, "dry again", "suppressed")] == ["crm:3"]
+
+
+def test_old_and_later_days_of_shipping_tell_nobody(asked: SignalBook) -> None:
+    change(asked, "sso", state="shipped", shipped_on=date(2026, 12, 24))
+    change(asked, "themes", state="shipped", shipped_on=date(2026, 1, 2))
+    assert planned(asked, "days") == []
