@@ -2,11 +2,13 @@
 
 **What it does.** Each morning, labels new and changed tickets: bug, how_to, management, request or unknown. Then finds
 frequent questions of the last 28 days, and requests that ask for much the same. Once a month, if agents corrected
-enough labels, it fits the model again and keeps it only if it is better.
+enough labels, it fits the model again and keeps it only if it is better. Task `judge_releases` stores the goals of
+`config/releases/` and counts adoption of the releases whose 28 days are not over, with the tickets that name them.
 
-**Inputs and outputs.** Reads `core.ticket` and the desk's subjects and comments. Adds rows to `meta.ticket_label`,
-`meta.triage_model`, `meta.qa_cluster` and `meta.request_hint`, which `core.ticket_triage`, `marts.triage_period`,
-`marts.qa_candidate`, `core.request_ask` and `requests similar` show. It stores no texts.
+**Inputs and outputs.** Reads `core.ticket` and the desk's subjects and comments; for releases `marts.account_day` and
+`core.usage_day`. Adds rows to `meta.ticket_label`, `meta.triage_model`, `meta.qa_cluster`, `meta.request_hint`,
+`meta.release_goal` and `meta.release_adoption`, which `core.ticket_triage`, `marts.triage_period`,
+`marts.qa_candidate`, `core.request_ask`, `requests similar` and `releases list` show. It stores no texts.
 
 **When it fails.**
 
@@ -76,7 +78,15 @@ def triage_tickets() -> None:
         with engine("builder").begin() as connection:
             return request_hints.keep(connection)
 
-    refit() >> label() >> [find_questions(), compare_requests()]
+    @task(doc_md="Stores the goals of releases, counts adoption in their first 28 days, and returns the verdicts.")
+    def judge_releases() -> dict[str, str]:
+        from include.analyses import releases
+        from include.warehouse.engine import engine
+
+        with engine("builder").begin() as connection:
+            return releases.judge(connection)
+
+    refit() >> label() >> [find_questions(), compare_requests(), judge_releases()]
 
 
 triage_tickets()

@@ -31,6 +31,7 @@ from include.cli.experiments import app as experiments_app
 from include.cli.identity import app as identity_app
 from include.cli.metrics import app as metrics_app
 from include.cli.playbooks import app as playbook_app
+from include.cli.releases import app as releases_app
 from include.cli.renewals import app as renewals_app
 from include.cli.report import app as report_app
 from include.cli.requests import app as requests_app
@@ -64,6 +65,7 @@ app.add_typer(analysis_commands.app, name="analysis")
 app.add_typer(triage_app, name="triage")
 app.add_typer(discounts_app, name="discounts")
 app.add_typer(requests_app, name="requests")
+app.add_typer(releases_app, name="releases")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 app.add_typer(identity_app, name="identity")

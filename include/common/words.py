@@ -148,6 +148,12 @@ _WORDS = {
     "health_bands": N_("health bands"),
     "lost_reasons": N_("lost reasons"),
     "tickets": N_("triaged tickets"),
+    # Verdicts on releases.
+    "too_early": N_("too early"),
+    "no_goal": N_("no goal was set before"),
+    "no_targets": N_("no targets"),
+    "reached_goal": N_("goal reached"),
+    "missed_goal": N_("goal missed"),
     # Tiers that the shipped settings name.
     "key_account": N_("key account"),
     "standard": N_("standard"),

@@ -124,7 +124,7 @@ def show() -> list[Shown]:
         for key in type(model).model_fields:
             if name or key in General.model_fields:
                 rows += _rows(documents, (name,) if name else (), (key,), getattr(model, key))
-    return rows + _listed("mappings") + _listed("contracts") + _overlaid()
+    return rows + _listed("mappings") + _listed("contracts") + _listed("releases") + _overlaid()
 
 
 def _listed(folder: str) -> list[Shown]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from include.common import clock
 from include.config import Settings, config_hash, files
 from include.config import load as load_settings
-from include.decide import alert_tasks, crm_fields, episodes, readiness, risk, shipped, task_feedback, tiers
+from include.decide import alert_tasks, crm_fields, episodes, readiness, released, risk, shipped, task_feedback, tiers
 from include.decide import caps as limit
 from include.decide.context import Day, Outcome
 from include.decide.digests import escalation, metric_targets, weekly
@@ -144,8 +144,8 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         closing_tasks = Outcome(actions=alert_tasks.closings(connection, day, [*reminders.changes, *alerts.changes]))
         digests = weekly.plan(connection, day, scan.signals)
         fields = crm_fields.plan(connection, day, risks)
-        figures = metric_targets.plan(day)
-        outcomes = (reminders, tasks, alerts, closing_tasks, escalations, digests, figures, shipped.plan(day), fields)
+        product = (metric_targets.plan(day), shipped.plan(day), released.plan(day))
+        outcomes = (reminders, tasks, alerts, closing_tasks, escalations, digests, *product, fields)
         actions = limit.limit(connection, decision_id, day, outcomes, by, overlay)
         actions += tiers.ask(connection, decision_id, day, by, overlay)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from include.analyses import feature_store, requests, segments
+from include.analyses import feature_store, releases, requests, segments
 from include.analyses.segments import Group
 from include.analyses.triage import routes
 from include.common.words import word
@@ -34,6 +34,7 @@ class Analyses:
         topics: What is asked to be managed, most tickets first.
         requests: Requests for features, over all customers, most ARR due first, for the same viewers; at most 50.
         lacking: What their figures need that is not connected.
+        releases: Releases with their adoption, newest first. They name no account; at most 50.
     """
 
     features: Sequence[dict[str, Any]] = ()
@@ -47,6 +48,7 @@ class Analyses:
     topics: Sequence[dict[str, Any]] = ()
     requests: Sequence[dict[str, Any]] | None = None
     lacking: Sequence[str] = ()
+    releases: Sequence[dict[str, Any]] = ()
 
     @property
     def lacks(self) -> str:
@@ -70,6 +72,7 @@ def read(viewer: Viewer) -> Analyses:
             else ()
         )
         asked = requests.listed(connection) if sees_all else None
+        shipped = releases.stored(connection)[:_MOST]
     n_unused = unused[0]["n_all"] if unused else 0
     page = Analyses(found, unused, n_unused, segments.groups(small), len(small), mix, *tickets)
-    return replace(page, requests=asked and asked[:_MOST], lacking=requests.lacking(asked or ()))
+    return replace(page, requests=asked and asked[:_MOST], lacking=requests.lacking(asked or ()), releases=shipped)

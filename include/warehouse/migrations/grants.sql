@@ -23,7 +23,7 @@ grant insert, update, delete on
     meta.kpi_restatement, meta.metric_definition, meta.kpi_override,
     meta.health_change, meta.health_backtest, meta.health_backtest_method, meta.experiment_reading,
     meta.feature_effect, meta.feature_unused, meta.ticket_label, meta.triage_model, meta.qa_cluster, meta.request_hint,
-    meta.request_entry
+    meta.request_entry, meta.release_goal, meta.release_adoption
     to perennial_builder;
 grant insert, update, delete on all tables in schema ops to perennial_builder;
 revoke update, delete on ops.report, ops.customer_report from perennial_builder;
