@@ -13,8 +13,10 @@ from include.analyses.releases import Version
 from include.cli.main import main
 from include.common.errors import ConfigError
 from include.config import releases as settings
+from include.config.viewers import Viewer
 from include.decide import released
 from include.warehouse.engine import engine
+from tests.analyses.page_text import content
 from tests.fixtures.landing import rows
 from tests.sql import cases
 
@@ -160,3 +162,9 @@ def test_notice_says_every_verdict(world: None) -> None:
         written = released.message({**changed, "verdict": releases.verdict(changed)})
         assert written.subject.startswith("Boards 2") and len(written.evidence) == 3
     assert releases.verdict({**row, "goal": 0.15}) == "reached_goal"
+
+
+def test_page_shows_releases(world: None) -> None:
+    judge()
+    text = content(Viewer(role="csm", owner="crm:7"))
+    assert all(word in text for word in ("Boards 2", "28.3%", "15.0%", "52.9%", "20.0%"))

@@ -13,8 +13,10 @@ from include.analyses import request_file, request_hints, requests
 from include.analyses.requests import Entry
 from include.cli.main import main
 from include.common.errors import ConfigError
+from include.config.viewers import Viewer
 from include.operations.privacy import erase
 from include.warehouse.engine import engine
+from tests.analyses.page_text import content
 from tests.fixtures.landing import rows
 from tests.sql import cases
 
@@ -132,3 +134,10 @@ def test_erasure_reaches_entries_and_proposals(world: None) -> None:
     erase.account("crm:1", reason="asked in writing", by="dpo")
     assert rows("select account_key from meta.request_entry") == [("crm:2",)]
     assert rows("select from meta.request_hint where 'support:1' in (ticket_key, like_ticket)") == []
+
+
+def test_page_shows_requests_to_viewers_of_all_customers(world: None) -> None:
+    text = content(Viewer(role="head"))
+    assert "dashboards" in text and "50,000" in text and "no feature named" in text
+    for viewer in (Viewer(role="csm", owner="crm:7"), Viewer(role="operator")):
+        assert "dashboards" not in content(viewer)
