@@ -205,6 +205,14 @@ def test_unreachable_warehouse_does_not_show_its_password(monkeypatch: pytest.Mo
     assert "secret" not in str(caught.value)
 
 
+def test_older_server_is_refused_before_anything_is_created(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject.check()
+    monkeypatch.setattr(subject.engine("owner").dialect, "server_version_info", (14, 13))
+    with pytest.raises(WarehouseError, match="PostgreSQL 14, which is too old") as caught:
+        migrate()
+    assert caught.value.cure == "use PostgreSQL 15 or newer"
+
+
 @pytest.mark.parametrize(
     ("error", "cure"),
     [

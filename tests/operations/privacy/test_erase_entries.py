@@ -11,7 +11,6 @@ KEPT = {
     "meta.account_brand": "copied from the settings: remove it there",
     "meta.exclusion": "copied from the settings: remove it there",
     "meta.build_change": "only the key, until the build ends",
-    "ops.customer_report": "an archive: the company's name is blanked in it (free_text.py)",
 }
 ENTRIES = """
 insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, record)
@@ -28,6 +27,9 @@ insert into meta.request_change (request, merged_into, note, changed_by, known_f
 insert into ops.experiment values ('p', 0.2, 180, 0.05, null, '2026-05-01', now());
 insert into ops.experiment_account (experiment, account_key, unit_key, arm, stratum, assigned_on, known_from)
     select 'p', key, key, 'acted', 's', '2026-05-01', now() from unnest(array['crm:1', 'crm:2']) as key;
+insert into ops.customer_report (account_key, period, edition, sha256, html, data, next_steps, approved_by, made_at)
+    select key, '2026-05', 1, 'x', 'Launch the Halle plant', '{}', 'Call the plant', 'ana', now()
+    from unnest(array['crm:1', 'crm:2']) as key;
 """
 
 
@@ -41,11 +43,18 @@ def test_every_table_with_an_account_key_is_erased_or_kept_for_a_reason(warehous
     assert {name for (name,) in found} - erased == set(KEPT)
 
 
-def test_account_leaves_discounts_requests_experiments_and_unused_features(warehouse: str) -> None:
+# Tables that keep nothing of an erased account.
+GONE = (
+    "meta.discount_request", "meta.feature_unused", "meta.request_entry", "ops.experiment_account",
+    "ops.customer_report",
+)  # fmt: skip
+
+
+def test_account_leaves_what_people_entered_and_what_was_written_about_it(warehouse: str) -> None:
     with engine("owner").begin() as connection:
         connection.exec_driver_sql(ENTRIES)
     erase.account("crm:1", reason="asked in writing", by="dpo")
-    for table in ("meta.discount_request", "meta.feature_unused", "meta.request_entry", "ops.experiment_account"):
+    for table in GONE:
         assert rows(f"select account_key from {table}") == [("crm:2",)]
     assert rows("select note from meta.request_entry") == [("as [erased]",)]
     assert rows("select request, note from meta.request_change") == [("[erased] sso", "see [erased]")]
