@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from time import process_time
 
 import pytest
 
 from include import config
-from include.analyses.triage import model, texts
+from include.analyses.triage import model, routes, texts
 from include.config import triage as settings
 from include.config.triage import Triage
 from tests.analyses import judged_triage
@@ -95,3 +96,15 @@ def test_targets_hold_on_tickets_that_were_labelled_before_the_patterns(
     assert found["kappa of the labellings"] >= 0.8
     tickets = judged_triage.tickets()
     assert len(tickets) == 300 and sum(one["language"] == "zh" for one in tickets) == 150
+
+
+def test_thousands_of_like_questions_are_grouped_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {str(n): "How do I log in?" if n % 8 else "Where is the export of invoices?" for n in range(800)}
+    monkeypatch.setattr(routes.store, "texts_of", lambda connection, keys: {key: asked[key] for key in keys})
+    tracemalloc.start()
+    found = list(routes._groups(None, list(asked)))  # type: ignore[arg-type]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [len(group) for group in found] == [700, 100]
+    assert found[0][:3] == [1, 2, 3]
+    assert peak < 20_000_000
