@@ -22,6 +22,11 @@ _SEGMENTS = (
     "account_key", "account_name", "segment", "recency_days", "n_active_days", "paid", "recency", "frequency", "money",
     "arr",
 )  # fmt: skip
+_BENCHMARK = (
+    "industry", "rank", "account_key", "name", "tier", "arr", "consent", "asked_on", "milestones_on_time", "breadth",
+    "depth", "active_seat_share", "days_as_customer", "band_since", "coverage", "nps_median", "good_rating_share",
+)  # fmt: skip
+_DIFFERENCES = ("feature", "is_shown", "n", "share", "peer_share", "standardised", "p_adjusted")
 _UNUSED = ("account_key", "account_name", "owner_name", "tier", "arr", "days_to_decision", "feature", "points")
 
 
@@ -69,6 +74,33 @@ def list_features(
             ("key features without evidence", proposed["no_evidence"]),
         ):
             typer.echo(f"{line}: {', '.join(names) or 'none'}")
+
+
+@app.command("benchmark")
+def list_benchmark_customers(
+    industry: Annotated[str, typer.Option("--industry", help="Only this industry.")] = "",
+    features: Annotated[
+        bool, typer.Option("--features", help="List what benchmark customers use more or less than like customers.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the customers of each industry that others could learn from, at the newest month end."""
+    from dataclasses import asdict
+
+    from include.analyses import benchmark
+    from include.warehouse.engine import engine
+
+    with engine("reader").connect() as connection:
+        if features:
+            rows = [asdict(one) for one in benchmark.differences(connection, industry)]
+            columns: tuple[str, ...] = _DIFFERENCES
+        else:
+            found = [asdict(one) for one in benchmark.read(connection) if industry in ("", one.industry)]
+            rows = [{**one.pop("evidence"), **one} for one in found]
+            columns = _BENCHMARK
+    output.emit(rows, columns, as_json=as_json)
+    if features and not rows and not as_json:
+        typer.echo(f"not available: fewer than {benchmark.FEWEST} benchmark customers have a like customer")
 
 
 @app.command("rfm")

@@ -47,6 +47,23 @@ def show(name: str) -> None:
 
 
 @app.command()
+def draft(
+    account: Annotated[str, typer.Option("--from-benchmark", help="A benchmark customer of `analysis benchmark`.")],
+) -> None:
+    """Print a draft for customers that could learn from a benchmark customer. Save it in your overlay's playbooks."""
+    from include.analyses import benchmark
+    from include.decide.playbooks.draft import from_benchmark
+    from include.warehouse.engine import engine
+
+    with engine("reader").connect() as connection:
+        found = benchmark.read(connection, [account])
+        if not found:
+            raise ConfigError(f"{account} is no benchmark customer", cure="`analysis benchmark` lists them")
+        differences = benchmark.differences(connection, found[0].industry)
+    typer.echo(from_benchmark(found[0], differences), nl=False)
+
+
+@app.command()
 def simulate(
     name: str,
     since: Annotated[str, typer.Option("--from", help="First day to replay.")],

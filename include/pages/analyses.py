@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from include.analyses import feature_store, releases, requests, segments
+from include.analyses import benchmark, feature_store, releases, requests, segments
+from include.analyses.benchmark import Customer
 from include.analyses.segments import Group
 from include.analyses.triage import routes
 from include.common.words import word
@@ -27,6 +28,7 @@ class Analyses:
         n_unused: Number of all of them.
         segments: Small accounts of the viewer by segment, largest first.
         n_segmented: Number of those accounts.
+        benchmark: Benchmark customers of the viewer by industry, for viewers who see names.
         mix: Labels of tickets in the last months, newest month first.
         bugs: Bugs of the last 28 days by feature, over all customers, most ARR due first. It, questions and topics are
             only for viewers of all accounts who see names: a bug may be that of one, and tickets are quoted.
@@ -42,6 +44,7 @@ class Analyses:
     n_unused: int = 0
     segments: Sequence[Group] = ()
     n_segmented: int = 0
+    benchmark: Sequence[Customer] = ()
     mix: Sequence[dict[str, Any]] = ()
     bugs: Sequence[dict[str, Any]] | None = None
     questions: Sequence[dict[str, Any]] = ()
@@ -63,6 +66,7 @@ def read(viewer: Viewer) -> Analyses:
         chosen = scope.accounts(connection, viewer)
         unused = feature_store.unused(connection, chosen, _MOST)
         small = segments.accounts(connection, chosen)
+        best = benchmark.read(connection, chosen) if viewer.sees_names else []
         days = routes.last_days(connection)
         mix = routes.mix(connection)
         sees_all = chosen is None and viewer.sees_names
@@ -74,5 +78,5 @@ def read(viewer: Viewer) -> Analyses:
         asked = requests.listed(connection) if sees_all else None
         shipped = releases.stored(connection)[:_MOST]
     n_unused = unused[0]["n_all"] if unused else 0
-    page = Analyses(found, unused, n_unused, segments.groups(small), len(small), mix, *tickets)
+    page = Analyses(found, unused, n_unused, segments.groups(small), len(small), best, mix, *tickets)
     return replace(page, requests=asked and asked[:_MOST], lacking=requests.lacking(asked or ()), releases=shipped)

@@ -22,7 +22,7 @@ ON_DEALS = {
 }  # fmt: skip
 ON_COMPANIES = {
     "contract_arr", "contract_mrr", "contract_start", "renewal_date", "contract_status", "contract_currency",
-    "crm_account_id", "brand", "referrals",
+    "crm_account_id", "brand", "referrals", "reference_consent", "reference_asked_on",
 }  # fmt: skip
 CRM = ("account", "contact", "opportunity", "contract_line")
 

@@ -54,6 +54,7 @@ class Checkpoint:
     active_users_28d: int | None
     paid_seats: int | None
     seat_utilisation: float | None
+    breadth: float | None
     n_open_tickets: int | None
     n_open_urgent_tickets: int | None
     oldest_open_urgent_at: datetime | None

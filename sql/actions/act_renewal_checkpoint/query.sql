@@ -67,6 +67,7 @@ select
     d.active_users_28d,
     d.paid_seats,
     d.seat_utilisation,
+    d.breadth,
     d.n_open_tickets,
     d.n_open_urgent_tickets,
     d.oldest_open_urgent_at,

@@ -58,6 +58,8 @@ select
     v.source || ':' || v.owner_id as owner_key,
     v.source || ':' || v.parent_id as parent_key,
     v.lifecycle_stage,
+    v.reference_consent,
+    v.reference_asked_on,
     v.is_deleted,
     v.is_test or coalesce(p.is_internal, false) or e.account_key is not null as is_excluded,
     case

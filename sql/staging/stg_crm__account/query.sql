@@ -30,6 +30,8 @@ select
     employees,
     lower(nullif(trim(brand), '')) as brand,
     referrals,
+    reference_consent,
+    reference_asked_on,
     created_at,
     _loaded_at as known_from,
     _source_at as source_at,
