@@ -231,19 +231,19 @@ def customer_report_pdf(user: GetUserDep, id: int = 0) -> Response:
 
 def _pdf(user: Any, name: str, read: Callable[[Viewer], str]) -> Response:
     """Return a page as PDF, or the reason why there is none: the viewer's rights, or a missing library."""
-    made: list[bytes] = []
+    from include.reports import pdf
 
-    def render(viewer: Viewer) -> None:
-        from include.reports import pdf
+    return _file(user, f"{name}.pdf", "application/pdf", "/account/", lambda viewer: pdf.of(read(viewer)))
 
-        made.append(pdf.of(read(viewer)))
 
-    title, back = N_("No PDF was made"), f"{BASE}{PREFIX}/account/"
-    answer = _answer("/account/", "refused.html", user, render, title=title, back=back)
-    if not made:
-        return answer
-    headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"', "Cache-Control": "no-store"}
-    return Response(made[0], media_type="application/pdf", headers=headers | {"X-Content-Type-Options": "nosniff"})
+def _file(user: Any, name: str, kind: str, path: str, read: Callable[[Viewer], str | bytes]) -> Response:
+    """Return a file, or the reason why there is none."""
+    made: list[str | bytes] = []
+    title, back = N_("No file was made"), f"{BASE}{PREFIX}{path}"
+    answer = _answer(path, "refused.html", user, lambda viewer: made.append(read(viewer)), title=title, back=back)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    headers |= {"X-Content-Type-Options": "nosniff"}
+    return Response(made[0], media_type=kind, headers=headers) if made else answer
 
 
 @app.get("/renewals/", response_class=HTMLResponse)
@@ -291,6 +291,14 @@ def _add_plain(name: str) -> None:
 
 for _name in ("analyses", "catalogue", "growth", "playbooks", "team"):
     _add_plain(_name)
+
+
+@app.get("/touch/")
+def touch_list(user: GetUserDep, name: str = "") -> Response:
+    """Return the newest list of a touch as CSV, limited to the viewer's accounts."""
+    from include.pages import touches
+
+    return _file(user, "touch.csv", "text/csv; charset=utf-8", "/playbooks/", lambda viewer: touches.csv(viewer, name))
 
 
 @app.get("/discounts/", response_class=HTMLResponse)

@@ -27,7 +27,7 @@ def list_experiments(as_json: AsJson = False) -> None:
     from include.warehouse.engine import engine
 
     with engine("reader").connect() as connection:
-        found = overview.read(connection)
+        found = overview.read(connection, overview.of(""))
     output.emit([_row(entry) for entry in found.values()], _LIST, as_json=as_json)
 
 

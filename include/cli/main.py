@@ -38,6 +38,7 @@ from include.cli.requests import app as requests_app
 from include.cli.score import app as score_app
 from include.cli.signals import app as signals_app
 from include.cli.texts import app as texts_app
+from include.cli.touches import app as touches_app
 from include.cli.triage import app as triage_app
 from include.common import user
 from include.common.errors import ContractError, PerennialError, WarehouseError
@@ -74,6 +75,7 @@ app.add_typer(renewals_app, name="renewals")
 app.add_typer(score_app, name="score")
 app.add_typer(report_app, name="report")
 app.add_typer(texts_app, name="texts")
+app.add_typer(touches_app, name="touches")
 score_app.command("forecast")(forecast_commands.show)
 score_app.command("disagreements")(forecast_commands.disagreements)
 score_app.command("calendar")(forecast_commands.calendar)

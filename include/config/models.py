@@ -25,6 +25,7 @@ from include.config.person import Lead, Person
 from include.config.renewals import Renewals
 from include.config.segments import Segments
 from include.config.tiers import Tiers, Value
+from include.config.touches import Touches
 from include.config.tracking_plan import TrackingPlan
 from include.config.triage import Triage
 from include.config.viewers import Viewers
@@ -363,6 +364,7 @@ class Settings(General):
     segments: Segments
     funnel: Funnel
     campaigns: Campaigns
+    touches: Touches
     viewers: Viewers
     customer_report: CustomerReport
     triage: Triage

@@ -26,7 +26,7 @@ def translated(message: str) -> str:
     language = texts.language()
     if language == ENGLISH:
         return message
-    for own in (_signals(), _playbooks(), _reports()):
+    for own in (_signals(), _playbooks(), _reports(), _touches()):
         if text := own.get((language, message)):
             return text
     return texts.from_file(message)
@@ -46,6 +46,7 @@ def _own(found: dict[str, Path]) -> dict[tuple[str, str], str]:
 _signals = files.cached_for("config", "signals/*.yaml")(_own)
 _playbooks = files.cached_for("playbooks", "*.yaml")(_own)
 _reports = files.cached_for("reports", "*.yaml")(_own)
+_touches = files.cached_for("config", "touches/*.yaml")(_own)
 
 
 def pairs(document: Document) -> Iterator[tuple[str, Place, str, str]]:

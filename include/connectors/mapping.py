@@ -40,6 +40,7 @@ class ColumnRule(Strict):
         is_website: The field holds a web address; the column gets its host without ``www.``.
         is_one_of: The column is true if the field's value is one of these, false if it is another.
         is_past: The column is true if the field's timestamp has passed.
+        if_empty: The column's value if the field has none.
         is_duration: The field holds a duration (``P12M``, ``1 year``, ``12``); the column gets its whole months.
         always: The column has this value in every row, without a field.
     """
@@ -54,6 +55,7 @@ class ColumnRule(Strict):
     is_one_of: tuple[str, ...] = ()
     is_past: bool = False
     is_duration: bool = False
+    if_empty: str = ""
     always: str = ""
 
     @model_validator(mode="after")
@@ -215,13 +217,13 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
         for name in ("is_set", "is_empty", "is_one_of", "is_past"):
             if getattr(rule, name) and columns[column].type != "boolean":
                 raise document.error((*place, name), f"{column} is not a boolean", cure=f"remove {name}")
-        if rule.always:
+        for name, value in (("always", rule.always), ("if_empty", rule.if_empty)):
             try:
-                caster(columns[column].type)(rule.always)
+                caster(columns[column].type)(value or None)
             except ValueError:
                 raise document.error(
-                    (*place, "always"),
-                    f"{rule.always} is not a valid value for {column}",
+                    (*place, name),
+                    f"{value} is not a valid value for {column}",
                     cure=f"{column} has type {columns[column].type}",
                 ) from None
 
@@ -299,8 +301,11 @@ class _Step(NamedTuple):
 
 def _step(column: str, rule: ColumnRule, kind: ColumnType, zone: ZoneInfo | None) -> _Step:
     *above, key = rule.property.split(".")
-    cast = _cast(rule, caster(kind, zone))
-    if_none = False if rule.is_set else True if rule.is_empty else None
+    plain = caster(kind, zone)
+    cast = _cast(rule, plain)
+    if_none = False if rule.is_set else True if rule.is_empty else plain(rule.if_empty)
+    if rule.if_empty:
+        cast = _filled(cast, if_none)
     return _Step(column, rule.property, tuple(above), key, cast, if_none, rule.preferred)
 
 
@@ -322,6 +327,10 @@ def _cast(rule: ColumnRule, cast: Cast) -> Cast:
     if rule.add_days:
         return lambda value: _add_days(cast(value), rule.add_days)
     return cast
+
+
+def _filled(cast: Cast, if_empty: Any) -> Cast:
+    return lambda value: if_empty if value == "" else cast(value)
 
 
 def _is_past(value: Any) -> bool | None:

@@ -12,13 +12,15 @@ from include.config.own_texts import translated
 from include.decide.playbooks.load import load as load_playbooks
 from include.decide.rules.subjects import table
 from include.decide.signals.load import load as load_signals
+from include.decide.touches.load import load as load_touches
 from include.warehouse.engine import has_table
 
 
 def titles() -> dict[str, str]:
-    """Return the titles of all signals and playbooks, in the reader's language."""
+    """Return the titles of all signals, playbooks and touches, in the reader's language."""
     found = {name: rule.file.title for name, rule in load_signals().items()}
     found |= {name: rule.file.title for name, rule in load_playbooks().items()}
+    found |= {name: rule.file.title for name, rule in load_touches().items()}
     return {name: translated(title) for name, title in found.items()}
 
 

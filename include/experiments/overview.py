@@ -1,17 +1,19 @@
-"""Every live playbook with the effect that its hold-out shows, or with what a hold-out could show."""
+"""Every playbook and touch with the effect that its hold-out shows, or with what a hold-out could show."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.decide.playbooks.load import load as load_playbooks
-from include.decide.playbooks.schema import Playbook
+from include.decide.playbooks.schema import Playbook, Tested
 from include.decide.rules.load import Rule
 from include.decide.signals.load import load as load_signals
+from include.decide.touches.load import load as load_touches
 from include.experiments import plan, store
 from include.experiments.plan import Plan
 from include.experiments.reading import Last, Reading
@@ -20,22 +22,22 @@ from include.warehouse.engine import engine, has_table
 
 @dataclass(frozen=True)
 class Entry:
-    """One playbook.
+    """One playbook or touch.
 
     Args:
         reading: The read-out of its hold-out; None if it has none yet.
-        plan: What a hold-out could show; None if it has a read-out, or before the first build.
+        plan: What a hold-out could show; None if it has a read-out, for touches, or before the first build.
         last: The last stored reading, if the hold-out has ended (``hold_out: 0``).
     """
 
-    playbook: Playbook
+    playbook: Tested
     reading: Reading | None = None
     plan: Plan | None = None
     last: Last | None = None
 
 
 def read(
-    connection: sa.Connection, playbooks: Mapping[str, Rule[Playbook]] | None = None, hold_out: float = 0,
+    connection: sa.Connection, playbooks: Mapping[str, Rule[Any]] | None = None, hold_out: float = 0,
     effect: float = 0, is_plan: bool = False,
 ) -> dict[str, Entry]:  # fmt: skip
     """Return the playbooks in force by name.
@@ -56,7 +58,7 @@ def read(
     found = {}
     for name, rule in playbooks.items():
         reading, planned = readings.get(name), None
-        if day is not None and (reading is None or is_plan):
+        if day is not None and isinstance(rule.file, Playbook) and (reading is None or is_plan):
             history = plan.past(connection, rule.file, signals, day)
             planned = plan.of(rule.file, history, day, hold_out, effect)
         found[name] = Entry(rule.file, reading, planned, None if name in designs else last.get(name))
@@ -70,7 +72,7 @@ def keep() -> dict[str, tuple[Entry, Reading, str | None]]:
         Playbook -> its entry, its reading, and the verdict of the reading before; None for the first.
     """
     with engine("reader").connect() as connection:
-        found = read(connection)
+        found = read(connection, of(""))
     kept = {}
     for name, entry in found.items():
         if entry.reading:
@@ -79,15 +81,16 @@ def keep() -> dict[str, tuple[Entry, Reading, str | None]]:
     return kept
 
 
-def of(name: str) -> dict[str, Rule[Playbook]]:
-    """Return one playbook by name, or all for "".
+def of(name: str) -> dict[str, Rule[Any]]:
+    """Return one playbook or touch by name; for "", all playbooks and the touches with a hold-out.
 
     Raises:
         ConfigError: There is no such playbook.
     """
-    playbooks = load_playbooks()
+    touches = {one: rule for one, rule in load_touches().items() if rule.file.hold_out or one == name}
+    known: dict[str, Rule[Any]] = {**load_playbooks(), **touches}
     if not name:
-        return playbooks
-    if name not in playbooks:
-        raise ConfigError(f"unknown playbook {name}", cure=f"known: {', '.join(playbooks)}")
-    return {name: playbooks[name]}
+        return known
+    if name not in known:
+        raise ConfigError(f"unknown playbook {name}", cure=f"known: {', '.join(known)}")
+    return {name: known[name]}

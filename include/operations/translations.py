@@ -36,7 +36,7 @@ DOMAINS: dict[str, tuple[str, ...]] = {
         "include/gate",
     ),
     "signals": ("include/defaults/config/signals",),
-    "playbooks": ("include/defaults/playbooks",),
+    "playbooks": ("include/defaults/playbooks", "include/defaults/config/touches"),
     "metrics": ("sql", "include/metrics"),
     "reports": (
         "include/reports",

@@ -58,6 +58,7 @@ COMMANDS = {
     "run_analyses.list_discounts": "discounts unapproved --month MONTH",
     "run_analyses.judge_growth": "analysis channels",
     "triage_tickets": "analysis triage --keep",
+    "list_touches": "touches make",
     "reconcile": "reconcile SOURCE",
 }
 KINDS = {"ingest_crm": "crm", "ingest_support": "support", "ingest_product": "product"}

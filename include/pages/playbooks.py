@@ -1,4 +1,4 @@
-"""The playbooks page: each playbook's runs, tasks done in time, outcomes, and the effect measured by its hold-out."""
+"""The playbooks page: runs, tasks in time, outcomes and measured effect of each playbook, and the lists of touches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.config.viewers import Viewer
 from include.decide.playbooks.schema import Playbook
 from include.decide.rule_texts import titles
 from include.experiments import overview, words
-from include.pages import scope
+from include.pages import scope, touches
 from include.warehouse.engine import engine, has_table
 
 
@@ -58,6 +58,7 @@ class Playbooks:
 
     day: date | None
     rows: Sequence[Run] = ()
+    touches: Sequence[touches.Row] = ()
 
 
 def read(viewer: Viewer) -> Playbooks:
@@ -65,14 +66,21 @@ def read(viewer: Viewer) -> Playbooks:
     day, counted = None, []
     with engine("reader").connect() as connection:
         found = overview.read(connection)
+        chosen = scope.accounts(connection, viewer)
+        listed = touches.read(connection, chosen)
         if all(has_table(connection, name) for name in ("core.task", "core.renewal", "marts.account_day")):
             day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
-            named = {"accounts": scope.accounts(connection, viewer), "day": day}
+            named = {"accounts": chosen, "day": day}
             counted = list(connection.execute(_COUNTS, named))
-    return Playbooks(day, [_run(entry, [row for row in counted if row.name == name]) for name, entry in found.items()])
+    rows = [
+        _run(entry.playbook, words.of(entry), [row for row in counted if row.name == name])
+        for name, entry in found.items()
+        if isinstance(entry.playbook, Playbook)
+    ]
+    return Playbooks(day, rows, listed)
 
 
-def _run(entry: overview.Entry, counted: Sequence[Any]) -> Run:
+def _run(playbook: Playbook, effect: tuple[str, ...], counted: Sequence[Any]) -> Run:
     given: dict[str, Any] = {}
     for row in counted:
         if row.counted == "runs":
@@ -81,7 +89,7 @@ def _run(entry: overview.Entry, counted: Sequence[Any]) -> Run:
             given |= {"n_in_time": row.part, "n_due": row.whole}
         else:
             given["outcomes"] = (*given.get("outcomes", ()), (row.label, row.part))
-    return Run(entry.playbook, words.of(entry), **given)
+    return Run(playbook, effect, **given)
 
 
 _COUNTS = sa.text("""

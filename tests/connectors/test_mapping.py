@@ -40,7 +40,7 @@ def test_shipped_mapping_fills_every_column_not_set_by_associations() -> None:
     missing = {name: set(ENTITIES[name].column_names) - set.union(*parts) for name, parts in mapped.items()}
     assert missing == {
         "account": {"merged_into", "language", *ON_COMPANIES},  # Salesforce expresses a merge in this direction
-        "contact": {"account_id", "language"},
+        "contact": {"account_id", "language", "is_opted_out", "consent"},
         "opportunity": {"account_id", *ON_DEALS},
         "contract_line": {
             "opportunity_id",
@@ -70,7 +70,7 @@ def test_shipped_salesforce_mapping_fills_the_expected_columns() -> None:
     }
     assert {name: columns for name, columns in missing.items() if columns} == {
         "account": {"merged_ids", "merged_into", "language", *ON_COMPANIES},
-        "contact": {"other_emails", "language"},
+        "contact": {"other_emails", "language", "is_opted_out", "consent"},
         "opportunity": ON_DEALS,
         "contract_line": UNCOMMON,
         "lead": {
@@ -165,6 +165,13 @@ def test_mapping_rules() -> None:
     assert record.problems == {"amount": "1,0"}
     assert record.payload == {"a.b": "x", "c": "euro;€;USD", "d": "", "e": "2024-12-31", "f": "1,0", "g": 3}
     assert mapper.record("2", {"a": None, "e": ""}, None).values["term_end"] is None
+
+
+@pytest.mark.parametrize(("found", "is_out"), [(None, False), ("", False), ("true", True), ("false", False)])
+def test_field_that_is_empty_until_it_is_set(found: str | None, is_out: bool) -> None:
+    rule = ColumnRule(property="hs_email_optout", if_empty="false")
+    values = Mapper(ENTITIES["contact"], {"is_opted_out": rule}).record("1", {"hs_email_optout": found}, None).values
+    assert values == {"is_opted_out": is_out}
 
 
 @pytest.mark.parametrize(

@@ -94,4 +94,4 @@ def test_report_is_approved_once_by_its_own_form(client, report, monkeypatch):  
 def test_brief_is_a_pdf_for_those_who_see_its_page(client, report):  # noqa: F811
     for role in ("other", "executive"):
         refused = get(client, role, f"/brief/pdf/?account={MINE}")
-        assert refused.status_code == 404 and "No PDF was made" in refused.text and "Not recorded" not in refused.text
+        assert refused.status_code == 404 and "No file was made" in refused.text and "Not recorded" not in refused.text

@@ -1,4 +1,4 @@
-"""Assign account families to the arms of a playbook's hold-out, before any of their accounts reaches the trigger.
+"""Assign account families to the arms of a hold-out, of a playbook or touch, before any of them reaches the trigger.
 
 The unit is the family, so that a parent and its child never end in different arms. Families are drawn within strata of
 tier and health band: in the order of their hash, every family at which the running total of the share passes a whole
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
-from include.decide.playbooks.schema import Playbook
 from include.decide.rules.load import Rule
 from include.warehouse import locks
 from include.warehouse.engine import has_table
@@ -21,7 +21,7 @@ from include.warehouse.engine import has_table
 _INPUTS = ("marts.act_account", "core.account_family")
 
 
-def assign(connection: sa.Connection, playbooks: Iterable[Rule[Playbook]], today: date) -> None:
+def assign(connection: sa.Connection, playbooks: Iterable[Rule[Any]], today: date) -> None:
     """Start the experiments of live playbooks, and assign the families that have no arm yet.
 
     The design that is stored at the start holds, whatever the file says later.
@@ -39,9 +39,7 @@ def assign(connection: sa.Connection, playbooks: Iterable[Rule[Playbook]], today
         connection.execute(_WITHDRAW, given)
 
 
-def held_out(
-    connection: sa.Connection, playbooks: Mapping[str, Rule[Playbook]], today: date
-) -> dict[str, frozenset[str]]:
+def held_out(connection: sa.Connection, playbooks: Mapping[str, Rule[Any]], today: date) -> dict[str, frozenset[str]]:
     """Return playbook -> the accounts that get no tasks today.
 
     A playbook without ``hold_out`` in its file, and one whose planned end is over, hold out nobody.

@@ -88,14 +88,29 @@ class Experiment(Strict):
     ends_on: date | None = None
 
 
-class Playbook(RuleFile):
+class Tested(RuleFile):
+    """A rule whose effect a hold-out measures.
+
+    Args:
+        hold_out: The share of account families, chosen by hash, for which nothing is done. Their starts are only
+            recorded, so that comparing them with the others measures the effect. Key accounts are never held out.
+        experiment: What the hold-out measures.
+    """
+
+    hold_out: Annotated[float, Field(ge=0, le=0.5)] = 0
+    experiment: Experiment = Experiment()
+
+    @property
+    def design(self) -> dict[str, Any]:
+        """The design of its hold-out, as it is stored at the start."""
+        return {"hold_out": self.hold_out, **self.experiment.model_dump()}
+
+
+class Playbook(Tested):
     """One playbook. A running one continues with the version that it started with.
 
     Args:
         guide: The URL of its explanation for the CSM; empty for none.
-        hold_out: The share of account families, chosen by hash, that get no tasks. Their starts are only recorded, so
-            that comparing them with the others measures the playbook's effect. Key accounts are never held out.
-        experiment: What the hold-out measures.
         first_scan: What happens to subjects that reached the trigger before the playbook was first evaluated:
             ``silent`` skips them, ``start`` starts for them too.
         outcome: The possible outcomes. The person who completes the last task enters one of them.
@@ -105,14 +120,7 @@ class Playbook(RuleFile):
 
     guide: str = ""
     trigger: Trigger
-    hold_out: Annotated[float, Field(ge=0, le=0.5)] = 0
-    experiment: Experiment = Experiment()
     first_scan: Literal["silent", "start"] = "silent"
     exit: Exit = Exit()
     outcome: Annotated[tuple[Text, ...], Field(min_length=2, max_length=8)]
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
-
-    @property
-    def design(self) -> dict[str, Any]:
-        """The design of its hold-out, as it is stored at the start."""
-        return {"hold_out": self.hold_out, **self.experiment.model_dump()}

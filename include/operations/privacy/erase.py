@@ -101,6 +101,7 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
             _erase_account(connection, subject, found, counts)
         _delete_by_record(connection, found, counts)
         _forget_questions(connection, found, counts)
+        free_text.blank_lists(connection, found, counts)
         _blank_models(connection, found, counts)
         outside = _outside(connection, kind, found)
         free_text.blank_messages(connection, found, counts)
@@ -364,6 +365,7 @@ _BY_ACCOUNT_KEY = (
     "ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation", "meta.health_pulse",
     "meta.health_override", "meta.health_change", "meta.former_health_input", "meta.discount_request",
     "meta.feature_unused", "meta.request_entry", "ops.experiment_account", "ops.customer_report",
+    "ops.touch_contact",
 )  # fmt: skip
 # For an account that absorbed others, rows under their keys are erased too.
 _OF_KEYS = f"(account_key = :key or account_key in (select source || ':' || id from {PAIRS} as erased (source, id)))"  # noqa: S608

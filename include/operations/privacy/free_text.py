@@ -70,6 +70,13 @@ def _blanked(table: str, entity: Entity, where: str) -> str:
     return f"update {table} set {blank}, payload = '{{}}' where {where} and ({texts})"  # noqa: S608
 
 
+def blank_lists(connection: Connection, found: Found, counts: Counter[str]) -> None:
+    """Blank the people's lines in the lists of touches."""
+    keys = sorted(f"{source}:{record_id}" for source, entity, record_id in found.records if entity == "contact")
+    clause = sa.text("update ops.touch_contact set line = :erased where contact_key = any(:keys) and line <> :erased")
+    counts["ops.touch_contact"] += connection.execute(clause, {"keys": keys, "erased": suppression.ERASED}).rowcount
+
+
 def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -> None:
     """Blank messages and evidence about people, and an account's name in digests, reports, discounts and requests."""
     keys = sorted(f"{source}:{record_id}" for source, entity, record_id in found.records if entity == "contact")

@@ -26,7 +26,7 @@ grant insert, update, delete on
     meta.request_entry, meta.release_goal, meta.release_adoption
     to perennial_builder;
 grant insert, update, delete on all tables in schema ops to perennial_builder;
-revoke update, delete on ops.report, ops.customer_report from perennial_builder;
+revoke update, delete on ops.report, ops.customer_report, ops.touch_list, ops.touch_contact from perennial_builder;
 grant insert, update (built_by) on meta.dirty_range to perennial_builder;
 grant select, insert on meta.health_pulse, meta.health_override, meta.forecast_call to perennial_editor;
 grant update (known_to) on meta.health_pulse, meta.health_override, meta.forecast_call to perennial_editor;

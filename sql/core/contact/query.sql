@@ -23,6 +23,8 @@ select
     v.job_title,
     v.role,
     v.language,
+    v.is_opted_out,
+    v.consent,
     coalesce(v.role like '%decision%maker%', false) as is_decision_maker,
     coalesce(v.role like '%champion%', false) as is_champion,
     v.last_contacted_at,

@@ -16,6 +16,8 @@ select
     nullif(trim(job_title), '') as job_title,
     lower(nullif(trim(role), '')) as role,
     nullif(trim(language), '') as language,
+    is_opted_out,
+    nullif(trim(consent), '') as consent,
     last_contacted_at,
     created_at,
     _loaded_at as known_from,

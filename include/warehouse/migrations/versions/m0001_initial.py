@@ -12,7 +12,7 @@ down_revision = None
 FOLDER = Path(__file__).parents[1] / "v0_1_0"
 FILES = (
     "ingest", "quarantine", "gate", "models", "settings", "identity", "metrics", "decide", "experiments", "analyses",
-    "discounts", "triage", "requests", "releases", "outbox", "reports", "ledger",
+    "discounts", "triage", "requests", "releases", "outbox", "reports", "touches", "ledger",
 )  # fmt: skip
 
 

@@ -1,0 +1,123 @@
+"""The archive of hand-off lists, ``ops.touch_list``. Rows are only added, so a list of a day never changes."""
+
+from __future__ import annotations
+
+import csv as csv_format
+import hashlib
+import io
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import orjson
+import sqlalchemy as sa
+
+from include.decide.touches.exclusions import Contact
+
+COLUMNS = ("contact_key", "account_key", "account_name", "email", "name", "language", "subject", "body_html")
+# A spreadsheet would run a cell that starts so: https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class List:
+    """One list.
+
+    Args:
+        n_accounts: Accounts in the audience.
+        n_excluded: Reason -> contacts that are not listed.
+        sha256: Hash of the CSV file.
+        made_at: None for a dry listing.
+    """
+
+    touch: str
+    day: date
+    version: int
+    n_accounts: int
+    n_listed: int
+    n_excluded: Mapping[str, int]
+    sha256: str
+    made_at: datetime | None = None
+
+
+def line(values: Sequence[str]) -> str:
+    """Return one line of the CSV file. Values have no line breaks, so that a person is one line."""
+    written = io.StringIO()
+    safe = [" ".join(value.split()) for value in values]
+    safe = [f"'{value}" if value.startswith(_FORMULA) else value for value in safe]
+    csv_format.writer(written, lineterminator="").writerow(safe)
+    return written.getvalue()
+
+
+def as_csv(lines: Sequence[str]) -> str:
+    return "".join(f"{one}\n" for one in (line(COLUMNS), *lines))
+
+
+def digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256(as_csv(lines).encode()).hexdigest()
+
+
+def keep(connection: sa.Connection, made: List, contacts: Sequence[Contact], lines: Sequence[str]) -> None:
+    """Store a list with its lines, one for each contact."""
+    excluded = orjson.dumps(dict(made.n_excluded)).decode()
+    connection.execute(_KEEP, {**vars(made), "n_excluded": excluded})
+    if contacts:
+        rows = [
+            {
+                "touch": made.touch, "day": made.day, "number": number, "contact_key": contact.contact_key,
+                "account_key": contact.account_key, "line": text,
+            }
+            for number, (contact, text) in enumerate(zip(contacts, lines, strict=True), 1)
+        ]  # fmt: skip
+        connection.execute(_KEEP_CONTACTS, rows)
+
+
+def get(connection: sa.Connection, touch: str, day: date | None = None) -> List | None:
+    """Return the list of a day; by default the newest one."""
+    row = connection.execute(_GET, {"touch": touch, "day": day}).mappings().one_or_none()
+    return List(**row) if row else None
+
+
+def newest(connection: sa.Connection) -> dict[str, List]:
+    """Return the newest list of each touch."""
+    return {row["touch"]: List(**row) for row in connection.execute(_NEWEST).mappings()}
+
+
+def lines(connection: sa.Connection, touch: str, day: date, accounts: Collection[str] | None = None) -> list[str]:
+    """Return the lines of a list.
+
+    Args:
+        accounts: Only those of these accounts; None for all.
+    """
+    named = {"touch": touch, "day": day, "accounts": None if accounts is None else list(accounts)}
+    return list(connection.execute(_LINES, named).scalars())
+
+
+def n_in(connection: sa.Connection, accounts: Collection[str] | None) -> dict[tuple[str, date], int]:
+    """Return touch and day -> the listed contacts of some accounts; None for all accounts."""
+    named = {"accounts": None if accounts is None else list(accounts)}
+    return {(touch, day): n for touch, day, n in connection.execute(_N_IN, named)}
+
+
+_NAMES = "touch, day, version, n_accounts, n_listed, n_excluded, sha256, made_at"
+_OF_ACCOUNTS = "(cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))"
+_KEEP = sa.text(
+    f"insert into ops.touch_list ({_NAMES}) values (:touch, :day, :version, :n_accounts, :n_listed,"  # noqa: S608
+    " cast(:n_excluded as jsonb), :sha256, :made_at)"
+)
+_KEEP_CONTACTS = sa.text(
+    "insert into ops.touch_contact (touch, day, number, contact_key, account_key, line)"
+    " values (:touch, :day, :number, :contact_key, :account_key, :line)"
+)
+_GET = sa.text(
+    f"select {_NAMES} from ops.touch_list where touch = :touch"  # noqa: S608
+    " and (cast(:day as date) is null or day = :day) order by day desc limit 1"
+)
+_NEWEST = sa.text(f"select distinct on (touch) {_NAMES} from ops.touch_list order by touch, day desc")  # noqa: S608
+_LINES = sa.text(
+    f"select line from ops.touch_contact where touch = :touch and day = :day and {_OF_ACCOUNTS}"  # noqa: S608
+    " order by number"
+)
+_N_IN = sa.text(
+    f"select touch, day, count(*) from ops.touch_contact where {_OF_ACCOUNTS} group by touch, day"  # noqa: S608
+)
