@@ -95,3 +95,16 @@ def test_brief_is_a_pdf_for_those_who_see_its_page(client, report):  # noqa: F81
     for role in ("other", "executive"):
         refused = get(client, role, f"/brief/pdf/?account={MINE}")
         assert refused.status_code == 404 and "No file was made" in refused.text and "Not recorded" not in refused.text
+
+
+def test_list_of_a_touch_is_a_file_for_those_who_see_persons(client, report):  # noqa: F811
+    with engine("builder").begin() as connection:
+        connection.exec_driver_sql(
+            "insert into ops.touch_list values ('small_asleep', '2026-06-01', 1, 1, 1, '{}', 'x', now());"
+            f"insert into ops.touch_contact values ('small_asleep', '2026-06-01', 1, 'crm:c1', '{MINE}', 'crm:c1,Ada')"
+        )
+    assert get(client, "executive", "/touch/?name=small_asleep").status_code == 404
+    assert get(client, "mine", "/touch/?name=none").status_code == 404
+    file = get(client, "mine", "/touch/?name=small_asleep")
+    assert file.headers["content-type"].startswith("text/csv") and file.text.endswith("\ncrm:c1,Ada\n")
+    assert get(client, "other", "/touch/?name=small_asleep").text.count("\n") == 1

@@ -364,8 +364,7 @@ _OF_IDS = f"(source, id) in {PAIRS}"
 _BY_ACCOUNT_KEY = (
     "ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation", "meta.health_pulse",
     "meta.health_override", "meta.health_change", "meta.former_health_input", "meta.discount_request",
-    "meta.feature_unused", "meta.request_entry", "ops.experiment_account", "ops.customer_report",
-    "ops.touch_contact",
+    "meta.feature_unused", "meta.request_entry", "ops.experiment_account", "ops.customer_report", "ops.touch_contact",
 )  # fmt: skip
 # For an account that absorbed others, rows under their keys are erased too.
 _OF_KEYS = f"(account_key = :key or account_key in (select source || ':' || id from {PAIRS} as erased (source, id)))"  # noqa: S608

@@ -30,6 +30,8 @@ insert into ops.experiment_account (experiment, account_key, unit_key, arm, stra
 insert into ops.customer_report (account_key, period, edition, sha256, html, data, next_steps, approved_by, made_at)
     select key, '2026-05', 1, 'x', 'Launch the Halle plant', '{}', 'Call the plant', 'ana', now()
     from unnest(array['crm:1', 'crm:2']) as key;
+insert into ops.touch_contact select 't', '2026-05-01', n, 'crm:7' || n, 'crm:' || n, 'crm:7' || n || ',Ada Byron'
+    from generate_series(1, 2) as n;
 """
 
 
@@ -46,7 +48,7 @@ def test_every_table_with_an_account_key_is_erased_or_kept_for_a_reason(warehous
 # Tables that keep nothing of an erased account.
 GONE = (
     "meta.discount_request", "meta.feature_unused", "meta.request_entry", "ops.experiment_account",
-    "ops.customer_report",
+    "ops.customer_report", "ops.touch_contact",
 )  # fmt: skip
 
 
@@ -59,3 +61,14 @@ def test_account_leaves_what_people_entered_and_what_was_written_about_it(wareho
     assert rows("select note from meta.request_entry") == [("as [erased]",)]
     assert rows("select request, note from meta.request_change") == [("[erased] sso", "see [erased]")]
     assert rows("select why, note from meta.discount_request") == [("as for [erased]", "see [erased]")]
+
+
+def test_person_leaves_a_blank_line_in_the_lists_of_touches(warehouse: str) -> None:
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(ENTRIES)
+        connection.exec_driver_sql(
+            "insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, record)"
+            " values (1, 2, 'crm', 'contact', '72', 'r', 'bad', '{\"email\": \"ada@example.com\"}')"
+        )
+    assert erase.person("Ada@example.com", reason="asked", by="dpo").counts["ops.touch_contact"] == 1
+    assert rows("select line from ops.touch_contact order by number") == [("crm:71,Ada Byron",), ("[erased]",)]

@@ -1,0 +1,74 @@
+"""Who sees lists: on the page, as a file, by command; and the experiment of a touch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from include.cli.main import main
+from include.common.errors import ConfigError
+from include.config.viewers import Viewer
+from include.decide.touches import lists
+from include.experiments import overview
+from include.pages import playbooks, touches
+from include.warehouse.engine import engine
+from tests.decide.touches.conftest import TouchBook, write
+
+
+@pytest.fixture
+def listed(touch_book: TouchBook) -> None:
+    """A list with contacts of two accounts, of which another is excluded."""
+    touch_book.customers(1, 2, 3)
+    for number in (1, 2):
+        touch_book.contact(number)
+    touch_book.contact(3, out=True)
+    with engine("builder").begin() as connection:
+        connection.execute(sa.text("update core.account set owner_key = 'crm:7' where account_key = 'crm:2'"))
+    lists.make(touch_book.signals.book.now)
+
+
+@pytest.mark.parametrize(
+    ("viewer", "seen"),
+    [
+        (Viewer(role="head"), {"crm:c1", "crm:c2"}),
+        (Viewer(role="csm", owner="crm:7"), {"crm:c2"}),
+        (Viewer(role="csm", owner="crm:8"), set()),
+    ],
+)
+def test_file_is_limited_to_the_viewers_accounts(listed: None, viewer: Viewer, seen: set[str]) -> None:
+    header, *lines = touches.csv(viewer, "wake_up").splitlines()
+    assert header.startswith("contact_key,account_key") and {line.split(",")[0] for line in lines} == seen
+
+
+@pytest.mark.parametrize("role", ["executive", "operator", "region"])
+def test_roles_that_see_no_persons_get_no_file(listed: None, role: Any) -> None:
+    with pytest.raises(ConfigError):
+        touches.csv(Viewer(role=role, regions=("Germany",) if role == "region" else ()), "wake_up")
+
+
+def test_page_counts_the_viewers_contacts_and_all_exclusions(listed: None) -> None:
+    seen = {row.touch.name: row for row in playbooks.read(Viewer(role="csm", owner="crm:7")).touches}
+    assert seen["wake_up"].n_mine == 1 and seen["wake_up"].excluded == [("opted out", 1)]
+    assert seen["small_asleep"].list is None
+
+
+def test_commands(listed: None, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["touches", "list"]) == 0 and "opted_out 1" in capsys.readouterr().out
+    assert main(["touches", "plan", "wake_up"]) == 0 and "wake_up" in capsys.readouterr().out
+    assert main(["touches", "plan", "wake"]) == 2
+    assert main(["touches", "show", "wake_up"]) == 2
+    capsys.readouterr()
+    assert main(["touches", "make"]) == 0 and "opted_out 1" in capsys.readouterr().out
+
+
+def test_hold_out_is_read_like_that_of_a_playbook(touch_book: TouchBook, overlay: Path) -> None:
+    assert "wake_up" not in overview.of("")
+    write(overlay, "hold_out: 0.3")
+    touch_book.customers(*range(1, 11))
+    lists.make(touch_book.signals.book.now)
+    with engine("reader").connect() as connection:
+        entry = overview.read(connection, overview.of(""))["wake_up"]
+    assert entry.plan is None and entry.playbook.design["hold_out"] == 0.3
