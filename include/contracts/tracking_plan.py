@@ -33,7 +33,7 @@ def rules() -> tuple[Rule, ...]:
             _missing,
             "events of the tracking plan have not arrived within their time",
             why="a renamed or removed event looks like customers who stopped using a feature",
-            cure="correct the product's tracking, or remove the event from tracking_plan.yaml",
+            cure="correct the product's tracking, or take the event out of tracking_plan.yaml",
             scope="batch",
         ),
         warn(
@@ -42,7 +42,7 @@ def rules() -> tuple[Rule, ...]:
             _unfilled,
             "events arrive without a property that the tracking plan promises",
             why="people and minutes are counted too low",
-            cure="correct the product's tracking or the query, or remove the property from tracking_plan.yaml",
+            cure="correct the product's tracking or the query, or take the property out of tracking_plan.yaml",
             scope="batch",
         ),
     )
