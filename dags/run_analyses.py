@@ -4,18 +4,20 @@
 *Analyses* and the command `analysis`. Task `judge_features`: which features go with renewal, compared within tier, age
 and total use, and which customers do not use them. Task `list_discounts`: discounts of last month that nobody approved,
 and what green accounts were given. Task `judge_growth`: channels that run but never convert, the funnel's bottleneck,
-and campaigns without a read-out. The head of customer success is notified of new findings, unapproved discounts, new
-such channels and campaigns to explain.
+and campaigns without a read-out. Task `list_competitors`: reasons for which deals were lost while a competitor was
+named, and that nothing answers. The head of customer success is notified of new findings, unapproved discounts, new
+such channels and campaigns to explain; the owner of a competitor's answers, else the head, of such reasons.
 
 **Inputs and outputs.** Reads `marts.feature_checkpoint`, `marts.health_checkpoint`, `marts.renewal_due`,
-`marts.renewal_discount`, `marts.funnel_cohort` and `marts.channel_cohort`. Writes one month of `meta.feature_effect`
-and `meta.feature_unused`.
+`marts.renewal_discount`, `marts.funnel_cohort`, `marts.channel_cohort` and `marts.competitor_outcome`. Writes one month
+of `meta.feature_effect` and `meta.feature_unused`.
 
 **When it fails.**
 
 - a task is red: the warehouse did not answer. Clear it: analysing a month again replaces the same rows.
 - `judge_features` is green and stores nothing: there are fewer than 30 lost renewals with known use.
 - `list_discounts` is green and returns nothing: no won renewal has a list price.
+- `list_competitors` is green and returns nothing: no competitor is in the settings, or no deal was lost with a reason.
 - `judge_growth` is green and returns nothing: the CRM has no leads, or none of them is old enough.
 
 **Re-running and backfill.** Clear the task. The result is stored under the month before the current one. Without
@@ -68,8 +70,15 @@ def run_analyses() -> None:
 
         return analysis_tasks.judge_growth()
 
+    @task(doc_md="Reports reasons for which deals were lost while a competitor was named, and that nothing answers.")
+    def list_competitors() -> dict[str, int]:
+        from include.orchestration import competitor_notices
+
+        return competitor_notices.list_competitors()
+
     judge_features()
     list_discounts()
+    list_competitors()
     judge_growth()
 
 

@@ -24,6 +24,7 @@ from include.cli import output as console
 from include.cli import privacy as stewardship
 from include.cli import quarantine as quarantine_commands
 from include.cli import reconcile as reconcile_command
+from include.cli.competitors import app as competitors_app
 from include.cli.connect import app as connect_app
 from include.cli.decide import app as decide_app
 from include.cli.discounts import app as discounts_app
@@ -67,6 +68,7 @@ app.add_typer(triage_app, name="triage")
 app.add_typer(discounts_app, name="discounts")
 app.add_typer(requests_app, name="requests")
 app.add_typer(releases_app, name="releases")
+app.add_typer(competitors_app, name="competitors")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 app.add_typer(identity_app, name="identity")

@@ -148,6 +148,7 @@ _WORDS = {
     "health_bands": N_("health bands"),
     "lost_reasons": N_("lost reasons"),
     "tickets": N_("triaged tickets"),
+    "competitors": N_("names of competitors in settings.yaml"),
     # Verdicts on releases.
     "too_early": N_("too early"),
     "no_goal": N_("no goal was set before"),

@@ -124,11 +124,12 @@ def show() -> list[Shown]:
         for key in type(model).model_fields:
             if name or key in General.model_fields:
                 rows += _rows(documents, (name,) if name else (), (key,), getattr(model, key))
-    return rows + _listed("mappings") + _listed("contracts") + _listed("releases") + _overlaid()
+    folders = ("mappings", "contracts", "releases", "competitors")
+    return rows + [row for folder in folders for row in _listed(folder)] + _overlaid()
 
 
 def _listed(folder: str) -> list[Shown]:
-    """Return the content of the files of a folder: column mappings, or additions to contracts."""
+    """Return the content of the files of a folder, such as column mappings."""
     rows: list[Shown] = []
     for name, path in files.listing("config", f"{folder}/*.yaml").items():
         document = read(path)

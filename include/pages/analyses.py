@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from include.analyses import benchmark, feature_store, releases, requests, segments
+import sqlalchemy as sa
+
+from include.analyses import benchmark, competitors, feature_store, releases, requests, segments
 from include.analyses.benchmark import Customer
 from include.analyses.segments import Group
 from include.analyses.triage import routes
@@ -37,6 +39,9 @@ class Analyses:
         requests: Requests for features, over all customers, most ARR due first, for the same viewers; at most 50.
         lacking: What their figures need that is not connected.
         releases: Releases with their adoption, newest first. They name no account; at most 50.
+        competitors: The competitor register, most ARR due first, for the same viewers as requests.
+        reasons: Why deals were lost in which a competitor was named, with what answers it; at most 50.
+        unknown_of_competitors: What the register needs that is not there.
     """
 
     features: Sequence[dict[str, Any]] = ()
@@ -52,11 +57,19 @@ class Analyses:
     requests: Sequence[dict[str, Any]] | None = None
     lacking: Sequence[str] = ()
     releases: Sequence[dict[str, Any]] = ()
+    competitors: Sequence[dict[str, Any]] | None = None
+    reasons: Sequence[dict[str, Any]] = ()
+    unknown_of_competitors: Sequence[str] = ()
 
     @property
     def lacks(self) -> str:
-        """What is not available, in the reader's words."""
+        """What is not available of requests, in the reader's words."""
         return ", ".join(map(word, self.lacking))
+
+    @property
+    def competitors_lack(self) -> str:
+        """What is not available of the register, in the reader's words."""
+        return ", ".join(map(word, self.unknown_of_competitors))
 
 
 def read(viewer: Viewer) -> Analyses:
@@ -77,6 +90,16 @@ def read(viewer: Viewer) -> Analyses:
         )
         asked = requests.listed(connection) if sees_all else None
         shipped = releases.stored(connection)[:_MOST]
+        named = _competitors(connection) if sees_all else {}
     n_unused = unused[0]["n_all"] if unused else 0
     page = Analyses(found, unused, n_unused, segments.groups(small), len(small), best, mix, *tickets)
-    return replace(page, requests=asked and asked[:_MOST], lacking=requests.lacking(asked or ()), releases=shipped)
+    lacking = requests.lacking(asked or ())
+    return replace(page, requests=asked and asked[:_MOST], lacking=lacking, releases=shipped, **named)
+
+
+def _competitors(connection: sa.Connection) -> dict[str, Any]:
+    return {
+        "competitors": competitors.listed(connection),
+        "reasons": competitors.reasons(connection)[:_MOST],
+        "unknown_of_competitors": competitors.lacking(connection),
+    }

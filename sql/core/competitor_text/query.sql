@@ -1,0 +1,61 @@
+-- Purpose: which text named which competitor. Grain: text and competitor.
+-- Inputs: ticket comments, notes, lost reasons, the bridge.
+-- Window: none. Caveat: a setting lists the names; without names there are no rows.
+with bridge as (
+    select * from core.account_bridge
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+said as (
+    select
+        source,
+        organization_id as source_id,
+        cast(created_at at time zone :zone as date) as day,
+        body as words,
+        ticket_id,
+        'ticket' as origin,
+        source || ':' || comment_id as text_key
+    from staging.stg_support__ticket_comment
+    where not is_deleted
+    union all
+    select
+        source,
+        account_id,
+        cast(happened_at at time zone :zone as date),
+        subject,
+        null,
+        'note',
+        source || ':' || activity_id
+    from staging.stg_crm__activity
+    where not is_deleted and subject is not null
+),
+
+mentions as (
+    select b.account_key, s.day, s.words, s.source, s.ticket_id, s.origin, s.text_key
+    from said as s
+    join bridge as b on b.source = s.source and b.source_id = s.source_id
+    union all
+    select account_key, close_date, lost_reason, null, null, 'lost_reason', opportunity_key
+    from core.opportunity
+    where not is_deleted
+        and is_closed
+        and lost_reason is not null
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+)
+
+select
+    m.account_key,
+    m.day,
+    c.name as competitor,
+    m.origin,
+    m.text_key
+from mentions as m
+cross join unnest(cast(:competitors as text[])) as c (name)
+where m.account_key is not null
+    and m.day is not null
+    and position(c.name in lower(m.words)) > 0
+    -- In side conversations colleagues talk among themselves.
+    and not exists (
+        select 1 from staging.stg_support__ticket as t
+        where t.source = m.source and t.ticket_id = m.ticket_id and t.channel = 'side_conversation'
+    )
