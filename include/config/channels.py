@@ -53,7 +53,7 @@ class CrmTaskChannel(Strict):
 
 
 CrmValue = Literal[
-    "risk_band", "open_risks", "last_alert_on", "next_decision_on", "arr", "health", "health_band", "tier"
+    "risk_band", "open_risks", "last_alert_on", "next_decision_on", "arr", "health", "health_band", "tier", "touch"
 ]
 # The API name of a custom property in HubSpot or Salesforce. Queries use it too.
 CrmProperty = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]

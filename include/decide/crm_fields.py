@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from include.common import texts
 from include.decide.context import Day, Outcome
 from include.decide.risk import Risk, Risks
+from include.decide.touches import store as touches
 from include.outbox.store import Action
 from include.warehouse.engine import engine, has_table
 
@@ -53,13 +54,19 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
     if not wanted:
         return outcome
     last_alerts = _last_alerts(connection, day)
+    last_touches = touches.last_of_accounts(connection, day.today - timedelta(days=day.settings.touches.days_between))
     history = _write_history(connection, is_dry=day.settings.channels.crm_field.dry_run)
     for row in _accounts(day, list(wanted)):
         key, previous = row.account_key, history[row.account_key]
         if day.readiness.why_on_hold(row.crm_source, key):
             outcome.n_on_hold += 1
             continue
-        values = {"next_decision_on": row.next_decision_date, "arr": row.arr, "last_alert_on": last_alerts.get(key)}
+        values = {
+            "next_decision_on": row.next_decision_date,
+            "arr": row.arr,
+            "last_alert_on": last_alerts.get(key),
+            "touch": last_touches.get(key),
+        }
         if not risks.kinds & day.readiness.unfit_kinds(key):
             has_data = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
             with texts.reading(day.settings.language):

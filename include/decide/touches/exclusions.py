@@ -64,11 +64,13 @@ class Selection:
     Args:
         listed: The listed contacts.
         held_out: Accounts that would have been listed, but are in the hold-out.
+        whole: Accounts all of whose contacts with an address are listed.
         counts: Reason -> excluded contacts; under ``on_hold`` and ``no_contact``, accounts.
     """
 
     listed: list[Contact] = field(default_factory=list)
     held_out: set[str] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -96,6 +98,7 @@ def select(
         if why_on_hold or not of_account[key]:
             found.counts["on_hold" if why_on_hold else "no_contact"] += 1
             continue
+        found.whole.add(key)
         for contact in of_account[key]:
             reason = _reason(touch, settings, day, contact) or ("duplicate" if contact.address in taken else "")
             if not reason:
@@ -105,6 +108,7 @@ def select(
                     found.held_out.add(key)
             if reason:
                 found.counts[reason] += 1
+                found.whole -= {key} if contact.address else set()
             else:
                 found.listed.append(contact)
     return found

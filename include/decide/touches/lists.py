@@ -129,7 +129,7 @@ def _make(connection: sa.Connection, rule: Rule[Touch], now: datetime) -> Made:
         touch.name, today, touch.version, len(hits), len(lines), dict(exclusions.in_order(found.counts)),
         store.digest(lines), now,
     )  # fmt: skip
-    store.keep(connection, made, found.listed, lines)
+    store.keep(connection, made, found.listed, lines, found.whole)
     arms = {contact.account_key: "acted" for contact in found.listed} | dict.fromkeys(found.held_out, "held_out")
     starts = [{"touch": touch.name, "account": key, "arm": arm, "day": today} for key, arm in arms.items()]
     if starts:

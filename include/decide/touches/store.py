@@ -57,15 +57,21 @@ def digest(lines: Sequence[str]) -> str:
     return hashlib.sha256(as_csv(lines).encode()).hexdigest()
 
 
-def keep(connection: sa.Connection, made: List, contacts: Sequence[Contact], lines: Sequence[str]) -> None:
-    """Store a list with its lines, one for each contact."""
+def keep(
+    connection: sa.Connection, made: List, contacts: Sequence[Contact], lines: Sequence[str], whole: Collection[str]
+) -> None:
+    """Store a list with its lines, one for each contact.
+
+    Args:
+        whole: Accounts all of whose contacts with an address are listed.
+    """
     excluded = orjson.dumps(dict(made.n_excluded)).decode()
     connection.execute(_KEEP, {**vars(made), "n_excluded": excluded})
     if contacts:
         rows = [
             {
                 "touch": made.touch, "day": made.day, "number": number, "contact_key": contact.contact_key,
-                "account_key": contact.account_key, "line": text,
+                "account_key": contact.account_key, "line": text, "is_whole": contact.account_key in whole,
             }
             for number, (contact, text) in enumerate(zip(contacts, lines, strict=True), 1)
         ]  # fmt: skip
@@ -99,6 +105,14 @@ def n_in(connection: sa.Connection, accounts: Collection[str] | None) -> dict[tu
     return {(touch, day): n for touch, day, n in connection.execute(_N_IN, named)}
 
 
+def last_of_accounts(connection: sa.Connection, since: date) -> dict[str, str]:
+    """Return account -> the touch of its last list after a day, if all of its contacts with an address are on it.
+
+    A value of the account applies to all its contacts: one that may not be written to rules out the account.
+    """
+    return dict(connection.execute(_OF_ACCOUNT, {"since": since}).tuples().all())
+
+
 _NAMES = "touch, day, version, n_accounts, n_listed, n_excluded, sha256, made_at"
 _OF_ACCOUNTS = "(cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))"
 _KEEP = sa.text(
@@ -106,8 +120,8 @@ _KEEP = sa.text(
     " cast(:n_excluded as jsonb), :sha256, :made_at)"
 )
 _KEEP_CONTACTS = sa.text(
-    "insert into ops.touch_contact (touch, day, number, contact_key, account_key, line)"
-    " values (:touch, :day, :number, :contact_key, :account_key, :line)"
+    "insert into ops.touch_contact (touch, day, number, contact_key, account_key, line, is_whole)"
+    " values (:touch, :day, :number, :contact_key, :account_key, :line, :is_whole)"
 )
 _GET = sa.text(
     f"select {_NAMES} from ops.touch_list where touch = :touch"  # noqa: S608
@@ -120,4 +134,10 @@ _LINES = sa.text(
 )
 _N_IN = sa.text(
     f"select touch, day, count(*) from ops.touch_contact where {_OF_ACCOUNTS} group by touch, day"  # noqa: S608
+)
+_OF_ACCOUNT = sa.text(
+    "select account_key, touch from ("
+    " select distinct on (account_key) account_key, touch, is_whole from ops.touch_contact where day > :since"
+    " order by account_key, day desc, touch"
+    ") as newest where is_whole"
 )

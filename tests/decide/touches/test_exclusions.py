@@ -86,7 +86,7 @@ def test_address_is_listed_once_and_each_account_counts() -> None:
     )
     accounts = {"crm:1": "", "crm:2": "", "crm:3": "", "crm:4": ""}
     found = select(TOUCH, RULES, TODAY, accounts, [GOOD, twin, other], ())
-    assert found.listed == [GOOD]
+    assert found.listed == [GOOD] and found.whole == {"crm:1", "crm:4"}
     assert in_order(found.counts) == [("no_contact", 1), ("no_address", 1), ("duplicate", 1)]
 
 

@@ -114,8 +114,8 @@ def test_cap_holds_over_touches_for_fourteen_days(touch_book: TouchBook, overlay
 
 
 def test_cap_holds_over_playbooks_by_contact_and_by_address(touch_book: TouchBook) -> None:
-    touch_book.customers(1, 2, 3)
-    for number in (1, 2, 3):
+    touch_book.customers(1, 2, 3, 4)
+    for number in (1, 2, 3, 4):
         touch_book.contact(number)
     touch_book.contact(9, account_number=9, email="c2@x.example")
     play("insert into ops.playbook_version values ('key_contact_change', 1, '{}', '2026-01-01')")
@@ -123,6 +123,7 @@ def test_cap_holds_over_playbooks_by_contact_and_by_address(touch_book: TouchBoo
         ("a", "crm:c1", "csm@vendor.example", "sent"),
         ("b", "crm:c9", "csm@vendor.example", "planned"),
         ("c", "crm:c3", "csm@vendor.example", "suppressed"),
+        ("d", "crm:c99", "C4@x.example", "sent"),
     ):
         play(
             "insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"
@@ -130,7 +131,7 @@ def test_cap_holds_over_playbooks_by_contact_and_by_address(touch_book: TouchBoo
             f" ('{key}', 'crm_task', 'contact', '{entity}', 'key_contact_change', 1, 's', 'crm:1', '{recipient}', '',"
             f" '{{}}', '{{}}', now(), '{state}', 'd', 'v', '{at(-13).isoformat()}')"
         )
-    assert counts() == {"capped": 2}
+    assert counts() == {"capped": 3}
     touch_book.signals.set_clock(at(1))
     assert counts() == {}
 

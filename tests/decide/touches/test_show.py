@@ -16,6 +16,7 @@ from include.experiments import overview
 from include.pages import playbooks, touches
 from include.warehouse.engine import engine
 from tests.decide.touches.conftest import TouchBook, write
+from tests.fixtures.decisions import OVERLAY, at
 
 
 @pytest.fixture
@@ -72,3 +73,22 @@ def test_hold_out_is_read_like_that_of_a_playbook(touch_book: TouchBook, overlay
     with engine("reader").connect() as connection:
         entry = overview.read(connection, overview.of(""))["wake_up"]
     assert entry.plan is None and entry.playbook.design["hold_out"] == 0.3
+
+
+def test_account_property_names_the_touch_only_if_all_contacts_are_listed(touch_book: TouchBook, overlay: Path) -> None:
+    touch_book.customers(1, 2)
+    touch_book.contact(1)
+    touch_book.contact(2)
+    touch_book.contact(3, account_number=2, out=True)
+    lists.make(touch_book.signals.book.now)
+    fields = "crm_field: {dry_run: false, fields: {crm: {p_touch: touch}}}\n"
+    (overlay / "config" / "channels.yaml").write_text(f"{OVERLAY['channels.yaml']}{fields}")
+
+    def written(day: int) -> dict[str, Any]:
+        touch_book.signals.set_clock(at(day))
+        touch_book.signals.book.decide(decision_id=f"day {day}")
+        found = touch_book.signals.book.outbox(channel="crm_field", state="planned")
+        return {row.account_key: row.body["fields"]["p_touch"] for row in found}
+
+    assert written(1) == {"crm:1": "wake_up", "crm:2": None}
+    assert written(14) == {"crm:1": None, "crm:2": None}

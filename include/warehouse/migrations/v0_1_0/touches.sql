@@ -20,6 +20,7 @@ create table ops.touch_contact (
     contact_key text not null, -- The contact
     account_key text not null,
     line text not null, -- The line; [erased] once the person was erased
+    is_whole boolean not null default false, -- Whether all contacts of the account with an address are on the list
     primary key (touch, day, number)
 );
 create index touch_contact_key on ops.touch_contact (contact_key, day);
