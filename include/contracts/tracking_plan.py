@@ -84,7 +84,7 @@ def _missing(facts: BatchFacts) -> Expect | None:
     return none(
         f"with arrived as (select feature, max(day) as day from {BATCH}"  # noqa: S608
         f" where not _is_deleted and day <= cast('{facts.today}' as date) + 1 group by feature"
-        f" union all select event, last_day from meta.event_seen where source = {literal(facts.source)})"
+        " union all select event, last_day from meta.event_seen)"
         f" select planned.event, max(arrived.day) as last_day from (values {listed}) as planned (event, since)"
         " left join arrived on arrived.feature = planned.event group by planned.event, planned.since"
         " having coalesce(max(arrived.day) <= planned.since, true) order by planned.event"

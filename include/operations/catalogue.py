@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from include import config
+from include.common import clock
 from include.decide.playbooks import load as playbooks
 from include.decide.signals import load as signals
 from include.entities.catalog import ENTITIES
@@ -103,26 +105,43 @@ def definitions() -> list[Definition]:
 
 
 def events() -> list[PlannedEvent]:
-    """Return the events of the tracking plan and those that arrived, by source."""
+    """Return the events that arrived, by source, and those of the tracking plan that never did.
+
+    A planned event arrives if one of the product's sources has it. The day on which a source was last read is not over,
+    so the day before counts.
+    """
     settings = config.load()
+    sources = [one.id for one in settings.of_kind("product")]
     with engine("reader").connect() as connection:
-        rows = connection.execute(_SEEN).mappings().all()
+        rows = connection.execute(_SEEN, {"sources": sources}).mappings().all()
         unread = set(connection.execute(_UNREAD).scalars())
-    seen: dict[str, dict[str, Mapping[Any, Any]]] = {one.id: {} for one in settings.of_kind("product")}
+    yesterday = clock.now().astimezone(ZoneInfo(settings.reporting_zone)).date() - timedelta(days=1)
+    newest = {row["source"]: yesterday for row in rows if row["source"] not in unread}
+    for source in newest:
+        newest[source] = min(yesterday, max(row["last_day"] for row in rows if row["source"] == source))
+    last: dict[str, date] = {}
     for row in rows:
-        seen.setdefault(row["source"], {})[row["event"]] = row
-    return [
-        _event(source, name, arrived.get(name), newest)
-        for source, arrived in seen.items()
-        for newest in [None if source in unread else max((row["last_day"] for row in arrived.values()), default=None)]
-        for name in sorted({*settings.tracking_plan.events, *arrived})
+        last[row["event"]] = max(row["last_day"], last.get(row["event"], row["last_day"]))
+    found = [
+        _event(
+            row["source"],
+            row["event"],
+            newest.get(row["source"]),
+            last[row["event"]] if row["event"] in settings.tracking_plan.events else row["last_day"],
+            row,
+        )
+        for row in rows
     ]
+    never = [name for name in sorted(settings.tracking_plan.events) if name not in last]
+    return [*found, *(_event(source, name, newest.get(source)) for source in sources[:1] for name in never)]
 
 
-def _event(source: str, name: str, row: Mapping[Any, Any] | None, newest: date | None) -> PlannedEvent:
+def _event(
+    source: str, name: str, newest: date | None, last: date | None = None, row: Mapping[Any, Any] | None = None
+) -> PlannedEvent:
     settings = config.load()
     planned = settings.tracking_plan.events.get(name)
-    is_late = newest and (not row or (newest - row["last_day"]).days >= (planned.within_days if planned else LATELY))
+    is_late = newest and (not last or (newest - last).days >= (planned.within_days if planned else LATELY))
     states = ("missing", "arrives") if planned else ("ended", "unlisted")
     return PlannedEvent(
         source,
@@ -142,7 +161,7 @@ def _event(source: str, name: str, row: Mapping[Any, Any] | None, newest: date |
     )
 
 
-_SEEN = sa.text("select * from meta.event_seen order by source, event")
+_SEEN = sa.text("select * from meta.event_seen where source = any(:sources) order by source, event")
 _UNREAD = sa.text("select source from meta.unread where entity = 'usage_day'")
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from include.contracts import validate
 from include.operations import catalogue
+from include.warehouse.engine import engine
 from tests.contracts.landed import fetch, good, land, source_of, store
 
 DAY = date(2026, 11, 19)
@@ -76,6 +78,18 @@ def test_row_in_quarantine_is_no_arrival() -> None:
     newest = _used("reports", DAY, first=300) + _used("api", date(2099, 1, 1), 1, first=400)
     assert _found(newest)["planned_events_arrive"] == f"event api last_day {week_ago}"
     assert {one.event: one.state for one in catalogue.events()} == {"api": "missing", "reports": "arrives"}
+
+
+def test_event_arrives_if_one_of_two_sources_has_it_and_a_former_source_says_nothing(tmp_path: Path) -> None:
+    source = "  - {{id: {}, kind: product, owner: {{name: A, email: a@vendor.example}}, stale_after_minutes: 60}}\n"
+    sources = f"sources:\n{source.format('web')}{source.format('app')}"
+    (tmp_path / "config" / "settings.yaml").write_text(sources)
+    seen = "insert into meta.event_seen values (:source, :event, '2026-01-01', :day, now())"
+    with engine("loader").begin() as connection:
+        for source, event, day in (("web", "reports", DAY), ("app", "api", DAY), ("old", "exports", DAY)):
+            connection.execute(sa.text(seen), {"source": source, "event": event, "day": day})
+    assert [(one.source, one.event, one.state) for one in catalogue.events()] == [
+        ("app", "api", "arrives"), ("web", "reports", "arrives")]  # fmt: skip
 
 
 def test_empty_plan_checks_nothing(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class Chain:
         for name in (*CONSUMERS, *PRODUCERS):
             self._api.set_paused(self._prefix + name, False)
         for name in PRODUCERS:
-            if not before[self._prefix + name]["is_paused"]:  # unpaused by an earlier start
+            if self.is_resumed or not before[self._prefix + name]["is_paused"]:
                 self._api.trigger(self._prefix + name)
         return self._follow(began)
 
@@ -141,9 +141,10 @@ class Chain:
             self._stack.check()
             runs = self._api.runs(began)
             self._progress.runs([self._row(run) for run in runs])
-            for name in self._have_run(runs) - paused:
-                self._api.set_paused(name, True)
-                paused.add(name)
+            over = self._have_run(runs)
+            for name in over ^ paused:  # paused too late: a paused DAG would never finish the run that began meanwhile
+                self._api.set_paused(name, name in over)
+            paused = over
             if seen != (seen := [(run["dag_run_id"], run["state"]) for run in runs]):
                 since = time.monotonic()
             self._progress.waiting(self._awaited(runs), time.monotonic() - since, self._logs)
