@@ -85,7 +85,7 @@ def select(
     """Select the contacts of a list.
 
     The hold-out is the last reason: only accounts that would have been listed count as held out, so that both arms are
-    alike.
+    alike. A held-out contact takes its address like a listed one: else another account's list would reach the person.
 
     Args:
         accounts: The audience: account -> why it is on hold; "" if it is not.

@@ -7,8 +7,7 @@ as it is: making it again, after a failure or by hand, gives the same file.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -30,7 +29,7 @@ from include.gate import newest_build
 from include.warehouse import locks
 from include.warehouse.engine import engine, has_table
 
-_INPUTS = ("marts.act_account", "marts.account_rfm", "core.account", "core.contact")
+_INPUTS = ("marts.act_account", "marts.account_rfm", "core.account", "core.contact", "staging.stg_crm__contact")
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,12 @@ def _is_in_segment(touch: Touch, hit: Hit, settings: Settings) -> bool:
 
 
 def _contacts(
-    tables: sa.Connection, accounts: list[str], touch: Touch, settings: Settings, today: Any
+    tables: sa.Connection, accounts: list[str], touch: Touch, settings: Settings, today: date
 ) -> list[Contact]:
-    bound = {"accounts": accounts, "touch": touch.name, "today": today, "zone": settings.reporting_zone}
+    bound = {
+        "accounts": accounts, "touch": touch.name, "today": today, "zone": settings.reporting_zone,
+        "since": today - timedelta(days=max(settings.touches.days_between, touch.again_after_days)),
+    }  # fmt: skip
     return [
         Contact(
             row.contact_key,
@@ -180,29 +182,34 @@ def _line(touch: Touch, hit: Hit, contact: Contact, settings: Settings) -> str:
     )  # fmt: skip
 
 
-# An opt-out belongs to the address: one record with it is enough, even a deleted one. What reached one contact with an
-# address reached all of them.
-_CONTACTS = sa.text("""
+# What reached one contact with an address reached all of them.
+_CONTACTS = sa.text(f"""
 with book as (
     select *, lower(nullif(trim(email), '')) as address from core.contact
 ),
 
-opt_outs as (
-    select address, bool_or(is_opted_out) as is_opted_out from book where address is not null group by address
+{store.OPT_OUTS},
+
+written as (
+    select entity_kind, entity_id, lower(recipient) as address, cast(planned_at at time zone :zone as date) as day
+    from ops.outbox
+    where rule in (select playbook from ops.playbook_version)
+        and state in ('planned', 'parked', 'sending', 'sent', 'uncertain')
+        and cast(planned_at at time zone :zone as date) > :since
 ),
 
 reached as (
     select b.address, t.day, t.touch
     from ops.touch_contact as t
     join book as b on b.contact_key = t.contact_key
-    where t.day <= :today
+    where t.day > :since and t.day <= :today
     union all
-    select b.address, cast(o.planned_at at time zone :zone as date), ''
-    from ops.outbox as o
-    join book as b
-        on b.address = lower(o.recipient) or (o.entity_kind = 'contact' and o.entity_id = b.contact_key)
-    where o.rule in (select playbook from ops.playbook_version)
-        and o.state in ('planned', 'parked', 'sending', 'sent', 'uncertain')
+    select address, day, '' from written
+    union all
+    select b.address, w.day, ''
+    from written as w
+    join book as b on b.contact_key = w.entity_id
+    where w.entity_kind = 'contact'
 ),
 
 last_days as (
@@ -219,7 +226,7 @@ left join opt_outs as o on o.address = b.address
 left join last_days as d on d.address = b.address
 where b.account_key = any(:accounts) and not coalesce(b.is_deleted, false)
 order by b.account_key, b.contact_key
-""")
+""")  # noqa: S608
 # An account starts once: its first list, or the first that it would have been on.
 _START = sa.text(
     "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence, opened_on,"

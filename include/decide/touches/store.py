@@ -13,6 +13,7 @@ import orjson
 import sqlalchemy as sa
 
 from include.decide.touches.exclusions import Contact
+from include.warehouse.engine import has_table
 
 COLUMNS = ("contact_key", "account_key", "account_name", "email", "name", "language", "subject", "body_html")
 # A spreadsheet would run a cell that starts so: https://owasp.org/www-community/attacks/CSV_Injection
@@ -108,11 +109,30 @@ def n_in(connection: sa.Connection, accounts: Collection[str] | None) -> dict[tu
 def last_of_accounts(connection: sa.Connection, since: date) -> dict[str, str]:
     """Return account -> the touch of its last list after a day, if all of its contacts with an address are on it.
 
-    A value of the account applies to all its contacts: one that may not be written to rules out the account.
+    A value of the account applies to all its contacts: one that may not be written to rules out the account, also one
+    who opted out or joined since.
     """
+    if not all(has_table(connection, name) for name in ("core.contact", "staging.stg_crm__contact")):
+        return {}
     return dict(connection.execute(_OF_ACCOUNT, {"since": since}).tuples().all())
 
 
+# Address -> whether it opted out. An opt-out belongs to the address: one record with it is enough, also a deleted one,
+# one without an account, or one that has it as a further address. Only an opt-out counts for further addresses.
+OPT_OUTS = """
+opt_outs as (
+    select lower(trim(each.address)) as address, bool_or(newest.is_opted_out) as is_opted_out
+    from (
+        select distinct on (source, contact_id) email, other_emails, is_opted_out
+        from staging.stg_crm__contact
+        order by source, contact_id, known_from desc, batch_id desc
+    ) as newest
+    cross join lateral unnest(
+        array[newest.email] || string_to_array(case when newest.is_opted_out then newest.other_emails end, ',')
+    ) as each (address)
+    group by 1
+)
+""".strip()
 _NAMES = "touch, day, version, n_accounts, n_listed, n_excluded, sha256, made_at"
 _OF_ACCOUNTS = "(cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))"
 _KEEP = sa.text(
@@ -135,9 +155,25 @@ _LINES = sa.text(
 _N_IN = sa.text(
     f"select touch, day, count(*) from ops.touch_contact where {_OF_ACCOUNTS} group by touch, day"  # noqa: S608
 )
-_OF_ACCOUNT = sa.text(
-    "select account_key, touch from ("
-    " select distinct on (account_key) account_key, touch, is_whole from ops.touch_contact where day > :since"
-    " order by account_key, day desc, touch"
-    ") as newest where is_whole"
+_OF_ACCOUNT = sa.text(f"""
+with newest_lists as (
+    select distinct on (account_key) account_key, touch, day, is_whole
+    from ops.touch_contact
+    where day > :since
+    order by account_key, day desc, touch
+),
+
+{OPT_OUTS},
+
+barred as (
+    select l.account_key
+    from newest_lists as l
+    join core.contact as c on c.account_key = l.account_key
+    left join opt_outs as o on o.address = lower(trim(c.email))
+    left join ops.touch_contact as t on t.touch = l.touch and t.day = l.day and t.contact_key = c.contact_key
+    where trim(c.email) <> '' and not coalesce(c.is_deleted, false)
+        and (t.contact_key is null or o.is_opted_out is not false)
 )
+
+select account_key, touch from newest_lists where is_whole and account_key not in (select account_key from barred)
+""")  # noqa: S608

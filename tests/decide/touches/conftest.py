@@ -42,7 +42,7 @@ class TouchBook:
 
     def __init__(self, signals: SignalBook) -> None:
         self.signals = signals
-        names = ("marts.account_rfm", "core.contact", "core.account", "core.account_family")
+        names = ("marts.account_rfm", "core.contact", "core.account", "core.account_family", "staging.stg_crm__contact")
         with engine("builder").begin() as connection:
             for name in names:
                 columns = registry.get(name).metadata.columns
@@ -68,7 +68,14 @@ class TouchBook:
             "name": f"Person {number}", "language": None, "out": False, "consent": "yes", "deleted": False,
         }  # fmt: skip
         with engine("builder").begin() as connection:
-            connection.execute(_CONTACT, {**row, **changes})
+            connection.execute(_CONTACT, row := {**row, **changes})
+            connection.execute(_VERSION, {**row, "id": f"c{number}", "other": None, "batch": 1})
+
+    def version(self, record: str, batch: int = 1, **changes: Any) -> None:
+        """Add a version of a CRM record that is no contact of an account."""
+        row = {"id": record, "email": None, "other": None, "out": True, "deleted": False}
+        with engine("builder").begin() as connection:
+            connection.execute(_VERSION, {**row, "batch": batch, **changes})
 
 
 @pytest.fixture
@@ -86,4 +93,8 @@ _CONTACT = sa.text(
     "insert into core.contact (contact_key, account_key, email, name, language, is_opted_out, consent, is_deleted,"
     " is_decision_maker, is_champion) values (:key, :account, :email, :name, :language, :out, :consent, :deleted,"
     " true, false)"
+)
+_VERSION = sa.text(
+    "insert into staging.stg_crm__contact (source, contact_id, email, other_emails, is_opted_out, is_deleted,"
+    " known_from, batch_id) values ('crm', :id, :email, :other, :out, :deleted, '2026-01-01', :batch)"
 )

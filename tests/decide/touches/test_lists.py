@@ -69,6 +69,17 @@ def test_deleted_contact_is_no_contact_but_its_opt_out_counts(touch_book: TouchB
     assert counts() == {"no_contact": 1, "opted_out": 1}
 
 
+def test_opt_out_of_a_record_without_account_counts_for_all_its_addresses(touch_book: TouchBook) -> None:
+    touch_book.customers(1, 2, 3, 4)
+    for number in (1, 2, 3, 4):
+        touch_book.contact(number, out=None if number == 4 else False)
+    touch_book.version("lone", email="C1@x.example")
+    touch_book.version("further", email="z@x.example", other="y@x.example,C2@x.example")
+    touch_book.version("back", email="c3@x.example")
+    touch_book.version("back", batch=2, email="c3@x.example", other="c4@x.example", out=False)
+    assert counts() == {"opted_out": 2, "opt_out_unknown": 1}
+
+
 def test_second_run_and_a_run_after_changes_give_the_same_file(touch_book: TouchBook) -> None:
     touch_book.customers(1, 2)
     touch_book.contact(1)

@@ -76,9 +76,9 @@ def test_hold_out_is_read_like_that_of_a_playbook(touch_book: TouchBook, overlay
 
 
 def test_account_property_names_the_touch_only_if_all_contacts_are_listed(touch_book: TouchBook, overlay: Path) -> None:
-    touch_book.customers(1, 2)
-    touch_book.contact(1)
-    touch_book.contact(2)
+    touch_book.customers(1, 2, 4, 5)
+    for number in (1, 2, 4, 5):
+        touch_book.contact(number)
     touch_book.contact(3, account_number=2, out=True)
     lists.make(touch_book.signals.book.now)
     fields = "crm_field: {dry_run: false, fields: {crm: {p_touch: touch}}}\n"
@@ -90,5 +90,9 @@ def test_account_property_names_the_touch_only_if_all_contacts_are_listed(touch_
         found = touch_book.signals.book.outbox(channel="crm_field", state="planned")
         return {row.account_key: row.body["fields"]["p_touch"] for row in found}
 
-    assert written(1) == {"crm:1": "wake_up", "crm:2": None}
-    assert written(14) == {"crm:1": None, "crm:2": None}
+    nobody = dict.fromkeys(("crm:1", "crm:2", "crm:4", "crm:5"))
+    assert written(1) == {**nobody, "crm:1": "wake_up", "crm:4": "wake_up", "crm:5": "wake_up"}
+    touch_book.contact(6, account_number=4, consent=None)
+    touch_book.version("c5", batch=2, email="c5@x.example")
+    assert written(2) == {**nobody, "crm:1": "wake_up"}
+    assert written(14) == nobody
