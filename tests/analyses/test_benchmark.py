@@ -7,13 +7,16 @@ import os
 import random
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from include.analyses.benchmark import PERCENTILES, Profile, compared, matched, ranked
+from include.analyses.benchmark import PERCENTILES, Customer, Profile, compared, matched, ranked
 from include.cli.analyses import list_benchmark_customers
 from include.cli.playbooks import draft
 from include.common.errors import ConfigError
+from include.decide.playbooks.draft import from_benchmark
 from include.decide.playbooks.load import load
 from include.warehouse.engine import engine
 
@@ -70,6 +73,20 @@ def test_planted_difference_is_found_and_a_common_feature_is_not() -> None:
 def test_few_benchmark_customers_say_nothing() -> None:
     profiles = [_profile(f"c{n}", {"api"}, 400, is_candidate=True) for n in range(4)]
     assert compared([*profiles, *(_profile(f"o{n}", set(), 400) for n in range(20))]) == []
+
+
+@pytest.mark.parametrize(
+    ("tier", "audience", "hold_out"),
+    [("standard", {"tiers": ["standard"]}, 0.2), ("key_account", {"tiers": ["key_account"]}, None), ("", {}, 0.2)],
+)
+def test_draft_excludes_the_customer_and_holds_out_no_key_account(
+    tier: str, audience: dict[str, Any], hold_out: float | None
+) -> None:
+    customer = Customer("crm:1", "One", "Retail", tier, date(2026, 5, 31), 1.0, 0.8, {"breadth": 2 / 3})
+    made = yaml.safe_load(from_benchmark(customer, []))
+    assert made["audience"] == {**audience, "industries": ["Retail"]}
+    assert (made.get("hold_out"), "experiment" in made) == (hold_out, hold_out is not None)
+    assert float(made["trigger"]["when"].removeprefix("breadth < ")) == 2 / 3
 
 
 def test_commands_list_a_benchmark_customer_and_draft_a_valid_playbook(

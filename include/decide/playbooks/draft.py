@@ -14,7 +14,9 @@ RUNG, HOLD_OUT = 180, 0.2
 
 
 def from_benchmark(customer: Customer, differences: Sequence[Difference]) -> str:
-    """Return a draft as YAML: valid, never started before somebody sets ``status: live``, with a hold-out.
+    """Return a draft as YAML: valid, never started before somebody sets ``status: live``.
+
+    It has a hold-out, except for key accounts: they are never held out.
 
     Args:
         customer: The benchmark customer. Only its key is in the draft: tasks name it only if a person adds that.
@@ -28,17 +30,20 @@ def from_benchmark(customer: Customer, differences: Sequence[Difference]) -> str
         raise ConfigError(f"the use of {customer.account_key} is not known", cure="choose another: analysis benchmark")
     more = [one.feature for one in differences if one.is_shown and one.share > one.peer_share]
     what = ", ".join(more) or "the features that the account does not use yet"
+    # In full: a rounded limit could include the benchmark customer.
+    limit = repr(float(breadth))
+    is_tested = customer.tier != "key_account"
+    test = {"hold_out": HOLD_OUT, "experiment": {"horizon_days": RUNG, "smallest_effect": 0.1}}
     draft = {
         "name": f"learn_{re.sub('[^a-z0-9]+', '_', customer.industry.lower()).strip('_') or 'industry'}",
         "version": 1,
         "status": "draft",
         "title": f"Learn from the best in {customer.industry}",
         "why": f"Benchmark customers in {customer.industry} use {what} more often than customers like them.",
-        "audience": {"tiers": [customer.tier], "industries": [customer.industry]},
-        "trigger": {"rung": RUNG, "when": f"breadth < {breadth:g}"},
-        "hold_out": HOLD_OUT,
-        "experiment": {"horizon_days": RUNG, "smallest_effect": 0.1},
-        "exit": {"when": f"breadth >= {breadth:g}", "after_days": RUNG},
+        "audience": ({"tiers": [customer.tier]} if customer.tier else {}) | {"industries": [customer.industry]},
+        "trigger": {"rung": RUNG, "when": f"breadth < {limit}"},
+        **(test if is_tested else {}),
+        "exit": {"when": f"breadth >= {limit}", "after_days": RUNG},
         "outcome": ["uses more now", "does not need it", "no answer"],
         "steps": [
             {
@@ -62,6 +67,7 @@ def from_benchmark(customer: Customer, differences: Sequence[Difference]) -> str
     }
     head = (
         f"# Draft from {customer.account_key} (rank {customer.rank:.2f} in {customer.industry}, {customer.as_of}).\n"
-        "# Differences are no causes: the hold-out shows whether it works. Check the texts, then set status: live.\n"
+        f"# Differences are no causes{': the hold-out shows whether it works' if is_tested else ''}."
+        " Check the texts, then set status: live.\n"
     )
     return head + yaml.safe_dump(draft, sort_keys=False, allow_unicode=True, width=110)
