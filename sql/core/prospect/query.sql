@@ -2,7 +2,7 @@
 -- Grain: prospect: an account, or a lead without one. Inputs: lead versions, bridge, accounts, ARR steps, the standard.
 -- Window: none. Caveats: the earliest date that any version held counts, since CRMs overwrite dates when a lead comes
 -- back. A stage that was skipped counts from the next. Deleted leads count only for an account: others were junk or
--- duplicates. The last touch is the newest one before the account was a customer.
+-- duplicates. The last touch is the newest one up to the account's first day as a customer.
 with versions as (
     select v.*, v.source || ':' || v.lead_id as lead_key
     from staging.stg_crm__lead as v
@@ -89,7 +89,7 @@ last_touches as (
     join leads as l on l.lead_key = v.lead_key
     left join customers as c on c.account_key = l.account_key
     where v.last_channel is not null
-        and (c.customer_from is null or cast(v.last_touch_at at time zone :zone as date) < c.customer_from)
+        and (c.customer_from is null or cast(v.last_touch_at at time zone :zone as date) <= c.customer_from)
         and v.last_touch_at is not null
 ),
 
@@ -116,7 +116,7 @@ select
     coalesce(t.last_channel, 'unknown') as last_channel,
     g.campaign,
     c.customer_from,
-    coalesce(c.customer_from <= f.lead_on, false) as was_customer,
+    coalesce(c.customer_from < f.lead_on, false) as was_customer,
     w.account_key as referrer_key
 from first_leads as f
 join leads as l on l.lead_key = f.lead_key

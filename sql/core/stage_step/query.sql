@@ -1,10 +1,14 @@
 -- Purpose: the stages that an account entered, each with the record and field that show it.
--- Grain: account, stage and entry. Inputs: prospects, referrals, activity, retention and ARR steps, product starts.
--- Window: none, past and contracted future. Caveats: only revenue can be left, when kept ARR falls to 0, and entered
--- again. First use is not known for accounts that are older than the loaded usage. An account that was a customer
--- before its first lead has no acquisition.
+-- Grain: account, stage and entry. Inputs: accounts, prospects, referrals, steps of activity, retention and ARR,
+-- product starts. Window: none, past and contracted future. Caveats: only revenue can be left, when kept ARR falls to
+-- 0, and entered again. First use is not known for accounts that are older than the loaded usage. An account that was
+-- a customer before its first lead has no acquisition. Excluded accounts have no row.
 with usage_starts as (
     select min(first_day) as oldest_day from core.product_start
+),
+
+excluded as (
+    select account_key from core.account where is_excluded
 ),
 
 activations as (
@@ -97,13 +101,15 @@ entries as (
 )
 
 select
-    account_key,
-    stage,
-    cast(row_number() over (partition by account_key, stage order by entered_on) as integer) as entry_no,
-    entered_on,
-    evidence_table,
-    evidence_key,
-    evidence_field,
-    cast(rule_version as bigint) as rule_version,
-    cast(known_from as timestamptz) as known_from
-from entries
+    e.account_key,
+    e.stage,
+    cast(row_number() over (partition by e.account_key, e.stage order by e.entered_on) as integer) as entry_no,
+    e.entered_on,
+    e.evidence_table,
+    e.evidence_key,
+    e.evidence_field,
+    cast(e.rule_version as bigint) as rule_version,
+    cast(e.known_from as timestamptz) as known_from
+from entries as e
+left join excluded as x on x.account_key = e.account_key
+where x.account_key is null

@@ -1,13 +1,18 @@
 -- Purpose: which features an account used, in which order, until its first value event.
--- Grain: account, on the day of its first value event. Inputs: activity steps, usage per day, product starts.
+-- Grain: account, on the day of its first value event. Inputs: accounts, activity steps, usage per day, product starts.
 -- Window: days [start, end); reads the 27 days before. Caveats: features in the order of their first day in these 28
--- days; those of one day are joined by +. At most five days. Accounts older than the loaded usage have no row.
+-- days; those of one day are joined by +. At most five days. Excluded accounts and those older than the loaded
+-- usage have no row.
 with firsts as (
     select account_key, min(day) as day
     from core.activity_step
     where is_active
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
     group by account_key
+),
+
+excluded as (
+    select account_key from core.account where is_excluded
 ),
 
 oldest as (
@@ -19,9 +24,11 @@ activations as (
     from firsts as f
     join core.product_start as p on p.account_key = f.account_key
     cross join oldest as o
+    left join excluded as x on x.account_key = f.account_key
     where f.day >= :start
         and f.day < :end
         and p.first_day > o.oldest_day
+        and x.account_key is null
 ),
 
 first_uses as (

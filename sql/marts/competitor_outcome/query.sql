@@ -1,8 +1,18 @@
 -- Purpose: what became of deals in which a competitor was named. Grain: renewal or deal, and competitor.
--- Inputs: texts that name a competitor, renewals, deals. Window: none.
--- Caveats: named in the 180 days up to the closing day, by a text of the account. A deal of type renewal counts as the
--- renewal that it settled. Renewals that a rate does not count are left out. One deal may count for two competitors.
-with closed as (
+-- Inputs: texts that name a competitor, renewals, deals, accounts. Window: none.
+-- Caveats: named in the 180 days up to the closing day, by a text of the account. A deal that settled a renewal counts
+-- as that, whatever its type. Renewals that a rate does not count and excluded accounts are left out. One deal may
+-- count for two competitors.
+with excluded as (
+    select account_key from core.account where is_excluded
+),
+
+renewals as (
+    select * from core.renewal
+    where is_in_rate and outcome not in ('open', 'restarted') and closed_on is not null
+),
+
+closed as (
     select
         'renewal' as kind,
         renewal_id as deal_key,
@@ -11,19 +21,23 @@ with closed as (
         outcome <> 'lost' as is_won,
         target_arr as arr,
         case when outcome = 'lost' then lost_reason end as lost_reason
-    from core.renewal
-    where is_in_rate and outcome not in ('open', 'restarted') and closed_on is not null
+    from renewals
     union all
     select
         'deal',
-        opportunity_key,
-        account_key,
-        close_date,
-        is_won,
+        o.opportunity_key,
+        o.account_key,
+        o.close_date,
+        o.is_won,
         null,
-        case when not is_won then lost_reason end
-    from core.opportunity
-    where is_closed and not is_deleted and opportunity_type <> 'renewal' and close_date is not null
+        case when not o.is_won then o.lost_reason end
+    from core.opportunity as o
+    left join renewals as r on r.closing_opportunity_key = o.opportunity_key
+    where o.is_closed
+        and not o.is_deleted
+        and o.opportunity_type <> 'renewal'
+        and o.close_date is not null
+        and r.renewal_id is null
 ),
 
 named as (
@@ -42,3 +56,5 @@ select distinct
     coalesce(position(n.competitor in lower(c.lost_reason)) > 0, false) as is_lost_to
 from closed as c
 join named as n on n.account_key = c.account_key and n.day <= c.closed_on and n.day > c.closed_on - 180
+left join excluded as x on x.account_key = c.account_key
+where x.account_key is null

@@ -1,5 +1,5 @@
 -- Purpose: requests for features with the ARR of the accounts that asked. Grain: request, after merges.
--- Inputs: asks, decisions on requests, customers of the newest day, lost renewals. Window: none.
+-- Inputs: asks, decisions on requests, customers of the newest day, lost renewals, accounts. Window: none.
 -- Caveats: an account counts once per request, however often it asks; a missing decision date is not due. What a
 -- user has not connected is null, never zero. A lost renewal names a request by its name or that of one merged into
 -- it, as whole words where they are Latin.
@@ -39,12 +39,13 @@ names as (
 
 reasons as (
     select
-        lower(lost_reason) as reason,
-        ' ' || regexp_replace(lower(lost_reason), '[^[:alnum:]]+', ' ', 'g') || ' ' as words,
-        sum(target_arr) as arr
-    from core.renewal
-    where outcome = 'lost' and lost_reason is not null
-    group by lower(lost_reason), ' ' || regexp_replace(lower(lost_reason), '[^[:alnum:]]+', ' ', 'g') || ' '
+        lower(r.lost_reason) as reason,
+        ' ' || regexp_replace(lower(r.lost_reason), '[^[:alnum:]]+', ' ', 'g') || ' ' as words,
+        sum(r.target_arr) as arr
+    from core.renewal as r
+    left join core.account as a on a.account_key = r.account_key
+    where r.outcome = 'lost' and r.lost_reason is not null and not coalesce(a.is_excluded, false)
+    group by lower(r.lost_reason), ' ' || regexp_replace(lower(r.lost_reason), '[^[:alnum:]]+', ' ', 'g') || ' '
 ),
 
 lost as (
