@@ -27,6 +27,7 @@ class Channel:
         n_year_over: Won accounts whose first day is more than a year ago.
         kept: Share of their ARR that was kept for a year.
         never_converts: Whether this many qualified leads without a customer are unlikely by chance.
+        n_qualified_won: Customers among the qualified.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Channel:
     n_year_over: int = 0
     kept: float | None = None
     never_converts: bool = False
+    n_qualified_won: int = 0
 
     @property
     def cost_per_lead(self) -> float | None:
@@ -81,7 +83,7 @@ def read_out(rows: Iterable[dict[str, Any]], unlikely: float) -> list[Channel]:
 
 def never_converts(n_qualified: int, win_rate: float, unlikely: float) -> bool:
     """Return whether no customer of so many qualified leads is unlikely at the win rate of the other channels."""
-    return n_qualified > 0 and (1 - win_rate) ** n_qualified < unlikely
+    return n_qualified > 0 and win_rate < 1 and (1 - win_rate) ** n_qualified < unlikely
 
 
 def months_upto(rows: Iterable[dict[str, Any]], day: date) -> list[dict[str, Any]]:
@@ -93,7 +95,7 @@ def months_upto(rows: Iterable[dict[str, Any]], day: date) -> list[dict[str, Any
 
 def _judged(one: Channel, channels: Sequence[Channel], unlikely: float) -> Channel:
     others = [other for other in channels if other.name != one.name]
-    rate = _over(sum(other.n_won for other in others), sum(other.n_qualified for other in others))
+    rate = _over(sum(other.n_qualified_won for other in others), sum(other.n_qualified for other in others))
     if one.n_won or not rate or not never_converts(one.n_qualified, rate, unlikely):
         return one
     return Channel(**{**vars(one), "never_converts": True})
@@ -113,6 +115,7 @@ def _channel(name: str, rows: list[dict[str, Any]]) -> Channel:
         sum(row["n_leads"] for row in rows if not row["is_over"]),
         sum(row["n_year_over"] for row in year),
         _over(sum(row["arr_kept"] for row in year), sum(row["arr_a_year_ago"] for row in year)),
+        n_qualified_won=sum(row["n_qualified_won"] for row in mature),
     )
 
 

@@ -147,8 +147,14 @@ def campaigns(connection: sa.Connection, settings: Settings, today: date) -> lis
         rows = [dict(row) for row in connection.execute(_CHANNELS, {"touch": "campaign", "settled": today - SETTLED})
                 .mappings()]  # fmt: skip
     counted = {one.name: one for one in channels.read_out(rows, settings.funnel.unlikely)}
-    found = [ReadOut(one, counted.get(one.name), one.ends_on + SETTLED < today) for one in settings.campaigns.campaigns]
+    found = [ReadOut(one, counted.get(one.name), is_settled(one, rows, today)) for one in settings.campaigns.campaigns]
     return sorted(found, key=lambda one: one.campaign.ends_on, reverse=True)
+
+
+def is_settled(campaign: Campaign, rows: Sequence[dict[str, Any]], today: date) -> bool:
+    """Return whether all leads up to a campaign's end had their days. Leads of a young month are not counted yet."""
+    months = [row for row in rows if row["channel"] == campaign.name and row["month"] <= campaign.ends_on]
+    return campaign.ends_on + SETTLED < today and all(row["is_over"] for row in months)
 
 
 def steps(connection: sa.Connection, account_key: str) -> list[dict[str, Any]]:
@@ -195,7 +201,8 @@ where s.stage = 'revenue' and s.entry_no = 1 and s.entered_on > cast(:today as d
 _CHANNELS = sa.text("""
 select
     channel, month, is_over and month + interval '1 month' <= cast(:settled as date) as is_over, cost, n_leads,
-    coalesce(n_qualified, 0) as n_qualified, coalesce(n_won, 0) as n_won, coalesce(new_mrr, 0) as new_mrr, n_year_over,
+    coalesce(n_qualified, 0) as n_qualified, coalesce(n_won, 0) as n_won,
+    coalesce(n_qualified_won, 0) as n_qualified_won, coalesce(new_mrr, 0) as new_mrr, n_year_over,
     arr_a_year_ago, arr_kept
 from marts.channel_cohort
 where touch = :touch

@@ -23,7 +23,7 @@ def cohort(next_stage: str, days: int, entered: int, reached: int | None, month:
 def month(channel: str, **figures: Any) -> dict[str, Any]:
     made = {
         "channel": channel, "month": JANUARY, "is_over": True, "cost": None, "n_leads": 0, "n_qualified": 0, "n_won": 0,
-        "new_mrr": 0, "n_year_over": 0, "arr_a_year_ago": None, "arr_kept": None,
+        "n_qualified_won": 0, "new_mrr": 0, "n_year_over": 0, "arr_a_year_ago": None, "arr_kept": None,
     }  # fmt: skip
     return made | figures
 
@@ -82,9 +82,13 @@ def test_unknown_cost_is_not_zero() -> None:
 
 @pytest.mark.parametrize(("n", "is_listed"), [(12, False), (13, False), (14, True)])
 def test_channel_that_runs_but_never_converts(n: int, is_listed: bool) -> None:
-    rows = [month("events", n_leads=n, n_qualified=n), month("email", n_leads=60, n_qualified=50, n_won=10, new_mrr=9)]
+    rows = [month("events", n_leads=n, n_qualified=n), month("email", n_qualified=50, n_won=30, n_qualified_won=10)]
     found = {one.name: one.never_converts for one in channels.read_out(rows, 0.05)}
     assert found == {"email": False, "events": is_listed}
+
+
+def test_if_all_qualified_leads_of_others_convert_no_channel_is_listed() -> None:
+    assert not channels.never_converts(1, 1.0, 0.05)
 
 
 def test_young_leads_never_make_a_channel_one_that_never_converts() -> None:

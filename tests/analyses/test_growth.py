@@ -21,6 +21,7 @@ CAMPAIGNS = """
 campaigns:
   - {name: Summer, starts_on: 2025-07-01, ends_on: 2025-08-31, goal: Ten customers, wanted: 10, result: One customer}
   - {name: Spring, starts_on: 2026-05-01, ends_on: 2026-06-30}
+  - {name: Winter, starts_on: 2025-12-01, ends_on: 2025-12-05}
 """
 
 
@@ -46,7 +47,9 @@ def test_leads_and_costs_become_stages_channels_and_a_notice(built: pytest.Monke
         "lead",
         world.record("1", account_id="1", channel="PAID_SEARCH", campaign="Summer", lead_at=july, qualified_at=july),
         world.record("2", account_id="2", channel="EMAIL", lead_at=july, qualified_at=july),
-        *(world.record(f"o{n}", channel="Offline", lead_at=november, qualified_at=november) for n in range(3)),
+        *(world.record(f"o{n}", channel="Offline", lead_at=november, qualified_at=november) for n in range(5)),
+        world.record("p", channel="PAID_SEARCH", lead_at=july, qualified_at=july),
+        world.record("w", channel="Offline", campaign="Winter", lead_at=world._at(2025, 12, 2)),
         world.record("young", channel="PAID_SEARCH", lead_at=world._at(2026, 6, 1), referred_by_id="1"),
     )
     world.load(
@@ -62,13 +65,15 @@ def test_leads_and_costs_become_stages_channels_and_a_notice(built: pytest.Monke
     # Account 2 paid in May, before it was a lead: no acquisition of it.
     assert [row["stage"] for row in rows("funnel", "--account", "crm:2")] == ["revenue"]
     (edge,) = (row for row in rows("funnel") if row["next_stage"] == "revenue" and row["stage"] == "acquisition")
-    assert (edge["n_entered"], edge["n_reached"], edge["n_young"]) == (4, 1, 0)
+    assert (edge["n_entered"], edge["n_reached"], edge["n_young"]) == (7, 1, 0)
     found = {row["channel"]: row for row in rows("channels")}
     assert set(found) == {"paid_search", "offline"}
     assert (found["paid_search"]["cost_per_customer"], found["paid_search"]["young"]) == (500, 1)
     assert (found["offline"]["cost"], found["offline"]["never_converts"]) == (None, True)
-    summer, spring = sorted(rows("campaigns"), key=lambda row: str(row["ends_on"]))
+    summer, winter, spring = sorted(rows("campaigns"), key=lambda row: str(row["ends_on"]))
     assert (summer["won"], summer["cost"], summer["reached_goal"], summer["due"]) == (1, 500, False, "cause, rule")
+    # Its end is 180 days ago, but not all leads of its month had them.
+    assert (winter["settled"], winter["leads"], winter["won"], winter["due"]) == (False, 1, None, "")
     assert (spring["leads"], spring["won"], spring["due"]) == (None, None, "")
 
     sent: list[str] = []

@@ -52,6 +52,7 @@ grouped as (
         count(*) as n_leads,
         sum(case when t.qualified_on <= t.lead_on + 180 then 1 else 0 end) as n_qualified,
         count(w.prospect_key) as n_won,
+        count(case when t.qualified_on <= t.lead_on + 180 then w.prospect_key end) as n_qualified_won,
         sum(w.first_arr) as first_arr,
         sum(case when w.is_year_over then 1 else 0 end) as n_year_over,
         sum(case when w.is_year_over then w.first_arr end) as arr_a_year_ago,
@@ -100,6 +101,8 @@ select
     cast(case when e.last_day + 180 < cast(:newest as date) then coalesce(g.n_qualified, 0) end as bigint)
         as n_qualified,
     cast(case when e.last_day + 180 < cast(:newest as date) then coalesce(g.n_won, 0) end as bigint) as n_won,
+    cast(case when e.last_day + 180 < cast(:newest as date) then coalesce(g.n_qualified_won, 0) end as bigint)
+        as n_qualified_won,
     cast(case when e.last_day + 180 < cast(:newest as date) then coalesce(g.first_arr, 0) / 12 end as numeric(18, 2))
         as new_mrr,
     cast(coalesce(g.n_year_over, 0) as bigint) as n_year_over,
