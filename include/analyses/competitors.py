@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,15 +31,19 @@ def listed(connection: sa.Connection) -> list[dict[str, Any]]:
     ]
 
 
-def reasons(connection: sa.Connection) -> list[dict[str, Any]]:
+def reasons(connection: sa.Connection, upto: date | None = None) -> list[dict[str, Any]]:
     """Return why deals of a year were lost in which a competitor was named, most ARR first, with what answers it.
 
     ``answer`` is empty if nothing does. Losses without a reason in the CRM are left out.
+
+    Args:
+        upto: Only deals that closed by this day; None for all.
     """
     if not has_table(connection, OUTCOMES):
         return []
     known = settings.load()
-    return [with_answer(dict(row), known) for row in connection.execute(_REASONS, {"days": DAYS}).mappings()]
+    rows = connection.execute(_REASONS, {"days": DAYS, "upto": upto}).mappings()
+    return [with_answer(dict(row), known) for row in rows]
 
 
 def with_answer(row: dict[str, Any], known: Mapping[str, Competitor]) -> dict[str, Any]:
@@ -69,6 +74,7 @@ select competitor, min(lost_reason) as lost_reason, count(*) as n_lost, sum(arr)
 from marts.competitor_outcome
 where not is_won and lost_reason is not null
     and closed_on > (select max(as_of_day) from marts.act_account) - :days
+    and (cast(:upto as date) is null or closed_on <= :upto)
 group by competitor, lower(lost_reason)
 order by sum(arr) desc nulls last, count(*) desc, competitor, lower(lost_reason)
 """)

@@ -18,6 +18,7 @@ from include.warehouse import locks
 from include.warehouse.engine import has_table
 
 DAYS = 28
+READ_DAYS = 2  # after which use of a day is normally read
 LATE_DAYS = 14  # how long a result waits for late usage data
 MOST_LATE = 0.1  # share of the targets whose usage may be missing at once
 FEWEST_USERS, FEWEST_WEEKS = 3, 2
@@ -111,7 +112,7 @@ def _count(connection: sa.Connection, one: Release, version: Version, newest: da
     if has_table(connection, "core.ticket_triage"):
         n_tickets = connection.execute(_TICKETS, {"day": day, "end": named["end"], "about": about}).scalar()
     is_late = row["n_late"] > MOST_LATE * (row["n_targets"] + row["n_late"])
-    final = newest >= day + timedelta(days=DAYS + (LATE_DAYS if is_late else 0))
+    final = newest >= day + timedelta(days=DAYS + (LATE_DAYS if is_late else READ_DAYS))
     return {**row, "release": one.name, "day": day, "n_tickets": n_tickets, "is_final": final}
 
 

@@ -26,10 +26,10 @@ def list_competitors() -> dict[str, int]:
     """
     month = periods.last_month()
     with engine("reader").connect() as connection:
-        found = competitors.unanswered(competitors.reasons(connection))
+        found = competitors.unanswered(competitors.reasons(connection, month.last))
     by_name: dict[str, list[dict[str, Any]]] = {}
     for row in found:
-        if month.first <= row["last_lost"] <= month.last:
+        if row["last_lost"] >= month.first:
             by_name.setdefault(row["competitor"], []).append(row)
     known, people = settings.load(), config.load().people
     for name, rows in by_name.items():

@@ -84,7 +84,14 @@ def test_owner_of_the_answers_is_notified_of_reasons_of_last_month(
     monkeypatch.setattr(competitor_notices.notices, "notify", lambda to, write: sent.append((to.email, write())))
     assert competitor_notices.list_competitors() == {"zendo": 1}
     assert [(to, len(message.evidence)) for to, message in sent] == [("pia@vendor.example", 1)]
-    monkeypatch.setenv("PERENNIAL_NOW", "2026-07-06T12:00:00+00:00")
+    with engine("builder").begin() as connection:  # frequent: lost for it this month too
+        connection.exec_driver_sql(
+            "insert into core.opportunity (opportunity_key, account_key, opportunity_type, is_closed, is_won,"
+            " close_date, is_deleted, lost_reason)"
+            " values ('crm:o7', 'crm:3', 'new', true, false, '2026-06-03', false, 'No SSO')"
+        )
+    assert competitor_notices.list_competitors() == {"zendo": 1}
+    monkeypatch.setenv("PERENNIAL_NOW", "2026-08-06T12:00:00+00:00")
     assert competitor_notices.list_competitors() == {}
 
 

@@ -33,7 +33,7 @@ owner: {name: Pia, email: pia@vendor.example}
 # Of 120 targets 34 used it: 10 by three people on one day, 8 by one person in two weeks, 16 by one person once.
 SETUP = """
 insert into meta.build (build_id, kind, state, window_start, window_end, newest_day, first_day, known_at, trigger)
-    values ('b1', 'forward', 'done', '2026-05-29', '2026-05-30', '2026-05-29', '2026-01-01', '2026-05-29', 'day');
+    values ('b1', 'forward', 'done', '2026-05-31', '2026-06-01', '2026-05-31', '2026-01-01', '2026-05-31', 'day');
 insert into marts.account_day (account_key, day, tier, is_customer)
     select 'crm:' || n, '2026-05-01', case when n <= 125 then 'small' else 'key' end, n <> 124
     from generate_series(1, 130) as n;
@@ -99,9 +99,9 @@ def test_a_final_row_and_its_goal_never_change(world: None, overlay: Path) -> No
     assert rows("select goal from meta.release_goal order by known_from") == [(0.2,), (0.1,)]
 
 
-def test_before_its_28_days_are_over_there_is_no_verdict(world: None) -> None:
+def test_before_its_28_days_are_read_there_is_no_verdict(world: None) -> None:
     with engine("builder").begin() as connection:
-        connection.exec_driver_sql("update meta.build set newest_day = '2026-05-28'")
+        connection.exec_driver_sql("update meta.build set newest_day = '2026-05-30'")
     assert judge() == {"boards": "too_early"}
 
 
