@@ -15,7 +15,7 @@ from include.warehouse.engine import engine
 
 def test_each_lock_has_a_unique_number() -> None:
     numbers = [value for name, value in vars(locks).items() if name.endswith("_LOCK")]
-    assert len(numbers) == len(set(numbers)) == 8
+    assert len(numbers) == len(set(numbers)) == 9
 
 
 def test_delivery_pass_does_not_block_page_landing(warehouse: Any) -> None:

@@ -15,7 +15,7 @@ from tests.fixtures.sandbox import SandboxProcess
 def test_first_load_equals_the_org(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON)
-    assert copy.source.entities() == (*ENTITIES, "activity")
+    assert copy.source.entities() == (*ENTITIES, "lead", "activity")
     for entity in ENTITIES:
         assert copy.live(entity) == truth(org, entity), entity
         assert not [record.problems for record in copy.rows[entity].values() if record.problems], entity
