@@ -31,12 +31,16 @@ class Outcome:
 def run(build_id: str, names: Sequence[str]) -> Outcome:
     """Build models, each in its own transaction. A repeated call builds those that are not built yet.
 
+    In a build that is done or superseded, no model waits: there is nothing left to build.
+
     Args:
         names: In build order.
     """
     found = Outcome()
     with engine("reader").connect() as connection:
         done = build_store.done_models(connection, build_id)
+    if build_store.is_settled(build_id):
+        done |= {*registry.names()}
     for name in names:
         if missing := [each for each in registry.get(name).models if each not in done]:
             found.waiting[name] = missing

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
-from airflow.sdk import Asset, Metadata, TriggerRule, XComArg, get_current_context, task
+from airflow.sdk import Asset, Metadata, RetryAction, TriggerRule, XComArg, get_current_context, task
 
 from include.models import registry
 
@@ -58,10 +58,30 @@ def build_models(names: list[str]) -> Any:
     found = build_group.run(build_id, names)
     if found.failed:
         log.error("failed: %s", ", ".join(found.failed))
-        raise next(iter(found.failed.values()))
+        raise error_of(found.failed)
     if found.waiting:
         raise AirflowSkipException(f"not built: {', '.join(found.waiting)}")
     return as_json(found.built)
+
+
+def error_of(failed: Mapping[str, Exception]) -> Exception:
+    """Return the error of a task: one that is retried, if any of its models failed with such an error.
+
+    Args:
+        failed: Model -> its error.
+    """
+    from include.common.errors import PerennialError, Unavailable
+    from include.gate.source_failures import as_perennial_error
+    from include.orchestration.defaults import RETRY_POLICY
+
+    def is_retried(error: Exception) -> bool:
+        return RETRY_POLICY.evaluate(error, try_number=1, max_tries=1).action is RetryAction.RETRY
+
+    one = next(filter(is_retried, failed.values()), next(iter(failed.values())))
+    if len(failed) == 1:
+        return one
+    text, kind = as_perennial_error(one), Unavailable if is_retried(one) else PerennialError
+    return kind(f"{', '.join(failed)} failed; {text.message}", cure=text.cure)
 
 
 @task(task_id="finish", doc_md="Closes the build, and clears the dirty ranges that it built.")

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from include.common.errors import AuthError, ConfigError, ContractError, QuotaExhausted, Unavailable, WarehouseError
 from include.deliver.deliver import PASS_SECONDS
 from include.http.limiter import MAX_WAIT_SECONDS
+from include.orchestration.build_tasks import error_of
 from include.orchestration.defaults import DEFAULT_ARGS, RETRY_POLICY, TAGS
 from include.orchestration.notices import notify_owner
 from tests.dags.conftest import NAMES, ROOT
@@ -104,6 +105,17 @@ def test_every_task_retries_by_error_kind_and_notifies_the_owner(dag):
 )
 def test_retries_depend_on_the_error_kind(error, action):
     assert RETRY_POLICY.evaluate(error, try_number=1, max_tries=3).action.value == action
+
+
+@pytest.mark.parametrize(
+    ("second", "action"), [(WarehouseError("down", cure="start it"), "retry"), (ConfigError("x"), "fail")]
+)
+def test_task_of_several_failed_models_is_retried_if_one_of_them_can_be(second, action):
+    failed = {"core.a": ContractError("check one"), "core.b": second}
+    error = error_of(failed)
+    assert RETRY_POLICY.evaluate(error, try_number=1, max_tries=3).action.value == action
+    assert all(name in str(error) for name in failed) and ("start it" in str(error)) == (action == "retry")
+    assert error_of({"core.b": second}) is second
 
 
 @pytest.mark.parametrize("name", NAMES)

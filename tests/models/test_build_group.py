@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from include.common.errors import ContractError
-from include.models import build, build_group, registry
+from include.models import build, build_group, build_store, registry
+from include.warehouse.engine import engine
 
 
 def test_failed_model_leaves_out_those_that_read_it_until_a_repeated_call(built: pytest.MonkeyPatch) -> None:
@@ -37,3 +38,14 @@ def test_failed_model_leaves_out_those_that_read_it_until_a_repeated_call(built:
     again = build_group.run("second", names)
     assert [one.model for one in again.built] == list(names) and not again.failed and not again.waiting
     assert build.finish("second").n_models == len(names)
+
+
+def test_models_of_a_superseded_build_wait_for_nothing(built: pytest.MonkeyPatch) -> None:
+    built.setenv("PERENNIAL_NOW", "2026-06-11T09:00:00Z")
+    assert build.plan("second")
+    assert build_group.run("second", ["core.ticket_solve"]).waiting
+    with engine("builder").begin() as connection:
+        build_store.set_state(connection, "second", "superseded")
+    found = build_group.run("second", ["core.ticket_solve"])
+    assert [one.scope for one in found.built] == ["superseded"] and not found.waiting
+    assert build.finish("second").n_models == 0
