@@ -16,7 +16,10 @@ from tests.fixtures.signals import SignalBook, signal_book  # noqa: F401
 from tests.fixtures.subjects_store import account
 
 TODAY = at(0).date()
-MODELS = ("core.renewal", "core.ticket", "core.ticket_triage", "core.request_ask", "marts.request_demand")
+MODELS = (
+    "core.account", "core.account_bridge", "core.renewal", "core.ticket", "core.ticket_triage", "core.request_ask",
+    "marts.request_demand",
+)  # fmt: skip
 
 
 @pytest.fixture
