@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -28,6 +29,14 @@ class Event(Strict):
     feature: str = ""
     properties: tuple[Property, ...] = ()
     within_days: Annotated[int, Field(ge=1, le=400)] = 28
+
+    def missing_since(self, complete_day: date) -> date:
+        """Return the day that makes the event missing if it last arrived then or earlier.
+
+        Args:
+            complete_day: The newest day of which all usage has been read.
+        """
+        return complete_day - timedelta(days=self.within_days)
 
 
 class TrackingPlan(Strict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -78,7 +77,7 @@ def _missing(facts: BatchFacts) -> Expect | None:
     if not _planned() or facts.is_first_load or facts.complete_day is None:
         return None
     listed = ", ".join(
-        f"({literal(name)}, cast('{facts.complete_day - timedelta(days=event.within_days)}' as date))"
+        f"({literal(name)}, cast('{event.missing_since(facts.complete_day)}' as date))"
         for name, event in _planned().items()
     )
     return none(

@@ -141,7 +141,8 @@ def _event(
 ) -> PlannedEvent:
     settings = config.load()
     planned = settings.tracking_plan.events.get(name)
-    is_late = newest and (not last or (newest - last).days >= (planned.within_days if planned else LATELY))
+    since = newest and (planned.missing_since(newest) if planned else newest - timedelta(days=LATELY))
+    is_late = since and (not last or last <= since)
     states = ("missing", "arrives") if planned else ("ended", "unlisted")
     return PlannedEvent(
         source,
