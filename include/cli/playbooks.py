@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from include.cli import output
+from include.common import clock
 from include.common.errors import ConfigError
 from include.config import files
 
@@ -74,4 +75,4 @@ def simulate(
     """Backtest a playbook on past days: accounts it would have touched, and their outcome."""
     from include.cli import simulate as commands
 
-    commands.simulate_playbook(name, commands.day(since, "from"), commands.day(until, "to"), html, as_json)
+    commands.simulate_playbook(name, clock.parse_day(since, "--from"), clock.parse_day(until, "--to"), html, as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +12,6 @@ import typer
 
 from include.cli import output
 from include.common import clock, user
-from include.common.errors import ConfigError
 
 app = typer.Typer(help="Health score, customer value, tiers and renewal forecast.", no_args_is_help=True)
 Account = Annotated[str, typer.Argument(help="The account's key: source and id, such as crm:1001.")]
@@ -49,10 +48,10 @@ def show_score(
     """Explain an account's health score, or its change. The lines add up to it."""
     from include.scores.health import explanation
 
-    day = _day(as_of, "--as-of") if as_of else None
+    day = clock.parse_day(as_of, "--as-of") if as_of else None
     then = clock.parse_time(known_at, "--known-at") if known_at else None
     if since:
-        change = explanation.of_change(account, _day(since, "--since"), day, known_at=then)
+        change = explanation.of_change(account, clock.parse_day(since, "--since"), day, known_at=then)
         if as_json:
             typer.echo(output.to_json(asdict(change)), nl=False)
             return
@@ -243,7 +242,7 @@ def show_value(
     """Explain an account's customer value. The points add up to it."""
     from include.scores.value import explanation
 
-    found = explanation.of_account(account, _day(as_of, "--as-of") if as_of else None)
+    found = explanation.of_account(account, clock.parse_day(as_of, "--as-of") if as_of else None)
     if as_json:
         typer.echo(output.to_json(asdict(found)), nl=False)
         return
@@ -308,10 +307,3 @@ def show_completeness(
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.0%}"
-
-
-def _day(text: str, option: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option} {text!r} is not a day", cure="write it as 2026-11-30") from None

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import typer
 
 from include import config
+from include.common import clock
 from include.common.errors import ConfigError, PerennialError
 from include.config import files
 from include.decide.renewals.reminders import LADDER
@@ -61,7 +62,8 @@ def simulate(
     """Backtest signals on past days: what each would have opened, and alerts per person."""
     from include.cli import simulate as commands
 
-    commands.simulate_signals(names or [], commands.day(since, "from"), commands.day(until, "to"), html, as_json)
+    first, last = clock.parse_day(since, "--from"), clock.parse_day(until, "--to")
+    commands.simulate_signals(names or [], first, last, html, as_json)
 
 
 def _with_availability() -> list[tuple[Rule[Signal], str]]:

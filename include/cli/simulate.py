@@ -32,18 +32,6 @@ SIGNAL_COLUMNS = (
 _GROUPS = {"risk": "risks", "opportunity": "opportunities", "data": "missing data"}
 
 
-def day(text: str, name: str) -> date:
-    """Parse a day.
-
-    Raises:
-        ConfigError: It is not a date.
-    """
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--{name} {text!r} is not a day", cure="write it as 2026-06-30") from None
-
-
 def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_json: bool) -> None:
     """Replay one playbook, show its touches, and compare it with the plain rule."""
     known = load_playbooks()

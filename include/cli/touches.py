@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from include.cli import output
-from include.common import user
+from include.common import clock, user
 
 app = typer.Typer(
     help="Touches: one message to many customers, as lists for your own mailing tool.", no_args_is_help=True
@@ -67,11 +67,10 @@ def show(
 ) -> None:
     """Write a list as CSV, limited to what viewers.yaml lets your login see."""
     from include import config
-    from include.cli.simulate import day as parsed
     from include.pages import touches
 
     viewer = config.load().viewers.of(user.user())
-    typer.echo(touches.csv(viewer, name, parsed(day, "day") if day else None), nl=False)
+    typer.echo(touches.csv(viewer, name, clock.parse_day(day, "--day") if day else None), nl=False)
 
 
 def _emit(made: dict[str, Any], as_json: bool) -> None:

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from include.common.errors import ConfigError
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
+
 
 def now() -> datetime:
     """Return the current UTC time, or the ISO time in ``PERENNIAL_NOW`` when that is set."""
@@ -41,9 +43,12 @@ def parse_day(text: str, option: str) -> date:
     """Parse a date from the command line.
 
     Raises:
-        ConfigError: The text is not a date. The message names the option.
+        ConfigError: The text is not a date of the years 1970 to 2199. The message names the option.
     """
     try:
-        return date.fromisoformat(text.strip())
+        day = date.fromisoformat(text.strip())
     except ValueError:
         raise ConfigError(f"{option} {text!r} is not a day", cure="write it as 2026-01-31") from None
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise ConfigError(f"{option} {text!r} is out of range", cure=f"give a day from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return day

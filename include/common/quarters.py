@@ -16,7 +16,7 @@ def parse(text: str) -> date:
     Raises:
         ConfigError: The text is not a quarter.
     """
-    found = re.fullmatch(r"(2[0-9]{3})Q([1-4])", text.strip().upper())
+    found = re.fullmatch(r"(2[01][0-9]{2})Q([1-4])", text.strip().upper())
     if not found:
         raise ConfigError(f"{text!r} is not a quarter", cure="write it as 2026Q3")
     return date(int(found[1]), MONTHS * int(found[2]) - 2, 1)

@@ -15,7 +15,7 @@ from include.scores.health import judgements
 Cadence = Literal["weekly", "monthly"]
 Length = Literal["weekly", "monthly", "quarterly"]
 UNIT: dict[Cadence, Literal["week", "month"]] = {"weekly": "week", "monthly": "month"}
-_MONTH, _WEEK = re.compile(r"(\d{4})-(\d\d)"), re.compile(r"(\d{4})-W(\d\d)")
+_MONTH, _WEEK = re.compile(r"(2[01]\d\d)-(\d\d)"), re.compile(r"(2[01]\d\d)-W(\d\d)")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ def failing_command(request: pytest.FixtureRequest):
     app.registered_commands.pop()
 
 
+@pytest.mark.parametrize("day", ["tomorrow", "9999-12-31", "0001-01-01"])
+def test_day_that_cannot_be_built_exits_2(day: str) -> None:
+    assert main(["build", "--from", day]) == 2
+
+
 def test_no_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     shown = capsys.readouterr()

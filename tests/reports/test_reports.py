@@ -247,8 +247,10 @@ def test_period_is_due_once_it_is_over(cadence, newest, wait, name, first, last)
     found = periods.due(cadence, date.fromisoformat(newest), wait)
     assert (found.name, str(found.first), str(found.last)) == (name, first, last)
     assert periods.named(cadence, name) == found and found.length == cadence
-    with pytest.raises(ConfigError):
-        periods.named(cadence, "2026-99" if cadence == "monthly" else "2026-W99")
+    wrong = {"monthly": ("2026-99", "9999-12"), "weekly": ("2026-W99", "9999-W52"), "quarterly": ("9999Q4",)}
+    for text in wrong[cadence]:
+        with pytest.raises(ConfigError):
+            periods.named(cadence, text)
 
 
 def test_editions_are_append_only(filled: Path) -> None:
