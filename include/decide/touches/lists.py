@@ -182,7 +182,7 @@ def _line(touch: Touch, hit: Hit, contact: Contact, settings: Settings) -> str:
     )  # fmt: skip
 
 
-# What reached one contact with an address reached all of them.
+# What reached one address of a person reached all contacts with one of the person's addresses.
 _CONTACTS = sa.text(f"""
 with book as (
     select *, lower(nullif(trim(email), '')) as address from core.contact
@@ -201,20 +201,22 @@ written as (
 reached as (
     select b.address, t.day, t.touch
     from ops.touch_contact as t
-    join book as b on b.contact_key = t.contact_key
+    join addresses as b on b.contact_key = t.contact_key
     where t.day > :since and t.day <= :today
     union all
     select address, day, '' from written
     union all
     select b.address, w.day, ''
     from written as w
-    join book as b on b.contact_key = w.entity_id
+    join addresses as b on b.contact_key = w.entity_id
     where w.entity_kind = 'contact'
 ),
 
 last_days as (
-    select address, max(day) as last_on, max(case when touch = :touch then day end) as last_of_touch_on
-    from reached group by address
+    select b.contact_key, max(r.day) as last_on, max(case when r.touch = :touch then r.day end) as last_of_touch_on
+    from addresses as b
+    join reached as r on r.address = b.address
+    group by b.contact_key
 )
 
 select
@@ -223,7 +225,7 @@ select
 from book as b
 left join core.account as a on a.account_key = b.account_key
 left join opt_outs as o on o.address = b.address
-left join last_days as d on d.address = b.address
+left join last_days as d on d.contact_key = b.contact_key
 where b.account_key = any(:accounts) and not coalesce(b.is_deleted, false)
 order by b.account_key, b.contact_key
 """)  # noqa: S608

@@ -117,20 +117,33 @@ def last_of_accounts(connection: sa.Connection, since: date) -> dict[str, str]:
     return dict(connection.execute(_OF_ACCOUNT, {"since": since}).tuples().all())
 
 
-# Address -> whether it opted out. An opt-out belongs to the address: one record with it is enough, also a deleted one,
-# one without an account, or one that has it as a further address. Only an opt-out counts for further addresses.
+# The addresses of each CRM record, and address -> whether it opted out. One record with an address is enough, also a
+# deleted one, one without an account, or one that has it as a further address: after a merge, the mail would reach the
+# same person at another address. Only an opt-out counts for further addresses.
 OPT_OUTS = """
-opt_outs as (
-    select lower(trim(each.address)) as address, bool_or(newest.is_opted_out) as is_opted_out
+addresses as (
+    select v.contact_key, lower(trim(each.address)) as address, each.place, v.is_opted_out
     from (
-        select distinct on (source, contact_id) email, other_emails, is_opted_out
+        select distinct on (source, contact_id)
+            source || ':' || contact_id as contact_key, email, other_emails, is_opted_out
         from staging.stg_crm__contact
         order by source, contact_id, known_from desc, batch_id desc
-    ) as newest
-    cross join lateral unnest(
-        array[newest.email] || string_to_array(case when newest.is_opted_out then newest.other_emails end, ',')
-    ) as each (address)
-    group by 1
+    ) as v
+    cross join lateral unnest(array[v.email] || string_to_array(v.other_emails, ','))
+        with ordinality as each (address, place)
+    where trim(each.address) <> ''
+),
+
+opted_out as (
+    select distinct contact_key from addresses where address in (select address from addresses where is_opted_out)
+),
+
+opt_outs as (
+    select
+        a.address, bool_or(o.contact_key is not null or case when a.place = 1 then a.is_opted_out end) as is_opted_out
+    from addresses as a
+    left join opted_out as o on o.contact_key = a.contact_key
+    group by a.address
 )
 """.strip()
 _NAMES = "touch, day, version, n_accounts, n_listed, n_excluded, sha256, made_at"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,21 @@ def test_opt_out_of_a_record_without_account_counts_for_all_its_addresses(touch_
     touch_book.version("back", email="c3@x.example")
     touch_book.version("back", batch=2, email="c3@x.example", other="c4@x.example", out=False)
     assert counts() == {"opted_out": 2, "opt_out_unknown": 1}
+
+
+def test_person_merged_into_a_record_with_another_address_stays_written_to_and_opted_out(touch_book: TouchBook) -> None:
+    touch_book.customers(1, 2)
+    touch_book.contact(1)
+    touch_book.contact(2, out=True, deleted=True)
+    now = touch_book.signals.book.now
+    lists.make(now)
+    play("update core.contact set is_deleted = true")
+    for number in (1, 2):
+        touch_book.contact(number + 5, account_number=number)
+        further = {"email": f"c{number + 5}@x.example", "other": f"c{number}@x.example", "out": False}
+        touch_book.version(f"c{number + 5}", batch=2, **further)
+    made = lists.plan("wake_up", now + timedelta(days=1)).list
+    assert made and dict(made.n_excluded) == {"opted_out": 1, "repeated": 1}
 
 
 def test_second_run_and_a_run_after_changes_give_the_same_file(touch_book: TouchBook) -> None:
