@@ -198,7 +198,7 @@ def _tables() -> Iterator[Dataset]:
 
 
 # Stores whose rows contain a person's name, address or record.
-_WITH_PERSONS = ("quarantine.record", "quarantine.record values", "ops.outbox bodies")
+_WITH_PERSONS = ("quarantine.record", "quarantine.record values", "ops.outbox bodies", "ops.touch_contact lines")
 
 
 def _records() -> Iterator[Dataset]:

@@ -19,6 +19,7 @@ from include import config
 from include.common import clock, paths
 from include.common import home as homes
 from include.config.models import Retention
+from include.ingest.suppression import ERASED
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,12 @@ STORES = (
         "update ops.outbox set body = '{}', subject = '', recipient = '', address = '' where outbox_id in ("
         "select outbox_id from ops.outbox where state in ('sent', 'failed', 'suppressed', 'expired')"
         " and coalesce(resolved_at, planned_at) < :before and body <> '{}' limit :piece)",
+    ),
+    Store(  # keys and days stay: they cap further lists
+        "ops.touch_contact lines",
+        "outbox_bodies",
+        f"update ops.touch_contact set line = '{ERASED}' where ctid in (select ctid from ops.touch_contact"  # noqa: S608
+        f" where day < :before and line <> '{ERASED}' limit :piece)",
     ),
     Store("ops.evaluation", "explanations", _delete("ops.evaluation", "ctid", "day < :before")),
     Store("ops.evaluation_input", "explanations", _delete("ops.evaluation_input", "ctid", "day < :before")),

@@ -20,6 +20,8 @@ def test_columns_that_identify_a_person_make_a_dataset_personal() -> None:
     assert (by_name["crm.contact"].sensitivity, "email" in by_name["crm.contact"].personal) == ("personal", True)
     assert by_name["marts.account_health"].sensitivity == "internal"
     assert by_name["ops.evaluation"].kept_days == 30
+    lines = by_name["ops.touch_contact lines"]
+    assert (lines.sensitivity, lines.kept_days) == ("personal", 180)
 
 
 def test_definitions_in_force_have_versions() -> None:

@@ -38,6 +38,8 @@ def put_old_rows() -> None:
             " from (values (date '2028-05-10'), (date '2028-05-12')) as v (d)",
             "insert into ops.evaluation_input select d, 'account', 'crm:1', 'crm:1', '{}'"
             " from (values (date '2028-05-10'), (date '2028-05-12')) as v (d)",
+            "insert into ops.touch_contact select 't', d, 1, 'crm:1', 'crm:1', 'crm:1,Ada'"
+            " from (values (date '2027-12-10'), (date '2028-01-10')) as v (d)",
             "insert into meta.notice (key, failing_since, failed_at) values ('x', '2026-06-01', '2026-06-01')",
         ):
             connection.execute(sa.text(statement))
@@ -56,6 +58,10 @@ def test_old_rows_are_deleted_and_needed_ones_kept(built: pytest.MonkeyPatch) ->
     kept = dict(rows("select key, cast(body as text) from ops.outbox"))
     assert kept == {"old": "{}", "new": '{"a": 1}', "doubt": '{"a": 1}', "waits": '{"a": 1}'}
     assert value("select recipient from ops.outbox where key = 'old'") == ""
+    assert rows("select line, contact_key from ops.touch_contact order by day") == [
+        ("[erased]", "crm:1"),
+        ("crm:1,Ada", "crm:1"),
+    ]
     assert value("select count(*) from meta.notice") == 0
     for table in ("ops.evaluation", "ops.evaluation_input"):
         assert [str(day) for (day,) in rows(f"select day from {table}")] == ["2028-05-12"]

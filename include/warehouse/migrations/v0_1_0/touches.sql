@@ -1,5 +1,5 @@
 -- Hand-off lists of touches: messages to many customers at once. A list is made once per touch and day. Rows are only
--- added; an erasure blanks a person's line.
+-- added; an erasure blanks a person's line, and housekeeping those of old lists.
 create table ops.touch_list (
     touch text not null, -- Name of the touch
     day date not null, -- Day of the list
@@ -19,7 +19,7 @@ create table ops.touch_contact (
     number int not null, -- Position in the list
     contact_key text not null, -- The contact
     account_key text not null,
-    line text not null, -- The line; [erased] once the person was erased
+    line text not null, -- The line; [erased] once the person was erased, or after `outbox_bodies` days
     is_whole boolean not null default false, -- Whether all contacts of the account with an address are on the list
     primary key (touch, day, number)
 );
