@@ -294,11 +294,15 @@ for _name in ("analyses", "catalogue", "growth", "playbooks", "team"):
 
 
 @app.get("/touch/")
-def touch_list(user: GetUserDep, name: str = "") -> Response:
-    """Return the newest list of a touch as CSV, limited to the viewer's accounts."""
+def touch_list(user: GetUserDep, name: str = "", day: str = "") -> Response:
+    """Return a touch's list of a day, by default the newest, as CSV, limited to the viewer's accounts."""
+    from include.common import clock
     from include.pages import touches
 
-    return _file(user, "touch.csv", "text/csv; charset=utf-8", "/playbooks/", lambda viewer: touches.csv(viewer, name))
+    def made(viewer: Viewer) -> str:
+        return touches.csv(viewer, name, clock.parse_day(day, "day") if day else None)
+
+    return _file(user, "touch.csv", "text/csv; charset=utf-8", "/playbooks/", made)
 
 
 @app.get("/discounts/", response_class=HTMLResponse)

@@ -20,18 +20,18 @@ _COUNTS = ("touch", "day", "accounts", "listed", "excluded", "sha256")
 
 @app.command("list")
 def list_touches(as_json: AsJson = False) -> None:
-    """Validate and list all touches with their newest list."""
+    """Validate and list all touches with their lists of the last days_between days (touches.yaml), or the newest."""
     from include.config import files
-    from include.decide.touches import store
+    from include.decide.touches import lists
     from include.decide.touches.load import load
     from include.warehouse.engine import engine
 
     touches = load()
     with engine("reader").connect() as connection:
-        newest = store.newest(connection)
+        recent = lists.recent(connection)
     rows = [
         {
-            **(_counts(newest[name]) if name in newest else {}),
+            **(_counts(one) if one else {}),
             "name": name,
             "version": rule.file.version,
             "status": rule.file.status,
@@ -40,6 +40,7 @@ def list_touches(as_json: AsJson = False) -> None:
             "file": files.shown(rule.path),
         }
         for name, rule in touches.items()
+        for one in recent.get(name) or (None,)
     ]
     output.emit(rows, _LIST, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""Touches: their newest lists, who is not on them by reason, and the lists themselves for those who may see people."""
+"""Touches: their recent lists, who is not on them by reason, and the lists themselves for those who may see people."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from include.common.errors import ConfigError
 from include.common.texts import gettext
 from include.config.viewers import Viewer
-from include.decide.touches import exclusions, store
-from include.decide.touches.lists import named
+from include.decide.touches import exclusions, lists, store
 from include.decide.touches.load import load
 from include.decide.touches.schema import Touch
 from include.decide.touches.store import List
@@ -26,36 +25,33 @@ class Row:
     """One touch.
 
     Args:
-        list: Its newest list; None before the first.
-        n_mine: Contacts on it at accounts that the viewer may see.
-        excluded: Reason in words -> contacts, over all accounts.
+        lists: Its recent lists, newest first, each with its contacts at accounts that the viewer may see.
+        excluded: Reason in words -> contacts that are not on the newest list, over all accounts.
         effect: What its hold-out shows, in sentences.
     """
 
     touch: Touch
-    list: List | None = None
-    n_mine: int = 0
+    lists: Sequence[tuple[List, int]] = ()
     excluded: Sequence[tuple[str, int]] = ()
     effect: tuple[str, ...] = ()
 
 
 def read(connection: sa.Connection, accounts: Sequence[str] | None) -> list[Row]:
-    """Return the touches in force with their newest lists.
+    """Return the touches in force with their recent lists.
 
     Args:
         accounts: The accounts that the viewer may see; None for all.
     """
-    touches, lists, mine = load(), store.newest(connection), store.n_in(connection, accounts)
+    touches, recent, mine = load(), lists.recent(connection), store.n_in(connection, accounts)
     effects = overview.read(connection, touches)
     rows = []
     for name, rule in touches.items():
-        newest = lists.get(name)
-        counts = exclusions.in_order(newest.n_excluded) if newest else ()
+        found = recent.get(name, [])
+        counts = exclusions.in_order(found[0].n_excluded) if found else ()
         rows.append(
             Row(
                 rule.file,
-                newest,
-                mine.get((name, newest.day), 0) if newest else 0,
+                [(one, mine.get((name, one.day), 0)) for one in found],
                 [(gettext(exclusions.WORDS[reason]), n) for reason, n in counts],
                 words.of(effects[name]) if rule.file.hold_out else (),
             )
@@ -66,13 +62,16 @@ def read(connection: sa.Connection, accounts: Sequence[str] | None) -> list[Row]
 def csv(viewer: Viewer, name: str, day: date | None = None) -> str:
     """Return a list as a CSV file, limited to the accounts that the viewer may see.
 
+    Args:
+        day: The day of the list; None for the newest.
+
     Raises:
         ConfigError: The viewer's role does not show persons, or there is no such list.
     """
     if not viewer.sees_people:
         cure = gettext("ask for the role csm, lead or head in viewers.yaml")
         raise ConfigError(gettext("Your role does not show persons."), cure=cure)
-    named(name)
+    lists.named(name)
     with engine("reader").connect() as connection:
         found = store.get(connection, name, day)
         if found is None:

@@ -105,6 +105,11 @@ def test_list_of_a_touch_is_a_file_for_those_who_see_persons(client, report):  #
         )
     assert get(client, "executive", "/touch/?name=small_asleep").status_code == 404
     assert get(client, "mine", "/touch/?name=none").status_code == 404
-    file = get(client, "mine", "/touch/?name=small_asleep")
+    for day in ("2026-06-02", "yesterday"):
+        assert get(client, "mine", f"/touch/?name=small_asleep&day={day}").status_code == 404
+    link = "/touch/?name=small_asleep&day=2026-06-01"
+    assert link in unescape(get(client, "mine", "/playbooks/").text)
+    assert link not in unescape(get(client, "other", "/playbooks/").text)
+    file = get(client, "mine", link)
     assert file.headers["content-type"].startswith("text/csv") and file.text.endswith("\ncrm:c1,Ada\n")
     assert get(client, "other", "/touch/?name=small_asleep").text.count("\n") == 1

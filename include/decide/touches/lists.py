@@ -1,7 +1,7 @@
 """Make the hand-off lists of the live touches: one list per touch and day, for the vendor's own mailing tool.
 
 A list commits with the starts that it means for the experiment, or not at all. A list of today that exists is returned
-as it is: making it again, after a failure or by hand, gives the same file.
+as it is: making it again, after a failure or by hand, gives the same file. A list of nobody is not stored.
 """
 
 from __future__ import annotations
@@ -85,6 +85,16 @@ def plan(name: str, now: datetime | None = None) -> Made:
     return made if not made.list or not made.is_new else replace(made, list=replace(made.list, made_at=None))
 
 
+def recent(connection: sa.Connection) -> dict[str, list[List]]:
+    """Return touch -> its lists of the last ``days_between`` days, whose contacts are capped, and at least the newest.
+
+    Newest first.
+    """
+    settings = config.load()
+    since = clock.day_in(settings.reporting_zone) - timedelta(days=settings.touches.days_between)
+    return store.recent(connection, since)
+
+
 def named(name: str) -> Rule[Touch]:
     """Return one touch.
 
@@ -128,7 +138,8 @@ def _make(connection: sa.Connection, rule: Rule[Touch], now: datetime) -> Made:
         touch.name, today, touch.version, len(hits), len(lines), dict(exclusions.in_order(found.counts)),
         store.digest(lines), now,
     )  # fmt: skip
-    store.keep(connection, made, found.listed, lines, found.whole)
+    if lines:
+        store.keep(connection, made, found.listed, lines, found.whole)
     arms = {contact.account_key: "acted" for contact in found.listed} | dict.fromkeys(found.held_out, "held_out")
     starts = [{"touch": touch.name, "account": key, "arm": arm, "day": today} for key, arm in arms.items()]
     if starts:

@@ -13,6 +13,7 @@ import orjson
 import sqlalchemy as sa
 
 from include.decide.touches.exclusions import Contact
+from include.ingest.suppression import ERASED
 from include.warehouse.engine import has_table
 
 COLUMNS = ("contact_key", "account_key", "account_name", "email", "name", "language", "subject", "body_html")
@@ -51,7 +52,8 @@ def line(values: Sequence[str]) -> str:
 
 
 def as_csv(lines: Sequence[str]) -> str:
-    return "".join(f"{one}\n" for one in (line(COLUMNS), *lines))
+    """Return the CSV file, without lines that an erasure or housekeeping has blanked."""
+    return "".join(f"{one}\n" for one in (line(COLUMNS), *lines) if one != ERASED)
 
 
 def digest(lines: Sequence[str]) -> str:
@@ -85,9 +87,12 @@ def get(connection: sa.Connection, touch: str, day: date | None = None) -> List 
     return List(**row) if row else None
 
 
-def newest(connection: sa.Connection) -> dict[str, List]:
-    """Return the newest list of each touch."""
-    return {row["touch"]: List(**row) for row in connection.execute(_NEWEST).mappings()}
+def recent(connection: sa.Connection, since: date) -> dict[str, list[List]]:
+    """Return touch -> its lists after a day, newest first; at least the newest one."""
+    found: dict[str, list[List]] = {}
+    for row in connection.execute(_RECENT, {"since": since}).mappings():
+        found.setdefault(row["touch"], []).append(List(**row))
+    return found
 
 
 def lines(connection: sa.Connection, touch: str, day: date, accounts: Collection[str] | None = None) -> list[str]:
@@ -160,7 +165,10 @@ _GET = sa.text(
     f"select {_NAMES} from ops.touch_list where touch = :touch"  # noqa: S608
     " and (cast(:day as date) is null or day = :day) order by day desc limit 1"
 )
-_NEWEST = sa.text(f"select distinct on (touch) {_NAMES} from ops.touch_list order by touch, day desc")  # noqa: S608
+_RECENT = sa.text(
+    f"select {_NAMES} from ops.touch_list as t where day > :since"  # noqa: S608
+    " or day = (select max(day) from ops.touch_list as n where n.touch = t.touch) order by touch, day desc"
+)
 _LINES = sa.text(
     f"select line from ops.touch_contact where touch = :touch and day = :day and {_OF_ACCOUNTS}"  # noqa: S608
     " order by number"

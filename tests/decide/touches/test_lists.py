@@ -121,6 +121,16 @@ def test_killed_run_stores_nothing_and_the_next_one_everything(
     assert lists.make(touch_book.signals.book.now)["wake_up"].is_new and keys() == {"crm:c1"}
 
 
+def test_file_leaves_out_blanked_lines(touch_book: TouchBook) -> None:
+    touch_book.customers(1, 2)
+    touch_book.contact(1)
+    touch_book.contact(2)
+    lists.make(touch_book.signals.book.now)
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("update ops.touch_contact set line = '[erased]' where number = 1")
+    assert keys() == {"crm:c2"} and len(lines()) == 1
+
+
 def test_list_is_final_for_the_builder(touch_book: TouchBook) -> None:
     for statement in ("update ops.touch_contact set line = ''", "delete from ops.touch_list"):
         with pytest.raises(sa.exc.ProgrammingError):

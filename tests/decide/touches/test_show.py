@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +54,39 @@ def test_roles_that_see_no_persons_get_no_file(listed: None, role: Any) -> None:
 
 def test_page_counts_the_viewers_contacts_and_all_exclusions(listed: None) -> None:
     seen = {row.touch.name: row for row in playbooks.read(Viewer(role="csm", owner="crm:7")).touches}
-    assert seen["wake_up"].n_mine == 1 and seen["wake_up"].excluded == [("opted out", 1)]
-    assert seen["small_asleep"].list is None
+    assert [n for _, n in seen["wake_up"].lists] == [1] and seen["wake_up"].excluded == [("opted out", 1)]
+    assert not seen["small_asleep"].lists
+
+
+def test_lists_are_shown_while_their_contacts_are_capped(
+    listed: None, touch_book: TouchBook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    touch_book.signals.set_clock(at(1))
+    lists.make()  # of nobody
+    touch_book.signals.set_clock(at(2))
+    touch_book.contact(4, account_number=3)
+    lists.make()
+
+    def days(clock: int) -> list[tuple[date, int]]:
+        touch_book.signals.set_clock(at(clock))
+        (row,) = (row for row in playbooks.read(Viewer(role="head")).touches if row.touch.name == "wake_up")
+        capsys.readouterr()
+        assert main(["touches", "list", "--json"]) == 0
+        told = [row.get("day") for row in json.loads(capsys.readouterr().out) if row["name"] == "wake_up"]
+        assert told == [str(one.day) for one, _ in row.lists]
+        return [(one.day, n) for one, n in row.lists]
+
+    first, later = (at(0).date(), 2), (at(2).date(), 1)
+    assert days(13) == [later, first] and days(14) == days(200) == [later]
+    file = touches.csv(Viewer(role="head"), "wake_up", first[0])
+    assert [line.split(",")[0] for line in file.splitlines()] == ["contact_key", "crm:c1", "crm:c2"]
 
 
 def test_commands(listed: None, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["touches", "list"]) == 0 and "opted_out 1" in capsys.readouterr().out
     assert main(["touches", "plan", "wake_up"]) == 0 and "wake_up" in capsys.readouterr().out
     assert main(["touches", "plan", "wake"]) == 2
-    assert main(["touches", "show", "wake_up"]) == 2
+    assert main(["touches", "show", "wake_up", "--day", "yesterday"]) == 2
     capsys.readouterr()
     assert main(["touches", "make"]) == 0 and "opted_out 1" in capsys.readouterr().out
 
