@@ -1,8 +1,8 @@
 -- Purpose: who may buy, when they became a lead and met the standard, what brought them, and the evidence.
 -- Grain: prospect: an account, or a lead without one. Inputs: lead versions, bridge, accounts, ARR steps, the standard.
 -- Window: none. Caveats: the earliest date that any version held counts, since CRMs overwrite dates when a lead comes
--- back. A stage that was skipped counts from the next. Deleted leads count only for an account: others were junk or
--- duplicates. The last touch is the newest one up to the account's first day as a customer.
+-- back. The newest channel counts that is not blank. A stage that was skipped counts from the next. Deleted leads count
+-- only for an account: others were junk or duplicates. The last touch is the newest up to the first day as a customer.
 with versions as (
     select v.*, v.source || ':' || v.lead_id as lead_key
     from staging.stg_crm__lead as v
@@ -14,16 +14,27 @@ ranked as (
     from versions
 ),
 
+origins as (
+    select
+        lead_key,
+        (array_agg(channel order by age) filter (where channel is not null))[1] as channel,
+        (array_agg(campaign order by age) filter (where campaign is not null))[1] as campaign,
+        (array_agg(referred_by_id order by age) filter (where referred_by_id is not null))[1] as referred_by_id
+    from ranked
+    group by lead_key
+),
+
 leads as (
     select
         n.lead_key,
         n.source,
-        n.channel,
-        n.campaign,
-        n.referred_by_id,
+        o.channel,
+        o.campaign,
+        o.referred_by_id,
         b.account_key,
         coalesce(b.account_key, n.source || ':lead:' || n.lead_id) as prospect_key
     from ranked as n
+    join origins as o on o.lead_key = n.lead_key
     left join core.account_bridge as b on b.source = n.source and b.source_id = n.account_id
     left join core.account as a on a.account_key = b.account_key
     where n.age = 1
