@@ -1,7 +1,20 @@
 -- Purpose: which text named which competitor. Grain: text and competitor.
 -- Inputs: ticket comments, notes, lost reasons, the bridge.
--- Window: none. Caveat: a setting lists the names; without names there are no rows.
-with bridge as (
+-- Window: none. Caveats: a setting lists the names; without names there are no rows. A name in Latin letters must be
+-- a whole word of the text, with or without a final s: front is not named by frontend.
+with names as (
+    select
+        name,
+        -- Blank if it has other letters, which are found anywhere: Chinese is written without spaces.
+        case
+            when regexp_replace(name, '[ -~À-ÿ]', '', 'g') = ''
+                then rtrim(' ' || trim(regexp_replace(name, '[^a-z0-9À-ÿ]+', ' ', 'g')))
+            else ''
+        end as whole_word
+    from unnest(cast(:competitors as text[])) as listed (name)
+),
+
+bridge as (
     select * from core.account_bridge
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
@@ -46,14 +59,24 @@ mentions as (
 select
     m.account_key,
     m.day,
-    c.name as competitor,
+    n.name as competitor,
     m.origin,
     m.text_key
 from mentions as m
-cross join unnest(cast(:competitors as text[])) as c (name)
+cross join names as n
 where m.account_key is not null
     and m.day is not null
-    and position(c.name in lower(m.words)) > 0
+    and case
+        when position(n.name in lower(m.words)) = 0 then false
+        when n.whole_word = '' then true
+        else position(
+            n.whole_word || ' ' in replace(
+                ' ' || regexp_replace(lower(m.words), '[^a-z0-9À-ÿ]+', ' ', 'g') || ' ',
+                n.whole_word || 's ',
+                n.whole_word || ' '
+            )
+        ) > 0
+    end
     -- In side conversations colleagues talk among themselves.
     and not exists (
         select 1 from staging.stg_support__ticket as t

@@ -20,7 +20,8 @@ closed as (
         closed_on,
         outcome <> 'lost' as is_won,
         target_arr as arr,
-        case when outcome = 'lost' then lost_reason end as lost_reason
+        case when outcome = 'lost' then lost_reason end as lost_reason,
+        closing_opportunity_key as opportunity_key
     from renewals
     union all
     select
@@ -30,7 +31,8 @@ closed as (
         o.close_date,
         o.is_won,
         null,
-        case when not o.is_won then o.lost_reason end
+        case when not o.is_won then o.lost_reason end,
+        o.opportunity_key
     from core.opportunity as o
     left join renewals as r on r.closing_opportunity_key = o.opportunity_key
     where o.is_closed
@@ -41,10 +43,11 @@ closed as (
 ),
 
 named as (
-    select distinct account_key, competitor, day from core.competitor_text
+    select account_key, competitor, day, case when origin = 'lost_reason' then text_key end as reason_key
+    from core.competitor_text
 )
 
-select distinct
+select
     n.competitor,
     c.kind,
     c.deal_key,
@@ -53,8 +56,9 @@ select distinct
     c.is_won,
     cast(c.arr as numeric(18, 2)) as arr,
     c.lost_reason,
-    coalesce(position(n.competitor in lower(c.lost_reason)) > 0, false) as is_lost_to
+    coalesce(bool_or(n.reason_key = c.opportunity_key), false) and c.lost_reason is not null as is_lost_to
 from closed as c
 join named as n on n.account_key = c.account_key and n.day <= c.closed_on and n.day > c.closed_on - 180
 left join excluded as x on x.account_key = c.account_key
 where x.account_key is null
+group by n.competitor, c.kind, c.deal_key, c.account_key, c.closed_on, c.is_won, c.arr, c.lost_reason
