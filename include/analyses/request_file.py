@@ -16,16 +16,29 @@ def read(path: Path) -> list[Entry]:
     """Return the entries of a file. A column that is not known is ignored.
 
     Raises:
-        ConfigError: The file cannot be read, or a row lacks a value or has a wrong date. The message names the line.
+        ConfigError: The file cannot be read, or a row lacks a value, has a wrong date or the origin of another row. The
+            message names the line.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             table = csv.DictReader(lines)
             if lacking := [name for name in NEEDED if name not in (table.fieldnames or ())]:
                 raise ConfigError(f"{path}: no column {lacking[0]}", cure=f"needed: {', '.join(NEEDED)}")
-            return [_entry(path, table.line_num, row) for row in table]
+            return _entries(path, table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read: {error}", cure="write CSV in UTF-8") from None
+
+
+def _entries(path: Path, table: csv.DictReader[str]) -> list[Entry]:
+    known: dict[str, Entry] = {}
+    for row in table:
+        entry = _entry(path, table.line_num, row)
+        if known.setdefault(entry.origin, entry) != entry:
+            raise ConfigError(
+                f"{path}:{table.line_num}: another line has the origin {entry.origin} too",
+                cure="write the id of the note or vote, not of the request",
+            )
+    return list(known.values())
 
 
 def _entry(path: Path, line: int, row: dict[str, str | None]) -> Entry:
@@ -35,5 +48,5 @@ def _entry(path: Path, line: int, row: dict[str, str | None]) -> Entry:
     try:
         asked_on = date.fromisoformat(values["asked_on"][:10])
     except ValueError:
-        raise ConfigError(f"{path}:{line}: {values['asked_on']!r} is no date", cure="write 2026-11-30") from None
+        raise ConfigError(f"{path}:{line}: {values['asked_on']!r} is not a date", cure="write 2026-11-30") from None
     return Entry(values["request"], values["account"], asked_on, values["origin"], values["note"])

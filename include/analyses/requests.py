@@ -32,6 +32,8 @@ from include.warehouse import locks
 from include.warehouse.engine import engine, has_table
 
 ASKS, DEMAND = "core.request_ask", "marts.request_demand"
+KIND = "request"  # of the deliveries about it
+NOT_SHIPPED = "the request has not shipped, or the account did not ask for it"
 LONGEST_NAME = 80
 Kind = Literal["essential", "individual", "core"]
 State = Literal["open", "planned", "declined", "shipped"]
@@ -88,11 +90,17 @@ def who(connection: sa.Connection, request: str) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(_WHO, {"request": request}).mappings()]
 
 
+def has_shipped(connection: sa.Connection, request: str, account_key: str, today: date) -> bool:
+    """Return whether a request has shipped that an account had asked for before."""
+    named = {"request": request, "account": account_key, "today": today}
+    return has_table(connection, DEMAND) and bool(connection.execute(_HAS_SHIPPED, named).scalar())
+
+
 def enter(entries: Sequence[Entry], by: str) -> tuple[int, list[str]]:
-    """Store entries. One whose origin is stored already is left out.
+    """Store entries. One that is stored already is left out; one whose request or account changed replaces the old one.
 
     Returns:
-        Number of new entries, and the accounts that are not known, whose entries are not stored.
+        Number of new and changed entries, and the accounts that are not known, whose entries are not stored.
     """
     asked = [{**asdict(one), "request": name_of(one.request), "note": one_line(one.note)} for one in entries]
     with engine("reader").connect() as connection:
@@ -213,6 +221,13 @@ where k.request = :request and k.account_key is not null
 group by 1, 2, 3, 4, 5, 6
 order by a.arr desc nulls last, k.account_key
 """)
+_HAS_SHIPPED = sa.text("""
+select exists (
+    select from marts.request_demand as d
+    join core.request_ask as k on k.request = d.request and k.asked_on <= d.shipped_on
+    where d.request = :request and d.state = 'shipped' and d.shipped_on <= :today and k.account_key = :account
+)
+""")
 # By its key, or by an id of it in any source.
 _ACCOUNTS = sa.text(
     "select account_key as given, account_key from core.account where account_key = any(:ids)"
@@ -223,7 +238,9 @@ _ENTER = sa.text(
     "insert into meta.request_entry (request, account_key, asked_on, origin, note, entered_by, known_from)"
     " select request, account, asked_on, nullif(origin, ''), note, :by, :now"
     " from jsonb_to_recordset(cast(:rows as jsonb))"
-    " as r (request text, account text, asked_on date, origin text, note text) on conflict (origin) do nothing"
+    " as r (request text, account text, asked_on date, origin text, note text)"
+    " where (r.request, r.account, r.asked_on) is distinct from (select (e.request, e.account_key, e.asked_on)"
+    " from meta.request_entry as e where e.origin = nullif(r.origin, '') order by e.entry_id desc limit 1)"
 )
 _TICKET = sa.text("select account_key, created_day from core.ticket where ticket_key = :key and not is_deleted")
 _ASSIGN = sa.text(

@@ -92,12 +92,13 @@ def load(
 ) -> None:
     """Enter requests from a file, such as an export of your feedback tool. ``origin`` is the id there.
 
-    Rows that are stored already are left out, so that a newer file can be loaded again.
+    Load a newer file at any time: rows that are stored already are left out, and one that moved to another request or
+    account replaces the old one.
     """
     from include.analyses import request_file, requests
 
     n_new, unknown = requests.enter(request_file.read(file), user())
-    typer.echo(f"{n_new} new entries")
+    typer.echo(f"{n_new} new or changed entries")
     if unknown:
         typer.echo(f"{len(unknown)} unknown accounts: {', '.join(unknown[:10])}")
 

@@ -1,4 +1,7 @@
-"""Plan the CRM task to tell an account that something it asked for has shipped: once per account and request."""
+"""Plan the CRM task to tell an account that something it asked for has shipped: once per account and request.
+
+Names of requests change by merges and erasures, so a task stores the keys of its asks, and these are not told again.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from include.outbox.store import Action
 from include.warehouse.engine import engine, has_table
 
 RULE = "request_shipped"
-KIND = "request"
+KIND = requests.KIND
 DUE_IN = 5  # working days
 # Requests that shipped longer ago are not told any more. This also skips the history of a first build.
 TOLD_DAYS = 90
@@ -33,7 +36,12 @@ def plan(day: Day) -> Outcome:
     with engine("reader").connect() as connection:
         if not (has_table(connection, requests.DEMAND) and has_table(connection, "marts.act_account")):
             return outcome
-        named = {"rule": RULE, "today": day.today, "since": day.today - timedelta(days=TOLD_DAYS)}
+        named = {
+            "kind": KIND,
+            "withdrawn": requests.NOT_SHIPPED,
+            "today": day.today,
+            "since": day.today - timedelta(days=TOLD_DAYS),
+        }
         rows = connection.execute(_TO_TELL, named).all()
     for row in rows:
         if day.readiness.why_on_hold(row.crm_source, row.account_key):
@@ -58,7 +66,7 @@ def _task(row: Any, day: Day) -> Action:
         entity_kind=KIND,
         entity_id=row.account_key,
         rule=RULE,
-        episode_no=1,
+        episode_no=row.episode_no,
         step=row.request,
         account_key=row.account_key,
         owner_key=to.owner_key,
@@ -71,6 +79,7 @@ def _task(row: Any, day: Day) -> Action:
             "priority": "MEDIUM",
             "company_id": row.crm_account_id,
             "owner_id": to.owner_id,
+            "asks": row.ask_keys,
         },
         reads=(row.crm_source,),
         not_after=day.after(day.today + timedelta(days=alert_tasks.USEFUL_DAYS)),
@@ -96,31 +105,31 @@ def _lines(row: Any, to: Recipient) -> Iterator[Markup]:
     yield from (Markup(""), escape(gettext("Write to the people who asked, and offer to show it to them.")))
 
 
-# An account has a task already if it has one about the request, or about one that was merged into it since.
+# A task is planned again, and so refreshed, until it is sent. One that was withdrawn has told nobody.
 _TO_TELL = sa.text("""
-with names as (
-    select request, request as name from core.request_ask
-    union
-    select request, asked_as from core.request_ask
-),
-
-asked as (
+with asked as (
     select k.account_key, d.request, d.shipped_on, max(k.asked_on) as last_asked,
         array_agg(k.ask_key order by k.asked_on desc, k.ask_key) as ask_keys
     from marts.request_demand as d
     join core.request_ask as k on k.request = d.request and k.asked_on <= d.shipped_on
     where d.state = 'shipped' and d.shipped_on > :since and d.shipped_on <= :today
     group by k.account_key, d.request, d.shipped_on
+),
+
+tasks as (
+    select entity_id, step, body -> 'asks' as asks, reason = :withdrawn as is_withdrawn
+    from ops.outbox
+    where entity_kind = :kind and state not in ('planned', 'parked')
 )
 
 select q.*, a.account_name, a.region, a.owner_key, a.owner_name, a.owner_email, a.owner_team, a.owner_is_active,
-    a.crm_account_id, a.crm_source
+    a.crm_account_id, a.crm_source, (
+        select 1 + count(*) from tasks as t where (t.entity_id, t.step) = (q.account_key, q.request)
+    ) as episode_no
 from asked as q
 join marts.act_account as a on a.account_key = q.account_key
 where not exists (
-    select from ops.outbox as o
-    join names as n on n.request = q.request and n.name = o.step
-    where o.rule = :rule and o.entity_kind = 'request' and o.entity_id = q.account_key
+    select from tasks as t where t.asks ?| q.ask_keys and not t.is_withdrawn
 )
 order by q.account_key, q.request
 """)

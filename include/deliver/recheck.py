@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from include import config
+from include.analyses import requests
+from include.common import clock
 from include.config.channels import INTO_CRM
 from include.deliver.subjects import SUBJECTS
 from include.gate import verdicts
@@ -72,6 +75,10 @@ def check(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: da
         verdict = _check_subject(connection, delivery, now)
         if verdict:
             return verdict
+    if delivery.entity_kind == requests.KIND:
+        today = clock.day_in(config.load().reporting_zone, now)
+        if not requests.has_shipped(connection, delivery.step, delivery.account_key, today):
+            return Verdict("suppressed", requests.NOT_SHIPPED)
     blocking_reason = gate_now.blocking_reason(delivery, now) if delivery.reads else ""
     return Verdict("wait", blocking_reason) if blocking_reason else Verdict("go")
 

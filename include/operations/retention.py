@@ -90,12 +90,13 @@ STORES = (
         "select quarantine_id from quarantine.record where state in ('open', 'requeued', 'waived')"
         " and quarantined_at < :before and record is not null limit :piece)",
     ),
-    Store(
+    Store(  # the keys of what was told stay, so that it is not told again
         "ops.outbox bodies",
         "outbox_bodies",
-        "update ops.outbox set body = '{}', subject = '', recipient = '', address = '' where outbox_id in ("
+        "update ops.outbox set body = jsonb_strip_nulls(jsonb_build_object('asks', body -> 'asks')), subject = '',"
+        " recipient = '', address = '' where outbox_id in ("
         "select outbox_id from ops.outbox where state in ('sent', 'failed', 'suppressed', 'expired')"
-        " and coalesce(resolved_at, planned_at) < :before and body <> '{}' limit :piece)",
+        " and coalesce(resolved_at, planned_at) < :before and body - 'asks' <> '{}' limit :piece)",
     ),
     Store(  # keys and days stay: they cap further lists
         "ops.touch_contact lines",

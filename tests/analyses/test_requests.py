@@ -85,7 +85,17 @@ def test_file_is_entered_once_and_unknown_accounts_are_named(world: None, tmp_pa
     assert requests.enter(request_file.read(path), "ana") == (2, ["crm:404"])
     assert requests.enter(request_file.read(path), "ana") == (0, ["crm:404"])
     assert listed()["dark mode"]["n_accounts"] == 2 and listed()["dark mode"]["n_entries"] == 2
-    for text in ("request,account\na,b\n", "request,account,asked_on,origin\nsso,crm:1,soon,n4\n"):
+    # The tool merged two requests, which moved the votes: the newest file counts, and they stay the same asks.
+    keys = rows("select ask_key from core.request_ask where origin = 'entry' order by 1")
+    row = "Themes,crm:1,2026-05-01,n1\n"
+    path.write_text(f"request,account,asked_on,origin\n{row}{row}Themes,stripe:cus_2,2026-05-02,n2\n")
+    assert [requests.enter(request_file.read(path), "ana")[0] for _ in range(2)] == [2, 0]
+    assert "dark mode" not in listed() and listed()["themes"]["n_entries"] == 2
+    assert rows("select ask_key from core.request_ask where origin = 'entry' order by 1") == keys
+    head = "request,account,asked_on,origin\nsso,crm:1,"
+    for text in (
+        "request,account\na,b\n", f"{head}soon,n4\n", f"{head}2026-05-01,n4\nsso,crm:2,2026-05-01,n4\n"
+    ):  # fmt: skip
         path.write_text(text)
         with pytest.raises(ConfigError):
             request_file.read(path)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from include.analyses import requests
+from include.deliver.recheck import Gate, check
 from include.models import registry, tables
 from include.outbox.store import Delivery
 from include.warehouse.engine import engine
@@ -20,6 +22,7 @@ MODELS = (
     "core.account", "core.account_bridge", "core.renewal", "core.ticket", "core.ticket_triage", "core.request_ask",
     "marts.request_demand",
 )  # fmt: skip
+SHIPPED = {"state": "shipped", "shipped_on": date(2026, 11, 11)}
 
 
 @pytest.fixture
@@ -53,25 +56,73 @@ def planned(book: SignalBook, name: str, state: str = "planned") -> list[Deliver
     return [row for row in book.book.outbox(channel="crm_task", state=state) if row.rule == "request_shipped"]
 
 
+def send(book: SignalBook) -> None:
+    execute(book, "update ops.outbox set state = 'sent', resolved_at = :now where rule = 'request_shipped'")
+
+
+def verdict(delivery: Delivery) -> str:
+    with engine("builder").connect() as connection:
+        return check(connection, delivery, Gate(), at(1)).action
+
+
 def test_who_asked_before_it_shipped_is_told_once(asked: SignalBook) -> None:
     assert planned(asked, "open") == []
-    change(asked, "dark mode", state="shipped", shipped_on=date(2026, 11, 11))
+    change(asked, "dark mode", **SHIPPED)
     (first,) = planned(asked, "shipped")
     assert (first.account_key, first.step, first.body["company_id"]) == ("crm:1", "dark mode", "1")
     assert first.body["owner_id"] and first.body["due_on"] and first.reads == ("crm",)
-    execute(asked, "update ops.outbox set state = 'sent', resolved_at = :now where rule = 'request_shipped'")
+    send(asked)
     assert planned(asked, "again") == []
+    # Nor is the account again that it was merged into.
+    execute(asked, "insert into core.account_bridge (source, source_id, entity, account_key)"
+        " values ('crm', '1', 'account', 'crm:2')")  # fmt: skip
+    assert planned(asked, "merged account") == []
+    execute(asked, "delete from core.account_bridge where account_key = 'crm:2'")
     # After a merge, only those are told who were not told of any of its names.
     change(asked, "dark mode", merged_into="look and feel")
     change(asked, "themes", merged_into="look and feel")
-    change(asked, "look and feel", state="shipped", shipped_on=date(2026, 11, 11))
+    change(asked, "look and feel", **SHIPPED)
     assert [row.account_key for row in planned(asked, "merged")] == ["crm:2"]
+    send(asked)
+    # Neither a second merge, nor taking it apart, nor an erasure that renames the request tells anybody again.
+    for name in ("look and feel", "dark mode", "themes"):
+        change(asked, name, merged_into="theming")
+    change(asked, "theming", **SHIPPED)
+    assert planned(asked, "merged again") == []
+    change(asked, "dark mode", merged_into="", **SHIPPED)
+    assert planned(asked, "apart") == []
+    for column, table in (("request", "meta.request_entry"), ("request", "meta.request_change")):
+        execute(asked, f"update {table} set {column} = '[erased] mode' where {column} = 'dark mode'")
+    assert planned(asked, "erased") == []
+
+
+def test_planned_task_is_refreshed_and_withdrawn(asked: SignalBook) -> None:
+    change(asked, "sso", **SHIPPED)
+    (first,) = planned(asked, "first")
+    asked.set_clock(at(1))
+    asked.set_subjects("account", *(account(n, owner_key="crm:78") for n in range(1, 5)))
+    (again,) = planned(asked, "again")
+    assert (again.key, again.owner_key) == (first.key, "crm:78") and again.not_after > first.not_after
+    assert verdict(again) == "go"
+    execute(asked, "insert into core.account_bridge (source, source_id, entity, account_key)"
+        " values ('crm', '3', 'account', 'crm:2')")  # fmt: skip
+    assert verdict(again) == "suppressed"  # the survivor is told
+    assert [row.account_key for row in planned(asked, "survivor")] == ["crm:3", "crm:2"]
+    execute(asked, "delete from core.account_bridge where account_key = 'crm:2'")
+    execute(asked, "delete from ops.outbox where account_key = 'crm:2'")
+    change(asked, "sso", state="open")
+    assert verdict(again) == "suppressed"
+    # What was withdrawn has told nobody.
+    execute(asked, "update ops.outbox set state = 'suppressed', reason = :reason", reason=requests.NOT_SHIPPED)
+    assert planned(asked, "open") == []
+    change(asked, "sso", **SHIPPED)
+    assert [row.episode_no for row in planned(asked, "shipped again")] == [2]
 
 
 def test_dry_run_writes_nothing_outside(asked: SignalBook, overlay: Path) -> None:
     text = OVERLAY["channels.yaml"].replace("crm_task: {dry_run: false}", "crm_task: {dry_run: true}")
     (overlay / "config" / "channels.yaml").write_text(text)
-    change(asked, "sso", state="shipped", shipped_on=date(2026, 11, 11))
+    change(asked, "sso", **SHIPPED)
     assert planned(asked, "dry") == []
     assert [row.account_key for row in planned(asked, "dry again", "suppressed")] == ["crm:3"]
 

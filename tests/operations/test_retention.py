@@ -30,10 +30,13 @@ def put_old_rows() -> None:
             " (1, 3, 'crm', 'contact', 'r', 'x', 'dropped', '2028-06-01')",
             "insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"
             " recipient, subject, body, reads, not_after, state, decision_id, version, planned_at, resolved_at)"
-            " select k, 'email', 'renewal', 'x', 'r', 1, '30', 'crm:1', 'a@b.example', 'said', '{\"a\": 1}', '{}',"
-            " now(), s, 'd', '1', cast(t as timestamptz), cast(t as timestamptz) from (values"
-            " ('old', 'sent', '2026-06-01'), ('new', 'sent', '2028-06-01'), ('doubt', 'uncertain', '2026-06-01'),"
-            " ('waits', 'planned', '2026-06-01')) as v (k, s, t)",
+            " select k, 'email', 'renewal', 'x', 'r', 1, '30', 'crm:1', 'a@b.example', 'said',"
+            " '{\"a\": 1}' || cast(more as jsonb), '{}', now(), s, 'd', '1', cast(t as timestamptz),"
+            " cast(t as timestamptz)"
+            " from (values ('old', 'sent', '2026-06-01', '{}'), ('new', 'sent', '2028-06-01', '{}'),"
+            " ('told', 'sent', '2026-06-01', '{\"asks\": [\"entry:1\"]}'),"
+            " ('doubt', 'uncertain', '2026-06-01', '{}'), ('waits', 'planned', '2026-06-01', '{}'))"
+            " as v (k, s, t, more)",
             "insert into ops.evaluation select d, 'r', 'account', 'crm:1', 'crm:1', 'cool_down', '{}'"
             " from (values (date '2028-05-10'), (date '2028-05-12')) as v (d)",
             "insert into ops.evaluation_input select d, 'account', 'crm:1', 'crm:1', '{}'"
@@ -56,6 +59,7 @@ def test_old_rows_are_deleted_and_needed_ones_kept(built: pytest.MonkeyPatch) ->
     done = {one.store: one for one in retention.run_housekeeping()}
     assert rows("select state, row_no from quarantine.record order by row_no") == [("open", 2), ("dropped", 3)]
     kept = dict(rows("select key, cast(body as text) from ops.outbox"))
+    assert kept.pop("told") == '{"asks": ["entry:1"]}'
     assert kept == {"old": "{}", "new": '{"a": 1}', "doubt": '{"a": 1}', "waits": '{"a": 1}'}
     assert value("select recipient from ops.outbox where key = 'old'") == ""
     assert rows("select line, contact_key from ops.touch_contact order by day") == [
@@ -68,7 +72,7 @@ def test_old_rows_are_deleted_and_needed_ones_kept(built: pytest.MonkeyPatch) ->
     assert value(full) == n_full > 0
     assert done["meta.batch"].n_deleted > 0 and done["quarantine.record"].n_deleted == 1
     assert all(one.is_complete for one in done.values())
-    assert dict(rows("select store, n_deleted from meta.housekeeping"))["ops.outbox bodies"] == 1
+    assert dict(rows("select store, n_deleted from meta.housekeeping"))["ops.outbox bodies"] == 2
     assert value("select count(*) from meta.build where kind = 'forward' and state = 'done'") == 1
     assert not build.plan("nothing new") and world.snapshot() == before
     assert sum(one.n_deleted for one in retention.run_housekeeping()) == 0

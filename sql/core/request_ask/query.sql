@@ -1,11 +1,15 @@
 -- Purpose: who asked for what, as people grouped it. Grain: one time that an account asked.
--- Inputs: labels of tickets, entries, merges. Window: none.
+-- Inputs: tickets, their labels, entries, merges, the bridge. Window: none.
 -- Caveats: people write entries and merges, so a view is always current. A ticket asks for the feature that it names,
--- until a person assigns it to a request. A ticket that a person assigned counts whatever its label.
+-- until a person assigns it to a request. An assigned ticket counts whatever its label, or without one. An account that
+-- was merged counts as its survivor. Of an id in a file the newest entry counts, and its key stays.
 with entries as (
     select
         *,
-        row_number() over (partition by coalesce(ticket_key, cast(entry_id as text)) order by entry_id desc) as age
+        row_number() over (
+            partition by coalesce('ticket:' || ticket_key, 'origin:' || origin, cast(entry_id as text))
+            order by entry_id desc
+        ) as age
     from meta.request_entry
 ),
 
@@ -22,16 +26,22 @@ asks as (
     select
         t.ticket_key as ask_key,
         'ticket' as origin,
-        coalesce(e.request, lower(t.about)) as asked_as,
+        coalesce(e.request, lower(l.about)) as asked_as,
         t.account_key,
         t.created_day as asked_on
-    from core.ticket_triage as t
+    from core.ticket as t
+    left join core.ticket_triage as l on l.ticket_key = t.ticket_key and l.known_to is null
     left join entries as e on e.ticket_key = t.ticket_key and e.age = 1
-    where t.known_to is null and (t.label = 'request' or e.request is not null)
+    where not t.is_deleted and (l.label = 'request' or e.request is not null)
     union all
-    select 'entry:' || cast(entry_id as text), 'entry', request, account_key, asked_on
+    select
+        'entry:' || coalesce('origin:' || origin, cast(entry_id as text)),
+        'entry',
+        request,
+        account_key,
+        asked_on
     from entries
-    where ticket_key is null
+    where ticket_key is null and age = 1
 )
 
 select
@@ -39,7 +49,8 @@ select
     a.origin,
     coalesce(nullif(m.merged_into, ''), a.asked_as) as request,
     a.asked_as,
-    a.account_key,
+    coalesce(b.account_key, a.account_key) as account_key,
     a.asked_on
 from asks as a
 left join merges as m on m.request = a.asked_as and m.age = 1
+left join core.account_bridge as b on b.source || ':' || b.source_id = a.account_key and b.entity = 'account'

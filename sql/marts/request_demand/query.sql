@@ -89,7 +89,7 @@ select
     cast(m.arr_due as numeric(18, 2)) as arr_due,
     cast(case when m.n_bands > 0 then m.arr_at_risk end as numeric(18, 2)) as arr_at_risk,
     cast(case when h.has_reasons then coalesce(l.lost_arr, 0) end as numeric(18, 2)) as lost_arr,
-    case when h.has_tickets then k.n_tickets end as n_tickets,
+    case when h.has_tickets or k.n_tickets > 0 then k.n_tickets end as n_tickets,
     k.n_entries,
     k.first_asked,
     k.last_asked

@@ -1,16 +1,18 @@
--- Requests for features that people entered, and tickets that they assigned to a request. The newest of a ticket counts.
+-- Requests for features that people entered, and tickets that they assigned to a request. Of a ticket, or of an origin,
+-- the newest counts.
 create table meta.request_entry (
     entry_id bigint generated always as identity primary key, -- Number of the entry
     request text not null check (request <> ''), -- Name of the request
     account_key text not null default '', -- The account that asked; empty if the ticket's is not known
     asked_on date not null, -- When it asked
     ticket_key text, -- The ticket; null for a request outside the desk
-    origin text unique, -- Its id in the tool that a file came from, so that the file can be read again; null for none
+    origin text, -- Its id in the tool that a file came from, so that the file can be read again; null for none
     note text not null default '', -- What the account asked for, in the words of the person who entered it
     entered_by text not null, -- Who entered it
     known_from timestamptz not null
 );
 create index request_entry_ticket on meta.request_entry (ticket_key) where ticket_key is not null;
+create index request_entry_origin on meta.request_entry (origin, entry_id desc) where origin is not null;
 
 -- What people decided on requests. Of each field, the newest value counts.
 create table meta.request_change (
