@@ -105,10 +105,13 @@ def ranked(rows: Iterable[Mapping[Any, Any]]) -> list[Customer]:
 def read(connection: sa.Connection, accounts: Collection[str] | None = None) -> list[Customer]:
     """Return the benchmark customers at the newest month end, by industry and rank.
 
+    Whoever has left since, has a red or yellow band or an open urgent ticket now is left out: nobody should be sent
+    there. http://customerreferencing.blogspot.com/2010/08/when-to-not-use-customer-reference.html
+
     Args:
         accounts: Only these; None for all.
     """
-    if not has_table(connection, "marts.benchmark_customer"):
+    if not all(has_table(connection, name) for name in ("marts.benchmark_customer", "marts.act_account")):
         return []
     rows = connection.execute(_CANDIDATES, {"accounts": None if accounts is None else list(accounts)}).mappings()
     return ranked(rows)
@@ -203,9 +206,12 @@ _CANDIDATES = sa.text(
     select b.*, a.name, d.arr, a.reference_consent, a.reference_asked_on
     from marts.benchmark_customer as b
     join core.account as a on a.account_key = b.account_key
+    join marts.act_account as t on t.account_key = b.account_key
     left join marts.account_day as d on d.account_key = b.account_key and d.day = b.as_of
     where b.as_of = (select max(as_of) from marts.benchmark_customer)
         and b.is_candidate
+        and coalesce(t.health_band, '') not in ('red', 'yellow')
+        and coalesce(t.oldest_urgent_days, 0) = 0
         and (cast(:accounts as text[]) is null or b.account_key = any(:accounts))
     """
 )

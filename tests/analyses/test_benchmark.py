@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from include.analyses.benchmark import PERCENTILES, Customer, Profile, compared, matched, ranked
+from include.analyses.benchmark import PERCENTILES, Customer, Profile, compared, matched, ranked, read
 from include.cli.analyses import list_benchmark_customers
 from include.cli.playbooks import draft
 from include.common.errors import ConfigError
@@ -114,3 +114,19 @@ def test_commands_list_a_benchmark_customer_and_draft_a_valid_playbook(
     assert made.trigger.when == "breadth < 0.8" and "crm:1" in text.splitlines()[0]
     with pytest.raises(ConfigError, match="crm:2 is no benchmark customer"):
         draft("crm:2")
+
+
+@pytest.mark.parametrize(
+    ("now", "n"),
+    [("health_band = 'red'", 0), ("oldest_urgent_days = 3", 0), ("account_key = 'gone'", 0), ("health_band = null", 1)],
+)
+def test_customer_that_has_got_into_trouble_since_the_month_end_is_not_listed(
+    built: pytest.MonkeyPatch, now: str, n: int
+) -> None:
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "insert into marts.benchmark_customer (account_key, as_of, industry, tier, tenure_percentile, is_candidate)"
+            " values ('crm:1', '2026-05-31', 'Machine tools', 'standard', 0.7, true)"
+        )
+        connection.exec_driver_sql(f"update marts.act_account set {now} where account_key = 'crm:1'")
+        assert len(read(connection)) == n
