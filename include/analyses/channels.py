@@ -12,6 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 _MONTHS = 12
+# Nobody can stop or improve it: leads without a source are a fault of the records, which a rule reports.
+# https://techunit.io/blog/hubspot-attribution-reporting
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def months_upto(rows: Iterable[dict[str, Any]], day: date) -> list[dict[str, Any
 def _judged(one: Channel, channels: Sequence[Channel], unlikely: float) -> Channel:
     others = [other for other in channels if other.name != one.name]
     rate = _over(sum(other.n_qualified_won for other in others), sum(other.n_qualified for other in others))
-    if one.n_won or not rate or not never_converts(one.n_qualified, rate, unlikely):
+    if one.name == UNKNOWN or one.n_won or not rate or not never_converts(one.n_qualified, rate, unlikely):
         return one
     return Channel(**{**vars(one), "never_converts": True})
 

@@ -147,13 +147,13 @@ def campaigns(connection: sa.Connection, settings: Settings, today: date) -> lis
         rows = [dict(row) for row in connection.execute(_CHANNELS, {"touch": "campaign", "settled": today - SETTLED})
                 .mappings()]  # fmt: skip
     counted = {one.name: one for one in channels.read_out(rows, settings.funnel.unlikely)}
-    found = [ReadOut(one, counted.get(one.name), is_settled(one, rows, today)) for one in settings.campaigns.campaigns]
+    found = [ReadOut(one, counted.get(one.key), is_settled(one, rows, today)) for one in settings.campaigns.campaigns]
     return sorted(found, key=lambda one: one.campaign.ends_on, reverse=True)
 
 
 def is_settled(campaign: Campaign, rows: Sequence[dict[str, Any]], today: date) -> bool:
     """Return whether all leads up to a campaign's end had their days. Leads of a young month are not counted yet."""
-    months = [row for row in rows if row["channel"] == campaign.name and row["month"] <= campaign.ends_on]
+    months = [row for row in rows if row["channel"] == campaign.key and row["month"] <= campaign.ends_on]
     return campaign.ends_on + SETTLED < today and all(row["is_over"] for row in months)
 
 

@@ -91,6 +91,14 @@ class Campaign(Strict):
     rule: str = ""
 
     @property
+    def key(self) -> str:
+        """Its name in figures: tools take another casing for another campaign, people do not.
+
+        https://www.utmguard.com/blog/utm-case-sensitivity-issues
+        """
+        return self.name.strip().lower().replace(" ", "_")
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """The fields that nobody has filled in."""
         return tuple(name for name in ("goal", "result", "cause", "rule") if not getattr(self, name).strip())
@@ -103,7 +111,7 @@ class Campaigns(Strict):
 
     @model_validator(mode="after")
     def _check_names(self) -> Campaigns:
-        names = [one.name for one in self.campaigns]
+        names = [one.key for one in self.campaigns]
         if len(names) != len(set(names)):
             raise ValueError("each campaign needs a name of its own")
         if wrong := next((one.name for one in self.campaigns if one.ends_on < one.starts_on), ""):

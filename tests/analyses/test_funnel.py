@@ -87,6 +87,14 @@ def test_channel_that_runs_but_never_converts(n: int, is_listed: bool) -> None:
     assert found == {"email": False, "events": is_listed}
 
 
+def test_leads_whose_channel_nobody_recorded_are_no_channel() -> None:
+    rows = [
+        month("unknown", n_leads=80, n_qualified=80),
+        month("email", n_leads=50, n_qualified=50, n_qualified_won=10),
+    ]
+    assert not any(one.never_converts for one in channels.read_out(rows, 0.05))
+
+
 def test_if_all_qualified_leads_of_others_convert_no_channel_is_listed() -> None:
     assert not channels.never_converts(1, 1.0, 0.05)
 

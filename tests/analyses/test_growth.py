@@ -19,7 +19,7 @@ from tests.fixtures import small_world as world
 
 CAMPAIGNS = """
 campaigns:
-  - {name: Summer, starts_on: 2025-07-01, ends_on: 2025-08-31, goal: Ten customers, wanted: 10, result: One customer}
+  - {name: Big Sale, starts_on: 2025-07-01, ends_on: 2025-08-31, goal: Ten customers, wanted: 10, result: One customer}
   - {name: Spring, starts_on: 2026-05-01, ends_on: 2026-06-30}
   - {name: Winter, starts_on: 2025-12-01, ends_on: 2025-12-05}
 """
@@ -45,7 +45,7 @@ def test_leads_and_costs_become_stages_channels_and_a_notice(built: pytest.Monke
     july, november = world._at(2025, 7, 1), world._at(2025, 11, 3)
     world.load(
         "lead",
-        world.record("1", account_id="1", channel="PAID_SEARCH", campaign="Summer", lead_at=july, qualified_at=july),
+        world.record("1", account_id="1", channel="PAID_SEARCH", campaign="BIG_sale", lead_at=july, qualified_at=july),
         world.record("2", account_id="2", channel="EMAIL", lead_at=july, qualified_at=july),
         *(world.record(f"o{n}", channel="Offline", lead_at=november, qualified_at=november) for n in range(5)),
         world.record("p", channel="PAID_SEARCH", lead_at=july, qualified_at=july),
@@ -54,7 +54,7 @@ def test_leads_and_costs_become_stages_channels_and_a_notice(built: pytest.Monke
     )
     world.load(
         "channel_cost",
-        world.record("c", channel="Paid search", spent_on=date(2025, 7, 1), amount=500, campaign="Summer"),
+        world.record("c", channel="Paid search", spent_on=date(2025, 7, 1), amount=500, campaign=" big sale"),
     )
     assert isinstance(build.run("work"), build.Finished)
 
@@ -79,7 +79,7 @@ def test_leads_and_costs_become_stages_channels_and_a_notice(built: pytest.Monke
     sent: list[str] = []
     built.setattr(analysis_tasks.notices, "notify", lambda person, message: sent.append(message().subject))
     reported = analysis_tasks.judge_growth()
-    assert (reported["never_converts"], reported["campaigns"], len(sent)) == (["offline"], ["Summer"], 1)
+    assert (reported["never_converts"], reported["campaigns"], len(sent)) == (["offline"], ["Big Sale"], 1)
     # The list is the same a month later: nobody is told of a channel twice.
     built.setenv("PERENNIAL_NOW", "2026-07-11T12:00:00+00:00")
     assert analysis_tasks.judge_growth()["never_converts"] == []

@@ -1,6 +1,7 @@
 -- Purpose: versions of leads under Perennial's names; renames and casts only.
 -- Grain: record and load. Inputs: the raw versions of every CRM vendor.
--- Window: none. Caveats: blanks become null; channels are lower case with underscores. Empty if no source maps it.
+-- Window: none. Caveats: blanks become null; channels and campaigns are lower case with underscores. Empty if no
+-- source maps it.
 with versions as (
     select * from raw.crm__lead__version
 )
@@ -12,7 +13,7 @@ select
     replace(lower(nullif(trim(channel), '')), ' ', '_') as channel,
     replace(lower(nullif(trim(last_channel), '')), ' ', '_') as last_channel,
     last_touch_at,
-    nullif(trim(campaign), '') as campaign,
+    replace(lower(nullif(trim(campaign), '')), ' ', '_') as campaign,
     nullif(trim(referred_by_id), '') as referred_by_id,
     lead_at,
     qualified_at,
