@@ -38,6 +38,9 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Email = Annotated[str, AfterValidator(_email)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Days = Annotated[int, Field(ge=0, le=3660)]
+# A feature or an event, as figures of use name it. Casing makes no other one, although tools that send events think so:
+# https://www.trackingplanhelp.com/
+Feature = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(lambda name: name.strip().lower())]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 # As in connections: lower case, and an IPv6 address without brackets.
 HostName = Annotated[str, AfterValidator(lambda name: name.strip().strip("[]").lower())]

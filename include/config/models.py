@@ -18,7 +18,7 @@ from include.config.channels import Channels
 from include.config.customer_report import CustomerReport
 from include.config.discounts import Discounts
 from include.config.documents import Strict
-from include.config.fields import Country, Days, Email, HostName, Identifier, Language, Zone
+from include.config.fields import Country, Days, Email, Feature, HostName, Identifier, Language, Zone
 from include.config.funnel import Campaigns, Funnel
 from include.config.kpis import Kpis
 from include.config.person import Lead, Person
@@ -163,8 +163,8 @@ class Usage(Strict):
         tracking_plan_owner: The person to notify of events and features without an owner in the tracking plan.
     """
 
-    value_events: tuple[str, ...]
-    key_features: tuple[str, ...]
+    value_events: tuple[Feature, ...]
+    key_features: tuple[Feature, ...]
     tracking_plan_owner: Person
 
 

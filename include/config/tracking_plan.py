@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from include.config.documents import Strict
+from include.config.fields import Feature
 from include.config.person import Person
 
 Property = Literal["user_id", "minutes"]
@@ -48,4 +49,12 @@ class TrackingPlan(Strict):
     """
 
     version: Annotated[int, Field(ge=1)]
-    events: dict[Annotated[str, Field(min_length=1, max_length=200)], Event]
+    events: dict[Feature, Event]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, data: Any) -> Any:
+        names = [str(name).strip().lower() for name in data.get("events") or ()]
+        if twice := next((name for name in names if names.count(name) > 1), ""):
+            raise ValueError(f"lists {twice} twice; casing makes no other event")
+        return data

@@ -32,6 +32,7 @@ LAST_DATE = date(2100, 1, 1)
 # Great Expectations replaces the braces with a table's name, or with a query that has an alias: this works for both. It
 # drops the alias if the query contains the word join, so queries for ``none`` must not contain it.
 BATCH = "(select * from {batch}) as batch"
+FEATURE = "lower(trim(feature))"  # as figures of use name it, in an entity with features
 # Great Expectations warns about queries that do not name the batch. Some queries read all of it, some only part.
 SILENT = "/* {batch} */"
 EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"

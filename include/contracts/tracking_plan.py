@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from include import config
 from include.config.tracking_plan import Event
-from include.contracts.rule import BATCH, BatchFacts, Expect, Rule, literal, none, warn
+from include.contracts.rule import BATCH, FEATURE, BatchFacts, Expect, Rule, literal, none, warn
 
 _ENTITY = "usage_day"
 _MOST_NAMES = 500  # of a batch: more are ids sent as names, which the rule on unlisted events shows
@@ -68,8 +68,9 @@ def _unlisted(facts: BatchFacts) -> Expect | None:
         return None
     names = ", ".join(literal(name) for name in _planned())
     return none(
-        f"select feature as event, count(*) as n from {BATCH}"  # noqa: S608
-        f" where not _is_deleted and feature <> '' and feature not in ({names}) group by feature order by n desc, event"
+        f"select {FEATURE} as event, count(*) as n from {BATCH}"  # noqa: S608
+        f" where not _is_deleted and {FEATURE} <> '' and {FEATURE} not in ({names})"
+        f" group by {FEATURE} order by n desc, event"
     )
 
 
@@ -81,8 +82,8 @@ def _missing(facts: BatchFacts) -> Expect | None:
         for name, event in _planned().items()
     )
     return none(
-        f"with arrived as (select feature, max(day) as day from {BATCH}"  # noqa: S608
-        f" where not _is_deleted and day <= cast('{facts.today}' as date) + 1 group by feature"
+        f"with arrived as (select {FEATURE} as feature, max(day) as day from {BATCH}"  # noqa: S608
+        f" where not _is_deleted and day <= cast('{facts.today}' as date) + 1 group by {FEATURE}"
         " union all select event, last_day from meta.event_seen)"
         f" select planned.event, max(arrived.day) as last_day from (values {listed}) as planned (event, since)"
         " left join arrived on arrived.feature = planned.event group by planned.event, planned.since"
@@ -96,24 +97,24 @@ def _unfilled(facts: BatchFacts) -> Expect | None:
         for column in event.properties:
             by_property[column].append(literal(name))
     parts = (
-        f"select feature as event, '{column}' as property, count(*) as n from {BATCH}"  # noqa: S608
-        f" where not _is_deleted and feature in ({', '.join(names)}) and nullif(cast({column} as text), '') is null"
-        " group by feature"
+        f"select {FEATURE} as event, '{column}' as property, count(*) as n from {BATCH}"  # noqa: S608
+        f" where not _is_deleted and {FEATURE} in ({', '.join(names)}) and nullif(cast({column} as text), '') is null"
+        f" group by {FEATURE}"
         for column, names in by_property.items()
     )
     return none(" union all ".join(parts)) if by_property else None
 
 
-_NOTE = """
+_NOTE = f"""
     insert into meta.event_seen as seen (source, event, first_day, last_day, seen_at)
-    select :source, feature, min(day), max(day), :now
-    from {table}
-    where not _is_deleted and _failed is null and feature <> '' and day is not null and length(feature) <= 200
-    group by feature
-    order by count(*) desc, feature
+    select :source, {FEATURE}, min(day), max(day), :now
+    from {{table}}
+    where not _is_deleted and _failed is null and {FEATURE} <> '' and day is not null and length({FEATURE}) <= 200
+    group by {FEATURE}
+    order by count(*) desc, {FEATURE}
     limit :most
     on conflict (source, event) do update
     set first_day = least(seen.first_day, excluded.first_day),
         last_day = greatest(seen.last_day, excluded.last_day),
         seen_at = excluded.seen_at
-"""
+"""  # noqa: S608

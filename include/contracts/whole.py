@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from include.contracts import exempt, levels
 from include.contracts.limits import CATEGORIES, STABLE
-from include.contracts.rule import BATCH, SILENT, BatchFacts, Expect, Rule, literal, none, rule, warn
+from include.contracts.rule import BATCH, FEATURE, SILENT, BatchFacts, Expect, Rule, literal, none, rule, warn
 from include.entities.catalog import Entity
 
 SHARE_OF_BAD_ROWS = "share_of_bad_rows"
@@ -304,7 +304,7 @@ def _feature_measured(facts: BatchFacts) -> Expect | None:
     limits, day = facts.limits, f"cast('{facts.complete_day}' as date)"
     # More than one of the weekdays may have been a holiday, so three of four are enough.
     return none(
-        f"with used as ({_weekdays(facts, facts.complete_day, 'feature, account_id, day')}),"  # noqa: S608
+        f"with used as ({_weekdays(facts, facts.complete_day, f'{FEATURE} as feature, account_id, day')}),"  # noqa: S608
         f" usual as (select feature, account_id from used where day < {day} and feature <> ''"
         f" group by feature, account_id having count(*) >= {levels.WEEKS - 1})"
         " select feature, count(*) as n_usual, count(*) filter (where not exists (select from used as now"

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from include import config
+from include.common.errors import ConfigError
 from include.contracts import validate
 from include.operations import catalogue
 from include.warehouse.engine import engine
@@ -64,6 +66,25 @@ def test_unlisted_missing_and_incomplete_events_are_found() -> None:
         "exports": ("unlisted", "", DAY, DAY),
         "reports": ("arrives", "Rita", week_ago, DAY),
     }
+
+
+def test_casing_makes_no_other_event_as_in_the_figures_of_use(tmp_path: Path) -> None:
+    (tmp_path / "config" / "tracking_plan.yaml").write_text(PLAN.replace("reports:", "Reports:"))
+    (tmp_path / "config" / "usage.yaml").write_text("value_events: [REPORTS]\nkey_features: [reports, Api]\n")
+    store("usage_day", _used("reports", DAY - timedelta(days=1)))
+    rows = _used("Reports", DAY, first=100) + _used(" API", DAY, first=200) + _used("reports", DAY, 1, first=300)
+    assert _found(rows) == {}
+    assert {one.event: (one.state, one.counts_as) for one in catalogue.events()} == {
+        "api": ("arrives", ("key feature",)),
+        "reports": ("arrives", ("value", "key feature")),
+    }
+    assert config.load().usage.value_events == ("reports",)
+
+
+def test_plan_names_an_event_once(tmp_path: Path) -> None:
+    (tmp_path / "config" / "tracking_plan.yaml").write_text(PLAN + PLAN.splitlines()[3].replace("reports", "REPORTS"))
+    with pytest.raises(ConfigError):
+        config.load()
 
 
 def test_late_event_is_the_day_after_its_last_allowed_one() -> None:
