@@ -2,8 +2,9 @@
 
 **What it does.** Each morning, labels new and changed tickets: bug, how_to, management, request or unknown. Then finds
 frequent questions of the last 28 days, and requests that ask for much the same. Once a month, if agents corrected
-enough labels, it fits the model again and keeps it only if it is better. Task `judge_releases` stores the goals of
-`config/releases/` and counts adoption of the releases whose 28 days are not over, with the tickets that name them.
+enough labels, it fits the model again and keeps it only if it is better. Task `note_goals` stores the goals
+of `config/releases/`, whatever becomes of the other tasks. Task `judge_releases` counts adoption of the releases whose
+28 days are not final, with the tickets that name them.
 
 **Inputs and outputs.** Reads `core.ticket` and the desk's subjects and comments; for releases `marts.account_day` and
 `core.usage_day`. Adds rows to `meta.ticket_label`, `meta.triage_model`, `meta.qa_cluster`, `meta.request_hint`,
@@ -78,7 +79,15 @@ def triage_tickets() -> None:
         with engine("builder").begin() as connection:
             return request_hints.keep(connection)
 
-    @task(doc_md="Stores the goals of releases, counts adoption in their first 28 days, and returns the verdicts.")
+    @task(doc_md="Stores the goals of releases, since later changes do not count, and returns how many changed.")
+    def note_goals() -> int:
+        from include.analyses import releases
+        from include.warehouse.engine import engine
+
+        with engine("builder").begin() as connection:
+            return releases.note_goals(connection)
+
+    @task(doc_md="Counts adoption of releases in their first 28 days, and returns the verdicts.")
     def judge_releases() -> dict[str, str]:
         from include.analyses import releases
         from include.warehouse.engine import engine
@@ -86,7 +95,9 @@ def triage_tickets() -> None:
         with engine("builder").begin() as connection:
             return releases.judge(connection)
 
-    refit() >> label() >> [find_questions(), compare_requests(), judge_releases()]
+    judged = judge_releases()
+    refit() >> label() >> [find_questions(), compare_requests(), judged]
+    note_goals() >> judged
 
 
 triage_tickets()

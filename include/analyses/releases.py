@@ -45,40 +45,40 @@ def in_force(versions: Sequence[Version]) -> tuple[Version, bool]:
     kept = None
     for version in versions:
         if kept and version.known_on > kept.released_on:
-            break  # it has shipped: what somebody writes afterwards is no goal
+            break  # it has shipped: what somebody writes afterwards is not a goal
         if version.known_on <= version.released_on:
             kept = version
     return (kept, True) if kept else (versions[-1], False)
 
 
-def note_goals(connection: sa.Connection, releases: Sequence[Release]) -> None:
-    """Store each release as its file says now, if that has changed."""
+def note_goals(connection: sa.Connection) -> int:
+    """Store each release as its file says now, if that has changed. Return how many changed."""
     now = locks.now(connection)
     rows = [
         {"release": one.name, "day": one.released_on, "goal": one.goal, "now": now,
          "definition": orjson.dumps(one.definition, option=orjson.OPT_SORT_KEYS).decode()}
-        for one in releases
+        for one in settings.load().values()
     ]  # fmt: skip
-    if rows:
-        connection.execute(_NOTE, rows)
+    return sum(connection.execute(_NOTE, row).rowcount for row in rows)
 
 
 def judge(connection: sa.Connection) -> dict[str, str]:
-    """Store the goals, and count adoption of each release whose 28 days are not stored as final yet.
+    """Count adoption of each release with a stored goal whose 28 days are not stored as final yet.
 
     Returns:
         Release -> verdict, of those that were counted.
     """
-    found = list(settings.load().values())
-    note_goals(connection, found)
     newest = newest_build.read(connection)
     if newest is None or not all(has_table(connection, name) for name in TABLES):
         return {}
     final = set(connection.execute(_FINAL).scalars())
     counted = []
-    for one in found:
-        version, is_in_time = in_force(_versions(connection, one.name))
-        if one.name not in final and version.released_on < newest.newest_day:
+    for one in settings.load().values():
+        versions = _versions(connection, one.name)
+        if one.name in final or not versions:
+            continue
+        version, is_in_time = in_force(versions)
+        if version.released_on < newest.newest_day:
             row = _count(connection, one, version, newest.newest_day)
             if row:
                 goal = version.definition["goal"] if is_in_time else None
@@ -117,12 +117,9 @@ def _count(connection: sa.Connection, one: Release, version: Version, newest: da
 
 
 def stored(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return the counted releases, newest first, with verdict, shares and the effect on retention.
-
-    ``effects`` are the features analysis' newest findings of its features, None until two quarters have passed.
-    """
+    """Return the counted releases, newest first, with verdict and shares."""
     rows = [dict(row) for row in connection.execute(_STORED).mappings()]
-    known, named = settings.load(), {"days": TWO_QUARTERS}
+    known = settings.load()
     for row in rows:
         release = known.get(row["release"])
         row["title"] = release.title if release else row["release"]
@@ -130,10 +127,22 @@ def stored(connection: sa.Connection) -> list[dict[str, Any]]:
         row["adoption"] = row["n_adopted"] / row["n_targets"] if row["n_targets"] else None
         row["of_reached"] = row["n_adopted"] / row["n_reached"] if row["n_reached"] else None
         row["verdict"] = verdict(row)
-        features = [name.lower() for name in release.features] if release else []
-        asked = {**named, "features": features, "day": row["released_on"]}
-        row["effects"] = [dict(one) for one in connection.execute(_EFFECTS, asked).mappings()] or None
     return rows
+
+
+def with_effects(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return releases with their effect on retention.
+
+    ``effects`` are the features analysis' newest findings of its features, None until two quarters have passed.
+    """
+    known, newest = settings.load(), [dict(one) for one in connection.execute(_EFFECTS).mappings()]
+    made = []
+    for row in rows:
+        features = {name.lower() for name in known[row["release"]].features} if row["release"] in known else set()
+        since = row["released_on"] + timedelta(days=TWO_QUARTERS)
+        found = [one for one in newest if one["feature"] in features and one["month"] >= since]
+        made.append({**row, "effects": found or None})
+    return made
 
 
 def verdict(row: dict[str, Any]) -> Verdict:
@@ -215,5 +224,5 @@ _KEEP = sa.text(
 _STORED = sa.text("select * from meta.release_adoption order by released_on desc, release")
 _EFFECTS = sa.text(
     "select distinct on (feature) feature, month, verdict, difference, low, high from meta.feature_effect"
-    " where feature = any(:features) and month >= cast(:day as date) + :days order by feature, month desc"
+    " order by feature, month desc"
 )

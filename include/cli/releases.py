@@ -27,9 +27,11 @@ def list_releases(
 
     if keep:
         with engine("builder").begin() as connection:
+            releases.note_goals(connection)
+        with engine("builder").begin() as connection:
             releases.judge(connection)
     with engine("reader").connect() as connection:
-        rows = releases.stored(connection)
+        rows = releases.with_effects(connection, releases.stored(connection))
     output.emit([_row(row) for row in rows], _RELEASES, as_json=as_json)
 
 

@@ -89,7 +89,7 @@ def read(viewer: Viewer) -> Analyses:
             else ()
         )
         asked = requests.listed(connection) if sees_all else None
-        shipped = releases.stored(connection)[:_MOST]
+        shipped = releases.with_effects(connection, releases.stored(connection)[:_MOST])
         named = _competitors(connection) if sees_all else {}
     n_unused = unused[0]["n_all"] if unused else 0
     page = Analyses(found, unused, n_unused, segments.groups(small), len(small), best, mix, *tickets)

@@ -69,11 +69,13 @@ def world(warehouse: str, overlay: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         connection.exec_driver_sql(SETUP)
     monkeypatch.setenv("PERENNIAL_NOW", "2026-04-20T12:00:00+00:00")
     with engine("builder").begin() as connection:
-        releases.note_goals(connection, list(settings.load().values()))
+        assert releases.note_goals(connection) == 1
     monkeypatch.setenv("PERENNIAL_NOW", "2026-05-29T12:00:00+00:00")
 
 
 def judge() -> dict[str, str]:
+    with engine("builder").begin() as connection:
+        releases.note_goals(connection)
     with engine("builder").begin() as connection:
         return releases.judge(connection)
 
@@ -97,6 +99,12 @@ def test_a_final_row_and_its_goal_never_change(world: None, overlay: Path) -> No
     assert judge() == {}
     assert rows("select n_adopted, goal from meta.release_adoption") == [(18, 0.2)]
     assert rows("select goal from meta.release_goal order by known_from") == [(0.2,), (0.1,)]
+
+
+def test_release_without_a_stored_goal_waits(world: None, overlay: Path) -> None:
+    (overlay / "config" / "releases" / "new.yaml").write_text(FILE.replace("name: boards", "name: new"))
+    with engine("builder").begin() as connection:
+        assert releases.judge(connection) == {"boards": "missed_goal"}
 
 
 def test_before_its_28_days_are_read_there_is_no_verdict(world: None) -> None:
@@ -127,7 +135,9 @@ def test_effect_on_retention_is_shown_after_two_quarters(world: None) -> None:
             " 0.1, 0, 0, now() from (values (date '2026-10-01'), ('2026-11-01')) as v (month)"
         )
     with engine("reader").connect() as connection:
-        (row,) = releases.stored(connection)
+        (row,) = releases.with_effects(connection, releases.stored(connection))
+        (early,) = releases.with_effects(connection, [{**row, "released_on": date(2026, 5, 31)}])
+    assert early["effects"] is None  # two quarters later there is no finding yet
     assert [(one["month"], one["verdict"]) for one in row["effects"]] == [(date(2026, 11, 1), "goes_with")]
 
 

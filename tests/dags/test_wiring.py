@@ -235,3 +235,9 @@ def test_each_source_has_its_own_reconcile_task(dags):
     assert dag.task_dict.keys() == {f"reconcile_{source}" for source in SOURCES}
     assert dag.timetable.expression == "0 2 * * 0"
     assert all(not task.downstream_task_ids for task in dag.tasks)
+
+
+def test_goals_of_releases_are_stored_whatever_becomes_of_the_labels(dags):
+    tasks = dags["triage_tickets"].task_dict
+    assert not tasks["note_goals"].upstream_task_ids
+    assert tasks["judge_releases"].upstream_task_ids == {"label", "note_goals"}
