@@ -57,7 +57,11 @@ COMMANDS = {
     "run_analyses": "analysis features --keep",
     "run_analyses.list_discounts": "discounts unapproved --month MONTH",
     "run_analyses.judge_growth": "analysis channels",
+    "run_analyses.list_competitors": "competitors reasons --unanswered",
     "triage_tickets": "analysis triage --keep",
+    "triage_tickets.compare_requests": "requests similar --keep",
+    "triage_tickets.note_goals": "releases list --keep",
+    "triage_tickets.judge_releases": "releases list --keep",
     "list_touches": "touches make",
     "reconcile": "reconcile SOURCE",
 }

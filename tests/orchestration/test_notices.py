@@ -9,7 +9,10 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 import sqlalchemy as sa
+from typer.core import TyperGroup as Group
+from typer.main import get_command
 
+from include.cli.main import app
 from include.common import texts
 from include.common.errors import AuthError, NotOffered
 from include.config.person import Person
@@ -101,9 +104,23 @@ def test_every_dag_has_its_command():
         assert f"def {task}(" in files[name]
 
 
+@pytest.mark.parametrize("command", sorted(set(notices.COMMANDS.values())))
+def test_command_exists_with_its_options(command):
+    found = get_command(app)
+    for word in command.split():
+        if isinstance(found, Group):
+            found = found.commands[word]
+        elif word.startswith("--"):
+            assert word in {name for parameter in found.params for name in parameter.opts}
+
+
 @pytest.mark.parametrize(
     ("task", "command"),
-    [("list_discounts", "discounts unapproved --month MONTH"), ("judge_features", "analysis features --keep")],
+    [
+        ("list_discounts", "discounts unapproved --month MONTH"),
+        ("judge_features", "analysis features --keep"),
+        ("list_competitors", "competitors reasons --unanswered"),
+    ],
 )
 def test_task_has_its_own_command_or_that_of_its_dag(task, command):
     step = write(Failure("pre_run_analyses", "run_analyses", task, "no", ""), NOON).next_steps[0]
