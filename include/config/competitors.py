@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from include.config import files
-from include.config.documents import Strict, read, validate
+from include.config.documents import Strict, parse_all
 from include.config.person import Person
 
 Words = Annotated[str, Field(min_length=2, max_length=80)]
@@ -55,11 +55,7 @@ def load(found: dict[str, Path]) -> dict[str, Competitor]:
         ConfigError: A file is wrong, or two are about one competitor. The error names file and line.
     """
     competitors: dict[str, Competitor] = {}
-    for path in found.values():
-        document = read(path)
-        if document.is_disabled:
-            continue
-        competitor = validate(document, Competitor)
+    for document, competitor in parse_all(found.values(), Competitor):
         if competitor.name.lower() in competitors:
             raise document.error(("name",), f"{competitor.name} has a file already")
         competitors[competitor.name.lower()] = competitor

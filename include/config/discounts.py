@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from include.config.documents import Strict
+from include.config.documents import Share, Strict
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Trade = Literal["term", "reference", "seats"]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from include.common.errors import ConfigError
 from include.config.files import cached, shown
@@ -19,6 +19,8 @@ from include.config.files import cached, shown
 Place = tuple[Hashable, ...]
 Model = TypeVar("Model", bound=BaseModel)
 Checked = TypeVar("Checked")
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class Strict(BaseModel):
@@ -159,6 +161,13 @@ def validate(document: Document, model: type[Model]) -> Model:
 def parse(path: Path, model: type[Model]) -> Model:
     """Read and validate one file."""
     return validate(read(path), model)
+
+
+def parse_all(paths: Iterable[Path], model: type[Model]) -> Iterator[tuple[Document, Model]]:
+    """Read and validate files, without those that have ``disabled: true``."""
+    for document in map(read, paths):
+        if not document.is_disabled:
+            yield document, validate(document, model)
 
 
 def _problem(document: Document, model: type[BaseModel], item: Any) -> ConfigError:

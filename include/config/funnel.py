@@ -7,10 +7,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from include.config.documents import Strict
+from include.config.documents import PositiveShare, Strict
 
 LeadStage = Literal["lead", "qualified", "sales_qualified", "converted"]
-Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Standard(Strict):
@@ -44,7 +43,7 @@ class Target(Strict):
     stage: Literal["acquisition", "activation", "revenue"]
     next_stage: Literal["activation", "retention", "revenue", "referral"]
     days: Literal[30, 90, 180]
-    rate: Share
+    rate: PositiveShare
 
 
 class Funnel(Strict):
@@ -58,7 +57,7 @@ class Funnel(Strict):
 
     standards: Annotated[tuple[Standard, ...], Field(min_length=1)]
     targets: tuple[Target, ...]
-    unlikely: Share
+    unlikely: PositiveShare
 
     @model_validator(mode="after")
     def _check_order(self) -> Funnel:

@@ -7,9 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from include.config.documents import Strict
+from include.config.documents import Share, Strict
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Minutes = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
 

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from include.config import files
-from include.config.documents import Strict, read, validate
+from include.config.documents import PositiveShare, Strict, parse_all
 from include.config.person import Person
 
-Share = Annotated[float, Field(gt=0, le=1)]
 Names = tuple[Annotated[str, Field(min_length=1, max_length=200)], ...]
 
 
@@ -45,7 +44,7 @@ class Release(Strict):
     released_on: date
     features: Annotated[Names, Field(min_length=1)]
     target: Target = Target()
-    goal: Share | None = None
+    goal: PositiveShare | None = None
     owner: Person
     named: Names = ()
 
@@ -63,12 +62,8 @@ def load(found: dict[str, Path]) -> dict[str, Release]:
         ConfigError: A file is wrong. The error names file and line.
     """
     releases = {}
-    for path in found.values():
-        document = read(path)
-        if document.is_disabled:
-            continue
-        release = validate(document, Release)
-        if release.name != path.stem:
-            raise document.error(("name",), f"is {release.name!r}, but the file is called {path.name}")
+    for document, release in parse_all(found.values(), Release):
+        if release.name != document.path.stem:
+            raise document.error(("name",), f"is {release.name!r}, but the file is called {document.path.name}")
         releases[release.name] = release
     return releases

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from include.config.documents import Strict
+from include.config.documents import Share, Strict
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Rows = Annotated[int, Field(ge=0)]
 Times = Annotated[float, Field(gt=1)]
 

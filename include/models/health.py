@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from include.common.errors import ConfigError
 from include.config import files, templates
-from include.config.documents import Document, Strict, read, validate
+from include.config.documents import Document, Strict, parse_all
 from include.entities.catalog import ENTITIES
 from include.models import health_features, registry
 
@@ -29,7 +29,6 @@ _PEER = re.compile(r"\s*peer\((.+)\)\s*", re.DOTALL)
 VALUE = "value"
 # Prefix of measures in meta.metric_gap, which lists those that no source provides.
 GAP = "health."
-Share = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
@@ -228,11 +227,8 @@ def load(found: dict[str, Path]) -> Definition:
     values: dict[tuple[str, str], str] = {}
     conditions: dict[tuple[str, str], str] = {}
     peers: set[tuple[str, str]] = set()
-    for path in (path for name, path in found.items() if name.startswith("health/")):
-        document = read(path)
-        if document.is_disabled:
-            continue
-        profile = validate(document, Profile)
+    paths = [path for name, path in found.items() if name.startswith("health/")]
+    for document, profile in parse_all(paths, Profile):
         if any(each.key == profile.key for each in profiles):
             raise document.error(("version",), f"{profile.name} already has a version {profile.version}")
         profiles.append(profile)
@@ -251,7 +247,7 @@ def load(found: dict[str, Path]) -> Definition:
             document.check((*place, "evidence"), templates.check, measure.evidence, (*columns, VALUE), with_value)
             used = (profile.when, measure.value, measure.applies, *(ceiling.when for ceiling in profile.ceilings))
             for name in health_features.names(used):
-                features.setdefault(name, files.shown(path))
+                features.setdefault(name, files.shown(document.path))
             if measure.applies:
                 conditions[profile.key, measure.id] = _condition(
                     document, (*place, "applies"), measure.applies, columns

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from include.common.errors import ConfigError
 from include.config import files
-from include.config.documents import Document, Strict, read, validate
+from include.config.documents import Document, Strict, parse_all
 from include.entities.catalog import ENTITIES
 from include.models import registry as models
 from include.models.metadata import Sensitivity
@@ -217,11 +217,8 @@ def load(seen: dict[str, Path]) -> dict[str, Metric]:
     documents: dict[str, Document] = {}
     # Each call checks the folders for changes: once per table, not once per metric.
     columns_of, owners = cache(models.selected), models.owners()
-    for path in (path for name, path in seen.items() if name.startswith("metrics/")):
-        document = read(path)
-        if document.is_disabled:
-            continue
-        content = validate(document, _File)
+    paths = [path for name, path in seen.items() if name.startswith("metrics/")]
+    for document, content in parse_all(paths, _File):
         _known_table(document, ("table",), content.table, columns_of)
         for metric_id, entry in content.metrics.items():
             if metric_id in found:

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from include.common.errors import ConfigError
 from include.config import expression, files
-from include.config.documents import Document, Strict, read, validate
+from include.config.documents import Document, Strict, parse_all
 from include.models import registry
 from include.models.health import Name
 from include.models.metrics import Need
@@ -207,11 +207,8 @@ def load(found: dict[str, Path]) -> Definition:
     versions: list[Version] = []
     values: dict[tuple[str, str, int], str] = {}
     conditions: dict[tuple[str, str, str], str] = {}
-    for path in (path for name, path in found.items() if name.startswith("value/")):
-        document = read(path)
-        if document.is_disabled:
-            continue
-        version = validate(document, Version)
+    paths = [path for name, path in found.items() if name.startswith("value/")]
+    for document, version in parse_all(paths, Version):
         key = version.key
         if any(each.key == key or each.valid_from == version.valid_from for each in versions):
             raise document.error(("version",), "another file already has this version or valid_from")
