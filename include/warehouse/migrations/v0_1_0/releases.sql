@@ -8,7 +8,7 @@ create table meta.release_goal (
     primary key (release, known_from)
 );
 
--- Adoption of releases, one row each. After its 28 days a row never changes.
+-- Adoption of releases, one row each. A final row never changes.
 create table meta.release_adoption (
     release text primary key, -- Name of the release
     released_on date not null, -- When it shipped
@@ -18,6 +18,6 @@ create table meta.release_adoption (
     n_reached int not null, -- Targets with a user within 28 days
     n_adopted int not null, -- Targets with 3 users, or with use in 2 of the 4 weeks
     n_tickets int, -- Tickets of these days that name it; null if none was triaged
-    is_final boolean not null, -- Whether its 28 days are over
+    is_final boolean not null, -- Whether its 28 days are over and their use was read
     judged_at timestamptz not null -- When it was counted
 );
