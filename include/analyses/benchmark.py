@@ -1,6 +1,6 @@
 """Benchmark customers: whom others of an industry could learn from, and what they do differently from like customers.
 
-A difference is no cause. It is a reason to look, and the draft of a playbook whose hold-out can show more.
+A difference does not prove a cause. It is a reason to look, and the draft of a playbook whose hold-out can show more.
 """
 
 from __future__ import annotations

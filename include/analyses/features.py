@@ -2,7 +2,7 @@
 
 The row is a renewal 120 days before its decision, and the behaviour is what happened in the twelve weeks before that:
 nothing that the decision caused can enter. Like accounts have the same tier, age and total use of the other features.
-Even so, this is no proof: a feature *goes with* renewal, until an experiment says that it causes it.
+Even so, this is not a proof: a feature *goes with* renewal, until an experiment says that it causes it.
 """
 
 from __future__ import annotations

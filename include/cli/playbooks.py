@@ -59,7 +59,7 @@ def draft(
     with engine("reader").connect() as connection:
         found = benchmark.read(connection, [account])
         if not found:
-            raise ConfigError(f"{account} is no benchmark customer", cure="`analysis benchmark` lists them")
+            raise ConfigError(f"{account} is not a benchmark customer", cure="`analysis benchmark` lists them")
         differences = benchmark.differences(connection, found[0].industry)
     typer.echo(from_benchmark(found[0], differences), nl=False)
 

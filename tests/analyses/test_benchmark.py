@@ -112,7 +112,7 @@ def test_commands_list_a_benchmark_customer_and_draft_a_valid_playbook(
     made = load()["learn_machine_tools"].file
     assert (made.status, made.hold_out, made.audience.industries) == ("draft", 0.2, ("Machine tools",))
     assert made.trigger.when == "breadth < 0.8" and "crm:1" in text.splitlines()[0]
-    with pytest.raises(ConfigError, match="crm:2 is no benchmark customer"):
+    with pytest.raises(ConfigError, match="crm:2 is not a benchmark customer"):
         draft("crm:2")
 
 

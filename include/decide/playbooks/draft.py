@@ -67,7 +67,7 @@ def from_benchmark(customer: Customer, differences: Sequence[Difference]) -> str
     }
     head = (
         f"# Draft from {customer.account_key} (rank {customer.rank:.2f} in {customer.industry}, {customer.as_of}).\n"
-        f"# Differences are no causes{': the hold-out shows whether it works' if is_tested else ''}."
+        f"# Differences do not prove causes{': the hold-out shows whether it works' if is_tested else ''}."
         " Check the texts, then set status: live.\n"
     )
     return head + yaml.safe_dump(draft, sort_keys=False, allow_unicode=True, width=110)

@@ -72,7 +72,7 @@ class TouchBook:
             connection.execute(_VERSION, {**row, "id": f"c{number}", "other": None, "batch": 1})
 
     def version(self, record: str, batch: int = 1, **changes: Any) -> None:
-        """Add a version of a CRM record that is no contact of an account."""
+        """Add a version of a CRM record that is not a contact of an account."""
         row = {"id": record, "email": None, "other": None, "out": True, "deleted": False}
         with engine("builder").begin() as connection:
             connection.execute(_VERSION, {**row, "batch": batch, **changes})
