@@ -16,6 +16,7 @@ from include.decide.playbooks import load as playbooks
 from include.decide.signals import load as signals
 from include.entities.catalog import ENTITIES
 from include.models import health, metrics, registry
+from include.operations.privacy import erase, free_text
 from include.operations.retention import STORES
 from include.warehouse.engine import engine
 
@@ -206,3 +207,7 @@ def _records() -> Iterator[Dataset]:
     for store in STORES:
         sensitivity = PERSONAL if store.name in _WITH_PERSONS else INTERNAL
         yield Dataset(store.name, "", owner, sensitivity, kept_days=getattr(kept, store.setting))
+    # A mark of a person's data must follow it into what is made of it, so erasure names these tables:
+    # https://github.com/open-metadata/OpenMetadata/issues/16400
+    for name in sorted({*free_text.WITH_PERSONS, *erase.BY_ACCOUNT_KEY} - {store.name for store in STORES}):
+        yield Dataset(name, "", owner, PERSONAL if name in free_text.WITH_PERSONS else INTERNAL)

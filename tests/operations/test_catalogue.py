@@ -24,6 +24,13 @@ def test_columns_that_identify_a_person_make_a_dataset_personal() -> None:
     assert (lines.sensitivity, lines.kept_days) == ("personal", 180)
 
 
+def test_records_with_names_and_notes_are_personal_and_kept_until_erased() -> None:
+    by_name = {one.name: one for one in catalogue.datasets()}
+    for name in ("ops.customer_report", "ops.episode", "meta.request_entry", "meta.discount_request", "ops.outbox"):
+        assert (by_name[name].sensitivity, by_name[name].kept_days) == ("personal", None)
+    assert by_name["meta.health_override"].sensitivity == "internal"
+
+
 def test_definitions_in_force_have_versions() -> None:
     kinds = {one.kind for one in catalogue.definitions()}
     assert kinds == {"metric", "health profile", "signal", "playbook", "tracking plan"}

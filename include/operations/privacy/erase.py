@@ -361,7 +361,7 @@ _RECORD_KEYS = {
 }
 _RECORD_PAIRS = "(select * from unnest(cast(:record_sources as text[]), cast(:record_ids as text[])))"
 _OF_IDS = f"(source, id) in {PAIRS}"
-_BY_ACCOUNT_KEY = (
+BY_ACCOUNT_KEY = (
     "ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation", "meta.health_pulse",
     "meta.health_override", "meta.health_change", "meta.former_health_input", "meta.discount_request",
     "meta.feature_unused", "meta.request_entry", "ops.experiment_account", "ops.customer_report", "ops.touch_contact",
@@ -387,7 +387,7 @@ _OF_ACCOUNT = (
             f"delete from {table} where {_OF_KEYS}",  # noqa: S608
             table,
         )
-        for table in _BY_ACCOUNT_KEY
+        for table in BY_ACCOUNT_KEY
     ),
     (
         f"update ops.task set outcome = '' where key in (select key from ops.outbox where {_OF_KEYS})",  # noqa: S608

@@ -152,3 +152,5 @@ _OF_CONTACT = {
         " (select key from ops.outbox where entity_kind = 'contact' and entity_id = any(:keys))"
     ),
 }
+# All records of Perennial's own that name people or contain what they wrote.
+WITH_PERSONS = (*_LISTS, *(one.name for one in _WRITTEN), *_OF_CONTACT, "ops.touch_contact")

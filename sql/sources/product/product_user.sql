@@ -1,7 +1,7 @@
 -- Purpose: users who can log in to the product.
 -- Grain: one row per member of a workspace.
--- Output: id, account_id (an id of product_account.sql), email, role, team, is_bot, activated_at (first login),
--- deactivated_at, created_at, updated_at, and is_deleted.
+-- Output: id, account_id (an id of product_account.sql), email, role, team, is_bot (also true for your own people, for
+-- example by their address), activated_at (first login), deactivated_at, created_at, updated_at, and is_deleted.
 -- Window: rows changed after :since by updated_at, and those without one; :since is null on a full read.
 select
     cast(member_no as text) as id,
