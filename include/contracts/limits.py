@@ -76,7 +76,7 @@ LAST_EVENT_HOURS = {
 COMES_LATER: dict[str, frozenset[str]] = {
     "account": frozenset({"parent_id", "merged_ids"}),
     "contact": frozenset({"last_contacted_at"}),
-    "opportunity": frozenset({"notice_given_on", "lost_reason", "close_date", "contract_number"}),
+    "opportunity": frozenset({"notice_given_on", "lost_reason", "competitors", "close_date", "contract_number"}),
     "ticket": frozenset(
         {
             "assignee_id",

@@ -106,6 +106,7 @@ CRM = (
             is_paused="boolean",  # the contract is paused, if no date says since when
             notice_given_on="date",
             lost_reason="text",
+            competitors="text",  # that sales recorded at the deal
             owner_id="text",
             created_at="timestamptz",
             updated_at="timestamptz",

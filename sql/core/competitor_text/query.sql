@@ -1,5 +1,5 @@
 -- Purpose: which text named which competitor. Grain: text and competitor.
--- Inputs: ticket comments, notes, lost reasons, the bridge.
+-- Inputs: ticket comments, notes, lost reasons and competitors of closed deals, the bridge.
 -- Window: none. Caveats: a setting lists the names; without names there are no rows. A name in Latin letters must be
 -- a whole word of the text, with or without a final s: front is not named by frontend.
 with names as (
@@ -53,6 +53,13 @@ mentions as (
     where not is_deleted
         and is_closed
         and lost_reason is not null
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    union all
+    select account_key, close_date, competitors, null, null, 'deal', opportunity_key
+    from core.opportunity
+    where not is_deleted
+        and is_closed
+        and competitors is not null
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 )
 

@@ -31,6 +31,7 @@ select
     coalesce(is_paused, false) as is_paused,
     notice_given_on,
     nullif(trim(lost_reason), '') as lost_reason,
+    nullif(trim(competitors), '') as competitors,
     nullif(trim(owner_id), '') as owner_id,
     created_at,
     _loaded_at as known_from,
