@@ -139,6 +139,7 @@ RISKS = """
 select e.signal, e.severity, e.opened_on, (
     select coalesce(array_agg(distinct p.signal), '{}') from ops.episode as p
     where p.account_key = e.account_key and p.arm = 'acted' and p.opened_on >= e.opened_on
+        and p.signal not in (select touch from ops.touch_list)
 ) as done
 from ops.episode as e where e.account_key = :account_key and e.state = 'open'
 order by case e.severity when 'high' then 0 else 1 end, e.opened_on, e.signal
@@ -180,13 +181,22 @@ from (
         and f.tier is not distinct from cast(:tier as text)
 ) as s
 """
+# Nothing starts at a held-out account. A touch is a list of one day, without an end.
 TIMELINE = """
+with episodes as (
+    select opened_on, closed_on, signal, case
+        when arm = '' then 'alert' when signal in (select touch from ops.touch_list) then 'touch' else 'playbook'
+    end as kind
+    from ops.episode where account_key = :account_key and (arm = 'acted' or signal = any(:live))
+)
+
 select * from (
-    select opened_on as day, case when arm = '' then 'alert opened' else 'playbook started' end as what, signal as about
-    from ops.episode where account_key = :account_key and (arm <> '' or signal = any(:live))
+    select opened_on as day, kind || case kind when 'alert' then ' opened' when 'playbook' then ' started' else '' end
+        as what, signal as about
+    from episodes
     union all
-    select closed_on, case when arm = '' then 'alert closed' else 'playbook ended' end, signal
-    from ops.episode where account_key = :account_key and (arm <> '' or signal = any(:live)) and closed_on is not null
+    select closed_on, kind || case kind when 'alert' then ' closed' else ' ended' end, signal
+    from episodes where kind <> 'touch' and closed_on is not null
     union all
     select done_on, 'task done', rule || ', ' || step from core.task
     where account_key = :account_key and done_on is not null

@@ -29,6 +29,7 @@ _EVENTS = {
     "alert closed": N_("alert closed"),
     "playbook started": N_("playbook started"),
     "playbook ended": N_("playbook ended"),
+    "touch": N_("on the list of a touch"),
     "task done": N_("task done"),
     "contact": N_("contact"),
     "urgent ticket": N_("urgent ticket"),

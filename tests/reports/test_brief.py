@@ -15,7 +15,7 @@ from include.cli.main import app
 from include.common import clock
 from include.common.errors import ConfigError
 from include.entities.catalog import of_kind
-from include.reports import brief, questions
+from include.reports import brief, brief_queries, questions
 from include.warehouse.engine import engine
 
 SOLVED = {"ticket_id": "1", "created_day": date(2026, 5, 1), "status": "solved"}
@@ -27,7 +27,10 @@ insert into ops.episode
     (signal, entity_kind, entity_id, episode_no, account_key, state, evidence, opened_on, updated_on, arm)
 values
     ('usage_down', 'account', 'crm:1', 1, 'crm:1', 'open', '{}', '2026-06-01', '2026-06-01', ''),
-    ('adoption_recovery', 'account', 'crm:1', 1, 'crm:1', 'open', '{}', '2026-06-02', '2026-06-02', 'acted')
+    ('adoption_recovery', 'account', 'crm:1', 1, 'crm:1', 'open', '{}', '2026-06-02', '2026-06-02', 'acted'),
+    ('small_asleep', 'account', 'crm:1', 1, 'crm:1', 'closed', '{}', '2026-06-03', '2026-06-03', 'acted'),
+    ('small_champions', 'account', 'crm:1', 1, 'crm:1', 'closed', '{}', '2026-06-03', '2026-06-03', 'held_out');
+insert into ops.touch_list values ('small_asleep', '2026-06-03', 1, 1, 1, '{}', '', '2026-06-03')
 """
 
 
@@ -44,6 +47,10 @@ def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_pat
     assert "1 May 2026" in by_title["Competitors"].text
     ((title, _, since, _, done),) = by_title["Risks"].rows
     assert (title, since, done) == ("Usage is down", date(2026, 6, 1), "Adoption recovery")
+    with brief_queries.opened("crm:1") as rows:
+        told = [row["what"] for row in rows.all(brief_queries.TIMELINE, live=["usage_down"])]
+    assert told.count("alert opened") == told.count("playbook started") == told.count("touch") == 1
+    assert "playbook ended" not in told
     assert len(by_title["Three questions to ask"].rows) == 3
     assert by_title["Three questions to ask"].text == ""
     with engine("owner").begin() as connection:

@@ -70,6 +70,7 @@ volumes as (
     group by p.period, p.as_of, b.source, b.entity
 ),
 
+-- Runs of playbooks and starts of touches have an arm.
 alerts as (
     select
         p.period,
@@ -81,6 +82,7 @@ alerts as (
     join ops.episode as e on e.opened_on <= p.as_of and (e.closed_on is null or e.closed_on >= p.period_start)
     left join attribute_steps as s
         on s.account_key = e.account_key and p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
+    where e.arm = ''
     group by p.period, p.as_of, coalesce(s.owner_key, 'unknown')
 ),
 
