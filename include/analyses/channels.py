@@ -6,7 +6,7 @@ Only months whose leads all had 180 days are judged. A figure without its cost, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -101,7 +101,7 @@ def _judged(one: Channel, channels: Sequence[Channel], unlikely: float) -> Chann
     rate = _over(sum(other.n_qualified_won for other in others), sum(other.n_qualified for other in others))
     if one.name == UNKNOWN or one.n_won or not rate or not never_converts(one.n_qualified, rate, unlikely):
         return one
-    return Channel(**{**vars(one), "never_converts": True})
+    return replace(one, never_converts=True)
 
 
 def _channel(name: str, rows: list[dict[str, Any]]) -> Channel:

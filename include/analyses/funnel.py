@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from include.config.funnel import Target
 
 _MONTHS = 12
+
+
+class Duration(NamedTuple):
+    """So many prospects or accounts that reached the next stage after these days, or have not yet."""
+
+    days: int
+    is_reached: bool
+    n: int
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Edge:
 
 def edges(
     cohorts: Iterable[dict[str, Any]],
-    durations: Mapping[tuple[str, str], Sequence[tuple[int, bool]]],
+    durations: Mapping[tuple[str, str], Sequence[Duration]],
     targets: Sequence[Target],
     arr_per_customer: float | None,
 ) -> list[Edge]:
@@ -52,7 +59,7 @@ def edges(
 
     Args:
         cohorts: Rows of ``marts.funnel_cohort``. The twelve newest mature months of each way count.
-        durations: Stage and next stage -> days, and whether the next stage was reached after them.
+        durations: Stage and next stage -> durations.
         targets: Of ``funnel.yaml``. The first target of a way sets its days; 180 without one.
         arr_per_customer: Mean ARR of a customer on its first day.
     """
@@ -98,34 +105,16 @@ def bottleneck(found: Iterable[Edge]) -> Edge | None:
     return max(losing, key=lambda one: one.loss or 0, default=None)
 
 
-def median(durations: Sequence[tuple[int, bool]]) -> int | None:
-    """Return the Kaplan-Meier median of days; those not reached yet are censored.
-
-    Args:
-        durations: Days, and whether the next stage was reached after them.
-    """
-    at_risk, left = len(durations), 1.0
-    reached = Counter(days for days, is_reached in durations if is_reached)
-    ended = Counter(days for days, _ in durations)
+def median(durations: Iterable[Duration]) -> int | None:
+    """Return the Kaplan-Meier median of days; those not reached yet are censored."""
+    reached, ended = Counter[int](), Counter[int]()
+    for days, is_reached, n in durations:
+        ended[days] += n
+        reached[days] += n if is_reached else 0
+    at_risk, left = ended.total(), 1.0
     for days in sorted(ended):
         left *= 1 - reached[days] / at_risk
         if left <= 0.5 + 1e-9:
             return days
         at_risk -= ended[days]
     return None
-
-
-def spans(
-    rows: Iterable[tuple[str, str, date, date | None]], today: date
-) -> dict[tuple[str, str], list[tuple[int, bool]]]:
-    """Return the durations that :func:`edges` takes.
-
-    Args:
-        rows: Stage, next stage, day of entry, and the day on which the next stage was reached, if it was.
-    """
-    found: dict[tuple[str, str], list[tuple[int, bool]]] = {}
-    for stage, next_stage, entered, reached in rows:
-        is_reached = reached is not None and reached <= today
-        end = reached if is_reached and reached else today
-        found.setdefault((stage, next_stage), []).append((max((end - entered).days, 0), is_reached))
-    return found

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include.analyses import channels, funnel
 from include.analyses.channels import Channel
-from include.analyses.funnel import Edge
+from include.analyses.funnel import Duration, Edge
 from include.config import Settings
 from include.config.funnel import Campaign
 from include.warehouse.engine import has_table
@@ -92,9 +92,7 @@ class Growth:
 
 
 def read(connection: sa.Connection, settings: Settings, today: date) -> Growth:
-    """Return the funnel and all that belongs to it, over all customers."""
-    if not has_table(connection, TABLE):
-        return Growth(NEEDS, (), None, (), (), (), campaigns(connection, settings, today))
+    """Return the funnel and all that belongs to it, over all customers. Before the first build, all parts are empty."""
     ways = edges(connection, settings, today)
     return Growth(
         missing(connection),
@@ -109,43 +107,51 @@ def read(connection: sa.Connection, settings: Settings, today: date) -> Growth:
 
 def missing(connection: sa.Connection) -> tuple[Need, ...]:
     """Return the needs that no record fills."""
+    if not has_table(connection, TABLE):
+        return NEEDS
     found = connection.execute(_FOUND).mappings().one()
     return tuple(name for name in NEEDS if not found[name])
 
 
 def edges(connection: sa.Connection, settings: Settings, today: date) -> list[Edge]:
     """Return the ways of the funnel over their twelve newest mature months."""
+    if not has_table(connection, TABLE):
+        return []
     cohorts = [dict(row) for row in connection.execute(_COHORTS).mappings()]
-    rows = [tuple(row) for row in connection.execute(_SPANS, {"today": today})]
     arr = connection.execute(_ARR_PER_CUSTOMER, {"today": today}).scalar()
-    durations = funnel.spans(rows, today)
-    return funnel.edges(cohorts, durations, settings.funnel.targets, None if arr is None else float(arr))
+    spans = durations(connection, today)
+    return funnel.edges(cohorts, spans, settings.funnel.targets, None if arr is None else float(arr))
+
+
+def durations(connection: sa.Connection, today: date) -> dict[tuple[str, str], list[Duration]]:
+    """Return the durations of each way: until the next stage, or until today."""
+    found: dict[tuple[str, str], list[Duration]] = {}
+    for stage, next_stage, *duration in connection.execute(_DURATIONS, {"today": today}):
+        found.setdefault((stage, next_stage), []).append(Duration(*duration))
+    return found
 
 
 def by_touch(connection: sa.Connection, settings: Settings, upto: date, touch: Touch) -> list[Channel]:
     """Return the channels of a touch over the twelve newest months that were mature on a day."""
-    found = [dict(row) for row in connection.execute(_CHANNELS, {"touch": touch, "settled": upto - SETTLED}).mappings()]
-    return channels.read_out(channels.months_upto(found, upto), settings.funnel.unlikely)
+    return channels.read_out(channels.months_upto(_months(connection, touch, upto), upto), settings.funnel.unlikely)
 
 
 def never_converting(connection: sa.Connection, settings: Settings, upto: date) -> list[Channel]:
     """Return the channels that run but never convert, as of a day."""
-    if not has_table(connection, TABLE):
-        return []
     return [one for one in by_touch(connection, settings, upto, "first") if one.never_converts]
 
 
 def paths(connection: sa.Connection) -> list[Path]:
+    """Return the most frequent ways to the first value event."""
+    if not has_table(connection, TABLE):
+        return []
     rows = connection.execute(_PATHS_TAKEN, {"most": _PATHS}).mappings()
     return [Path(row["path"], row["n"], float(row["share"]), float(row["median_days"])) for row in rows]
 
 
 def campaigns(connection: sa.Connection, settings: Settings, today: date) -> list[ReadOut]:
     """Return the campaigns of campaigns.yaml with what was counted, newest first."""
-    rows = []
-    if has_table(connection, TABLE):
-        rows = [dict(row) for row in connection.execute(_CHANNELS, {"touch": "campaign", "settled": today - SETTLED})
-                .mappings()]  # fmt: skip
+    rows = _months(connection, "campaign", today)
     counted = {one.name: one for one in channels.read_out(rows, settings.funnel.unlikely)}
     found = [ReadOut(one, counted.get(one.key), is_settled(one, rows, today)) for one in settings.campaigns.campaigns]
     return sorted(found, key=lambda one: one.campaign.ends_on, reverse=True)
@@ -176,6 +182,12 @@ def referrers(connection: sa.Connection, chosen: Sequence[str] | None = None) ->
     return [dict(row) for row in connection.execute(_REFERRERS, bound).mappings()]
 
 
+def _months(connection: sa.Connection, touch: Touch, day: date) -> list[dict[str, Any]]:
+    if not has_table(connection, TABLE):
+        return []
+    return [dict(row) for row in connection.execute(_CHANNELS, {"touch": touch, "settled": day - SETTLED}).mappings()]
+
+
 _FOUND = sa.text("""
 select
     exists (select from core.prospect) as leads,
@@ -189,8 +201,12 @@ select cohort_month, stage, next_stage, box_days, n_entered, n_reached
 from marts.funnel_cohort
 order by cohort_month, stage, next_stage
 """)
-_SPANS = sa.text("""
-select stage, next_stage, entered_on, next_on from core.stage_edge where entered_on <= :today
+# What lies after today has not happened yet.
+_DURATIONS = sa.text("""
+select stage, next_stage, greatest(least(next_on, :today) - entered_on, 0), coalesce(next_on <= :today, false), count(*)
+from core.stage_edge
+where entered_on <= :today
+group by 1, 2, 3, 4
 """)
 _ARR_PER_CUSTOMER = sa.text("""
 select avg(a.kept_arr)

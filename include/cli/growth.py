@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -44,33 +44,30 @@ def show_funnel(
         if referrers:
             output.emit(growth.referrers(connection), _REFERRERS, as_json=as_json)
             return
-        found = growth.read(connection, config.load(), _today())
-    if paths:
-        output.emit([vars(one) for one in found.paths], _PATHS, as_json=as_json)
-        return
-    output.emit([{**vars(one), "rate": one.rate} for one in found.edges], _EDGES, as_json=as_json)
+        if paths:
+            output.emit([vars(one) for one in growth.paths(connection)], _PATHS, as_json=as_json)
+            return
+        edges, missing = growth.edges(connection, config.load(), _today()), growth.missing(connection)
+    output.emit([{**vars(one), "rate": one.rate} for one in edges], _EDGES, as_json=as_json)
     if not as_json:
-        worst = funnel.bottleneck(found.edges)
+        worst = funnel.bottleneck(edges)
         typer.echo(f"bottleneck: {f'{worst.stage} to {worst.next_stage}' if worst else 'none'}")
-        typer.echo(f"not available: {', '.join(found.missing) or 'none'}")
+        typer.echo(f"not available: {', '.join(missing) or 'none'}")
 
 
 def show_channels(
-    touch: Annotated[str, typer.Option("--touch", help="first or last touch.")] = "first",
+    touch: Annotated[Literal["first", "last"], typer.Option("--touch", help="First or last touch.")] = "first",
     as_json: AsJson = False,
 ) -> None:
     """Show what channels cost and bring, over the twelve newest months whose leads had 180 days."""
     from include import config
     from include.analyses import growth
-    from include.common.errors import ConfigError
     from include.warehouse.engine import engine
 
-    if touch not in ("first", "last"):
-        raise ConfigError(f"unknown touch {touch}", cure="first or last")
     settings = config.load()
     with engine("reader").connect() as connection:
-        read = growth.read(connection, settings, _today())
-    found = read.first if touch == "first" else read.last
+        found = growth.by_touch(connection, settings, _today(), touch)
+        missing = growth.missing(connection)
     rows = [
         {
             "channel": one.name,
@@ -90,7 +87,7 @@ def show_channels(
     ]
     output.emit(rows, _CHANNELS, as_json=as_json)
     if not as_json:
-        typer.echo(f"not available: {', '.join(read.missing) or 'none'}")
+        typer.echo(f"not available: {', '.join(missing) or 'none'}")
 
 
 def show_campaigns(as_json: AsJson = False) -> None:

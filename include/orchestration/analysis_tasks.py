@@ -53,8 +53,8 @@ def judge_growth() -> dict[str, list[str]]:
     today = month.last + timedelta(days=1)
     with engine("reader").connect() as connection:
         before = {one.name for one in growth.never_converting(connection, settings, month.first)}
-        new = [one for one in growth.never_converting(connection, settings, today) if one.name not in before]
         found = growth.read(connection, settings, today)
+    new = [one for one in found.first if one.never_converts and one.name not in before]
     due = [one.campaign for one in found.campaigns if one.is_due]
     worst = found.bottleneck
     if new or due:

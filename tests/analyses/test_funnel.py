@@ -57,13 +57,15 @@ def test_way_without_a_mature_month_has_no_rate() -> None:
 
 
 def test_open_ones_are_censored_in_the_median() -> None:
-    assert funnel.median([(10, True), (20, True), (30, True), (40, False)]) == 20
-    assert funnel.median([(5, False), (10, True), (20, True), (30, True)]) == 20
-    assert funnel.median([(5, False), (10, True), (40, False)]) == 10
-    assert funnel.median([(10, True), (20, False), (30, False)]) is None
-    assert funnel.median([]) is None
-    rows = [("a", "b", JANUARY, date(2026, 1, 8)), ("a", "b", JANUARY, None), ("a", "b", JANUARY, date(2027, 1, 1))]
-    assert funnel.spans(rows, date(2026, 1, 31)) == {("a", "b"): [(7, True), (30, False), (30, False)]}
+    def median(*durations: tuple[int, bool]) -> int | None:
+        return funnel.median(funnel.Duration(*one, 1) for one in durations)
+
+    assert median((10, True), (20, True), (30, True), (40, False)) == 20
+    assert median((5, False), (10, True), (20, True), (30, True)) == 20
+    assert median((5, False), (10, True), (40, False)) == 10
+    assert median((10, True), (20, False), (30, False)) is None
+    assert median() is None
+    assert funnel.median([funnel.Duration(10, True, 3), funnel.Duration(5, True, 2)]) == 10
 
 
 def test_costs_and_payback() -> None:

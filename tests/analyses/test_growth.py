@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from include.analyses import growth as analysis
 from include.cli.main import app
 from include.config.viewers import Viewer
 from include.models import build
 from include.orchestration import analysis_tasks
 from include.pages import growth
+from include.warehouse.engine import engine
 from tests.fixtures import small_world as world
 
 CAMPAIGNS = """
@@ -36,6 +38,24 @@ def test_parts_without_records_are_named_and_not_zero(built: pytest.MonkeyPatch)
     assert page.growth.missing == ("leads", "channel_cost", "referrals", "campaigns")
     assert [(one.stage, one.next_stage) for one in page.growth.edges if one.stage == "acquisition"] == []
     assert (page.growth.first, page.referrers) == ([], [])
+
+
+def test_durations_are_grouped_and_those_after_today_are_open(built: pytest.MonkeyPatch) -> None:
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("delete from core.stage_edge")
+        connection.exec_driver_sql(
+            "insert into core.stage_edge (prospect_key, stage, next_stage, entered_on, next_on) values"
+            " ('1', 'a', 'b', '2026-01-01', '2026-01-08'), ('2', 'a', 'b', '2026-01-02', '2026-01-09'),"
+            " ('3', 'a', 'b', '2026-01-01', null), ('4', 'a', 'b', '2026-01-01', '2027-01-01'),"
+            " ('5', 'a', 'b', '2026-02-01', null)"
+        )
+        assert sorted(analysis.durations(connection, date(2026, 1, 31))["a", "b"]) == [(7, True, 2), (30, False, 2)]
+
+
+def test_commands_read_only_what_they_show(built: pytest.MonkeyPatch) -> None:
+    for name in ("edges", "read", "campaigns"):
+        built.delattr(analysis, name)
+    assert (rows("channels"), rows("funnel", "--paths")) == ([], [])
 
 
 def test_leads_and_costs_become_stages_channels_and_a_notice(built: pytest.MonkeyPatch) -> None:
