@@ -69,10 +69,10 @@ class Channel:
 
 
 def read_out(rows: Iterable[dict[str, Any]], unlikely: float) -> list[Channel]:
-    """Return the channels of one touch, most customers first.
+    """Return the channels of one attribution, most customers first.
 
     Args:
-        rows: Rows of ``marts.channel_cohort`` of one touch.
+        rows: Rows of ``marts.channel_cohort`` of one attribution.
         unlikely: See :func:`never_converts`.
     """
     by_name: dict[str, list[dict[str, Any]]] = {}

@@ -16,7 +16,8 @@ from include.config import Settings
 from include.config.funnel import Campaign
 from include.warehouse.engine import has_table
 
-Touch = Literal["first", "last", "campaign"]
+# By which channel of a prospect, or by its campaign.
+Attribution = Literal["first", "last", "campaign"]
 # What a part needs. A part whose records nobody has is named, not shown as zero.
 Need = Literal["leads", "usage_day", "channel_cost", "referrals", "campaigns"]
 NEEDS: tuple[Need, ...] = ("leads", "usage_day", "channel_cost", "referrals", "campaigns")
@@ -98,8 +99,8 @@ def read(connection: sa.Connection, settings: Settings, today: date) -> Growth:
         missing(connection),
         ways,
         funnel.bottleneck(ways),
-        by_touch(connection, settings, today, "first"),
-        by_touch(connection, settings, today, "last"),
+        by_attribution(connection, settings, today, "first"),
+        by_attribution(connection, settings, today, "last"),
         paths(connection),
         campaigns(connection, settings, today),
     )
@@ -131,14 +132,17 @@ def durations(connection: sa.Connection, today: date) -> dict[tuple[str, str], l
     return found
 
 
-def by_touch(connection: sa.Connection, settings: Settings, upto: date, touch: Touch) -> list[Channel]:
-    """Return the channels of a touch over the twelve newest months that were mature on a day."""
-    return channels.read_out(channels.months_upto(_months(connection, touch, upto), upto), settings.funnel.unlikely)
+def by_attribution(
+    connection: sa.Connection, settings: Settings, upto: date, attribution: Attribution
+) -> list[Channel]:
+    """Return the channels of an attribution over the twelve newest months that were mature on a day."""
+    months = channels.months_upto(_months(connection, attribution, upto), upto)
+    return channels.read_out(months, settings.funnel.unlikely)
 
 
 def never_converting(connection: sa.Connection, settings: Settings, upto: date) -> list[Channel]:
     """Return the channels that run but never convert, as of a day."""
-    return [one for one in by_touch(connection, settings, upto, "first") if one.never_converts]
+    return [one for one in by_attribution(connection, settings, upto, "first") if one.never_converts]
 
 
 def paths(connection: sa.Connection) -> list[Path]:
@@ -182,10 +186,11 @@ def referrers(connection: sa.Connection, chosen: Sequence[str] | None = None) ->
     return [dict(row) for row in connection.execute(_REFERRERS, bound).mappings()]
 
 
-def _months(connection: sa.Connection, touch: Touch, day: date) -> list[dict[str, Any]]:
+def _months(connection: sa.Connection, attribution: Attribution, day: date) -> list[dict[str, Any]]:
     if not has_table(connection, TABLE):
         return []
-    return [dict(row) for row in connection.execute(_CHANNELS, {"touch": touch, "settled": day - SETTLED}).mappings()]
+    bound = {"attribution": attribution, "settled": day - SETTLED}
+    return [dict(row) for row in connection.execute(_CHANNELS, bound).mappings()]
 
 
 _FOUND = sa.text("""
@@ -221,7 +226,7 @@ select
     coalesce(n_qualified_won, 0) as n_qualified_won, coalesce(new_mrr, 0) as new_mrr, n_year_over,
     arr_a_year_ago, arr_kept
 from marts.channel_cohort
-where touch = :touch
+where attribution = :attribution
 order by month
 """)
 _PATHS_TAKEN = sa.text("""

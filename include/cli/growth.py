@@ -56,7 +56,9 @@ def show_funnel(
 
 
 def show_channels(
-    touch: Annotated[Literal["first", "last"], typer.Option("--touch", help="First or last touch.")] = "first",
+    attribution: Annotated[
+        Literal["first", "last"], typer.Option("--attribution", help="By first or last touch.")
+    ] = "first",
     as_json: AsJson = False,
 ) -> None:
     """Show what channels cost and bring, over the twelve newest months whose leads had 180 days."""
@@ -66,7 +68,7 @@ def show_channels(
 
     settings = config.load()
     with engine("reader").connect() as connection:
-        found = growth.by_touch(connection, settings, _today(), touch)
+        found = growth.by_attribution(connection, settings, _today(), attribution)
         missing = growth.missing(connection)
     rows = [
         {

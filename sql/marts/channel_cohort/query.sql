@@ -1,15 +1,15 @@
 -- Purpose: what the leads of a month and channel cost, and what became of them.
--- Grain: touch, channel and month of the lead. Inputs: prospects, ARR steps, channel costs, rates, calendar.
--- Window: none. Caveats: a prospect counts once per touch; touches do not add up. Won is customer within 180 days, and
--- empty until these are over for the whole month. Kept ARR covers accounts that have been customers for a year. A
+-- Grain: attribution, channel and month of the lead. Inputs: prospects, ARR steps, channel costs, rates, calendar.
+-- Window: none. Caveats: a prospect counts once per attribution; these do not add up. Won is customer within 180 days,
+-- and empty until these are over for the whole month. Kept ARR covers accounts that have been customers for a year. A
 -- channel without a cost row, or with one without a rate, has no cost, which is not 0.
 with prospects as (
     select * from core.prospect
     where not was_customer and lead_on < cast(:newest as date)
 ),
 
-touches as (
-    select 'first' as touch, first_channel as channel, p.* from prospects as p
+attributed as (
+    select 'first' as attribution, first_channel as channel, p.* from prospects as p
     union all
     select 'last', last_channel, p.* from prospects as p
     union all
@@ -46,7 +46,7 @@ month_ends as (
 
 grouped as (
     select
-        t.touch,
+        t.attribution,
         t.channel,
         m.month_start as month,
         count(*) as n_leads,
@@ -57,10 +57,10 @@ grouped as (
         sum(case when w.is_year_over then 1 else 0 end) as n_year_over,
         sum(case when w.is_year_over then w.first_arr end) as arr_a_year_ago,
         sum(case when w.is_year_over then w.later_arr end) as arr_kept
-    from touches as t
+    from attributed as t
     join months as m on m.day = t.lead_on
     left join won as w on w.prospect_key = t.prospect_key
-    group by t.touch, t.channel, m.month_start
+    group by t.attribution, t.channel, m.month_start
 ),
 
 amounts as (
@@ -76,23 +76,23 @@ amounts as (
 
 costs as (
     select
-        touch,
+        attribution,
         channel,
         month,
         case when count(*) = count(amount) then sum(amount) end as cost
     from (
-        select 'first' as touch, channel, month, amount from amounts
+        select 'first' as attribution, channel, month, amount from amounts
         union all
         select 'last', channel, month, amount from amounts
         union all
         select 'campaign', campaign, month, amount from amounts where campaign is not null
     ) as spent
     where channel is not null
-    group by touch, channel, month
+    group by attribution, channel, month
 )
 
 select
-    coalesce(g.touch, k.touch) as touch,
+    coalesce(g.attribution, k.attribution) as attribution,
     coalesce(g.channel, k.channel) as channel,
     coalesce(g.month, k.month) as month,
     e.last_day + 180 < cast(:newest as date) as is_over,
@@ -109,5 +109,5 @@ select
     cast(g.arr_a_year_ago as numeric(18, 2)) as arr_a_year_ago,
     cast(g.arr_kept as numeric(18, 2)) as arr_kept
 from grouped as g
-full join costs as k on k.touch = g.touch and k.channel = g.channel and k.month = g.month
+full join costs as k on k.attribution = g.attribution and k.channel = g.channel and k.month = g.month
 join month_ends as e on e.month_start = coalesce(g.month, k.month)
