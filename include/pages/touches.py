@@ -14,7 +14,7 @@ from include.config.viewers import Viewer
 from include.decide.touches import exclusions, lists, store
 from include.decide.touches.load import load
 from include.decide.touches.schema import Touch
-from include.decide.touches.store import List
+from include.decide.touches.store import TouchList
 from include.experiments import overview, words
 from include.pages import scope
 from include.warehouse.engine import engine
@@ -31,7 +31,7 @@ class Row:
     """
 
     touch: Touch
-    lists: Sequence[tuple[List, int]] = ()
+    lists: Sequence[tuple[TouchList, int]] = ()
     excluded: Sequence[tuple[str, int]] = ()
     effect: tuple[str, ...] = ()
 

@@ -24,7 +24,7 @@ from include.decide.touches import exclusions, store
 from include.decide.touches.exclusions import Contact
 from include.decide.touches.load import load
 from include.decide.touches.schema import Touch
-from include.decide.touches.store import List
+from include.decide.touches.store import TouchList
 from include.gate import newest_build
 from include.warehouse import locks
 from include.warehouse.engine import engine, has_table
@@ -42,7 +42,7 @@ class Made:
         reason: Why there is no list; "" if there is one.
     """
 
-    list: List | None = None
+    list: TouchList | None = None
     is_new: bool = False
     reason: str = ""
 
@@ -85,7 +85,7 @@ def plan(name: str, now: datetime | None = None) -> Made:
     return made if not made.list or not made.is_new else replace(made, list=replace(made.list, made_at=None))
 
 
-def recent(connection: sa.Connection) -> dict[str, list[List]]:
+def recent(connection: sa.Connection) -> dict[str, list[TouchList]]:
     """Return touch -> its lists of the last ``days_between`` days, whose contacts are capped, and at least the newest.
 
     Newest first.
@@ -134,7 +134,7 @@ def _make(connection: sa.Connection, rule: Rule[Touch], now: datetime) -> Made:
     found = exclusions.select(touch, settings.touches, today, on_hold, contacts, held_out)
     accounts = {hit.account_key: hit for hit in hits}
     lines = [_line(touch, accounts[contact.account_key], contact, settings) for contact in found.listed]
-    made = List(
+    made = TouchList(
         touch.name, today, touch.version, len(hits), len(lines), dict(exclusions.in_order(found.counts)),
         store.digest(lines), now,
     )  # fmt: skip

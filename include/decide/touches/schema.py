@@ -18,7 +18,6 @@ class Touch(Tested):
             for which it is true are in the audience.
         segments: Only accounts in these segments of segments.yaml; empty for all.
         roles: Only contacts in one of these roles; empty for all.
-        channel: ``hand_off`` makes a list for the vendor's own mailing tool. Nothing is sent.
         consent: ``by_region`` follows touches.yaml; ``opt_in`` requires a recorded consent everywhere.
         again_after_days: A contact may be on a list of this touch again after so many days.
         subject: Jinja template of one line.
@@ -30,7 +29,6 @@ class Touch(Tested):
     when: Text
     segments: tuple[Name, ...] = ()
     roles: tuple[Literal["decision_maker", "champion"], ...] = ()
-    channel: Literal["hand_off"] = "hand_off"
     consent: Literal["by_region", "opt_in"] = "by_region"
     again_after_days: Annotated[int, Field(ge=14, le=3660)] = 180
     subject: Annotated[str, Field(min_length=1, max_length=250)]

@@ -22,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
-class List:
+class TouchList:
     """One list.
 
     Args:
@@ -61,7 +61,11 @@ def digest(lines: Sequence[str]) -> str:
 
 
 def keep(
-    connection: sa.Connection, made: List, contacts: Sequence[Contact], lines: Sequence[str], whole: Collection[str]
+    connection: sa.Connection,
+    made: TouchList,
+    contacts: Sequence[Contact],
+    lines: Sequence[str],
+    whole: Collection[str],
 ) -> None:
     """Store a list with its lines, one for each contact.
 
@@ -81,17 +85,17 @@ def keep(
         connection.execute(_KEEP_CONTACTS, rows)
 
 
-def get(connection: sa.Connection, touch: str, day: date | None = None) -> List | None:
+def get(connection: sa.Connection, touch: str, day: date | None = None) -> TouchList | None:
     """Return the list of a day; by default the newest one."""
     row = connection.execute(_GET, {"touch": touch, "day": day}).mappings().one_or_none()
-    return List(**row) if row else None
+    return TouchList(**row) if row else None
 
 
-def recent(connection: sa.Connection, since: date) -> dict[str, list[List]]:
+def recent(connection: sa.Connection, since: date) -> dict[str, list[TouchList]]:
     """Return touch -> its lists after a day, newest first; at least the newest one."""
-    found: dict[str, list[List]] = {}
+    found: dict[str, list[TouchList]] = {}
     for row in connection.execute(_RECENT, {"since": since}).mappings():
-        found.setdefault(row["touch"], []).append(List(**row))
+        found.setdefault(row["touch"], []).append(TouchList(**row))
     return found
 
 
