@@ -54,7 +54,10 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
     if not wanted:
         return outcome
     last_alerts = _last_alerts(connection, day)
-    last_touches = touches.last_of_accounts(connection, day.today - timedelta(days=day.settings.touches.days_between))
+    last_touches: dict[str, str] = {}
+    if any("touch" in values.values() for values in wanted.values()):
+        since = day.today - timedelta(days=day.settings.touches.days_between)
+        last_touches = touches.last_of_accounts(connection, since)
     history = _write_history(connection, is_dry=day.settings.channels.crm_field.dry_run)
     for row in _accounts(day, list(wanted)):
         key, previous = row.account_key, history[row.account_key]

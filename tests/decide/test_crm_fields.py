@@ -6,6 +6,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from include.decide.touches import store as touches
 from include.outbox.store import Delivery
 from tests.fixtures.decisions import OVERLAY, at
 from tests.fixtures.renewal_rows import NOW
@@ -38,7 +41,12 @@ def settle(signal_book: SignalBook, state: str = "sent") -> None:  # noqa: F811
     )
 
 
-def test_only_changed_fields_are_planned(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+def test_only_changed_fields_are_planned(
+    signal_book: SignalBook,  # noqa: F811
+    overlay: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(touches, "last_of_accounts")  # no field is a touch
     one, other = account(1), account(2)
     assert planned(signal_book, one, other, name="off") == []
     turn_on(overlay, dry_run=True)
