@@ -10,10 +10,10 @@ import typer
 from include.cli import output
 from include.common.errors import ConfigError
 
-app = typer.Typer(help="Experiments: whether a playbook works, by its hold-out.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="The playbook.")]
+app = typer.Typer(help="Experiments: whether a playbook or touch works, by its hold-out.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="The playbook or touch.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
-_LIST = ("playbook", "status", "hold_out", "verdict", "difference", "low", "high", "n", "open", "shows", "ends_on")
+_LIST = ("rule", "status", "hold_out", "verdict", "difference", "low", "high", "n", "open", "shows", "ends_on")
 _PLAN = (
     "playbook", "hold_out", "renewals_a_year", "base", "design_effect", "shows_in_a_year", "effect", "n_needed",
     "not_before", "reason",
@@ -22,7 +22,7 @@ _PLAN = (
 
 @app.command("list")
 def list_experiments(as_json: AsJson = False) -> None:
-    """List all playbooks with the effect that their hold-out shows. Rates are in points."""
+    """List all playbooks, and the touches with a hold-out, with the effect that it shows. Rates are in points."""
     from include.experiments import overview
     from include.warehouse.engine import engine
 
@@ -83,15 +83,15 @@ def judge_experiments() -> None:
     for name, verdict in kept.items():
         typer.echo(f"{name}: {verdict}")
     if not kept:
-        typer.echo("no live playbook has a hold-out with figures")
+        typer.echo("no live playbook or touch has a hold-out with figures")
 
 
 def _row(entry: Any) -> dict[str, object]:
     reading = entry.reading
     row: dict[str, object] = {
-        "playbook": entry.playbook.name,
-        "status": entry.playbook.status,
-        "hold_out": entry.playbook.hold_out,
+        "rule": entry.rule.name,
+        "status": entry.rule.status,
+        "hold_out": entry.rule.hold_out,
         "verdict": reading.verdict if reading else entry.last.verdict if entry.last else "not_measured",
     }
     if not reading:

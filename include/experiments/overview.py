@@ -30,33 +30,33 @@ class Entry:
         last: The last stored reading, if the hold-out has ended (``hold_out: 0``).
     """
 
-    playbook: Tested
+    rule: Tested
     reading: Reading | None = None
     plan: Plan | None = None
     last: Last | None = None
 
 
 def read(
-    connection: sa.Connection, playbooks: Mapping[str, Rule[Any]] | None = None, hold_out: float = 0,
+    connection: sa.Connection, rules: Mapping[str, Rule[Any]] | None = None, hold_out: float = 0,
     effect: float = 0, is_plan: bool = False,
 ) -> dict[str, Entry]:  # fmt: skip
-    """Return the playbooks in force by name.
+    """Return playbooks and touches by name.
 
     Args:
-        playbooks: Only these.
+        rules: Only these; by default the playbooks in force.
         hold_out: Plan with this share instead of the file's.
         effect: Plan for this effect instead of the file's.
         is_plan: Plan also where there is a read-out.
     """
-    playbooks = load_playbooks() if playbooks is None else playbooks
+    rules = load_playbooks() if rules is None else rules
     signals = load_signals()
-    designs = {name: rule.file.design for name, rule in playbooks.items() if rule.file.hold_out}
+    designs = {name: rule.file.design for name, rule in rules.items() if rule.file.hold_out}
     readings, last = store.read(connection, designs), store.last(connection)
     day = None
     if has_table(connection, "marts.account_day"):
         day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
     found = {}
-    for name, rule in playbooks.items():
+    for name, rule in rules.items():
         reading, planned = readings.get(name), None
         if day is not None and isinstance(rule.file, Playbook) and (reading is None or is_plan):
             history = plan.past(connection, rule.file, signals, day)
@@ -69,7 +69,7 @@ def keep() -> dict[str, tuple[Entry, Reading, str | None]]:
     """Store the read-out of each experiment under its day.
 
     Returns:
-        Playbook -> its entry, its reading, and the verdict of the reading before; None for the first.
+        Name -> its entry, its reading, and the verdict of the reading before; None for the first.
     """
     with engine("reader").connect() as connection:
         found = read(connection, of(""))
@@ -85,12 +85,12 @@ def of(name: str) -> dict[str, Rule[Any]]:
     """Return one playbook or touch by name; for "", all playbooks and the touches with a hold-out.
 
     Raises:
-        ConfigError: There is no such playbook.
+        ConfigError: There is no such playbook or touch.
     """
     touches = {one: rule for one, rule in load_touches().items() if rule.file.hold_out or one == name}
     known: dict[str, Rule[Any]] = {**load_playbooks(), **touches}
     if not name:
         return known
     if name not in known:
-        raise ConfigError(f"unknown playbook {name}", cure=f"known: {', '.join(known)}")
+        raise ConfigError(f"unknown playbook or touch {name}", cure=f"known: {', '.join(known)}")
     return {name: known[name]}

@@ -1,4 +1,4 @@
-"""The read-out and the plan of an experiment in words. Only a verdict may say that a playbook works."""
+"""The read-out and the plan of an experiment in words. Only a verdict may say that it works."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from include.common import formatting
 from include.common.texts import N_, gettext, ngettext
+from include.decide.playbooks.schema import Playbook
 from include.experiments.overview import Entry
 from include.experiments.plan import Plan
 from include.experiments.reading import Last, Reading
@@ -25,21 +26,21 @@ _WARNINGS = {
     "sample_ratio": N_("The arms do not have the planned sizes, so something other than chance assigned accounts."),
     "contaminated": N_("Held-out accounts got the same task by hand: {n_contaminated}."),
     "unlike_arms": N_("The arms differed when they were assigned: {unlike}."),
-    "more_bad_ratings": N_("Accounts with tasks rated more tickets bad: {bad}."),
+    "more_bad_ratings": N_("Accounts acted on rated more tickets bad: {bad}."),
     "design_changed": N_("The file was changed after the start. The design of {started_on} counts."),
 }
 _CHARACTERISTICS = {"log_arr": N_("ARR"), "red_or_yellow": N_("health"), "small": N_("tier")}
 
 
 def of(entry: Entry) -> tuple[str, ...]:
-    """Return what is known about a playbook's effect, the most important sentence first."""
+    """Return what is known about the effect of a playbook or touch, the most important sentence first."""
     if entry.reading:
-        return tuple(_reading(entry.reading))
+        return tuple(_reading(entry.reading, has_tasks=isinstance(entry.rule, Playbook)))
     if entry.last:
         return (_last(entry.last),)
     if entry.plan is None:
         return (gettext("Not measured yet."),)
-    if entry.playbook.hold_out:
+    if entry.rule.hold_out:
         return (gettext("Not measured yet: no family has been assigned."), *planned(entry.plan))
     return (gettext("Not measured: the playbook has no hold-out (hold_out in its file)."), *planned(entry.plan))
 
@@ -85,7 +86,7 @@ def planned(plan: Plan) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _reading(reading: Reading) -> Iterator[str]:
+def _reading(reading: Reading, has_tasks: bool) -> Iterator[str]:
     counts, design = reading.counts, reading.design
     acted, held_out = counts.at_end
     yield gettext(
@@ -105,7 +106,7 @@ def _reading(reading: Reading) -> Iterator[str]:
             points=_points(reading.detectable),
         )
     yield gettext(
-        "Renewed: {acted} of {n_acted} with tasks, {held_out} of {n_held_out} held out; {n_open} not settled.",
+        "Renewed: {acted} of {n_acted} acted on, {held_out} of {n_held_out} held out; {n_open} not settled.",
         acted=round(acted.renewed),
         n_acted=round(acted.settled),
         held_out=round(held_out.renewed),
@@ -114,11 +115,11 @@ def _reading(reading: Reading) -> Iterator[str]:
     )
     if counts.acted.target_arr and counts.held_out.target_arr:
         yield gettext(
-            "Renewed ARR: {acted} with tasks, {held_out} held out.",
+            "Renewed ARR: {acted} acted on, {held_out} held out.",
             acted=formatting.percent(counts.acted.renewed_arr / counts.acted.target_arr),
             held_out=formatting.percent(counts.held_out.renewed_arr / counts.held_out.target_arr),
         )
-    if n := round(counts.acted.settled.settled):
+    if has_tasks and (n := round(counts.acted.settled.settled)):
         yield gettext("With at least one completed task: {n_done} of {n}.", n_done=counts.acted.n_exposed, n=n)
     if not reading.is_over:
         end = gettext("Planned end: {day}.", day=formatting.day(design.ends_on)) if design.ends_on else ""

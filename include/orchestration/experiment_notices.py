@@ -31,7 +31,7 @@ def _verdict(name: str, entry: Entry, verdict: str) -> Message:
     first, *rest = words.of(entry)
     command = f"python -m include.cli experiments show {name}"
     return Message(
-        subject=gettext(_SHORT[verdict], title=translated(entry.playbook.title)),
+        subject=gettext(_SHORT[entry.rule.type][verdict], title=translated(entry.rule.title)),
         summary=first,
         evidence=tuple(Evidence(text=each) for each in rest),
         next_steps=(gettext(_NEXT[verdict]), gettext("To see it: {command}", command=command)),
@@ -40,10 +40,18 @@ def _verdict(name: str, entry: Entry, verdict: str) -> Message:
 
 
 _SHORT = {
-    "works": N_("Playbook {title}: it works"),
-    "harms": N_("Playbook {title}: it harms"),
-    "not_shown": N_("Playbook {title}: no effect is shown"),
-    "invalid": N_("Playbook {title}: its experiment is not valid"),
+    "playbook": {
+        "works": N_("Playbook {title}: it works"),
+        "harms": N_("Playbook {title}: it harms"),
+        "not_shown": N_("Playbook {title}: no effect is shown"),
+        "invalid": N_("Playbook {title}: its experiment is not valid"),
+    },
+    "touch": {
+        "works": N_("Touch {title}: it works"),
+        "harms": N_("Touch {title}: it harms"),
+        "not_shown": N_("Touch {title}: no effect is shown"),
+        "invalid": N_("Touch {title}: its experiment is not valid"),
+    },
 }
 _NEXT = {
     "works": N_("Set hold_out: 0 in its file, so that all accounts get it."),

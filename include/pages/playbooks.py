@@ -65,17 +65,17 @@ def read(viewer: Viewer) -> Playbooks:
     """Return each playbook in force, counted over the accounts that the viewer may see."""
     day, counted = None, []
     with engine("reader").connect() as connection:
-        found = overview.read(connection)
+        found = overview.read(connection, overview.of(""))
         chosen = scope.accounts(connection, viewer)
-        listed = touches.read(connection, chosen)
+        listed = touches.read(connection, chosen, found)
         if all(has_table(connection, name) for name in ("core.task", "core.renewal", "marts.account_day")):
             day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
             named = {"accounts": chosen, "day": day}
             counted = list(connection.execute(_COUNTS, named))
     rows = [
-        _run(entry.playbook, words.of(entry), [row for row in counted if row.name == name])
+        _run(entry.rule, words.of(entry), [row for row in counted if row.name == name])
         for name, entry in found.items()
-        if isinstance(entry.playbook, Playbook)
+        if isinstance(entry.rule, Playbook)
     ]
     return Playbooks(day, rows, listed)
 

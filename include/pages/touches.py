@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,7 +15,8 @@ from include.decide.touches import exclusions, lists, store
 from include.decide.touches.load import load
 from include.decide.touches.schema import Touch
 from include.decide.touches.store import TouchList
-from include.experiments import overview, words
+from include.experiments import words
+from include.experiments.overview import Entry
 from include.pages import scope
 from include.warehouse.engine import engine
 
@@ -36,24 +37,24 @@ class Row:
     effect: tuple[str, ...] = ()
 
 
-def read(connection: sa.Connection, accounts: Sequence[str] | None) -> list[Row]:
+def read(connection: sa.Connection, accounts: Sequence[str] | None, found: Mapping[str, Entry]) -> list[Row]:
     """Return the touches in force with their recent lists.
 
     Args:
         accounts: The accounts that the viewer may see; None for all.
+        found: Name -> what hold-outs show.
     """
     touches, recent, mine = load(), lists.recent(connection), store.n_in(connection, accounts)
-    effects = overview.read(connection, touches)
     rows = []
     for name, rule in touches.items():
-        found = recent.get(name, [])
-        counts = exclusions.in_order(found[0].n_excluded) if found else ()
+        newest_first = recent.get(name, [])
+        counts = exclusions.in_order(newest_first[0].n_excluded) if newest_first else ()
         rows.append(
             Row(
                 rule.file,
-                [(one, mine.get((name, one.day), 0)) for one in found],
+                [(one, mine.get((name, one.day), 0)) for one in newest_first],
                 [(gettext(exclusions.WORDS[reason]), n) for reason, n in counts],
-                words.of(effects[name]) if rule.file.hold_out else (),
+                words.of(found[name]) if name in found else (),
             )
         )
     return rows

@@ -91,14 +91,22 @@ def test_commands(listed: None, overlay: Path, capsys: pytest.CaptureFixture[str
     assert main(["touches", "make"]) == 0 and "opted_out 1" in capsys.readouterr().out
 
 
-def test_hold_out_is_read_like_that_of_a_playbook(touch_book: TouchBook, overlay: Path) -> None:
+def test_hold_out_is_read_like_that_of_a_playbook(
+    touch_book: TouchBook, overlay: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "wake_up" not in overview.of("")
     write(overlay, "hold_out: 0.3")
     touch_book.customers(*range(1, 11))
     lists.make(touch_book.signals.book.now)
     with engine("reader").connect() as connection:
         entry = overview.read(connection, overview.of(""))["wake_up"]
-    assert entry.plan is None and entry.playbook.design["hold_out"] == 0.3
+        # The page reads playbooks and touches together.
+        read = overview.read
+        calls: list[Any] = []
+        monkeypatch.setattr(overview, "read", lambda *given: calls.append(given) or read(*given))
+        seen = playbooks.read(Viewer(role="head"))
+    assert len(calls) == 1 and seen.rows and all(row.effect for row in seen.touches if row.touch.hold_out)
+    assert entry.plan is None and entry.rule.design["hold_out"] == 0.3
 
 
 def test_account_property_names_the_touch_only_if_all_contacts_are_listed(touch_book: TouchBook, overlay: Path) -> None:
