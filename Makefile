@@ -16,7 +16,7 @@ export PYTHON
 # Empty: compiled modules are kept, whatever the environment says. The tests start Python hundreds of times.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup demo check test all-tests pure-tests lint soak bench docs pins clean
+.PHONY: help setup demo check test all-tests pure-tests lint soak bench docs pictures pins clean
 
 help:
 	@echo 'make demo         the whole chain under Airflow, on this machine, until Ctrl-C'
@@ -28,6 +28,7 @@ help:
 	@echo '                  for 20 million rows, which takes hours'
 	@echo 'make pins         resolve pyproject.toml into requirements*.txt again, with the hashes of all files'
 	@echo 'make docs         write the data dictionary from sql/ again'
+	@echo 'make pictures     take the pictures in docs/ again, from a demo that runs in another terminal; needs Chromium'
 	@echo 'make clean        remove everything that was made'
 
 setup:
@@ -60,6 +61,9 @@ soak: setup
 
 bench: setup
 	@$(RUN) -m benchmarks --size $(SIZE) $(if $(DOCS),--docs) $(STAGE)
+
+pictures: setup
+	@$(RUN) -m include.sandbox.demo.pictures
 
 docs: setup
 	@$(RUN) -m include.cli metrics write

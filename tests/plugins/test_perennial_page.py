@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
+from include.sandbox.demo import pictures
 from include.warehouse.engine import engine
 from tests.fixtures.renewal_rows import TODAY, renewal
 
@@ -27,6 +28,10 @@ def plugin() -> ModuleType:
     sys.modules["perennial_page"] = module
     spec.loader.exec_module(module)
     return module
+
+
+def test_documentation_has_a_picture_of_every_page(plugin: ModuleType) -> None:
+    assert set(plugin.PAGES) <= {path.partition("?")[0] for path in pictures.PAGES.values()}
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ WRITTEN_FIELDS = {
 }
 # The shipped example of a query for spend: the sandbox has its table.
 SPEND = files.shipped("sql", "sources/product/channel_cost.sql")
+# Reads messages in Chinese, so that the inbox shows both languages.
+CHINESE_READER = "lead.growth@vendor.example"
 NOTE = "# Written by the demo at every start.\n"
 
 
@@ -57,6 +59,7 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
     renewals = {} if style == "ideal" else {"renewal_pipelines": mapping.RENEWAL_PIPELINES}
     # A head and leads, so that their digests and reports are in the inbox.
     people = {"head": _person("Joan Clarke"), "team_leads": {team: _person(f"Lead {team}") for team in TEAMS}}
+    people["readers"] = {CHINESE_READER: {"language": "zh_CN", "zone": "Asia/Shanghai"}}
     viewers = {"viewers": {"admin": {"role": "head"}, "colleague": {"role": "executive"}}}
     written = {
         "channels": channels,
