@@ -6,11 +6,14 @@ least ten more rows, or back within six hours) and ends, not on every run.
 
 **Inputs and outputs.** Reads `quarantine.record` and `meta`. Writes `meta.incident` and `meta.notification`. Sends over
 the channels that are turned on in `config/channels.yaml`. Without any, notifications appear only in the task's log.
+`report_health` sends gauges on Perennial's health (`docs/how-to/watch-perennial.md`) to Airflow's monitoring, if there
+is one.
 
 **When it fails.**
 
 - `notify` is red: the warehouse could not be read. A failed message does not fail the run: it is retried five times,
   and `python -m include.cli incidents list --all` shows its state.
+- `report_health` is red: the warehouse could not be read. Monitoring keeps its last values until the next run.
 
 **Re-running and backfill.** Clear the task, or trigger a run: nobody is notified twice. There is nothing to backfill.
 Without Airflow: `python -m include.cli incidents notify`. To silence notifications temporarily: `incidents silence
@@ -53,7 +56,14 @@ def notify_incidents() -> None:
 
         return as_json(incidents.run())
 
+    @task(doc_md="Sends the health of sources, builds and messages to the monitoring that Airflow is set up for.")
+    def report_health() -> int:
+        from include.orchestration import monitoring
+
+        return monitoring.report()
+
     notify()
+    report_health()
 
 
 notify_incidents()
