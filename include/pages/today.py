@@ -120,12 +120,22 @@ _ACCOUNTS = (
     " join core.account as a on a.account_key = t.account_key and not a.is_excluded and not a.is_deleted"
     " left join marts.account_day as d on d.account_key = a.account_key and d.day = :day"
 )
+# Tasks as they are now: core.task has only those of the last build that the CRM has reported since.
+_OPEN_TASKS = (
+    "select o.outbox_id, o.account_key, o.rule, o.step, coalesce(t.state, 'open') as state,"
+    " coalesce(t.due_on, cast(o.body ->> 'due_on' as date)) as due_on"
+    " from ops.outbox as o left join ops.task as t on t.key = o.key"
+    " where o.channel = 'crm_task' and o.state = 'sent' and o.undo = '' and o.body ->> 'due_on' is not null"
+    " and coalesce(t.state, 'open') in ('open', 'started')"
+    " and not exists (select from ops.outbox as c"
+    " where c.channel = 'crm_task' and c.state = 'sent' and c.body ->> 'closes' = o.key)"
+)
 _TASKS = sa.text(
     "select t.account_key, a.name, t.rule, t.step, t.due_on, t.state, d.arr, t.due_on < :day as is_overdue,"  # noqa: S608
     " count(*) over () as n, count(*) filter (where t.due_on < :day) over () as n_overdue"
-    f" from core.task as t {_ACCOUNTS}"
-    f" where t.state in ('open', 'started') and {_MINE}"
-    " order by coalesce(t.due_on < :day, false) desc, d.arr desc nulls last, t.due_on, t.task_key limit :limit"
+    f" from ({_OPEN_TASKS}) as t {_ACCOUNTS}"
+    f" where {_MINE}"
+    " order by coalesce(t.due_on < :day, false) desc, d.arr desc nulls last, t.due_on, t.outbox_id limit :limit"
 )
 _ALERTS = sa.text(
     "select t.account_key, a.name, t.signal as rule, t.severity, t.opened_on, d.arr,"  # noqa: S608

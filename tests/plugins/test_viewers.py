@@ -16,6 +16,7 @@ from include.common import clock, paths
 from include.common.errors import ConfigError
 from include.config import load
 from include.config.viewers import Viewer
+from include.pages import today
 from include.reports import archive, document
 from include.warehouse.engine import engine
 from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
@@ -182,6 +183,33 @@ def test_playbooks_page_shows_timely_tasks_and_hold_out_results(client, world): 
     assert '75% <span class="dim">of 40</span>' in text
     mine = _as(client, "mine", "/playbooks/")
     assert "Not measured" in text and "upsold" not in mine and "It harms" in mine
+
+
+SENT_TASK = """
+insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, recipient, subject,
+    body, reads, not_after, state, undo, decision_id, version)
+values (%(key)s, 'crm_task', 'account', 'crm:1', 'expansion', 1, 'call', 'crm:1', '7', '',
+    cast(%(body)s as jsonb), '{}', now(), 'sent', %(undo)s, 'd', '1')
+"""
+
+
+def test_today_lists_tasks_as_soon_as_they_are_sent(world):
+    due = '{"due_on": "2026-07-01"}'
+    sent = {"new": due, "moved": due, "undone": due, "gone": due, "done": due, "end": '{"closes": "gone"}'}
+    with engine("owner").begin() as connection:
+        for key, body in sent.items():
+            undo = "done" if key == "undone" else ""
+            connection.exec_driver_sql(SENT_TASK, {"key": key, "body": body, "undo": undo})
+        connection.exec_driver_sql(
+            "insert into ops.task (key, state, due_on, read_at)"
+            " values ('done', 'done', null, now()), ('moved', 'started', '2026-07-02', now())"
+        )
+    seen = today.read(Viewer(role="head"))
+    assert [(f"{row['due_on']}", row["state"]) for row in seen.tasks] == [
+        ("2026-07-01", "open"),
+        ("2026-07-02", "started"),
+    ]
+    assert (seen.counts["tasks"], seen.counts["overdue"]) == (2, 0)
 
 
 def test_metric_tree_shows_each_value_as_known_at_the_time(client, world):  # noqa: F811
