@@ -254,15 +254,15 @@ class _Query:
 
     def _scored(self) -> list[str]:
         rounded = "round(cast(mean as numeric), 2)"
-        arms = ["when mean is null then 'no data'", "when is_paused then 'paused'"]
+        arms = ["when mean is null then 'no_data'", "when is_paused then 'paused'"]
         for group in self.groups:
             needed = self._case(lambda p, group=group: repr(p.groups[group].needed) if group in p.groups else None, "0")  # type: ignore[misc]
             if needed not in ("0", "0.0"):
-                arms.append(f"when t_{group} < {needed} * v_{group} - {_TINY} then 'not enough data on {group}'")
+                arms.append(f"when t_{group} < {needed} * v_{group} - {_TINY} then 'little_data:{group}'")
         floor = self._case(lambda profile: repr(profile.floor))
         arms += [
-            f"when total / nullif(listed, 0) < {floor} - {_TINY} then 'not enough data'",
-            "when not is_within then 'one group exceeds its maximum weight'",
+            f"when total / nullif(listed, 0) < {floor} - {_TINY} then 'little_data'",
+            "when not is_within then 'one_group'",
         ]
         lines = "\n            ".join([*arms, "else ''"])
         return [

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from include.common import texts
 from include.common.errors import ConfigError
 from include.config import files
 from include.models import health
 from include.scores import statistics
-from include.scores.health import bands, change
+from include.scores.health import bands, change, sentences
 from include.scores.health.score import Reading, Score, score
 
 FIRST = {
@@ -123,7 +124,15 @@ def test_without_product_data_the_band_is_unknown(standard: health.Profile) -> N
     missing = dict.fromkeys(("use_vs_usual", "active_seats", "breadth", "depth"), Reading())
     found = score(standard, FIRST | missing | {"outcome": Reading(is_left_out=True)})
     assert (found.number, round(found.coverage, 4)) == (Decimal("89.17"), 0.6111)
-    assert found.unknown_reason == "not enough data on usage"
+    assert found.unknown_reason == "little_data:usage"
+
+
+@pytest.mark.parametrize("code", ["no_data", "paused", "little_data", "one_group", "little_data:usage"])
+def test_reason_of_an_unknown_band_is_in_the_readers_language(code: str) -> None:
+    english = sentences._why_unknown(code)
+    for language in ("de", "zh_CN"):
+        with texts.reading(language):
+            assert sentences._why_unknown(code) not in (code, english) and not texts.is_incomplete()
 
 
 def test_older_survey_answer_weighs_less(standard: health.Profile) -> None:
@@ -197,7 +206,7 @@ def test_group_never_weighs_more_than_its_limit(standard: health.Profile) -> Non
     assert by_group["usage"] == pytest.approx(Decimal(50), abs=Decimal("0.05"))
     assert float(by_group["relationship"] / by_group["commercial"]) == pytest.approx(2, abs=0.01)
     only_use = {each.id: Reading() for each in standard.measures if each.group != "usage"}
-    assert score(replace_floor(standard), FIRST | only_use).unknown_reason == "one group exceeds its maximum weight"
+    assert score(replace_floor(standard), FIRST | only_use).unknown_reason == "one_group"
 
 
 def replace_floor(profile: health.Profile) -> health.Profile:

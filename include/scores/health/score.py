@@ -63,7 +63,7 @@ class Score:
         coverage: Share of the weight that is known and fresh.
         ceilings: The ceilings whose condition holds, in the profile's order.
         computed: ``number``, or the lowest ceiling if that is lower.
-        unknown_reason: Why the band is unknown; "" if it is known.
+        unknown_reason: Code of why the band is unknown, and the group after a colon if it is one; "" if it is known.
     """
 
     profile: Profile
@@ -210,12 +210,12 @@ def _unknown_reason(
     profile: Profile, parts: Mapping[str, Part], coverage: float, number: Decimal | None, is_capped_out: bool
 ) -> str:
     if number is None:
-        return "no data"
+        return "no_data"
     for name, group in profile.groups.items():
         inside = [part for part in parts.values() if part.measure.group == name]
         there = sum(part.weight * part.freshness for part in inside)
         if there < group.needed * sum(part.weight for part in inside) - _EXACT:
-            return f"not enough data on {name}"
+            return f"little_data:{name}"
     if coverage < profile.floor - _EXACT:
-        return "not enough data"
-    return "one group exceeds its maximum weight" if is_capped_out else ""
+        return "little_data"
+    return "one_group" if is_capped_out else ""

@@ -43,7 +43,7 @@ def of_score(found: Day, band: str, since: date | None, last: str | None, unknow
     Args:
         since: The day since which it is in the band.
         last: The last known band.
-        unknown_reason: The stored reason why the band is unknown; "" if it is known.
+        unknown_reason: The stored code of why the band is unknown; "" if it is known.
     """
     made = found.score
     shown = "-" if made.shown is None else formatting.decimal(made.shown, 2)
@@ -94,14 +94,13 @@ def kind(code: str) -> str:
 
 
 def _why_unknown(reason: str) -> str:
-    """Return the stored reason why a band is unknown, in the reader's language."""
-    group = reason.removeprefix(_NO_GROUP)
-    if group != reason:
+    """Return why a band is unknown, in the reader's language."""
+    code, _, group = reason.partition(":")
+    if group:
         return gettext("not enough data on {group}", group=gettext(_GROUPS.get(group, group)))
-    return gettext(_UNKNOWN.get(reason, reason))
+    return gettext(_UNKNOWN.get(code, code))
 
 
-_NO_GROUP = "not enough data on "
 _GROUPS = {
     "usage": N_("usage"),
     "support": N_("support"),
@@ -111,10 +110,10 @@ _GROUPS = {
     "outcome": N_("outcome"),
 }
 _UNKNOWN = {
-    "no data": N_("no data"),
+    "no_data": N_("no data"),
     "paused": N_("paused"),
-    "not enough data": N_("not enough data"),
-    "one group exceeds its maximum weight": N_("one group exceeds its maximum weight"),
+    "little_data": N_("not enough data"),
+    "one_group": N_("one group exceeds its maximum weight"),
 }
 _KINDS = {
     "value": N_("value"),
