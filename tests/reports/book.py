@@ -40,9 +40,9 @@ select 'usage_down', 'account', account_key, 1, account_key, 'open', '{"who": "A
     'high' from core.account where crm_account_id in ('101', '112', '116');
 insert into marts.forecast_line (as_of, renewal_id, account_key, quarter_start, due_date, decision_date,
     days_to_decision, owner_key, tier, line_class, category, band, n_settled, configured_probability, probability,
-    reason, target_arr, amount_arr, renewed_share, currency)
+    target_arr, amount_arr, renewed_share, currency)
 select '2026-06-10', account_key || '#1', account_key, '2026-04-01', '2026-06-25', '2026-06-25', 15, owner_key, tier,
-    'open', 'commit', 'green', 10, 0.9, 0.8, 'said Ada Byron', 50000, 50000, 1, 'USD' from core.account;
+    'open', 'commit', 'green', 10, 0.9, 0.8, 50000, 50000, 1, 'USD' from core.account;
 insert into meta.health_override (account_key, score, reason, given_by, from_day, until, known_from)
 values ('crm:101', 20, 'Ada Byron told me', 'Olga Override', '2026-06-01', '2026-07-01', '2026-06-01');
 insert into marts.kpi_value

@@ -38,7 +38,7 @@ OPEN = st.tuples(st.integers(1, 50), st.floats(0, 1))
 )
 def test_reason_of_a_probability_is_in_the_readers_language(line_class, band, n, english) -> None:
     made = line(1, 0.5, line_class=line_class, band=band, n=n, n_renewed=2, horizon="31-90")
-    assert made.reason == english  # as marts.forecast_line says it
+    assert made.reason == english
     for language in ("de", "zh_CN"):
         with texts.reading(language):
             assert made.reason != english and not texts.is_incomplete()

@@ -78,7 +78,7 @@ class Line:
 
 
 def why(line_class: str, category: str, band: str, horizon: str, n: int | None, n_renewed: int | None) -> str:
-    """Return why a renewal has its probability, as ``marts.forecast_line`` says it in English."""
+    """Return why a renewal has its probability, in the reader's language."""
     if line_class == "committed_churn":
         return gettext("notice was given")
     if line_class in ("won", "lost"):

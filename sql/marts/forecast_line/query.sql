@@ -183,14 +183,6 @@ select
     cast(configured as double precision) as configured_probability,
     cast(band_p as double precision) as band_probability,
     cast(p as double precision) as probability,
-    case
-        when line_class = 'committed_churn' then 'notice was given'
-        when line_class in ('won', 'lost') then line_class
-        when n = 0 then 'no settled renewal was like it: the configured probability'
-        else
-            cast(cast(k as integer) as text) || ' of ' || cast(cast(n as integer) as text) || ' renewed: ' || category
-            || case when band = 'unknown' then '' else ' and ' || band end || ', ' || horizon || ' days before'
-    end as reason,
     target_arr,
     cast(amount_arr as numeric(18, 2)) as amount_arr,
     cast(amount_arr * cast(p as double precision) as numeric(18, 2)) as expected_arr,
