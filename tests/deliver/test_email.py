@@ -59,6 +59,30 @@ def test_mails_about_one_account_share_a_thread(channel: EmailChannel, server: M
     assert first["Message-ID"] != second["Message-ID"]
 
 
+def test_mails_about_a_persons_day_share_no_thread_with_an_account(channel: EmailChannel, server: MailServer) -> None:
+    send(channel, entity_kind="csm", rule="digest")
+    send(channel, entity_kind="report", account_key="")
+    for mail in server.mails:
+        read = message_from_bytes(mail, policy=policy.default)
+        assert (read["References"], read["In-Reply-To"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Söhne 30 Termin: à Tage Müller Termin: Söhne Müller",
+        "renewal Bilan, A/B A/B Bilan, KG Abo Jahr 1.234.567 Bilan, d’abonnement Acme date (EMEA) à Müller renewal",
+        "renewal: Abo & Co. Co. 北京 Genève 1.234.567 杭州某某科技有限公司 d’abonnement renewal GmbH Jahr",
+        "杭州某某科技有限公司 🚀 " * 9,
+    ],
+)
+def test_subject_in_any_language_arrives_as_written(channel: EmailChannel, server: MailServer, subject: str) -> None:
+    send(channel, body=Message(subject=subject, summary="y").model_dump(mode="json"))
+    assert message_from_bytes(server.mails[0], policy=policy.default)["Subject"] == subject.strip()
+    head = server.mails[0].partition(b"\r\n\r\n")[0]
+    assert head.isascii() and max(map(len, head.split(b"\r\n"))) <= 78
+
+
 def test_name_cannot_inject_a_header(channel: EmailChannel, server: MailServer) -> None:
     hostile = Message(subject="Acme\r\nBcc: all@vendor.example\r\n\r\nx", summary="y").model_dump(mode="json")
     assert send(channel, body=hostile).state == "sent"

@@ -15,9 +15,10 @@ import smtplib
 import ssl
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from include.common.errors import AuthError, Unavailable
 from include.config import Settings
 from include.deliver.channels.base import Outcome, Undeliverable, message_of
 from include.deliver.render import email as render_mail
+from include.deliver.subjects import SUBJECTS
 from include.outbox.store import Delivery
 
 _TIMEOUT = 30.0
@@ -35,6 +37,24 @@ _MOST_LINES = 200
 # One plain ASCII address. Anything else could add recipients or headers.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class _Policy(EmailPolicy):
+    """Encodes a subject as a whole.
+
+    Python's own policy encodes it word by word. Where two encoded words meet it loses the space between them, or shows
+    the code (https://github.com/python/cpython/issues/144156: Yahoo refuses such a mail).
+    """
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """Return a header as it is sent."""
+        if name != "Subject" or value.isascii():
+            return super().fold_binary(name, value)
+        encoded = Header(value, "utf-8", header_name=name).encode(linesep=self.linesep)
+        return f"{name}: {encoded}{self.linesep}".encode()
+
+
+_SENT = _Policy(linesep="\r\n")
 
 
 class _Lines:
@@ -134,7 +154,7 @@ class EmailChannel:
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         (delivery,) = deliveries
-        content = self.compose(delivery).as_bytes(policy=SMTP)
+        content = self.compose(delivery).as_bytes(policy=_SENT)
         server = self._connected()
         try:
             refused = _envelope(server, self._from_address, delivery.address)
@@ -179,7 +199,7 @@ class EmailChannel:
         return f"{self._connection.host}:{self._connection.port or 25} {secure}{login}"
 
     def compose(self, delivery: Delivery) -> EmailMessage:
-        """Return the mail with both bodies, and headers that mark it as automatic and thread it with its account."""
+        """Return the mail with both bodies, marked as automatic. Alerts about an account are one thread."""
         message = message_of(delivery)
         mail = EmailMessage()
         mail["From"] = Address(self._from_name, addr_spec=self._from_address)
@@ -187,10 +207,11 @@ class EmailChannel:
         mail["Subject"] = render_mail.subject(message)
         mail["Date"] = format_datetime((delivery.sending_at or clock.now()).astimezone(UTC))
         mail["Message-ID"] = self._message_id(delivery.key)
-        mail["References"] = self._message_id(
-            f"account-{hashlib.sha256(delivery.account_key.encode()).hexdigest()[:20]}"
-        )
-        mail["In-Reply-To"] = mail["References"]
+        # Mail programs show mails with one reference as one conversation, whatever they are about
+        # (https://github.com/openstreetmap/openstreetmap-website/issues/4047): digests and reports would hide in it.
+        if delivery.entity_kind in SUBJECTS:
+            account = hashlib.sha256(delivery.account_key.encode()).hexdigest()[:20]
+            mail["References"] = mail["In-Reply-To"] = self._message_id(f"account-{account}")
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
         mail["List-Unsubscribe"] = f"<mailto:{self._from_address}?subject=unsubscribe>"
