@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from babel import dates, numbers
@@ -47,12 +48,23 @@ def month(value: date) -> str:
 def timestamp(value: datetime, zone: ZoneInfo) -> str:
     """Format a time in the reader's time zone, such as "16 Nov 2026 09:30 CET"."""
     local = value.astimezone(zone)
-    if language() == ENGLISH:
-        return f"{day(local)} {local:%H:%M %Z}"
-    name = dates.get_timezone_name(local, "short", locale=locale())
-    if name[:1] in "+-":  # the language has no short name for this zone
-        name = dates.get_timezone_gmt(local, "long", locale=locale())
-    return f"{day(local)} {local:%H:%M} {name}"
+    short = f"{local:%Z}"
+    if language() != ENGLISH:
+        short = dates.get_timezone_name(local, "short", locale=locale())
+    # CST is the name of four zones (https://github.com/okpy/ok/issues/1393), so English keeps those that readers know.
+    elif short not in _known(zone, "daylight" if local.dst() else "standard"):
+        short = ""
+    if not short or short[0] in "+-":  # the language has no short name for this zone
+        short = dates.get_timezone_gmt(local, "long", locale=locale())
+    return f"{day(local)} {local:%H:%M} {short}"
+
+
+@lru_cache(maxsize=256)
+def _known(zone: ZoneInfo, variant: Literal["daylight", "standard"]) -> frozenset[str]:
+    # America and Europe: neither knows the short names of the other's zones.
+    return frozenset(
+        dates.get_timezone_name(zone, "short", zone_variant=variant, locale=one) for one in ("en", "en_GB")
+    )
 
 
 def utc(value: datetime) -> str:
@@ -137,4 +149,8 @@ _pattern = lru_cache(numbers.parse_pattern)
 
 
 def _with(pattern: numbers.NumberPattern, value: float | Decimal, decimals: int) -> str:
-    return str(pattern.apply(value, locale(), force_frac=(decimals, decimals)))
+    shown = str(pattern.apply(value, locale(), force_frac=(decimals, decimals)))
+    # What rounds to zero has no sign: "-0" reads as a loss (https://github.com/globalizejs/globalize/issues/766).
+    if value < 0 and not re.search("[1-9]", shown):
+        return str(pattern.apply(0, locale(), force_frac=(decimals, decimals)))
+    return shown

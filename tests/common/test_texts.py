@@ -199,8 +199,26 @@ def test_dates_numbers_and_amounts_are_those_of_the_reader(language: str, expect
 def test_time_is_in_the_given_zone() -> None:
     with texts.reading("zh_CN"):
         assert formatting.timestamp(AT, SHANGHAI) == "2026年11月16日 17:30 GMT+08:00"
-    assert formatting.timestamp(AT, SHANGHAI) == "16 Nov 2026 17:30 CST"
+    assert formatting.timestamp(AT, SHANGHAI) == "16 Nov 2026 17:30 GMT+08:00"
     assert formatting.age(AT - timedelta(hours=50), AT) == "2 days"
+
+
+@pytest.mark.parametrize(
+    ("zone", "name"),
+    [
+        ("Europe/Berlin", "CET"), ("America/Chicago", "CST"), ("Europe/London", "GMT"), ("UTC", "UTC"),
+        ("Asia/Manila", "GMT+08:00"), ("Asia/Kolkata", "GMT+05:30"), ("America/Havana", "GMT-05:00"),
+        ("Asia/Dubai", "GMT+04:00"),
+    ],
+)  # fmt: skip
+def test_zone_that_shares_its_short_name_is_an_offset(zone: str, name: str) -> None:
+    assert formatting.timestamp(AT, ZoneInfo(zone)).split(" ")[-1] == name
+
+
+def test_what_rounds_to_zero_has_no_minus() -> None:
+    assert (formatting.number(-0.4), formatting.percent(-0.001), formatting.signed(-0.04, 1)) == ("0", "0%", "+0.0")
+    assert formatting.money(Decimal("-0.3"), "EUR") == "EUR 0"
+    assert (formatting.number(-0.6), formatting.percent(-0.006)) == ("-1", "-1%")
 
 
 def test_unknown_values_are_named() -> None:
