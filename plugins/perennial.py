@@ -300,7 +300,8 @@ def touch_list(user: GetUserDep, name: str = "", day: str = "") -> Response:
     from include.pages import touches
 
     def made(viewer: Viewer) -> str:
-        return touches.csv(viewer, name, clock.parse_day(day, "day") if day else None)
+        # The mark tells Excel that the file is UTF-8: https://github.com/sqlpage/SQLPage/issues/528
+        return "\ufeff" + touches.csv(viewer, name, clock.parse_day(day, "day") if day else None)
 
     return _file(user, "touch.csv", "text/csv; charset=utf-8", "/playbooks/", made)
 

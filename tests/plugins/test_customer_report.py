@@ -112,4 +112,5 @@ def test_list_of_a_touch_is_a_file_for_those_who_see_persons(client, report):  #
     assert link not in unescape(get(client, "other", "/playbooks/").text)
     file = get(client, "mine", link)
     assert file.headers["content-type"].startswith("text/csv") and file.text.endswith("\ncrm:c1,Ada\n")
+    assert file.content.startswith("\ufeffcontact_key,".encode())  # Excel would otherwise garble Müller and 杭州
     assert get(client, "other", "/touch/?name=small_asleep").text.count("\n") == 1
