@@ -11,7 +11,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import task
 
-from include.common.text import unlinked
+from include.common.text import harmless
 from include.orchestration.assets import OUTBOX
 from include.orchestration.dag_ids import dag_id
 
@@ -207,5 +207,5 @@ def _approver_lines(found: Any, approvers: Sequence[str]) -> list[str]:
 
 def _cell(value: object) -> str:
     """Return text that cannot break out of its table cell or be read as markup."""
-    text = html.escape(unlinked(" ".join(str(value if value is not None else "").split())))
+    text = html.escape(harmless(" ".join(str(value if value is not None else "").split())))
     return "".join(f"\\{sign}" if sign in "\\|`*_[]()#!~{}" else sign for sign in text)

@@ -14,6 +14,15 @@ def test_control_and_direction_marks_are_removed() -> None:
     assert one_line("Zoë 株式会社 🚀") == "Zoë 株式会社 🚀"
 
 
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "👨\u200d👩\u200d👧 Acme", "क्\u200dष", "❤\ufe0f\u200d🔥"])
+def test_joiners_that_a_script_needs_are_kept(name: str) -> None:
+    assert one_line(name) == name
+
+
+def test_joiners_elsewhere_are_removed() -> None:
+    assert one_line("Ac\u200dme \u200c x\u200d \u202e\u200c\u200dب\u200c") == "Acme x ب"
+
+
 def test_message_survives_the_outbox() -> None:
     message = Message(subject="a", summary="b", notes=("c",), links=(Link(label="d", url="https://e/f"),))
     assert Message.model_validate(message.model_dump(mode="json")) == message

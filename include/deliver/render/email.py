@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.common import texts
-from include.common.text import unlinked
+from include.common.text import harmless
 from include.outbox.message import Message
 
 MAX_SUBJECT = 200
@@ -27,14 +27,14 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     # Values may come from a CRM, so only the message's own links stay clickable. The templates mark these.
-    finalize=lambda value: unlinked(value) if type(value) is str else value,
+    finalize=lambda value: harmless(value) if type(value) is str else value,
 )
 _environment.globals.update(_=texts.gettext, ngettext=texts.ngettext)
 _environment.filters["link"] = lambda url: _Link(url)
 
 
 def subject(message: Message) -> str:
-    text = unlinked(message.subject)
+    text = harmless(message.subject)
     return text if len(text) <= MAX_SUBJECT else text[: MAX_SUBJECT - 1] + "…"
 
 

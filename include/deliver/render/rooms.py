@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from include.common.text import unlinked
+from include.common.text import harmless
 from include.common.texts import gettext, reading, space
 from include.outbox.message import MARKS, Message
 
@@ -41,12 +41,12 @@ class Line:
 
 def escape(text: str) -> str:
     """Return text that a chat with Markdown shows literally: no mention, no link, no formatting."""
-    return unlinked(text.translate(_MARKUP))
+    return harmless(text.translate(_MARKUP))
 
 
 def literal(text: str) -> str:
     """Return text that a field for plain text shows literally: no tag such as a mention, and no link."""
-    return unlinked(text.translate(_TAGS))
+    return harmless(text.translate(_TAGS))
 
 
 def markdown(line: Line) -> str:

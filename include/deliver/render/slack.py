@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from include.common import texts
-from include.common.text import unlinked
+from include.common.text import harmless
 from include.outbox.message import MARKS, Message
 
 Block = dict[str, Any]
@@ -32,8 +32,8 @@ _FORMATTING = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ"})
 
 def escape(text: str) -> str:
     """Return text that Slack shows literally: no mention, no link, no formatting."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return unlinked(re.sub(r"(?<!\w)_|_(?!\w)", "＿", text.translate(_FORMATTING)))
+    text = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"(?<!\w)_|_(?!\w)", "＿", text.translate(_FORMATTING))
 
 
 def fallback_text(message: Message) -> str:
@@ -100,7 +100,7 @@ def _list(title: str, lines: Iterable[str], room: int, max_blocks: int) -> list[
 
 
 def _header(text: str) -> Block:
-    text = unlinked(text.replace("<", "‹").replace(">", "›")) or "…"
+    text = harmless(text.replace("<", "‹").replace(">", "›")) or "…"
     return {"type": "header", "text": {"type": "plain_text", "text": _cut(text, MAX_HEADER), "emoji": False}}
 
 

@@ -86,6 +86,15 @@ def test_subject_length_is_limited() -> None:
     assert len(email.subject(Message(subject="x" * 500, summary="y"))) == 200
 
 
+def test_right_to_left_name_does_not_reorder_the_figures_after_it() -> None:
+    said = "شركة النور: 12,000 EUR", "Acme (אלמוג & בע״מ): 5%"
+    message = Message(subject=said[0], summary=said[1], facts=(Fact(label="x", value=said[1]),))
+    shown = "\u2067شركة النور\u2069: 12,000 EUR", "Acme (\u2067אלמוג & בע״מ\u2069): 5%"
+    assert email.subject(message) == rooms.literal(message.subject) == shown[0]
+    assert shown[1] in read(message).text and shown[1] in email.text(message)
+    assert f"{shown[0]}. {shown[1]}".replace("&", "&amp;") == slack.fallback_text(message)
+
+
 def test_url_in_a_name_is_not_linked_and_our_links_remain() -> None:
     evil = "Sons http://evil.example/login WWW.evil.example mailto:a@evil.example"
     message = Message(subject=evil, summary=evil, next_steps=(evil,), links=MESSAGE.links)
