@@ -7,8 +7,8 @@ import unicodedata
 
 # GitHub's Markdown, mail clients and chats turn these into links: https://github.github.com/gfm/#autolinks-extension-
 _LINKS = re.compile(r"(?i)\b(?:[a-z][a-z0-9+.-]{1,20}:(?=//)|www\.(?=\S)|(?:mailto|xmpp|tel):(?=\S))")
-# Persian and Indic words and emoji need them (https://github.com/kepano/defuddle/pull/103). Elsewhere they would only hide
-# a difference.
+# Persian and Indic words and emoji need them (https://github.com/kepano/defuddle/pull/103). Elsewhere they would hide a
+# difference.
 _JOINERS = "\u200c\u200d"
 _NEEDS_JOINERS = "[^\\x00-\u02ff\u2000-\u206f\\s]"
 _STRAY = re.compile(f"(?<!{_NEEDS_JOINERS})[{_JOINERS}]|[{_JOINERS}](?!{_NEEDS_JOINERS})")
