@@ -52,6 +52,7 @@ CRM = (
             role="text",
             language="text",
             is_opted_out="boolean",  # wants no mails; empty while the CRM does not say
+            has_bounced="boolean",  # its address refused a mail for good
             consent="text",  # to mails, in the CRM's own words, such as a legal basis
             owner_id="text",
             last_contacted_at="timestamptz",

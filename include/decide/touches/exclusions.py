@@ -13,7 +13,7 @@ from include.config.touches import Touches
 from include.decide.touches.schema import Touch
 
 Reason = Literal[
-    "on_hold", "no_contact", "role", "no_address", "opted_out", "opt_out_unknown", "region", "no_consent",
+    "on_hold", "no_contact", "role", "no_address", "bounced", "opted_out", "opt_out_unknown", "region", "no_consent",
     "duplicate", "capped", "repeated", "held_out",
 ]  # fmt: skip
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -22,6 +22,7 @@ WORDS: Mapping[str, str] = {
     "no_contact": N_("account without contacts"),
     "role": N_("not in a chosen role"),
     "no_address": N_("no address"),
+    "bounced": N_("address refuses mails"),
     "opted_out": N_("opted out"),
     "opt_out_unknown": N_("opt-out not known"),
     "region": N_("region not allowed"),
@@ -42,6 +43,7 @@ class Contact:
         is_opted_out: Whether any record with this address opted out; None if the CRM does not say.
         last_on: The last day on which a list or playbook addressed it; None for never.
         last_of_touch_on: The last day on which it was on a list of this touch.
+        has_bounced: Whether any record says that this address refused a mail for good.
     """
 
     contact_key: str
@@ -55,6 +57,7 @@ class Contact:
     consent: str | None = None
     last_on: date | None = None
     last_of_touch_on: date | None = None
+    has_bounced: bool = False
 
 
 @dataclass
@@ -127,6 +130,10 @@ def _reason(touch: Touch, settings: Touches, day: date, contact: Contact) -> Rea
         return "role"
     if not contact.address:
         return "no_address"
+    # Mailing again to a dead address costs the sender's reputation:
+    # https://www.bloated.ai/questions/should-i-still-be-marketing-to-contacts-whose-email-bounced
+    if contact.has_bounced:
+        return "bounced"
     if contact.is_opted_out:
         return "opted_out"
     if contact.is_opted_out is None:

@@ -24,6 +24,7 @@ select
     v.role,
     v.language,
     v.is_opted_out,
+    v.has_bounced,
     v.consent,
     coalesce(v.role like '%decision%maker%', false) as is_decision_maker,
     coalesce(v.role like '%champion%', false) as is_champion,

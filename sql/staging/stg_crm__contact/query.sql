@@ -17,6 +17,7 @@ select
     lower(nullif(trim(role), '')) as role,
     nullif(trim(language), '') as language,
     is_opted_out,
+    has_bounced,
     nullif(trim(consent), '') as consent,
     last_contacted_at,
     created_at,

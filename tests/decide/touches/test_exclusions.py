@@ -48,6 +48,7 @@ def ago(days: int) -> date:
     [
         ({}, ""),
         ({"address": ""}, "no_address"),
+        ({"has_bounced": True}, "bounced"),
         ({"is_opted_out": True}, "opted_out"),
         ({"is_opted_out": None}, "opt_out_unknown"),
         ({"consent": None}, "no_consent"),

@@ -62,6 +62,16 @@ def test_account_with_other_scores_or_tier_is_not_in_the_audience(touch_book: To
     assert lists.plan("wake_up").list.n_accounts == 0  # type: ignore[union-attr]
 
 
+def test_address_that_bounced_at_any_record_is_not_written_to(touch_book: TouchBook) -> None:
+    touch_book.customers(1, 2, 3)
+    touch_book.contact(1, email="Same@x.example")
+    touch_book.contact(2, account_number=3, email="same@x.example", deleted=True)
+    touch_book.contact(3, account_number=2)
+    touch_book.contact(4, account_number=2, email=None, deleted=True)
+    play("update core.contact set has_bounced = contact_key in ('crm:c2', 'crm:c4')")
+    assert counts() == {"no_contact": 1, "bounced": 1}
+
+
 def test_deleted_contact_is_no_contact_but_its_opt_out_counts(touch_book: TouchBook) -> None:
     touch_book.customers(1, 2)
     touch_book.contact(1, deleted=True)
