@@ -14,11 +14,15 @@ from include import config
 from include.analyses import requests
 from include.common import clock
 from include.config.channels import INTO_CRM
-from include.deliver.subjects import SUBJECTS
+from include.deliver.subjects import REPORT, SUBJECTS
 from include.gate import verdicts
 from include.outbox.store import Delivery
 
 _FRESH_SECONDS = 5.0
+_CORRECTED = sa.text(
+    "select exists (select from ops.outbox where entity_kind = :entity_kind and entity_id = :entity_id"
+    " and step = :step and episode_no > :episode_no and undo = '' and state in ('planned', 'sending', 'sent'))"
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ def check(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: da
         verdict = _check_subject(connection, delivery, now)
         if verdict:
             return verdict
+    # Two mails with different figures would leave readers to guess: https://github.com/getsentry/sentry/issues/74619
+    if delivery.entity_kind == REPORT and connection.execute(_CORRECTED, vars(delivery)).scalar():
+        return Verdict("suppressed", "a corrected edition is sent instead")
     if delivery.entity_kind == requests.KIND:
         today = clock.day_in(config.load().reporting_zone, now)
         if not requests.has_shipped(connection, delivery.step, delivery.account_key, today):

@@ -25,3 +25,5 @@ SUBJECTS = {
     "contact": Subject("marts.act_contact", "contact_key", "next_decision_date"),
     "former": Subject("marts.act_former_account", "account_key", "next_decision_date"),
 }
+# The entity kind of reports. Its episodes are their editions.
+REPORT = "report"

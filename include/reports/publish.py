@@ -13,6 +13,7 @@ from include.common.errors import ConfigError, PerennialError
 from include.config import Settings, files
 from include.decide import readiness
 from include.decide.context import planned_state
+from include.deliver.subjects import REPORT
 from include.gate import newest_build
 from include.outbox import store
 from include.outbox.store import Action
@@ -24,7 +25,7 @@ from include.reports.tables import Scope
 from include.warehouse import locks
 from include.warehouse.engine import engine, has_table
 
-CHANNEL, KIND = "email", "report"
+CHANNEL = "email"
 # A report that could not be sent for this long is out of date.
 USEFUL_DAYS = {"weekly": 7, "monthly": 21}
 
@@ -131,9 +132,9 @@ def _mails(report: Report, period: Period, kept: Edition, settings: Settings) ->
     return [
         Action(
             channel=CHANNEL,
-            entity_kind=KIND,
+            entity_kind=REPORT,
             entity_id=f"{report.name}:{period.name}",
-            rule=KIND,
+            rule=REPORT,
             episode_no=kept.edition,
             step=address.lower(),
             account_key="",

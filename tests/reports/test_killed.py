@@ -80,3 +80,21 @@ def test_kill_while_a_report_is_sent(open_book: None, receivers: Receivers, poin
         deliver.deliver(now=NOW + timedelta(minutes=minutes))
     assert sorted(outbox().values()) == ["sent", "uncertain"]
     assert len(arrived(receivers)) == len(set(arrived(receivers))) == number
+
+
+def test_an_edition_that_was_not_sent_gives_way_to_its_correction(open_book: None, receivers: Receivers) -> None:
+    publish.publish("germany")
+    first = set(outbox())
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("update marts.kpi_value set value = value + 1")
+    assert [one.edition for one in publish.publish("germany")] == [2]
+    deliver.deliver(now=NOW)
+    states = outbox()
+    assert {states[key] for key in first} == {"suppressed"}
+    assert arrived(receivers) == sorted(set(states) - first)
+    # A correction that comes too late is sent after it.
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("update marts.kpi_value set value = value + 1")
+    publish.publish("germany")
+    deliver.deliver(now=NOW + timedelta(minutes=5))
+    assert len(arrived(receivers)) == 4
