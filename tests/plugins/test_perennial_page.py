@@ -283,5 +283,6 @@ def test_health_page_shows_the_board_and_the_lines_of_an_account(client, built):
     assert f'<span class="big">{found.shown}</span>' in text
     for part in found.parts:
         assert part.measure in unescape(text)
+    assert text.count('class="got"') == sum(part.points is not None for part in found.parts) > 0
     assert "Why it changed since 20 May 2026" in text
     assert "polyline points" in text

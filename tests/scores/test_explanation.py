@@ -45,8 +45,8 @@ def _say(*words: str, exit_code: int = 0) -> str:
 
 def test_explain_score_and_its_parts(built: pytest.MonkeyPatch) -> None:
     found = json.loads(_say("show", "crm:1", "--json"))
-    points = [Decimal(part["points"]) for part in found["parts"] if part["points"] != "-"]
-    lost = [Decimal(part["lost"]) for part in found["parts"] if part["lost"] != "-"]
+    points = [Decimal(part["points"]) for part in found["parts"] if part["points"]]
+    lost = [Decimal(part["lost"]) for part in found["parts"] if part["lost"]]
     assert sum(points) == Decimal(found["score"])
     assert sum(points) + sum(lost) == 100
     text = _say("show", "crm:1")

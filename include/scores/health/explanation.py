@@ -29,14 +29,14 @@ class Part:
     """One measure of a score.
 
     Args:
-        points: Points that it adds; "-" if unknown.
-        lost: Points missing to its full weight.
+        points: Points that it adds; None if unknown.
+        lost: Points missing to its full weight; None if unknown.
         fresh: Share of its weight left at its age.
     """
 
     measure: str
-    points: str
-    lost: str
+    points: Decimal | None
+    lost: Decimal | None
     sub_score: str
     weight: str
     fresh: str
@@ -141,8 +141,8 @@ def of_day(
         parts.append(
             Part(
                 texts.from_file(measure.title),
-                f"{made.points[measure.id]:.2f}" if is_there else "-",
-                f"{made.losses[measure.id]:.2f}" if is_there else "-",
+                made.points[measure.id] if is_there else None,
+                made.losses[measure.id] if is_there else None,
                 f"{part.sub_score:.0f}" if is_there else "-",
                 f"{part.weight:g}",
                 formatting.percent(part.freshness) if is_there else "-",
