@@ -274,6 +274,11 @@ class People(Strict):
     calendars: dict[str, WorkingCalendar]
     places: dict[Email, Annotated[int, Field(ge=0, le=1000)]]
 
+    @property
+    def head_or_queue(self) -> Person:
+        """Who decides for customer success."""
+        return self.head or self.queue
+
     def reader(self, address: str) -> Reader:
         """Return how a person reads: as their address says, or else their domain."""
         known = {name.lower(): one for name, one in self.readers.items()}

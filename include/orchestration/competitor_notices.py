@@ -33,7 +33,7 @@ def list_competitors() -> dict[str, int]:
             by_name.setdefault(row["competitor"], []).append(row)
     known, people = settings.load(), config.load().people
     for name, rows in by_name.items():
-        to = known[name].owner if name in known else people.head or people.queue
+        to = known[name].owner if name in known else people.head_or_queue
         notices.notify(to, lambda name=name, rows=rows: _unanswered(name, rows))  # type: ignore[misc]
     return {name: len(rows) for name, rows in by_name.items()}
 

@@ -23,7 +23,7 @@ def judge() -> dict[str, str]:
         verdict = verdicts[name] = reading.verdict
         if verdict in _DECIDED and verdict != before:
             people = config.load().people
-            notices.notify(people.head or people.queue, partial(_verdict, name, entry, verdict))
+            notices.notify(people.head_or_queue, partial(_verdict, name, entry, verdict))
     return verdicts
 
 

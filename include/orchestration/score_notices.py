@@ -28,7 +28,7 @@ def judge() -> BacktestResult:
     found = record.run(periods.last_month().first)
     if found.warnings:
         people = config.load().people
-        notices.notify(people.head or people.queue, lambda: _missed(found))
+        notices.notify(people.head_or_queue, lambda: _missed(found))
     return BacktestResult(found.n_losses, found.n_left_out, found.warnings)
 
 

@@ -117,7 +117,7 @@ def _person(level: Level, owned: Owned, day: Day) -> Recipient:
     people = day.settings.people
     if level == "lead":
         return recipient(owned, "lead", people)
-    head = people.head or people.queue
+    head = people.head_or_queue
     return Recipient(head.name, head.email)
 
 
