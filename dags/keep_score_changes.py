@@ -48,9 +48,10 @@ def keep_score_changes() -> None:
         doc_md="Stores the changes of last week and month, unless stored already, and returns the number of new lines."
     )
     def keep() -> dict[str, int]:
-        from include.scores.health import changes, judgements
+        from include import config
+        from include.scores.health import changes
 
-        today = judgements.today()
+        today = config.today()
         return {"week": changes.keep("week", today), "month": changes.keep("month", today)}
 
     keep()

@@ -95,12 +95,12 @@ def reject(number: int, note: Note = "") -> None:
 @app.command("list")
 def list_requests(as_json: AsJson = False) -> None:
     """List requests with their answers, and what became of the renewals."""
+    from include import config
     from include.analyses import discount_requests
-    from include.scores.health import judgements
     from include.warehouse.engine import engine
 
     with engine("reader").connect() as connection:
-        rows = discount_requests.listed(connection, judgements.today())
+        rows = discount_requests.listed(connection, config.today())
     output.emit([{**row, "discount": f"{row['depth']:.1%}"} for row in rows], _REQUESTS, as_json=as_json)
 
 
@@ -111,13 +111,13 @@ def list_unapproved(
     as_json: AsJson = False,
 ) -> None:
     """List renewals that were won deeper than a CSM grants alone, and deeper than approved."""
+    from include import config
     from include.analyses import discount_requests
     from include.reports import periods
-    from include.scores.health import judgements
     from include.warehouse.engine import engine
 
     found = periods.named("monthly", month) if month else None
-    first, last = (found.first, found.last) if found else discount_requests.last_days(judgements.today(), days)
+    first, last = (found.first, found.last) if found else discount_requests.last_days(config.today(), days)
     with engine("reader").connect() as connection:
         rows = discount_requests.unapproved(connection, first, last)
     output.emit([{**row, "discount": f"{row['depth']:.1%}"} for row in rows], _UNAPPROVED, as_json=as_json)
@@ -129,12 +129,12 @@ def list_bands(
     as_json: AsJson = False,
 ) -> None:
     """List renewal rate, mean discount and list ARR given away by health band."""
+    from include import config
     from include.analyses import discount_requests
-    from include.scores.health import judgements
     from include.warehouse.engine import engine
 
     with engine("reader").connect() as connection:
-        rows = discount_requests.by_band(connection, *discount_requests.last_days(judgements.today(), days))
+        rows = discount_requests.by_band(connection, *discount_requests.last_days(config.today(), days))
     output.emit(rows, _BANDS, as_json=as_json)
 
 

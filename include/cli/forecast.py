@@ -116,12 +116,12 @@ def call(
     by: Annotated[str, typer.Option("--by", help="Who enters it; you by default.")] = "",
 ) -> None:
     """Record the renewed ARR that a CSM expects of a quarter."""
+    from include import config
     from include.common import quarters, user
     from include.scores.forecast import calls
-    from include.scores.health import judgements
 
     start = quarters.parse(quarter)
-    calls.give(csm, start, Decimal(str(amount)), by=by or user.user(), day=judgements.today())
+    calls.give(csm, start, Decimal(str(amount)), by=by or user.user(), day=config.today())
     typer.echo(f"{csm} calls {_money(amount)} for {quarter}")
 
 

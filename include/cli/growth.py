@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 import typer
@@ -47,7 +46,7 @@ def show_funnel(
         if paths:
             output.emit([vars(one) for one in growth.paths(connection)], _PATHS, as_json=as_json)
             return
-        edges, missing = growth.edges(connection, config.load(), _today()), growth.missing(connection)
+        edges, missing = growth.edges(connection, config.load(), config.today()), growth.missing(connection)
     output.emit([{**vars(one), "rate": one.rate} for one in edges], _EDGES, as_json=as_json)
     if not as_json:
         worst = funnel.bottleneck(edges)
@@ -68,7 +67,7 @@ def show_channels(
 
     settings = config.load()
     with engine("reader").connect() as connection:
-        found = growth.by_attribution(connection, settings, _today(), attribution)
+        found = growth.by_attribution(connection, settings, config.today(), attribution)
         missing = growth.missing(connection)
     rows = [
         {
@@ -99,7 +98,7 @@ def show_campaigns(as_json: AsJson = False) -> None:
     from include.warehouse.engine import engine
 
     with engine("reader").connect() as connection:
-        found = growth.campaigns(connection, config.load(), _today())
+        found = growth.campaigns(connection, config.load(), config.today())
     output.emit([_campaign(one) for one in found], _CAMPAIGNS, as_json=as_json)
 
 
@@ -117,9 +116,3 @@ def _campaign(one: Any) -> dict[str, object]:
         "due": ", ".join(written.missing) if one.is_due else "",
         **{name: getattr(written, name) for name in ("wanted", "goal", "result", "cause", "rule")},
     }
-
-
-def _today() -> date:
-    from include.scores.health import judgements
-
-    return judgements.today()

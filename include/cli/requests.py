@@ -75,11 +75,11 @@ def add(
     note: Note = "",
 ) -> None:
     """Enter a request that an account made outside the desk."""
+    from include import config
     from include.analyses import requests
     from include.common.errors import ConfigError
-    from include.scores.health import judgements
 
-    asked_on = on.date() if on else judgements.today()
+    asked_on = on.date() if on else config.today()
     _, unknown = requests.enter([requests.Entry(name, account, asked_on, note=note)], user())
     if unknown:
         raise ConfigError(f"unknown account {account}", cure="write source:id, such as crm:1001")

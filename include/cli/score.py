@@ -76,12 +76,13 @@ def list_changes(
     as_json: AsJson = False,
 ) -> None:
     """List why scores changed in the newest week or month, for accounts that moved 3 points or changed band."""
-    from include.scores.health import changes, judgements
+    from include import config
+    from include.scores.health import changes
     from include.warehouse.engine import engine
 
     if keep:
         for each in changes.PERIODS:
-            changes.keep(each, judgements.today())
+            changes.keep(each, config.today())
     with engine("reader").connect() as connection:
         found = changes.read(connection, period)
     output.emit(found, _CHANGES, as_json=as_json)
@@ -95,9 +96,10 @@ def give_pulse(
     by: By = "",
 ) -> None:
     """Record the CSM's pulse for an account. It counts in the score for 90 days."""
+    from include import config
     from include.scores.health import judgements
 
-    judgements.pulse(account, score, why=why, by=by or user.user(), day=judgements.today())
+    judgements.pulse(account, score, why=why, by=by or user.user(), day=config.today())
     typer.echo(f"pulse {score} of {account} is recorded; it takes effect with the next build")
 
 
@@ -111,9 +113,10 @@ def override_score(
     by: By = "",
 ) -> None:
     """Override the shown score or band for some days. Forecasts and backtests keep the computed one."""
+    from include import config
     from include.scores.health import judgements
 
-    today = judgements.today()
+    today = config.today()
     override = judgements.override(
         account,
         None if score is None else Decimal(str(score)),
@@ -129,9 +132,10 @@ def override_score(
 @app.command("lift")
 def lift_override(account: Account, by: By = "") -> None:
     """End an account's override."""
+    from include import config
     from include.scores.health import judgements
 
-    is_ended = judgements.lift(account, judgements.today(), by=by or user.user())
+    is_ended = judgements.lift(account, config.today(), by=by or user.user())
     typer.echo(f"{account} shows its computed score again" if is_ended else f"{account} has no override")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
 
+from include.common import clock
 from include.common.errors import ConfigError
 from include.config import files
 from include.config.documents import Document, read, validate
@@ -40,6 +42,11 @@ class Shown:
     key: str
     value: object
     origin: str
+
+
+def today() -> date:
+    """Return the day in the reporting time zone, which builds use too."""
+    return clock.day_in(load().reporting_zone)
 
 
 @files.cached_for("config", "*.yaml")

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -116,7 +115,7 @@ def events() -> list[PlannedEvent]:
     with engine("reader").connect() as connection:
         rows = connection.execute(_SEEN, {"sources": sources}).mappings().all()
         unread = set(connection.execute(_UNREAD).scalars())
-    yesterday = clock.now().astimezone(ZoneInfo(settings.reporting_zone)).date() - timedelta(days=1)
+    yesterday = clock.day_in(settings.reporting_zone) - timedelta(days=1)
     newest = {row["source"]: yesterday for row in rows if row["source"] not in unread}
     for source in newest:
         newest[source] = min(yesterday, max(row["last_day"] for row in rows if row["source"] == source))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from include import config
@@ -17,6 +17,7 @@ from include.config.funnel import Campaign
 from include.deliver import notices
 from include.outbox.message import Evidence, Message
 from include.reports import periods
+from include.reports.periods import Period
 from include.warehouse.engine import engine
 
 _SHOWN = 10
@@ -39,7 +40,7 @@ def list_discounts() -> dict[str, int]:
     green = bands.get("green")
     if found:
         people = config.load().people
-        notices.notify(people.head or people.queue, lambda: _unapproved(month.first, found, green))
+        notices.notify(people.head_or_queue, lambda: _unapproved(month, found, green))
     return {"unapproved": len(found)}
 
 
@@ -58,7 +59,7 @@ def judge_growth() -> dict[str, list[str]]:
     due = [one.campaign for one in found.campaigns if one.is_due]
     worst = found.bottleneck
     if new or due:
-        notices.notify(settings.people.head or settings.people.queue, lambda: _growth(new, due, worst))
+        notices.notify(settings.people.head_or_queue, lambda: _growth(new, due, worst))
     return {
         "never_converts": [one.name for one in new],
         "bottleneck": [f"{worst.stage} {worst.next_stage}"] if worst else [],
@@ -82,12 +83,11 @@ def judge_features() -> dict[str, str]:
     proposed = features.proposal(found.findings, config.load().usage.key_features)["add"]
     if new:
         people = config.load().people
-        notices.notify(people.head or people.queue, lambda: _features(new, proposed))
+        notices.notify(people.head_or_queue, lambda: _features(new, proposed))
     return {one.name: one.verdict for one in found.findings}
 
 
-def _unapproved(day: date, found: Sequence[dict[str, Any]], green: Mapping[str, Any] | None) -> Message:
-    month = periods.of("monthly", day)  # its label in the reader's language
+def _unapproved(month: Period, found: Sequence[dict[str, Any]], green: Mapping[str, Any] | None) -> Message:
     summary = gettext("They are deeper than a CSM grants alone, and than what was approved.")
     if green and green["given_away"]:
         summary = gettext(

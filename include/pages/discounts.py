@@ -18,7 +18,6 @@ from include.config.viewers import Viewer
 from include.deliver import notices
 from include.outbox.message import Evidence, Message
 from include.pages import scope
-from include.scores.health import judgements
 from include.warehouse.engine import engine
 
 YEAR, MONTH = 365, 31
@@ -45,7 +44,7 @@ class Discounts:
 
 def read(viewer: Viewer, login: str) -> Discounts:
     """Return the requests and discounts of the accounts that the viewer may see."""
-    day = judgements.today()
+    day = config.today()
     may_ask = viewer.role in discounts.LEVELS
     if not viewer.sees_amounts:
         return Discounts(may_ask)
@@ -88,13 +87,13 @@ def ask(
         months=months,
         trades=known,
         why=why,
-        day=judgements.today(),
+        day=config.today(),
     )
     if not discounts.may_grant(viewer.role, checked.level):
         people = config.load().people
         lead = people.team_leads.get(found.owner_team or "") if checked.level == "lead" else None
         notices.notify(
-            lead or people.head or people.queue,
+            lead or people.head_or_queue,
             lambda: _notice(login, number, found, checked, offer, [word(trade) for trade in known], why),
         )
     return number, checked
@@ -154,7 +153,7 @@ def answer(viewer: Viewer, login: str, number: int, is_approved: bool, note: str
     """
     with engine("reader").connect() as connection:
         chosen = scope.accounts(connection, viewer)
-        rows = discount_requests.listed(connection, judgements.today(), chosen)
+        rows = discount_requests.listed(connection, config.today(), chosen)
     if number not in {row["request_id"] for row in rows}:
         raise ConfigError(f"request {number} is not about one of your accounts", cure="discounts list")
-    discount_requests.answer(viewer, login, number, is_approved=is_approved, note=note, day=judgements.today())
+    discount_requests.answer(viewer, login, number, is_approved=is_approved, note=note, day=config.today())

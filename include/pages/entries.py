@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
+from include import config
 from include.common import quarters
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
@@ -41,7 +42,7 @@ def act(
             raise ConfigError(f"{account} is not one of your accounts", cure="accounts are assigned in viewers.yaml")
     if action not in ACTIONS.get(viewer.role, ()):
         raise ConfigError(f"the role {viewer.role} does not allow {action}", cure="roles are assigned in viewers.yaml")
-    today = judgements.today()
+    today = config.today()
     if action == LIFT:
         if not judgements.lift(account, today, by=login):
             raise ConfigError(f"{account} has no override to end")
@@ -80,7 +81,7 @@ def call(viewer: Viewer, login: str, owner_key: str, quarter: str, amount: str) 
         raise ConfigError(
             f"you may not enter a call for {owner_key}", cure="roles and teams are assigned in viewers.yaml"
         )
-    calls.give(owner_key, quarters.parse(quarter), parse_amount(amount), by=login, day=judgements.today())
+    calls.give(owner_key, quarters.parse(quarter), parse_amount(amount), by=login, day=config.today())
 
 
 def parse_amount(text: str) -> Decimal:

@@ -11,7 +11,6 @@ from include.analyses import growth
 from include.common.words import word
 from include.config.viewers import Viewer
 from include.pages import scope
-from include.scores.health import judgements
 from include.warehouse.engine import engine
 
 _MOST = 50
@@ -43,7 +42,7 @@ def read(viewer: Viewer) -> Page:
     """Return the funnel and the channels over all customers, and the viewer's accounts that referred others."""
     settings = config.load()
     with engine("reader").connect() as connection:
-        found = growth.read(connection, settings, judgements.today())
+        found = growth.read(connection, settings, config.today())
         chosen = scope.accounts(connection, viewer)
         referrers = growth.referrers(connection, chosen)[:_MOST]
     return Page(found, settings.kpis.gross_margin, referrers, viewer.sees_company)

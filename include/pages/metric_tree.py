@@ -22,7 +22,6 @@ from include.metrics.explain import Explained
 from include.models import metrics
 from include.models.metrics import Metric
 from include.pages import scope
-from include.scores.health import judgements
 from include.warehouse.engine import engine, has_table
 
 _NONE_YET = {
@@ -107,7 +106,7 @@ def read(viewer: Viewer, metric_id: str = "", period: str = "", known: str = "")
 
 def _past_day(text: str) -> date:
     day = clock.parse_day(text, "known")
-    if not date(2000, 1, 1) <= day <= judgements.today():
+    if not date(2000, 1, 1) <= day <= config.today():
         raise ConfigError(f"{day} is not a past day", cure="choose a day up to today")
     return day
 

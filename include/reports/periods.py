@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from include import config
 from include.common import formatting, quarters
 from include.common.errors import ConfigError
 from include.common.texts import gettext
-from include.scores.health import judgements
 
 Cadence = Literal["weekly", "monthly"]
 Length = Literal["weekly", "monthly", "quarterly"]
@@ -24,17 +24,29 @@ class Period:
 
     Args:
         name: Such as 2026-W48, 2026-11 or 2026Q3.
-        label: The name in words, such as November 2026.
     """
 
     name: str
     first: date
     last: date
-    label: str
 
     @property
     def length(self) -> Length:
         return "weekly" if "W" in self.name else "quarterly" if "Q" in self.name else "monthly"
+
+    @property
+    def label(self) -> str:
+        """The name in the reader's words, such as November 2026."""
+        if self.length == "monthly":
+            return formatting.month(self.first)
+        if self.length == "quarterly":
+            return gettext("{first} to {last}", first=formatting.month(self.first), last=formatting.month(self.last))
+        return gettext(
+            "week {week}, {first} to {last}",
+            week=self.first.isocalendar().week,
+            first=formatting.day(self.first),
+            last=formatting.day(self.last),
+        )
 
     @property
     def before(self) -> Period:
@@ -47,22 +59,20 @@ def of(length: Length, day: date) -> Period:
     if length == "quarterly":
         first = quarters.start(day)
         last = quarters.plus(first, 1) - timedelta(days=1)
-        label = gettext("{first} to {last}", first=formatting.month(first), last=formatting.month(last))
-        return Period(quarters.label(first), first, last, label)
+        return Period(quarters.label(first), first, last)
     if length == "monthly":
         first = day.replace(day=1)
         last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        return Period(f"{day:%Y-%m}", first, last, formatting.month(day))
+        return Period(f"{day:%Y-%m}", first, last)
     first = day - timedelta(days=day.weekday())
     last = first + timedelta(days=6)
     year, week, _ = day.isocalendar()
-    label = gettext("week {week}, {first} to {last}", week=week, first=formatting.day(first), last=formatting.day(last))
-    return Period(f"{year}-W{week:02}", first, last, label)
+    return Period(f"{year}-W{week:02}", first, last)
 
 
 def last_month() -> Period:
     """Return the month before the current one, in the reporting time zone."""
-    return of("monthly", judgements.today()).before
+    return of("monthly", config.today()).before
 
 
 def due(length: Length, newest: date, wait_days: int) -> Period:

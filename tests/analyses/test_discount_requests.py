@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from include import config
 from include.analyses import discount_requests
 from include.cli.main import main
 from include.common import paths, texts
@@ -22,7 +23,6 @@ from include.models.increments import Build, Range
 from include.orchestration import analysis_tasks
 from include.pages import discounts as page
 from include.pages import entries, rendering
-from include.scores.health import judgements
 from include.warehouse.engine import engine
 from tests.sql import cases
 
@@ -201,7 +201,7 @@ def test_term_is_months_or_empty_or_refused(months: str, term: int | None) -> No
 
 
 def test_page_asks_and_answers_only_about_own_accounts(world: None) -> None:
-    judged = judgements.today()
+    judged = config.today()
     number, checked = page.ask(CSM, "ana", "R1", Decimal(88_000), None, ("reference",), "budget")
     assert (judged, checked.level) == (DAY, "lead")
     with pytest.raises(ConfigError, match="not one of your accounts"):

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.common import texts
+from include.config import loader
 from include.reports import periods
-from include.scores.health import judgements
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,13 @@ from include.scores.health import judgements
 )
 def test_last_month_is_read_in_the_reporting_zone(zone, month, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", "2026-12-01T02:00:00Z")
-    monkeypatch.setattr(judgements.config, "load", lambda: SimpleNamespace(reporting_zone=zone))
+    monkeypatch.setattr(loader, "load", lambda: SimpleNamespace(reporting_zone=zone))
     found = periods.last_month()
     assert (found.name, found.first) == (month, date.fromisoformat(f"{month}-01"))
+
+
+def test_label_is_in_the_language_of_whoever_reads_it() -> None:
+    found = [periods.of(length, date(2026, 11, 23)) for length in ("weekly", "monthly", "quarterly")]
+    english = [one.label for one in found]
+    with texts.reading("zh_CN"):
+        assert not {one.label for one in found} & {*english} and not texts.is_incomplete()

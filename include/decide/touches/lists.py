@@ -90,9 +90,7 @@ def recent(connection: sa.Connection) -> dict[str, list[TouchList]]:
 
     Newest first.
     """
-    settings = config.load()
-    since = clock.day_in(settings.reporting_zone) - timedelta(days=settings.touches.days_between)
-    return store.recent(connection, since)
+    return store.recent(connection, config.today() - timedelta(days=config.load().touches.days_between))
 
 
 def named(name: str) -> Rule[Touch]:

@@ -10,8 +10,6 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include import config
-from include.common import clock
 from include.common.errors import ConfigError
 from include.scores.health.bands import NAMES, Band
 from include.warehouse import locks
@@ -38,11 +36,6 @@ class Override:
     given_by: str
     from_day: date
     until: date
-
-
-def today() -> date:
-    """Return the day in the reporting time zone, which builds use too."""
-    return clock.day_in(config.load().reporting_zone)
 
 
 def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None:
