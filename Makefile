@@ -16,7 +16,7 @@ export PYTHON
 # Empty: compiled modules are kept, whatever the environment says. The tests start Python hundreds of times.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup demo check test all-tests pure-tests lint soak bench docs pictures pins clean
+.PHONY: help setup demo check test all-tests pure-tests lint soak bench docs pictures pins sbom clean
 
 help:
 	@echo 'make demo         the whole chain under Airflow, on this machine, until Ctrl-C'
@@ -27,6 +27,7 @@ help:
 	@echo '                  DOCS=1 to write the tables into docs/reference/; STAGE=warehouse SIZE=largest'
 	@echo '                  for 20 million rows, which takes hours'
 	@echo 'make pins         resolve pyproject.toml into requirements*.txt again, with the hashes of all files'
+	@echo 'make sbom         write sbom.json: every installed package with version and licence (CycloneDX)'
 	@echo 'make docs         write the data dictionary from sql/ again'
 	@echo 'make pictures     take the pictures in docs/ again, from a demo that runs in another terminal; needs Chromium'
 	@echo 'make clean        remove everything that was made'
@@ -67,6 +68,10 @@ pictures: setup
 
 docs: setup
 	@$(RUN) -m include.cli metrics write
+
+sbom: setup
+	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -q uv
+	@$(RUN) -m uv tool run -q --from cyclonedx-bom cyclonedx-py environment --of JSON -o sbom.json $(RUN)
 
 pins: setup
 	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -q uv
