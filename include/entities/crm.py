@@ -51,6 +51,7 @@ CRM = (
             job_title="text",
             role="text",
             language="text",
+            region="text",  # where the person is, named like the accounts' regions
             is_opted_out="boolean",  # wants no mails; empty while the CRM does not say
             has_bounced="boolean",  # its address refused a mail for good
             consent="text",  # to mails, in the CRM's own words, such as a legal basis

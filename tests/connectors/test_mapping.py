@@ -40,7 +40,7 @@ def test_shipped_mapping_fills_every_column_not_set_by_associations() -> None:
     missing = {name: set(ENTITIES[name].column_names) - set.union(*parts) for name, parts in mapped.items()}
     assert missing == {
         "account": {"merged_into", "language", *ON_COMPANIES},  # Salesforce expresses a merge in this direction
-        "contact": {"account_id", "language", "is_opted_out", "has_bounced", "consent"},
+        "contact": {"account_id", "language", "region", "is_opted_out", "has_bounced", "consent"},
         "opportunity": {"account_id", *ON_DEALS},
         "contract_line": {
             "opportunity_id",
@@ -70,7 +70,7 @@ def test_shipped_salesforce_mapping_fills_the_expected_columns() -> None:
     }
     assert {name: columns for name, columns in missing.items() if columns} == {
         "account": {"merged_ids", "merged_into", "language", *ON_COMPANIES},
-        "contact": {"other_emails", "language", "is_opted_out", "has_bounced", "consent"},
+        "contact": {"other_emails", "language", "region", "is_opted_out", "has_bounced", "consent"},
         "opportunity": ON_DEALS,
         "contract_line": UNCOMMON,
         "lead": {

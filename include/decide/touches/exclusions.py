@@ -41,6 +41,7 @@ class Contact:
     Args:
         address: In lower case; "" without one.
         is_opted_out: Whether any record with this address opted out; None if the CRM does not say.
+        region: Where the person is, else where the account is: the recipient's country decides which rule applies.
         last_on: The last day on which a list or playbook addressed it; None for never.
         last_of_touch_on: The last day on which it was on a list of this touch.
         has_bounced: Whether any record says that this address refused a mail for good.

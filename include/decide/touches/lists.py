@@ -235,7 +235,8 @@ last_days as (
 
 select
     b.contact_key, b.account_key, b.address, b.name, b.language, b.consent, b.is_decision_maker, b.is_champion,
-    a.language as account_language, a.region, b.is_dead, o.is_opted_out, d.last_on, d.last_of_touch_on
+    a.language as account_language, coalesce(b.region, a.region) as region, b.is_dead, o.is_opted_out, d.last_on,
+    d.last_of_touch_on
 from book as b
 left join core.account as a on a.account_key = b.account_key
 left join opt_outs as o on o.address = b.address

@@ -23,6 +23,7 @@ select
     v.job_title,
     v.role,
     v.language,
+    v.region,
     v.is_opted_out,
     v.has_bounced,
     v.consent,

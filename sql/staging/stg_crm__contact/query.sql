@@ -16,6 +16,7 @@ select
     nullif(trim(job_title), '') as job_title,
     lower(nullif(trim(role), '')) as role,
     nullif(trim(language), '') as language,
+    nullif(trim(region), '') as region,
     is_opted_out,
     has_bounced,
     nullif(trim(consent), '') as consent,

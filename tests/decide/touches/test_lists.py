@@ -72,6 +72,14 @@ def test_address_that_bounced_at_any_record_is_not_written_to(touch_book: TouchB
     assert counts() == {"no_contact": 1, "bounced": 1}
 
 
+def test_where_the_person_is_decides_the_rule(touch_book: TouchBook) -> None:
+    touch_book.customers(1, 2)  # in Germany, where a consent is needed
+    for number in (1, 2):
+        touch_book.contact(number, consent=None)
+    play("update core.contact set region = 'United States' where contact_key = 'crm:c2'")
+    assert counts() == {"no_consent": 1}
+
+
 def test_deleted_contact_is_no_contact_but_its_opt_out_counts(touch_book: TouchBook) -> None:
     touch_book.customers(1, 2)
     touch_book.contact(1, deleted=True)
