@@ -2,7 +2,8 @@
 -- Grain: renewal. Inputs: renewals due, their contracts, health on the day, checkpoints of settled renewals, settings.
 -- Window: none; as of today. Caveats: p = (k + 20 x configured) / (n + 20), k renewed of n settled within 730 days with
 -- the same category and band at the same distance from their decision, by the knowledge of that time. Beyond 180 days
--- the record of 91 to 180 days counts, after the decision date that of 30. Open ones of past quarters stay here.
+-- the record of 91 to 180 days counts, after the decision date that of 30. Open ones of past quarters stay here. Of
+-- several terms of a contract in a quarter only the last one.
 with today as (
     select quarter_start from meta.calendar where day = :newest
 ),
@@ -123,6 +124,17 @@ lines as (
     left join pulses as p on p.account_key = d.account_key
     where (d.part = 'open' or d.due_date >= t.quarter_start)
         and c.day_12m_ago < t.quarter_start
+        -- The ARR of a contract by the month is renewed three times in a quarter, and there once.
+        and not exists (
+            select 1
+            from marts.renewal_due as n
+            join meta.calendar as m on m.day = n.due_date
+            where n.account_key = d.account_key
+                and n.contract_number = d.contract_number
+                and n.term_start >= d.due_date
+                and n.due_date > d.due_date
+                and m.quarter_start = c.quarter_start
+        )
 ),
 
 sorted as (
