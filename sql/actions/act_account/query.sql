@@ -120,7 +120,10 @@ invoices as (
         cast(:newest as date) - min(i.due_on) as overdue_days
     from staging.stg_crm__invoice as i
     join bridge as b on b.source = i.source and b.source_id = i.account_id
-    where not i.is_deleted and (i.amount_open > 0 or i.paid_on > :newest) and i.due_on < :newest
+    where not i.is_deleted
+        and coalesce(i.status, 'open') not in ('draft', 'void')
+        and (i.amount_open > 0 or i.paid_on > :newest)
+        and i.due_on < :newest
     group by b.account_key
 ),
 

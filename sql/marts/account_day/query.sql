@@ -3,7 +3,7 @@
 -- Window: days [start, end).
 -- Caveats: daily for 400 days, month ends before that. A value without a connected source, or from incompletely read
 -- data, is null, never 0. Usage against the baseline is corrected by the same weeks of last year if 13 months are
--- known.
+-- known. Where nobody worked in those weeks, nothing is expected and there is no ratio.
 with attribute_steps as (
     select *, lead(from_day) over (partition by account_key order by from_day) as to_day
     from core.account_step
@@ -186,7 +186,7 @@ expected as (
         u.day,
         b.usage_baseline,
         b.n_windows,
-        cast(nullif(l.n_value_events_28d, 0) as double precision) / cast(y.usage_baseline as double precision) as season
+        cast(l.n_value_events_28d as double precision) / cast(y.usage_baseline as double precision) as season
     from usage as u
     left join baselines as b on b.account_key = u.account_key and b.day = u.day
     left join baselines_last_year as y on y.account_key = u.account_key and y.day = u.day - 364
@@ -217,7 +217,7 @@ select
     cast(e.usage_baseline * coalesce(e.season, 1) as numeric(18, 2)) as usage_expected,
     case
         when e.usage_baseline > 0
-            then u.n_value_events_28d / (cast(e.usage_baseline as double precision) * coalesce(e.season, 1))
+            then u.n_value_events_28d / nullif(cast(e.usage_baseline as double precision) * coalesce(e.season, 1), 0)
     end as usage_ratio,
     u.active_users_28d,
     u.n_user_days_28d,

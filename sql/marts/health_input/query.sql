@@ -44,9 +44,22 @@ grid as (
         and (cast(:accounts as text[]) is null or d.account_key = any(cast(:accounts as text[])))
 ),
 
+-- Usage of 28 days says nothing as long as one of them was paused.
+paused as (
+    select distinct g.account_key, g.day
+    from grid as g
+    join (
+        select *, lead(from_day) over (partition by account_key order by from_day) as to_day
+        from core.arr_step
+        where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    ) as s
+        on s.account_key = g.account_key and s.from_day <= g.day and coalesce(s.to_day > g.day - 27, true)
+    where s.paused_arr > 0 and coalesce(s.arr, 0) = 0
+),
+
 -- Days with known usage, up to 14 before the window.
 known_use as (
-    select account_key, day, usage_ratio, active_seat_share, breadth, active_users_28d
+    select account_key, day, usage_ratio, usage_season, active_seat_share, breadth, active_users_28d
     from marts.account_day
     where day >= cast(:start as date) - 14 and day < :end
         and active_users_28d is not null
@@ -130,6 +143,8 @@ use as (
                     (b1.n_user_days_28d + b2.n_user_days_28d + b3.n_user_days_28d) / 3.0,
                     (b4.n_user_days_28d + b5.n_user_days_28d + b6.n_user_days_28d) / 3.0
                 )
+                -- In a low season fewer people are usual. More events in a high one are not more people.
+                * least(coalesce(k.usage_season, 1), 1)
         end as user_days_usual,
         k.usage_ratio,
         k.active_seat_share,
@@ -200,14 +215,15 @@ answers as (
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
--- On each day with an answer: the last answer of each person.
+-- On each day with an answer, or on which one is too old: the last answer of each person.
 last_answers as (
     select
         d.account_key,
         d.day,
         a.score,
+        a.day as answered_on,
         row_number() over (partition by d.account_key, d.day, a.contact_id order by a.answered_at desc, a.score) as age
-    from (select distinct account_key, day from answers) as d
+    from (select account_key, day from answers union select account_key, day + 270 from answers) as d
     join answers as a on a.account_key = d.account_key and a.day <= d.day and a.day > d.day - 270
 ),
 
@@ -215,6 +231,7 @@ nps as (
     select
         account_key,
         day,
+        max(answered_on) as answered_on,
         cast(percentile_cont(0.5) within group (order by cast(score as double precision)) as double precision) as median
     from last_answers
     where age = 1
@@ -232,8 +249,8 @@ contacts as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
-gone_users as (
-    select account_key, gone_on
+gone as (
+    select account_key, gone_on, is_replaced
     from core.key_contact_gone
     where gone_on < :end
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -316,7 +333,9 @@ events as (
     union all
     select account_key, from_day, 'left', 0, from_day from contacts where n_keys < n_keys_before
     union all
-    select account_key, gone_on, 'left', 0, gone_on from gone_users
+    select account_key, gone_on, 'left', 0, gone_on from gone
+    union all
+    select account_key, gone_on, 'followed', 0, gone_on from gone where is_replaced
     union all
     select account_key, from_day, 'key', 0, from_day from contacts where n_keys > 0
     union all
@@ -341,7 +360,7 @@ running as (
         sum(case when kind = 'reached' then n else 0 end) over w as n_on_time,
         max(case when kind = 'rated' then fact_on end) over w as rated_on,
         max(case when kind = 'due' then fact_on end) over w as due_on,
-        max(case when kind = 'nps' then fact_on end) over w as nps_on,
+        max(case when kind = 'nps' then fact_on end) over w as nps_changed_on,
         max(case when kind = 'pulse' then fact_on end) over w as pulse_on,
         max(case when kind = 'people' then fact_on end) over w as changed_on,
         max(case when kind = 'left' then fact_on end) over w as left_on,
@@ -362,7 +381,10 @@ invoices as (
         case when i.amount_open > 0 then cast(null as date) else i.paid_on end as settled_on
     from staging.stg_crm__invoice as i
     join bridge as b on b.source = i.source and b.source_id = i.account_id
-    where not i.is_deleted and i.due_on < :end and (i.amount_open > 0 or i.paid_on > :start)
+    where not i.is_deleted
+        and coalesce(i.status, 'open') not in ('draft', 'void')
+        and i.due_on < :end
+        and (i.amount_open > 0 or i.paid_on > :start)
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
@@ -370,7 +392,9 @@ billed as (
     select b.account_key, min(coalesce(i.issued_on, i.due_on)) as first_on
     from staging.stg_crm__invoice as i
     join bridge as b on b.source = i.source and b.source_id = i.account_id
-    where not i.is_deleted and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+    where not i.is_deleted
+        and coalesce(i.status, 'open') not in ('draft', 'void')
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
     group by b.account_key
 ),
 
@@ -408,7 +432,7 @@ select
     g.day,
     g.tier,
     g.days_as_customer,
-    coalesce(g.paused_arr, 0) > 0 and coalesce(g.arr, 0) = 0 as is_paused,
+    q.account_key is not null as is_paused,
     u.usage_known_on,
     u.user_days_28d,
     cast(u.user_days_usual as double precision) as user_days_usual,
@@ -453,13 +477,13 @@ select
     case
         when g.n_contacts is null or (r.key_on is null and r.left_on is null) then null
         when r.left_on > g.day - 90 then 0
-        when r.left_on > g.day - 365 and (r.followed_on is null or r.followed_on < r.left_on) then 0
+        when r.left_on > g.day - 365 and (r.followed_on is null or r.followed_on < r.left_on - 90) then 0
         else 1
     end as key_contacts_kept,
     g.day - r.left_on as key_contact_left_days,
     greatest(r.changed_on, case when r.touched_on > g.day - 365 then r.touched_on end) as people_known_on,
-    case when r.nps_on > g.day - 270 then n.median end as nps_median,
-    case when r.nps_on > g.day - 270 then r.nps_on end as nps_on,
+    n.median as nps_median,
+    n.answered_on as nps_on,
     p.score as pulse,
     r.pulse_on,
     case when b.first_on <= g.day then coalesce(g.day - o.due_on, 0) end as overdue_days,
@@ -480,8 +504,9 @@ left join cadences as y on y.tier = lower(g.tier)
 left join cadences as z on z.tier = 'default'
 left join contacts as c
     on c.account_key = g.account_key and g.day >= c.from_day and (c.to_day is null or g.day < c.to_day)
-left join nps as n on n.account_key = g.account_key and n.day = r.nps_on
+left join nps as n on n.account_key = g.account_key and n.day = r.nps_changed_on
 left join pulses as p on p.account_key = g.account_key and p.given_on = r.pulse_on
 left join billed as b on b.account_key = g.account_key
 left join overdue as o on o.account_key = g.account_key and o.day = g.day
+left join paused as q on q.account_key = g.account_key and q.day = g.day
 left join notices as w on w.account_key = g.account_key and w.day = g.day
