@@ -81,9 +81,11 @@ VALUE = """
 select score from marts.account_value where account_key = :account_key and as_of <= :as_of order by as_of desc limit 1
 """
 LINES = """
-select product, quantity, arr, list_arr, currency, term_start, term_end - 1 as last_day from core.contract_line
-where account_key = :account_key and is_committed and active_from <= :as_of
-    and (active_to is null or active_to > :as_of) and deleted_on is null
+select
+    product, quantity, arr, list_arr, currency, term_start,
+    case when not is_evergreen then active_to - 1 end as last_day
+from core.committed_line
+where account_key = :account_key and active_from <= :as_of and active_to > :as_of
 order by arr desc nulls last, line_key
 """
 MOVEMENTS = """

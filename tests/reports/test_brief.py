@@ -73,6 +73,21 @@ def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_pat
     assert as_json["renewal_id"] == found.renewal_id
 
 
+def test_every_account_with_arr_has_a_product(built: pytest.MonkeyPatch) -> None:
+    with engine("owner").begin() as connection:
+        newest = "day = (select max(day) from marts.account_day)"
+        paying = connection.exec_driver_sql(f"select account_key from marts.account_day where {newest} and arr > 0")
+        keys = list(paying.scalars())
+        # The first term of the lines is over, and the contract went on by itself.
+        connection.exec_driver_sql(
+            "update core.contract_line set term_end = term_start + 30, active_to = term_start + 30"
+        )
+    assert keys
+    for key in keys:
+        with brief_queries.opened(key) as rows:
+            assert rows.all(brief_queries.LINES), key
+
+
 @pytest.mark.parametrize(
     ("state", "says"), [("green", "No risks found."), ("red", "Risk unknown. No data on tickets.")]
 )
