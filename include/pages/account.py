@@ -48,8 +48,10 @@ def read(viewer: Viewer, account: str = "") -> AccountPage:
             account, message=gettext("Your role cannot see single accounts. Roles are set in viewers.yaml.")
         )
     with engine("reader").connect() as connection:
-        if not scope.may_see(connection, viewer, account):
-            return AccountPage(account, message=scope.not_yours(account))
+        try:
+            account = scope.named(connection, viewer, account)
+        except ConfigError as error:
+            return AccountPage(account, message=error.message)
         report = next(iter(customer_report.waiting(connection, viewer, account)), None)
     try:
         found = brief.of_account(account)

@@ -38,8 +38,10 @@ def read(viewer: Viewer, account: str = "", day: str = "", signal: str = "") -> 
     if not account:
         return WhyPage(account, day, signal)
     with engine("reader").connect() as connection:
-        if not scope.may_see(connection, viewer, account):
-            return WhyPage(account, "", signal, message=scope.not_yours(account))
+        try:
+            account = scope.named(connection, viewer, account)
+        except ConfigError as error:
+            return WhyPage(account, "", signal, message=error.message)
     try:
         on = date.fromisoformat(day) if day else None
     except ValueError:

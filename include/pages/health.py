@@ -85,8 +85,10 @@ def read(viewer: Viewer, account: str = "", day: str = "", since: str = "") -> H
     except ValueError:
         return HealthPage(account, message=gettext("That is not a date. Write it as 2026-11-23."))
     with engine("reader").connect() as connection:
-        if not scope.may_see(connection, viewer, account):
-            return HealthPage(account, message=scope.not_yours(account))
+        try:
+            account = scope.named(connection, viewer, account)
+        except ConfigError as error:
+            return HealthPage(account, message=error.message)
     try:
         found = explanation.of_day(account, on)
         change = explanation.of_change(account, then, on) if then else None
@@ -144,8 +146,10 @@ _WEEKS = sa.text(
     " and (cast(:accounts as text[]) is null or h.account_key = any(cast(:accounts as text[]))) group by 1, 2"
 )
 _LOWEST = sa.text(
-    "select h.account_key, a.name, h.shown, h.band, h.band_since, h.coverage, h.is_override"
+    "select h.account_key, a.name, h.shown, h.band, h.band_since, h.coverage, h.is_override, d.arr, o.name as csm"
     " from marts.account_health as h left join core.account as a on a.account_key = h.account_key"
+    " left join core.owner as o on o.owner_key = a.owner_key"
+    " left join marts.account_day as d on d.account_key = h.account_key and d.day = h.day"
     " where h.day = :day and h.band <> 'unknown'"
     " and (cast(:accounts as text[]) is null or h.account_key = any(cast(:accounts as text[])))"
     " order by h.shown, h.account_key limit :limit"

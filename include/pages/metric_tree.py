@@ -69,6 +69,8 @@ class Tree:
         known: The day whose knowledge is shown; "" for now.
         found: One metric explained.
         value: Its formatted value.
+        before: The formatted value of the period before; "" without one.
+        before_as_of: The last day of that period.
         by_group: Grain -> the values of its groups.
         is_missed: Whether the value misses its target.
         correction: That the value was corrected by hand.
@@ -80,6 +82,8 @@ class Tree:
     known: str = ""
     found: Explained | None = None
     value: str = ""
+    before: str = ""
+    before_as_of: date | None = None
     is_missed: bool = False
     correction: str = ""
     by_group: tuple[tuple[str, Sequence[dict[str, Any]]], ...] = ()
@@ -198,7 +202,8 @@ def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
     has_rows = viewer.role == "head" and day is None
     found = explain.explain(metric_id, period=chosen, as_of=day, limit=50 if has_rows else 0, known_at=_end_of(day))
     unit = metric.entry.unit
-    value = found.as_known.value if found.as_known else found.in_force_value
+    value = _value(found)
+    earlier = _before(found, _end_of(day)) if found.values else None
     past = tuple(
         (kpi_value(one.value, unit) if one.was_reported else gettext("not reported"), one.known_to, one.reason)
         for one in found.past
@@ -208,12 +213,26 @@ def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
         known=day.isoformat() if day else "",
         found=found,
         value=kpi_value(value, unit),
+        before=kpi_value(_value(earlier), unit) if earlier else "",
+        before_as_of=earlier.as_of if earlier else None,
         is_missed=bool(found.target and value is not None and not found.target.is_met(value)),
         correction="" if day else _correction(viewer, found.override),
         by_group=_groups(viewer, metric, chosen, found.as_of) if found.values and day is None else (),
         past=past,
         has_rows=has_rows,
     )
+
+
+def _value(found: Explained) -> float | None:
+    return found.as_known.value if found.as_known else found.in_force_value
+
+
+def _before(found: Explained, known_at: datetime | None) -> Explained | None:
+    """Return the period before; None if it has no value."""
+    assert found.period_start
+    end = found.period_start - timedelta(days=1)
+    before = explain.explain(found.metric.id, period=found.period, as_of=end, limit=0, known_at=known_at)
+    return before if before.values and before.as_of == end else None
 
 
 def _groups(
@@ -232,7 +251,7 @@ def _groups(
         groups = explain.groups(metric.id, period=period, as_of=as_of, grain=grain)
         keys = shown[grain]
         rows = [
-            {**row, "group": names.get(row[grain], row[grain]) if grain == "csm" else word(row[grain])}
+            {**row, "group": row["name"] or row[grain] if grain == "csm" else word(row[grain])}
             for row in groups
             if keys is None or row[grain] in keys
         ]

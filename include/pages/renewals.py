@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from include.charts import draw
 from include.charts.draw import Drawn
-from include.common import quarters
+from include.common import formatting, quarters
 from include.common.texts import gettext
 from include.config.viewers import Viewer
 from include.pages import entries, scope
@@ -24,13 +24,17 @@ _WEEKS = 13
 
 @dataclass(frozen=True)
 class Renewals:
-    """A quarter.
+    """The renewals due in a quarter, or the open ones to be decided in a month.
 
     Args:
-        quarter: Such as 2026Q3; "" before the first build.
+        quarter: Such as 2026Q3, or a month such as 2026-08; "" before the first build.
         quarters: The selectable quarters.
+        months: The selectable months and their names.
         won: ARR that is renewed already.
-        interval: The label of the interval, such as "without common shocks".
+        lost: ARR that is lost already.
+        at_stake: ARR that is still open.
+        repeats: Whether a contract has several terms that end in the quarter.
+        interval: The label of the interval.
         by_csm: The total of each CSM.
         weeks: Decisions of the next 13 weeks, over all quarters.
         found: The quarter's renewals, open ones first, by decision date.
@@ -43,10 +47,14 @@ class Renewals:
 
     quarter: str = ""
     quarters: Sequence[str] = ()
+    months: Mapping[str, str] = field(default_factory=dict)
     as_of: date | None = None
     currency: str = ""
     total: Total | None = None
     won: float = 0.0
+    lost: float = 0.0
+    at_stake: float = 0.0
+    repeats: bool = False
     interval: str = ""
     by_csm: Sequence[Total] = ()
     weeks: Sequence[Week] = ()
@@ -63,7 +71,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     """Return a quarter's renewals of a viewer's accounts.
 
     Args:
-        quarter: Such as 2026Q3; by default the current one.
+        quarter: Such as 2026Q3, by default the current one; or the month of the decisions, such as 2026-08.
         band: Only this band.
         csm: Only this CSM's renewals, by name.
     """
@@ -84,28 +92,38 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     this = quarters.start(as_of)
     starts = by_quarter.starts(as_of)
     names = [quarters.label(start) for start in starts]
-    if quarter and quarter not in names:
+    days = sorted({line.decision_date.replace(day=1) for line in known if line.is_open})
+    months = {f"{day:%Y-%m}": formatting.month(day) for day in days}
+    if quarter and quarter not in (*names, *months):
         message = gettext("{quarter} is not one of {quarters}.", quarter=quarter, quarters=", ".join(names))
-        return Renewals(quarters=names, as_of=as_of, message=message)
-    whole = by_quarter.of(starts[names.index(quarter)] if quarter else this, every, frozen)
+        return Renewals(quarters=names, months=months, as_of=as_of, message=message)
+    whole = by_quarter.of(starts[names.index(quarter)] if quarter in names else this, every, frozen)
+    if quarter in months:
+        decided = [line for line in every if line.is_open and f"{line.decision_date:%Y-%m}" == quarter]
+        whole = replace(whole, lines=decided)
     one = replace(whole, lines=[line for line in whole.lines if chosen is None or line.account_key in chosen])
     csm = csm if viewer.sees_csms else ""
     shown = [line for line in one.lines if band in ("", line.band) and csm in ("", line.csm)]
     shown.sort(key=lambda line: not line.is_open)
+    contracts = [line.renewal_id.rpartition("#")[0] for line in one.lines]
     return Renewals(
-        one.label,
+        quarter if quarter in months else one.label,
         names,
+        months,
         as_of,
         known[0].currency,
         one.total,
         one.won,
+        one.lost,
+        float(sum(line.target for line in one.lines if line.is_open)),
+        len(set(contracts)) < len(contracts),
         one.scale.label,
         totals.by_group(one.lines, "csm", one.scale),
         lists.calendar(known, reminded, _WEEKS),
         shown,
         {each.line.renewal_id: each.reason for each in lists.disagreements(known)},
         [line for line in known if line.quarter_start < this and line.is_open],
-        calls.against(whole, [call for call in given if call.owner_key in owners]),
-        owners if viewer.role in entries.MAY_CALL else {},
+        calls.against(whole, [call for call in given if call.owner_key in owners]) if quarter not in months else (),
+        owners if viewer.role in entries.MAY_CALL and quarter not in months else {},
         charts,
     )

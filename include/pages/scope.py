@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from include.common.errors import ConfigError
 from include.common.texts import gettext
 from include.config.viewers import Viewer
 from include.warehouse.engine import has_table
+
+_SHOWN = 10
 
 
 def not_yours(account: str) -> str:
@@ -32,6 +35,28 @@ def owners(connection: sa.Connection, viewer: Viewer) -> dict[str, str]:
     return dict(rows.tuples().all())
 
 
+def named(connection: sa.Connection, viewer: Viewer, text: str) -> str:
+    """Return the key of the account that a viewer means by a key, a name or a part of a name.
+
+    Whoever may see all accounts gets an unknown text back: the page says what it has on it.
+
+    Raises:
+        ConfigError: The viewer may see no such account, or several.
+    """
+    chosen = accounts(connection, viewer)
+    if viewer.sees_names and has_table(connection, "core.account"):
+        found = connection.execute(_NAMED, {"text": text, "accounts": chosen}).all()
+        best = [row for row in found if row.rank == found[0].rank]
+        if len(best) == 1:
+            return str(best[0].account_key)
+        if best:
+            names = ", ".join(f"{row.name} ({row.account_key})" for row in best[:_SHOWN])
+            raise ConfigError(gettext("{text} may mean several accounts: {names}.", text=text, names=names))
+    if chosen is not None and text not in chosen:
+        raise ConfigError(not_yours(text))
+    return text
+
+
 def may_see(connection: sa.Connection, viewer: Viewer, account_key: str) -> bool:
     chosen = accounts(connection, viewer)
     return chosen is None or account_key in chosen
@@ -41,6 +66,12 @@ _OWNERS = sa.text(
     "select owner_key, coalesce(name, owner_key) as name from core.owner where case cast(:role as text)"
     " when 'csm' then owner_key = :owner when 'lead' then team = any(:teams) else :role in ('head', 'executive') end"
     " and coalesce(is_active, true) order by name, owner_key"
+)
+_NAMED = sa.text(
+    "select account_key, name, case when account_key = :text then 1 when lower(name) = lower(:text) then 2 else 3 end"
+    " as rank from core.account where (cast(:accounts as text[]) is null or account_key = any(:accounts))"
+    " and (account_key = :text or (not is_deleted and strpos(lower(name), lower(:text)) > 0))"
+    " order by rank, name, account_key limit 50"
 )
 _CHOSEN = {
     "csm": "select account_key from core.account where owner_key = :owner",

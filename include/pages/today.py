@@ -107,7 +107,7 @@ def _falls(connection: sa.Connection, rows: Sequence[dict[str, Any]], day: date)
         if position < _EXPLAINED:
             try:
                 change = explanation.between(connection, row["account_key"], row["since"], day)
-                cause = min(change.lines, key=lambda line: line.change).cause if change.lines else ""
+                cause = min(change.lines, key=lambda line: line.change).reason if change.lines else ""
             except ConfigError:
                 pass  # one of the days has no score that can still be explained
         known = {name: value for name, value in row.items() if name not in ("since", "n")}

@@ -16,7 +16,7 @@ from include.common import clock, paths
 from include.common.errors import ConfigError
 from include.config import load
 from include.config.viewers import Viewer
-from include.pages import today
+from include.pages import account, explanation, health, metric_tree, renewals, today
 from include.reports import archive, document
 from include.warehouse.engine import engine
 from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
@@ -236,6 +236,8 @@ def test_metric_tree_shows_each_value_as_known_at_the_time(client, world):  # no
     assert "Underlying rows" not in _as(client, "executive", "/metrics/?metric=nrr")
     assert "Calculation" in one and "Calculation" in _as(client, "executive", "/metrics/?metric=nrr")
     assert "By tier" in one
+    seen = metric_tree.read(load().viewers.of("head"), "arr")
+    assert seen.before and seen.before_as_of < seen.found.period_start
     for role in ("lead", "mine", "region", "viewer"):
         seen = _as(client, role, "/metrics/?metric=nrr")
         assert not [word for word in ("Calculation", "By tier", "Owner Two", "crm:9002") if word in seen], role
@@ -264,6 +266,32 @@ def test_renewals_are_filtered_by_the_url(client, world):  # noqa: F811
     evil = "<script>alert(1)</script>"
     assert evil not in _as(client, "head", f"/renewals/?quarter={evil}&band={evil}&csm={evil}")
     assert evil not in _as(client, "head", f"/account/?account={evil}")
+
+
+def test_decisions_of_a_month_are_listed_whatever_their_quarter(world) -> None:
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "update marts.forecast_line set quarter_start = '2026-07-01' where account_key = 'crm:1'"
+        )
+    found = renewals.read(load().viewers.of("lead"), "2026-06")
+    assert [line.account_key for line in found.found] == ["crm:1"]
+    assert (found.total.target, found.at_stake, found.lost, found.callers) == (TARGET, TARGET, 0, {})
+    assert "2026-06" in found.months and "2026-06" not in found.quarters
+    assert renewals.read(load().viewers.of("lead"), "2026-03").message
+
+
+def test_account_is_found_by_its_name_among_the_viewers_own(world) -> None:
+    viewers = load().viewers
+    for page in (account, health, explanation):
+        assert page.read(viewers.of("mine"), "acme & ").account == "crm:1"
+        assert page.read(viewers.of("mine"), "crm:1").account == "crm:1"
+        refused = page.read(viewers.of("other"), "acme & ")
+        assert refused.account == "acme & ".strip() and refused.message and not refused.found
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("update core.account set name = 'Acme & Daughters' where account_key = 'crm:2'")
+    assert account.read(viewers.of("head"), "Acme & Sons").found
+    unsure = account.read(viewers.of("head"), "acme")
+    assert not unsure.found and "crm:1" in unsure.message and "crm:2" in unsure.message
 
 
 def test_incomplete_viewer_role_is_rejected(world) -> None:

@@ -90,6 +90,12 @@ def test_pulse_counts_from_the_next_build(built: pytest.MonkeyPatch) -> None:
     assert isinstance(build.run("nothing new"), build.Plan)
 
 
+def test_reason_of_a_ceiling_is_what_set_it() -> None:
+    ceiling = explanation.Line("ceiling", "ceiling", Decimal(-40), "", "notice was given on 29 Nov 2026")
+    assert ceiling.reason == ceiling.after
+    assert explanation.Line("NPS", "value", Decimal(-4), "8", "3").reason == "NPS"
+
+
 def test_explain_score_change_by_line(built: pytest.MonkeyPatch) -> None:
     found = json.loads(_say("show", "crm:1", "--since", "2026-05-20", "--json"))
     assert sum(Decimal(line["change"]) for line in found["lines"]) == Decimal(found["after"]) - Decimal(found["before"])

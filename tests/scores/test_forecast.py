@@ -91,6 +91,16 @@ def test_worked_example() -> None:
     assert sums.mean == pytest.approx(194_431.8182, abs=1e-4)
 
 
+def test_interval_contains_the_expected_arr_of_a_single_open_renewal() -> None:
+    settled = [line(92_118, 1, line_class="won"), line(54_312, 0, line_class="lost")]
+    found = Quarter(date(2026, 10, 1), [*settled, line(14_820, 0.9117)], AS_IT_IS)
+    assert (found.won, found.lost) == (92_118, 54_312)
+    assert (found.total.p10, found.total.p90) == (Decimal(92_118), Decimal(106_938))
+    assert found.total.p10 < found.total.expected < found.total.p90
+    done = totals.total(settled, AS_IT_IS)
+    assert done.p10 == done.expected == done.p90 == Decimal(92_118)
+
+
 def test_groups_add_up_to_the_whole() -> None:
     found = totals.by_group(GOLDEN, "tier", AS_IT_IS)
     assert [one.group for one in found] == ["small", "standard"]
@@ -216,7 +226,7 @@ def test_past_quarters_widen_the_interval() -> None:
     assert "widened by a factor of 2.00" in totals.interval_scale(past).label
     few = totals.interval_scale(past[:5])
     assert (few.factor, few.is_known) == (1.0, False)
-    assert few.label == "without common shocks: 5 of the 6 past quarters needed"
+    assert few.label.endswith(": 5 of the 6 past quarters needed to correct this are known")
     nine = [*past, *([Past(80, 100, 120, 100)] * 3)]
     # Ten including the coming one: the eighth of nine.
     assert totals.interval_scale(nine).factor == 1.5

@@ -43,6 +43,11 @@ class Quarter:
         """ARR that is renewed already."""
         return float(sum(line.amount for line in self.lines if line.line_class == "won"))
 
+    @property
+    def lost(self) -> float:
+        """ARR that is lost already: all of the renewals lost or under notice, and what the renewed ones gave up."""
+        return float(sum(line.target for line in self.lines if not line.is_open)) - self.won
+
 
 def starts(as_of: date) -> list[date]:
     """Return the first days of the quarters that are forecast on a day: its own and the next three."""

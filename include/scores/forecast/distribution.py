@@ -40,6 +40,13 @@ class Distribution:
         reached = np.cumsum(self.probabilities) >= share - _ROUNDING
         return float(self.sums[int(np.argmax(reached))] if reached.any() else self.sums[-1])
 
+    def around_mean(self) -> tuple[float, float]:
+        """Return the possible sums around the expected one: the largest up to it, and the smallest from it on."""
+        tolerance = max(1.0, abs(self.mean)) * _ROUNDING
+        below = int(np.searchsorted(self.sums, self.mean + tolerance, "right")) - 1
+        above = int(np.searchsorted(self.sums, self.mean - tolerance, "left"))
+        return float(self.sums[max(below, 0)]), float(self.sums[min(above, len(self.sums) - 1)])
+
     def at_least(self, amount: float) -> float:
         """Return the probability that the sum is at least an amount."""
         return float(self.probabilities[self.sums >= amount - _ROUNDING].sum())

@@ -52,10 +52,13 @@ class IntervalScale(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The label of an interval, such as "without common shocks"."""
+        """The label of an interval, such as "widened by a factor of 1.5, based on 9 past quarters"."""
         if not self.is_known:
             return gettext(
-                "without common shocks: {n} of the {fewest} past quarters needed", n=self.n, fewest=FEWEST_QUARTERS
+                "computed as if customers decided independently of each other:"
+                " {n} of the {fewest} past quarters needed to correct this are known",
+                n=self.n,
+                fewest=FEWEST_QUARTERS,
             )
         factor = formatting.decimal(self.factor, 2)
         return gettext("widened by a factor of {factor}, based on {n} past quarters", factor=factor, n=self.n)
@@ -126,6 +129,9 @@ def total(lines: Iterable[Line], scale: IntervalScale, group: str = "all") -> To
         # The total cannot exceed the sum of all amounts, or fall below the ARR already won.
         low = max(float(sums.sums[0]), min(low, middle - half))
         high = min(float(sums.sums[-1]), max(high, middle + half))
+    # Of few renewals one outcome can be likelier than 80%. The interval then reaches to the outcomes around the mean.
+    below, above = sums.around_mean()
+    low, high = min(low, below), max(high, above)
     return Total(
         group,
         len(chosen),

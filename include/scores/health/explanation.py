@@ -81,6 +81,11 @@ class Line:
     after: str
 
     @property
+    def reason(self) -> str:
+        """The cause; of a ceiling, what set it."""
+        return self.after if self.kind == "ceiling" and self.after else self.cause
+
+    @property
     def kind_text(self) -> str:
         """The kind in words."""
         return sentences.kind(self.kind)
