@@ -75,6 +75,7 @@ _WORDS = {
     "pipeline": N_("pipeline"),
     "omitted": N_("omitted"),
     "no deal": N_("no deal"),
+    "open deal": N_("open deal"),
     "person": N_("person"),
     "score": N_("score"),
     "same band": N_("same band"),

@@ -29,8 +29,9 @@ _QUERIES = {
     "builds": """
         select build_id, kind, state, window_start, window_end - 1 as window_last, started_at, finished_at,
                (select count(*) from meta.build_model as model where model.build_id = build.build_id) as n_models,
-               (select count(*) from meta.check_result as result
-                where result.build_id = build.build_id and n_bad > 0) as n_warnings
+               (select array_agg(model || ': ' || check_name order by model, check_name)
+                from meta.check_result as result
+                where result.build_id = build.build_id and n_bad > 0) as warnings
         from meta.build as build order by started_at desc limit 5""",
     "approvals": """
         select approval_id, ops.approval.reason, asked_at, expires_at, count(outbox_id) as n_actions,

@@ -33,7 +33,6 @@ class Renewals:
         won: ARR that is renewed already.
         lost: ARR that is lost already.
         at_stake: ARR that is still open.
-        repeats: Whether a contract has several terms that end in the quarter.
         interval: The label of the interval.
         by_csm: The total of each CSM.
         weeks: Decisions of the next 13 weeks, over all quarters.
@@ -54,7 +53,6 @@ class Renewals:
     won: float = 0.0
     lost: float = 0.0
     at_stake: float = 0.0
-    repeats: bool = False
     interval: str = ""
     by_csm: Sequence[Total] = ()
     weeks: Sequence[Week] = ()
@@ -105,7 +103,6 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     csm = csm if viewer.sees_csms else ""
     shown = [line for line in one.lines if band in ("", line.band) and csm in ("", line.csm)]
     shown.sort(key=lambda line: not line.is_open)
-    contracts = [line.renewal_id.rpartition("#")[0] for line in one.lines]
     return Renewals(
         quarter if quarter in months else one.label,
         names,
@@ -116,7 +113,6 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         one.won,
         one.lost,
         float(sum(line.target for line in one.lines if line.is_open)),
-        len(set(contracts)) < len(contracts),
         one.scale.label,
         totals.by_group(one.lines, "csm", one.scale),
         lists.calendar(known, reminded, _WEEKS),

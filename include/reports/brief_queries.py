@@ -208,6 +208,9 @@ select * from (
     select day, 'ARR: ' || movement, to_char(arr_end - arr_start, 'FMS999G999G999G990') from marts.arr_movement
     where account_key = :account_key and arr_end <> arr_start
     union all
+    select notice_given_on, 'notice given', contract_number from core.renewal
+    where account_key = :account_key and notice_given_on is not null
+    union all
     select created_day, priority || ' ticket', ticket_id from core.ticket
     where account_key = :account_key and not is_deleted and priority in ('urgent', 'high')
     union all

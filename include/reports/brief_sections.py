@@ -32,6 +32,7 @@ _EVENTS = {
     "touch": N_("on the list of a touch"),
     "task done": N_("task done"),
     "contact": N_("contact"),
+    "notice given": N_("the customer gave notice"),
     "urgent ticket": N_("urgent ticket"),
     "high ticket": N_("high-priority ticket"),
 }

@@ -154,6 +154,11 @@ def test_page_links_to_pending_decisions(client, warehouse):
                 values ('crm', 'crm', '', 'red', 'half', 'first `batch show 1`, then `batch drop 1`');
                 insert into ops.approval (approval_id, run_id, reason, authors, asked_at, expires_at)
                 values ('20261123-1', 'r', 'the cap of 20 actions per run', '{root}', now(), now() + interval '2 days');
+                insert into meta.build
+                (build_id, kind, state, window_start, window_end, known_at, newest_day, first_day, trigger)
+                values ('b', 'forward', 'done', '2026-11-23', '2026-11-24', now(), '2026-11-23', '2026-11-23', 'day');
+                insert into meta.check_result (build_id, model, check_name, severity, n_bad)
+                values ('b', 'core.account', 'some_check', 'warn', 2), ('b', 'core.ticket', 'kept', 'warn', 0);
             """)
         )
     text = _get(client, "viewer").text
@@ -161,6 +166,7 @@ def test_page_links_to_pending_decisions(client, warehouse):
     assert text.count('/dags/review_quarantine" target="_top">review_quarantine</a>') == 2
     assert '/required_actions" target="_top">' in text and "the cap of 20 actions per run" in text
     assert "the account has no name" in text
+    assert "<code>core.account: some_check</code>" in text and "kept</code>" not in text
 
 
 def test_uncertain_messages_show_no_personal_data(client, warehouse):

@@ -47,9 +47,15 @@ def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_pat
     assert "1 May 2026" in by_title["Competitors"].text
     ((title, _, since, _, done),) = by_title["Risks"].rows
     assert (title, since, done) == ("Usage is down", date(2026, 6, 1), "Adoption recovery")
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "update core.renewal set notice_given_on = '2026-06-04' where account_key = 'crm:1' and renewal_id ="
+            " (select max(renewal_id) from core.renewal where account_key = 'crm:1')"
+        )
     with brief_queries.opened("crm:1") as rows:
         told = [row["what"] for row in rows.all(brief_queries.TIMELINE, live=["usage_down"])]
     assert told.count("alert opened") == told.count("playbook started") == told.count("touch") == 1
+    assert told.count("notice given") == 1
     assert "playbook ended" not in told
     assert len(by_title["Three questions to ask"].rows) == 3
     assert by_title["Three questions to ask"].text == ""

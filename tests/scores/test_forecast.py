@@ -31,7 +31,12 @@ OPEN = st.tuples(st.integers(1, 50), st.floats(0, 1))
     [
         ("open", "green", 3, "2 of 3 renewed: commit and green, 31-90 days before"),
         ("open", "unknown", 3, "2 of 3 renewed: commit, 31-90 days before"),
-        ("open", "green", 0, "no settled renewal was like it: the configured probability"),
+        (
+            "open",
+            "green",
+            0,
+            "no settled renewal had its category, band and distance: the configured probability",
+        ),
         ("committed_churn", "red", None, "notice was given"),
         ("lost", "red", None, "lost"),
     ],

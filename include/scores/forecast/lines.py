@@ -84,7 +84,7 @@ def why(line_class: str, category: str, band: str, horizon: str, n: int | None, 
     if line_class in ("won", "lost"):
         return word(line_class)
     if not n:
-        return gettext("no settled renewal was like it: the configured probability")
+        return gettext("no settled renewal had its category, band and distance: the configured probability")
     alike = word(category)
     if band != "unknown":
         alike = gettext("{category} and {band}", category=alike, band=word(band))
