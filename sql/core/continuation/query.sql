@@ -76,13 +76,35 @@ term_worth as (
     select term_id, sum(worth) as worth, sum(quantity) as quantity from term_products group by term_id
 ),
 
+-- A line that starts where a line of another product of its deal ends: the next year of a ramp, under another name.
+-- Unless a term of that product is due.
+next_steps as (
+    select l.opportunity_key, l.product_key, l.term_start
+    from lines as l
+    join lines as o
+        on o.opportunity_key = l.opportunity_key and o.product_key <> l.product_key
+        and o.term_start < l.term_start and o.term_end between l.term_start - 1 and l.term_start + 1
+    where o.arr > 0 and o.status <> 'copy' and not o.is_addition
+        and not exists (
+            select 1
+            from terms as t
+            join term_products as p on p.term_id = t.term_id and p.product_key = l.product_key
+            where t.account_key = l.account_key and t.opportunity_key <> l.opportunity_key
+        )
+),
+
 -- The first day of each product of a deal, and each later one on which another term of the product is due, where no
 -- line of the deal ends: one quote that renews contracts which end one after the other.
 deal_starts as (
-    select opportunity_key, product_key, min(term_start) as starts_on, false as is_later
-    from lines
-    where arr > 0 and status <> 'copy' and not is_addition
-    group by opportunity_key, product_key
+    select l.opportunity_key, l.product_key, min(l.term_start) as starts_on, false as is_later
+    from lines as l
+    where l.arr > 0 and l.status <> 'copy' and not l.is_addition
+    group by l.opportunity_key, l.product_key
+    having not exists (
+        select 1 from next_steps as n
+        where n.opportunity_key = l.opportunity_key and n.product_key = l.product_key
+            and n.term_start = min(l.term_start)
+    )
     union all
     select l.opportunity_key, l.product_key, l.term_start, true
     from lines as l
@@ -597,7 +619,7 @@ claimed as (
     from (
         select
             *,
-            method = 'consolidated' and max(target) over (partition by opportunity_key, term_id) = 0 as is_elsewhere,
+            max(target) over (partition by opportunity_key, term_id) = 0 as is_elsewhere,
             sum(target) over (partition by opportunity_key, product_key, currency, starts_on) as targeted
         from weights
     ) as w
