@@ -100,9 +100,15 @@ members as (
                 and p.minute_no - t.minute_no
                 - case when t.is_resolution_in_business then 1440 * (p.n_closed - t.n_closed) else 0 end
                 > t.solution_over_after
-                -- How long it waited so far, the desk tells as of its last change.
-                and (not coalesce(t.stops_while_pending, false)
-                    or coalesce(t.requester_wait_minutes > t.solution_over_after, t.status <> 'pending'))
+                -- The desk tells the wait and the time in pending as of the ticket's last change: while it is not
+                -- pending, it has waited on since.
+                and case
+                    when not coalesce(t.stops_while_pending, false) then true
+                    when t.status = 'pending' then coalesce(t.requester_wait_minutes > t.solution_over_after, false)
+                    else p.minute_no - t.minute_no - coalesce(t.agent_wait_minutes, 0)
+                        - case when t.is_resolution_in_business then 1440 * (p.n_closed - t.n_closed) else 0 end
+                        > t.solution_over_after
+                end
             ) as is_solution_due,
         t.first_resolution_minutes,
         t.requester_wait_minutes,
