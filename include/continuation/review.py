@@ -147,7 +147,7 @@ def unreported(source_id: str) -> list[Unreported]:
             return []
         bound = {"source": source_id, "kinds": list(NOTIFIED), "today": clock.now().date()}
         return [
-            Unreported(row.kind, row.n, float(row.arr), float(row.share or 0), tuple(row.keys))
+            Unreported(row.kind, row.n, float(row.arr), float(row.share), tuple(row.keys))
             for row in connection.execute(_UNREPORTED, bound)
         ]
 
@@ -214,10 +214,11 @@ _FINDINGS = sa.text(
     f"select * from ({_ALL}) as f where :kind in ('', f.kind)"  # noqa: S608 - texts of this file
     " order by coalesce(f.arr, 0) desc, f.kind, f.subject_id, f.opportunity_key limit :limit"
 )
+# All of it while no ARR is counted, as before any customer is matched.
 _SHARE = (
-    "coalesce(sum(f.arr), 0) / nullif((select sum(s.arr) from (select arr, row_number() over"
+    "coalesce(coalesce(sum(f.arr), 0) / nullif((select sum(s.arr) from (select arr, row_number() over"
     " (partition by account_key order by from_day desc) as age from core.arr_step where from_day <= current_date) as s"
-    " where s.age = 1), 0)"
+    " where s.age = 1), 0), 1)"
 )
 _SUMMARY = sa.text(
     "select f.kind, count(*) as n, cast(coalesce(sum(f.arr), 0) as double precision) as arr,"  # noqa: S608

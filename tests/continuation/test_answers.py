@@ -14,6 +14,7 @@ from include.continuation import answers, review
 from include.deliver import notices as sender
 from include.models import build
 from include.orchestration import notices
+from include.warehouse.engine import engine
 from tests.fixtures import small_world as world
 from tests.fixtures.landing import rows, value
 
@@ -152,6 +153,17 @@ def test_owner_is_notified_once_of_incorrect_values(built: pytest.MonkeyPatch) -
     built.setenv("PERENNIAL_NOW", "2026-06-11T06:00:00+00:00")
     notices.notify_contracts()
     assert [subject.partition(",")[0] for subject, _ in sent[1:]] == ["crm: 1 new finding (no_account)"]
+
+
+def test_findings_concern_all_arr_while_none_is_counted(built: pytest.MonkeyPatch) -> None:
+    at(built, "13:00")
+    world.load("opportunity", world.deal("nobody", "missing", contract_number=None, amount=4711))
+    build.run("first")
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("delete from core.arr_step")
+        found = review.summary(connection)
+    assert [(row["kind"], row["share_of_arr"]) for row in found] == [("no_account", "100.0%")]
+    assert [(one.kind, one.share) for one in review.unreported("crm")] == [("no_account", 1.0)]
 
 
 def test_list_shows_the_deal_and_its_candidate_terms(built: pytest.MonkeyPatch) -> None:
