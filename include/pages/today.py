@@ -122,7 +122,7 @@ _ACCOUNTS = (
 )
 # Tasks as they are now: core.task has only those of the last build that the CRM has reported since.
 _OPEN_TASKS = (
-    "select o.outbox_id, o.account_key, o.rule, o.step, coalesce(t.state, 'open') as state,"
+    "select o.outbox_id, o.account_key, o.rule, o.step, o.subject, coalesce(t.state, 'open') as state,"
     " coalesce(t.due_on, cast(o.body ->> 'due_on' as date)) as due_on"
     " from ops.outbox as o left join ops.task as t on t.key = o.key"
     " where o.channel = 'crm_task' and o.state = 'sent' and o.undo = '' and o.body ->> 'due_on' is not null"
@@ -131,7 +131,7 @@ _OPEN_TASKS = (
     " where c.channel = 'crm_task' and c.state = 'sent' and c.body ->> 'closes' = o.key)"
 )
 _TASKS = sa.text(
-    "select t.account_key, a.name, t.rule, t.step, t.due_on, t.state, d.arr, t.due_on < :day as is_overdue,"  # noqa: S608
+    "select t.account_key, a.name, t.rule, t.step, t.subject, t.due_on, t.state, d.arr, t.due_on < :day as is_overdue,"  # noqa: S608
     " count(*) over () as n, count(*) filter (where t.due_on < :day) over () as n_overdue"
     f" from ({_OPEN_TASKS}) as t {_ACCOUNTS}"
     f" where {_MINE}"

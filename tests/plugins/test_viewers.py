@@ -188,12 +188,12 @@ def test_playbooks_page_shows_timely_tasks_and_hold_out_results(client, world): 
 SENT_TASK = """
 insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, recipient, subject,
     body, reads, not_after, state, undo, decision_id, version)
-values (%(key)s, 'crm_task', 'account', 'crm:1', 'expansion', 1, 'call', 'crm:1', '7', '',
+values (%(key)s, 'crm_task', 'account', 'crm:1', 'expansion', 1, 'call', 'crm:1', '7', 'Meet Acme & Sons',
     cast(%(body)s as jsonb), '{}', now(), 'sent', %(undo)s, 'd', '1')
 """
 
 
-def test_today_lists_tasks_as_soon_as_they_are_sent(world):
+def test_today_lists_tasks_as_soon_as_they_are_sent(client, world):  # noqa: F811
     due = '{"due_on": "2026-07-01"}'
     sent = {"new": due, "moved": due, "undone": due, "gone": due, "done": due, "end": '{"closes": "gone"}'}
     with engine("owner").begin() as connection:
@@ -210,6 +210,8 @@ def test_today_lists_tasks_as_soon_as_they_are_sent(world):
         ("2026-07-02", "started"),
     ]
     assert (seen.counts["tasks"], seen.counts["overdue"]) == (2, 0)
+    assert "Meet Acme & Sons" in unescape(_as(client, "head", "/today/"))
+    assert "Acme" not in _as(client, "viewer", "/today/")  # it sees no names
 
 
 def test_metric_tree_shows_each_value_as_known_at_the_time(client, world):  # noqa: F811
