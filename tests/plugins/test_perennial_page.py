@@ -32,6 +32,8 @@ def plugin() -> ModuleType:
 
 def test_documentation_has_a_picture_of_every_page(plugin: ModuleType) -> None:
     assert set(plugin.PAGES) <= {path.partition("?")[0] for path in pictures.PAGES.values()}
+    for language in pictures.LANGUAGES:
+        assert set(pictures.PAGES) <= {file.stem for file in (pictures.FOLDER / language).glob("*.webp")}
 
 
 @pytest.fixture
