@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv as csv_format
 import hashlib
 import io
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,8 +18,10 @@ from include.ingest.suppression import ERASED
 from include.warehouse.engine import has_table
 
 COLUMNS = ("contact_key", "account_key", "account_name", "email", "name", "language", "subject", "body_html")
-# A spreadsheet would run a cell that starts so: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell for a formula by its first character, and some split at other separators than the comma:
+# https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = re.compile(r"(^|[;|])(\s*)(?=[=+\-@＝＋－＠])")
+_FORMULA_IN_HTML = re.compile(r"(?<=[;|])(\s*)([=+\-@＝＋－＠])")
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,9 @@ class TouchList:
 def line(values: Sequence[str]) -> str:
     """Return one line of the CSV file. Values have no line breaks, so that a person is one line."""
     written = io.StringIO()
-    safe = [" ".join(value.split()) for value in values]
-    safe = [f"'{value}" if value.startswith(_FORMULA) else value for value in safe]
+    *cells, body = [" ".join(value.split()) for value in values]
+    body = _FORMULA_IN_HTML.sub(lambda found: f"{found[1]}&#{ord(found[2])};", body)
+    safe = [_FORMULA.sub(r"\1\2'", cell) for cell in (*cells, body)]
     csv_format.writer(written, lineterminator="").writerow(safe)
     return written.getvalue()
 

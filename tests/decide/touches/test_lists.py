@@ -53,6 +53,13 @@ def test_list_has_the_audience_in_its_languages(touch_book: TouchBook) -> None:
     assert (second["language"], second["subject"]) == ("de", "Hallo Customer 2")
 
 
+def test_no_cell_is_a_formula_whatever_separator_a_spreadsheet_splits_at() -> None:
+    found = store.line(["+1", "Foo;=cmd;x", "a|@b; -1", "＝1", "Anna-Maria", "Dear Foo;=cmd,<br>&amp;-"])
+    assert next(csv.reader([found])) == [
+        "'+1", "Foo;'=cmd;x", "a|'@b; '-1", "'＝1", "Anna-Maria", "Dear Foo;&#61;cmd,<br>&amp;&#45;",
+    ]  # fmt: skip
+
+
 def test_account_with_other_scores_or_tier_is_not_in_the_audience(touch_book: TouchBook) -> None:
     touch_book.contact(1)
     touch_book.customers(1, score=3)
