@@ -48,19 +48,13 @@ mentions as (
     from said as s
     join bridge as b on b.source = s.source and b.source_id = s.source_id
     union all
-    select account_key, close_date, lost_reason, null, null, 'lost_reason', opportunity_key
-    from core.opportunity
-    where not is_deleted
-        and is_closed
-        and lost_reason is not null
-        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
-    union all
-    select account_key, close_date, competitors, null, null, 'deal', opportunity_key
-    from core.opportunity
-    where not is_deleted
-        and is_closed
-        and competitors is not null
-        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    select o.account_key, o.close_date, f.words, null, null, f.origin, o.opportunity_key
+    from core.opportunity as o
+    cross join lateral (values ('lost_reason', o.lost_reason), ('deal', o.competitors)) as f (origin, words)
+    where not o.is_deleted
+        and o.is_closed
+        and f.words is not null
+        and (cast(:accounts as text[]) is null or o.account_key = any(cast(:accounts as text[])))
 )
 
 select
