@@ -97,18 +97,17 @@ members as (
             and not t.is_merged
             and (t.resolution_counted_minutes is not null
                 or t.full_resolution_minutes is null
-                and p.minute_no - t.minute_no
-                - case when t.is_resolution_in_business then 1440 * (p.n_closed - t.n_closed) else 0 end
-                > t.solution_over_after
                 -- The desk tells the wait and the time in pending as of the ticket's last change: while it is not
-                -- pending, it has waited on since.
-                and case
-                    when not coalesce(t.stops_while_pending, false) then true
-                    when t.status = 'pending' then coalesce(t.requester_wait_minutes > t.solution_over_after, false)
-                    else p.minute_no - t.minute_no - coalesce(t.agent_wait_minutes, 0)
-                        - case when t.is_resolution_in_business then 1440 * (p.n_closed - t.n_closed) else 0 end
-                        > t.solution_over_after
-                end
+                -- pending, it has waited on since. A closed day in pending counts once: the shorter wait decides.
+                and least(
+                    p.minute_no - t.minute_no
+                    - case when t.is_resolution_in_business then 1440 * (p.n_closed - t.n_closed) else 0 end,
+                    case
+                        when t.stops_while_pending and t.status = 'pending' then coalesce(t.requester_wait_minutes, 0)
+                        when t.stops_while_pending
+                            then p.minute_no - t.minute_no - coalesce(t.agent_wait_minutes, 0)
+                    end
+                ) > t.solution_over_after
             ) as is_solution_due,
         t.first_resolution_minutes,
         t.requester_wait_minutes,
