@@ -215,7 +215,7 @@ answers as (
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
--- On each day with an answer, or on which one is too old: the last answer of each person.
+-- On each day with an answer, or on which one is too old: the last answer of each person; none if all are too old.
 last_answers as (
     select
         d.account_key,
@@ -224,7 +224,7 @@ last_answers as (
         a.day as answered_on,
         row_number() over (partition by d.account_key, d.day, a.contact_id order by a.answered_at desc, a.score) as age
     from (select account_key, day from answers union select account_key, day + 270 from answers) as d
-    join answers as a on a.account_key = d.account_key and a.day <= d.day and a.day > d.day - 270
+    left join answers as a on a.account_key = d.account_key and a.day <= d.day and a.day > d.day - 270
 ),
 
 nps as (
