@@ -54,7 +54,8 @@ class TrackingPlan(Strict):
     @model_validator(mode="before")
     @classmethod
     def _check_names(cls, data: Any) -> Any:
-        names = [str(name).strip().lower() for name in data.get("events") or ()]
+        events = data.get("events") if isinstance(data, dict) else None
+        names = [str(name).strip().lower() for name in events] if isinstance(events, dict) else []
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise ValueError(f"lists {twice} twice; casing makes no other event")
         return data

@@ -14,6 +14,7 @@ from include.config import load
 from include.deliver.channels import crm_task
 from include.deliver.channels.base import TaskSnapshot
 from include.outbox import store as outbox
+from include.outbox import tasks
 from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 
@@ -55,14 +56,12 @@ def read_back(now: datetime | None = None) -> ReadBack:
 
 
 def _tasks_to_read(connection: sa.Connection, source: str) -> Sequence[Delivery]:
-    """Return written tasks that are not done and belong to an open episode."""
+    """Return written tasks that are not done and whose episode has not ended."""
     return outbox.read(
         connection,
         # Tasks that Perennial withdrew itself do not count as deleted by a person.
         "channel = 'crm_task' and state = 'sent' and undo = '' and external_id <> ''"
-        " and exists (select from ops.episode as e where e.state = 'open' and e.signal = outbox.rule"
-        " and e.entity_kind = outbox.entity_kind and e.entity_id = outbox.entity_id"
-        " and e.episode_no = outbox.episode_no)"
+        f" and not {tasks.is_over('outbox')}"
         " and not exists (select from ops.task as t where t.key = outbox.key and t.state in ('done', 'deleted'))",
         source=source,
     )

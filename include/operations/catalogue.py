@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import config
-from include.common import clock
 from include.decide.playbooks import load as playbooks
 from include.decide.signals import load as signals
 from include.entities.catalog import ENTITIES
@@ -115,7 +114,7 @@ def events() -> list[PlannedEvent]:
     with engine("reader").connect() as connection:
         rows = connection.execute(_SEEN, {"sources": sources}).mappings().all()
         unread = set(connection.execute(_UNREAD).scalars())
-    yesterday = clock.day_in(settings.reporting_zone) - timedelta(days=1)
+    yesterday = config.today() - timedelta(days=1)
     newest = {row["source"]: yesterday for row in rows if row["source"] not in unread}
     for source in newest:
         newest[source] = min(yesterday, max(row["last_day"] for row in rows if row["source"] == source))
@@ -197,16 +196,13 @@ def _tables() -> Iterator[Dataset]:
         )
 
 
-# Stores whose rows contain a person's name, address or record.
-_WITH_PERSONS = ("quarantine.record", "quarantine.record values", "ops.outbox bodies", "ops.touch_contact lines")
-
-
 def _records() -> Iterator[Dataset]:
     kept, owner = config.load().retention, registry.owners()["data_team"].name
+    with_persons = {*free_text.WITH_PERSONS, "quarantine.record", "ops.touch_contact"}
     for store in STORES:
-        sensitivity = PERSONAL if store.name in _WITH_PERSONS else INTERNAL
+        sensitivity = PERSONAL if store.table in with_persons else INTERNAL
         yield Dataset(store.name, "", owner, sensitivity, kept_days=getattr(kept, store.setting))
     # A mark of a person's data must follow it into what is made of it, so erasure names these tables:
     # https://github.com/open-metadata/OpenMetadata/issues/16400
-    for name in sorted({*free_text.WITH_PERSONS, *erase.BY_ACCOUNT_KEY} - {store.name for store in STORES}):
-        yield Dataset(name, "", owner, PERSONAL if name in free_text.WITH_PERSONS else INTERNAL)
+    for name in sorted({*with_persons, *erase.BY_ACCOUNT_KEY} - {store.name for store in STORES}):
+        yield Dataset(name, "", owner, PERSONAL if name in with_persons else INTERNAL)

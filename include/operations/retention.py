@@ -42,6 +42,10 @@ class Store:
     setting: str
     statement: str
 
+    @property
+    def table(self) -> str:
+        return self.name.split()[0]
+
 
 @dataclass(frozen=True)
 class Kept:

@@ -77,11 +77,12 @@ def error_of(failed: Mapping[str, Exception]) -> Exception:
     def is_retried(error: Exception) -> bool:
         return RETRY_POLICY.evaluate(error, try_number=1, max_tries=1).action is RetryAction.RETRY
 
-    one = next(filter(is_retried, failed.values()), next(iter(failed.values())))
+    name = next((name for name, error in failed.items() if is_retried(error)), next(iter(failed)))
+    one = failed[name]
     if len(failed) == 1:
         return one
     text, kind = as_perennial_error(one), Unavailable if is_retried(one) else PerennialError
-    return kind(f"{', '.join(failed)} failed; {text.message}", cure=text.cure)
+    return kind(f"{', '.join(failed)} failed; {name}: {text.message}", cure=text.cure)
 
 
 @task(task_id="finish", doc_md="Closes the build, and clears the dirty ranges that it built.")

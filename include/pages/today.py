@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
 from include.decide.rule_texts import evidence, live_signals, titles
+from include.outbox import tasks
 from include.pages import scope
 from include.scores.forecast import lines
 from include.scores.forecast.lines import Line
@@ -122,13 +123,14 @@ _ACCOUNTS = (
 )
 # Tasks as they are now: core.task has only those of the last build that the CRM has reported since.
 _OPEN_TASKS = (
-    "select o.outbox_id, o.account_key, o.rule, o.step, o.subject, coalesce(t.state, 'open') as state,"
+    "select o.outbox_id, o.account_key, o.rule, o.step, o.subject, coalesce(t.state, 'open') as state,"  # noqa: S608
     " coalesce(t.due_on, cast(o.body ->> 'due_on' as date)) as due_on"
     " from ops.outbox as o left join ops.task as t on t.key = o.key"
     " where o.channel = 'crm_task' and o.state = 'sent' and o.undo = '' and o.body ->> 'due_on' is not null"
     " and coalesce(t.state, 'open') in ('open', 'started')"
     " and not exists (select from ops.outbox as c"
     " where c.channel = 'crm_task' and c.state = 'sent' and c.body ->> 'closes' = o.key)"
+    f" and not {tasks.is_over('o')}"
 )
 _TASKS = sa.text(
     "select t.account_key, a.name, t.rule, t.step, t.subject, t.due_on, t.state, d.arr, t.due_on < :day as is_overdue,"  # noqa: S608

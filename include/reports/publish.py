@@ -108,7 +108,6 @@ def _publish(report: Report, requested: str, settings: Settings) -> Publication:
             accounts = figures.accounts_of(report.regions, reading)
             scope = Scope(reading, settings, period, newest, accounts)
             with texts.reading(report.language or settings.language):
-                period = periods.of(report.cadence, period.first)  # its label, in the report's language
                 earlier, previous = last.data if last else None, before.data if before else None
                 content = document.make(report, period, scope, earlier, previous)
             if last and document.is_same(content, last.data):

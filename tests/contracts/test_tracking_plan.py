@@ -82,9 +82,10 @@ def test_casing_makes_no_other_event_as_in_the_figures_of_use(tmp_path: Path) ->
 
 
 def test_plan_names_an_event_once(tmp_path: Path) -> None:
-    (tmp_path / "config" / "tracking_plan.yaml").write_text(PLAN + PLAN.splitlines()[3].replace("reports", "REPORTS"))
-    with pytest.raises(ConfigError):
-        config.load()
+    for text in (PLAN + PLAN.splitlines()[3].replace("reports", "REPORTS"), "version: 1\nevents: 5\n", "5\n"):
+        (tmp_path / "config" / "tracking_plan.yaml").write_text(text)
+        with pytest.raises(ConfigError):
+            config.load()
 
 
 def test_late_event_is_the_day_after_its_last_allowed_one() -> None:

@@ -75,14 +75,14 @@ def test_gauges_reach_a_collector(dags, built: pytest.MonkeyPatch, received: Poi
     assert len(received) == n_sent
     assert received["airflow.perennial.batch.held", "crm"] == 0
     assert received["airflow.perennial.source.age_seconds", "crm"] == 7200
-    assert received["airflow.perennial.source.blocked", "crm"] == 1
+    assert received["airflow.perennial.source.not_green", "crm"] == 1
     assert received["airflow.perennial.build.failed",] == 0
     assert received["airflow.perennial.outbox.rows", "email", "uncertain"] == 0  # else an earlier 1 would stay
-    assert {name.removeprefix("airflow.") for name, *_ in received} == set(telemetry.GAUGES)
+    assert {name.removeprefix("airflow.") for name, *_ in received} == set(telemetry.NAMES)
 
 
 def test_board_and_alerts_use_gauges_that_are_sent() -> None:
-    sent = {f"airflow_{name.replace('.', '_')}" for name in telemetry.GAUGES}
+    sent = {f"airflow_{name.replace('.', '_')}" for name in telemetry.NAMES}
     folder = ROOT / "docs" / "how-to" / "watch-perennial"
     (group,) = yaml.safe_load((folder / "alerts.yaml").read_text())["groups"]
     assert all(any(name in rule["expr"] for name in sent) for rule in group["rules"])

@@ -28,6 +28,7 @@ def test_records_with_names_and_notes_are_personal_and_kept_until_erased() -> No
     by_name = {one.name: one for one in catalogue.datasets()}
     for name in ("ops.customer_report", "ops.episode", "meta.request_entry", "meta.discount_request", "ops.outbox"):
         assert (by_name[name].sensitivity, by_name[name].kept_days) == ("personal", None)
+    assert by_name["ops.evaluation"].sensitivity == "personal"
     assert by_name["meta.health_override"].sensitivity == "internal"
 
 

@@ -195,12 +195,16 @@ values (%(key)s, 'crm_task', 'account', 'crm:1', 'expansion', 1, 'call', 'crm:1'
 
 def test_today_lists_tasks_as_soon_as_they_are_sent(client, world):  # noqa: F811
     due = '{"due_on": "2026-07-01"}'
-    sent = {"new": due, "moved": due, "undone": due, "gone": due, "done": due, "end": '{"closes": "gone"}'}
+    sent = {"new": due, "moved": due, "undone": due, "gone": due, "done": due, "over": due, "end": '{"closes": "gone"}'}
     with engine("owner").begin() as connection:
         for key, body in sent.items():
             undo = "done" if key == "undone" else ""
             connection.exec_driver_sql(SENT_TASK, {"key": key, "body": body, "undo": undo})
         connection.exec_driver_sql(
+            "update ops.outbox set episode_no = 2 where key = 'over';"
+            "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
+            " opened_on, updated_on) values ('expansion', 'account', 'crm:1', 1, 'crm:1', 'open', '{}', '2026-05-01',"
+            " '2026-06-01'), ('expansion', 'account', 'crm:1', 2, 'crm:1', 'closed', '{}', '2026-05-01', '2026-06-01');"
             "insert into ops.task (key, state, due_on, read_at)"
             " values ('done', 'done', null, now()), ('moved', 'started', '2026-07-02', now())"
         )

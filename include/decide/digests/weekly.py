@@ -26,6 +26,7 @@ from include.decide.renewals.checkpoint import Checkpoint
 from include.decide.rules.planner import why_on_hold
 from include.decide.rules.scan import Scanned
 from include.decide.signals.schema import Signal
+from include.outbox import tasks
 from include.outbox.message import Evidence, Fact, Message
 from include.outbox.store import Action
 from include.scores.forecast import lines, lists
@@ -234,12 +235,10 @@ def _overdue(connection: sa.Connection, day: Day) -> Counter[str]:
     """Return the number of overdue tasks by the address of their assignee."""
     rows = connection.execute(
         sa.text(
-            "select case when t.owner_id in ('', o.address) then o.recipient"
+            "select case when t.owner_id in ('', o.address) then o.recipient"  # noqa: S608
             " else split_part(o.account_key, ':', 1) || ':' || t.owner_id end as assignee, count(*) as number"
             " from ops.task as t join ops.outbox as o on o.key = t.key"
-            " where t.state in ('open', 'started') and t.due_on < :today and exists ("
-            " select from ops.episode as e where e.state = 'open' and e.signal = o.rule"
-            " and e.entity_kind = o.entity_kind and e.entity_id = o.entity_id and e.episode_no = o.episode_no)"
+            f" where t.state in ('open', 'started') and t.due_on < :today and not {tasks.is_over('o')}"
             " group by 1"
         ),
         {"today": day.today},
