@@ -13,8 +13,8 @@ deliveries in `ops.outbox`. Writes `ops.touch_list`, `ops.touch_contact`, the ar
 - the task is red: the warehouse did not answer, or a touch is wrong. The log names file and line; all other lists were
   made. Clear it: lists of today that exist stay as they are.
 - it is green and returns nothing: no touch is live.
-- it is green and a list is empty: `python -m include.cli touches list` counts the reasons. `opt_out_unknown` means that
-  the CRM's mapping does not read opt-outs.
+- it is green and makes no list of a live touch: nobody was left. `python -m include.cli touches plan NAME` counts the
+  reasons. `opt_out_unknown` means that the CRM's mapping does not read opt-outs.
 
 **Re-running and backfill.** Clear the task. A list is made for today only, and never changed. Without Airflow:
 `python -m include.cli touches make`.
