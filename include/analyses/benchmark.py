@@ -211,7 +211,7 @@ _CANDIDATES = sa.text(
     where b.as_of = (select max(as_of) from marts.benchmark_customer)
         and b.is_candidate
         and coalesce(t.health_band, '') not in ('red', 'yellow')
-        and coalesce(t.oldest_urgent_days, 0) = 0
+        and coalesce(t.n_open_urgent_tickets, 0) = 0
         and (cast(:accounts as text[]) is null or b.account_key = any(:accounts))
     """
 )

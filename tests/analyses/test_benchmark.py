@@ -118,7 +118,12 @@ def test_commands_list_a_benchmark_customer_and_draft_a_valid_playbook(
 
 @pytest.mark.parametrize(
     ("now", "n"),
-    [("health_band = 'red'", 0), ("oldest_urgent_days = 3", 0), ("account_key = 'gone'", 0), ("health_band = null", 1)],
+    [
+        ("health_band = 'red'", 0),
+        ("n_open_urgent_tickets = 1, oldest_urgent_days = 0", 0),
+        ("account_key = 'gone'", 0),
+        ("health_band = null", 1),
+    ],
 )
 def test_customer_that_has_got_into_trouble_since_the_month_end_is_not_listed(
     built: pytest.MonkeyPatch, now: str, n: int

@@ -4,7 +4,7 @@
 -- Caveats: only industries with at least five customers. A percentile is the share of the industry's other customers
 -- with a known, lower value. Satisfaction and tickets that are not known fail no test.
 with grid as (
-    select d.account_key, d.day as as_of
+    select d.account_key, d.day as as_of, d.n_open_urgent_tickets
     from marts.account_day as d
     join meta.calendar as c on c.day = d.day and c.is_month_end
     where d.day >= :start
@@ -24,7 +24,13 @@ attribute_steps as (
 ),
 
 customers as (
-    select g.account_key, g.as_of, s.industry, s.tier, count(*) over (partition by s.industry, g.as_of) as n_customers
+    select
+        g.account_key,
+        g.as_of,
+        g.n_open_urgent_tickets,
+        s.industry,
+        s.tier,
+        count(*) over (partition by s.industry, g.as_of) as n_customers
     from grid as g
     join attribute_steps as s
         on s.account_key = g.account_key and g.as_of >= s.from_day and (s.to_day is null or g.as_of < s.to_day)
@@ -50,7 +56,7 @@ figures as (
         i.breadth,
         i.depth,
         i.active_seat_share,
-        i.oldest_urgent_days,
+        c.n_open_urgent_tickets,
         i.nps_median,
         i.good_rating_share,
         h.last_band,
@@ -86,7 +92,7 @@ judged as (
         coalesce(milestones_on_time >= 0.7, false) or has_expanded as has_value,
         coalesce(breadth_rank >= 2.0 / 3 and breadth is not null, false) as is_broad,
         coalesce(depth_rank >= 2.0 / 3 and depth is not null, false) as is_deep,
-        coalesce(oldest_urgent_days, 0) = 0 as has_no_urgent_ticket,
+        coalesce(n_open_urgent_tickets, 0) = 0 as has_no_urgent_ticket,
         coalesce(nps_median >= 9 or good_rating_share >= 0.95, nps_median is null and good_rating_share is null)
             as is_satisfied
     from ranked
