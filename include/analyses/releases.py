@@ -98,7 +98,7 @@ def _count(connection: sa.Connection, one: Release, version: Version, newest: da
     named = {
         "day": day,
         "end": min(day + timedelta(days=DAYS), newest),
-        "features": [name.lower() for name in asked["features"]],
+        "features": asked["features"],
         "before": day - timedelta(days=DAYS),
         **{name: [each.lower() for each in asked["target"][name]] for name in settings.Target.model_fields},
         "users": FEWEST_USERS,
@@ -138,7 +138,7 @@ def with_effects(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> l
     known, newest = settings.load(), [dict(one) for one in connection.execute(_EFFECTS).mappings()]
     made = []
     for row in rows:
-        features = {name.lower() for name in known[row["release"]].features} if row["release"] in known else set()
+        features = known[row["release"]].features if row["release"] in known else ()
         since = row["released_on"] + timedelta(days=TWO_QUARTERS)
         found = [one for one in newest if one["feature"] in features and one["month"] >= since]
         made.append({**row, "effects": found or None})

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from include.config.documents import Strict
+from include.config.fields import Feature as FeatureName
 from include.config.fields import Language
 
 AccountKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*:.+$")]
 Sentence = Annotated[str, Field(min_length=3, max_length=300)]
-FeatureName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Feature(Strict):

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from include.config import files
 from include.config.documents import PositiveShare, Strict, parse_all
+from include.config.fields import Feature
 from include.config.person import Person
 
 Names = tuple[Annotated[str, Field(min_length=1, max_length=200)], ...]
@@ -25,7 +26,7 @@ class Target(Strict):
     tiers: Names = ()
     industries: Names = ()
     regions: Names = ()
-    used: Names = ()
+    used: tuple[Feature, ...] = ()
 
 
 class Release(Strict):
@@ -42,7 +43,7 @@ class Release(Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")]
     title: Annotated[str, Field(min_length=1, max_length=120)]
     released_on: date
-    features: Annotated[Names, Field(min_length=1)]
+    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
     target: Target = Target()
     goal: PositiveShare | None = None
     owner: Person

@@ -156,6 +156,11 @@ def test_only_a_goal_that_was_set_before_counts(known: list[tuple[date, date, fl
     assert (version.definition["goal"] if is_in_time else None) == goal
 
 
+def test_features_have_the_names_of_usage(overlay: Path) -> None:
+    (overlay / "config" / "releases" / "boards.yaml").write_text(FILE.replace("[Boards]", '[" Boards"]'))
+    assert settings.load()["boards"].definition["features"] == ["boards"]
+
+
 @pytest.mark.parametrize("wrong", [("name: boards", "name: other"), ("goal: 0.2", "goal: 20"), ("[Boards]", "[]")])
 def test_wrong_file_is_refused(overlay: Path, wrong: tuple[str, str]) -> None:
     (overlay / "config" / "releases" / "boards.yaml").write_text(FILE.replace(*wrong))

@@ -28,3 +28,11 @@ def test_usage_of_a_deleted_product_account_is_not_available() -> None:
     found = written(Facts(account(), teams, {week["week"]: week}))
     for title in ("What you use, by team", "Trend against the same weeks of the year before"):
         assert not found[title]["rows"] and found[title]["text"].startswith("Not available")
+
+
+def test_features_have_the_names_of_usage() -> None:
+    own = config.load().customer_report
+    named = type(own).model_validate(
+        {**own.model_dump(), "output": [" Boards"], "features": {"Boards": {"title": "Boards"}}}
+    )
+    assert named.output == tuple(named.features) == ("boards",)
