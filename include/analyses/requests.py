@@ -34,6 +34,11 @@ from include.warehouse.engine import engine, has_table
 ASKS, DEMAND = "core.request_ask", "marts.request_demand"
 KIND = "request"  # of the deliveries about it
 NOT_SHIPPED = "the request has not shipped, or the account did not ask for it"
+# Requests that have shipped, with what asked for them before.
+SHIPPED_ASKS = (
+    "marts.request_demand as d join core.request_ask as k on k.request = d.request and k.asked_on <= d.shipped_on"
+    " and d.state = 'shipped' and d.shipped_on <= :today"
+)
 LONGEST_NAME = 80
 Kind = Literal["essential", "individual", "core"]
 State = Literal["open", "planned", "declined", "shipped"]
@@ -90,10 +95,11 @@ def who(connection: sa.Connection, request: str) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(_WHO, {"request": request}).mappings()]
 
 
-def has_shipped(connection: sa.Connection, request: str, account_key: str, today: date) -> bool:
-    """Return whether a request has shipped that an account had asked for before."""
-    named = {"request": request, "account": account_key, "today": today}
-    return has_table(connection, DEMAND) and bool(connection.execute(_HAS_SHIPPED, named).scalar())
+def shipped(connection: sa.Connection, today: date) -> set[tuple[str, str]]:
+    """Return the requests that have shipped, each with every account that had asked for it before."""
+    if not has_table(connection, DEMAND):
+        return set()
+    return set(connection.execute(_SHIPPED, {"today": today}).tuples())
 
 
 def enter(entries: Sequence[Entry], by: str) -> tuple[int, list[str]]:
@@ -221,13 +227,7 @@ where k.request = :request and k.account_key is not null
 group by 1, 2, 3, 4, 5, 6
 order by a.arr desc nulls last, k.account_key
 """)
-_HAS_SHIPPED = sa.text("""
-select exists (
-    select from marts.request_demand as d
-    join core.request_ask as k on k.request = d.request and k.asked_on <= d.shipped_on
-    where d.request = :request and d.state = 'shipped' and d.shipped_on <= :today and k.account_key = :account
-)
-""")
+_SHIPPED = sa.text(f"select d.request, k.account_key from {SHIPPED_ASKS}")  # noqa: S608
 # By its key, or by an id of it in any source.
 _ACCOUNTS = sa.text(
     "select account_key as given, account_key from core.account where account_key = any(:ids)"

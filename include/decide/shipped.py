@@ -19,7 +19,7 @@ from include.decide import alert_tasks
 from include.decide.context import Day, Outcome
 from include.decide.recipients import Owner, Recipient, calendar_of, recipient
 from include.outbox import personal_data
-from include.outbox.store import Action
+from include.outbox.store import NOT_WRITTEN, Action
 from include.warehouse.engine import engine, has_table
 
 RULE = "request_shipped"
@@ -39,6 +39,8 @@ def plan(day: Day) -> Outcome:
         named = {
             "kind": KIND,
             "withdrawn": requests.NOT_SHIPPED,
+            "not_written": list(NOT_WRITTEN),
+            "midnight": day.start_of(day.today),
             "today": day.today,
             "since": day.today - timedelta(days=TOLD_DAYS),
         }
@@ -105,19 +107,21 @@ def _lines(row: Any, to: Recipient) -> Iterator[Markup]:
     yield from (Markup(""), escape(gettext("Write to the people who asked, and offer to show it to them.")))
 
 
-# A task is planned again, and so refreshed, until it is sent. One that was withdrawn has told nobody.
-_TO_TELL = sa.text("""
+# A task is planned again, and so refreshed, until it is sent. One that failed, expired or was withdrawn told nobody, so
+# the next day plans another one. Dry run and people suppress tasks for good.
+_TO_TELL = sa.text(f"""
 with asked as (
     select k.account_key, d.request, d.shipped_on, max(k.asked_on) as last_asked,
         array_agg(k.ask_key order by k.asked_on desc, k.ask_key) as ask_keys
-    from marts.request_demand as d
-    join core.request_ask as k on k.request = d.request and k.asked_on <= d.shipped_on
-    where d.state = 'shipped' and d.shipped_on > :since and d.shipped_on <= :today
+    from {requests.SHIPPED_ASKS}
+    where d.shipped_on > :since
     group by k.account_key, d.request, d.shipped_on
 ),
 
 tasks as (
-    select entity_id, step, body -> 'asks' as asks, reason = :withdrawn as is_withdrawn
+    select entity_id, step, body -> 'asks' as asks,
+        state = any(:not_written) and (state <> 'suppressed' or reason = :withdrawn) and external_id = ''
+            and resolved_at < :midnight as is_untold
     from ops.outbox
     where entity_kind = :kind and state not in ('planned', 'parked')
 )
@@ -129,7 +133,7 @@ select q.*, a.account_name, a.region, a.owner_key, a.owner_name, a.owner_email, 
 from asked as q
 join marts.act_account as a on a.account_key = q.account_key
 where not exists (
-    select from tasks as t where t.asks ?| q.ask_keys and not t.is_withdrawn
+    select from tasks as t where t.asks ?| q.ask_keys and not t.is_untold
 )
 order by q.account_key, q.request
-""")
+""")  # noqa: S608

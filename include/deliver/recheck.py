@@ -16,13 +16,13 @@ from include.common import clock
 from include.config.channels import INTO_CRM
 from include.deliver.subjects import REPORT, SUBJECTS
 from include.gate import verdicts
-from include.outbox.store import Delivery
+from include.outbox.store import NOT_WRITTEN, Delivery
 
 _FRESH_SECONDS = 5.0
 _CORRECTED = sa.text(
     "select exists (select from ops.outbox where entity_kind = :entity_kind and entity_id = :entity_id"
-    " and step = :step and episode_no > :episode_no and undo = '' and state in ('planned', 'sending', 'sent'))"
-)
+    " and step = :step and episode_no > :episode_no and undo = '' and state <> all(:not_written))"
+).bindparams(not_written=list(NOT_WRITTEN))
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ class Gate:
         quarantined = self._cached(delivery.reads, lambda: verdicts.quarantined(delivery.reads))
         return "; ".join(quarantined.get(delivery.account_key, ()))
 
+    def has_shipped(self, connection: sa.Connection, delivery: Delivery, now: datetime) -> bool:
+        """Return whether what a delivery is about has shipped, and its account had asked for it."""
+        today = clock.day_in(config.load().reporting_zone, now)
+        shipped = self._cached((requests.KIND, today), lambda: requests.shipped(connection, today))
+        return (delivery.step, delivery.account_key) in shipped
+
     def _cached(self, key: Hashable, read: Callable[[], Any]) -> Any:
         read_at, answer = self._answers.get(key, (-_FRESH_SECONDS, None))
         if time.monotonic() - read_at >= _FRESH_SECONDS:
@@ -82,10 +88,8 @@ def check(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: da
     # Two mails with different figures would leave readers to guess: https://github.com/getsentry/sentry/issues/74619
     if delivery.entity_kind == REPORT and connection.execute(_CORRECTED, vars(delivery)).scalar():
         return Verdict("suppressed", "a corrected edition is sent instead")
-    if delivery.entity_kind == requests.KIND:
-        today = clock.day_in(config.load().reporting_zone, now)
-        if not requests.has_shipped(connection, delivery.step, delivery.account_key, today):
-            return Verdict("suppressed", requests.NOT_SHIPPED)
+    if delivery.entity_kind == requests.KIND and not gate_now.has_shipped(connection, delivery, now):
+        return Verdict("suppressed", requests.NOT_SHIPPED)
     blocking_reason = gate_now.blocking_reason(delivery, now) if delivery.reads else ""
     return Verdict("wait", blocking_reason) if blocking_reason else Verdict("go")
 

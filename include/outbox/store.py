@@ -21,6 +21,8 @@ from include.outbox import personal_data
 ALERT_TASK = "task"  # the step of an alert's single CRM task
 
 State = Literal["planned", "parked", "sending", "sent", "uncertain", "failed", "suppressed", "expired"]
+# Nothing was written outside, and nothing will be.
+NOT_WRITTEN: tuple[State, ...] = ("failed", "suppressed", "expired")
 
 
 @dataclass(frozen=True)

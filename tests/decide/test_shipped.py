@@ -60,6 +60,11 @@ def send(book: SignalBook) -> None:
     execute(book, "update ops.outbox set state = 'sent', resolved_at = :now where rule = 'request_shipped'")
 
 
+def end(book: SignalBook, state: str, reason: str = "") -> None:
+    values = {"state": state, "reason": reason, "then": at(0)}
+    execute(book, "update ops.outbox set state = :state, reason = :reason, resolved_at = :then", **values)
+
+
 def verdict(delivery: Delivery) -> str:
     with engine("builder").connect() as connection:
         return check(connection, delivery, Gate(), at(1)).action
@@ -113,10 +118,24 @@ def test_planned_task_is_refreshed_and_withdrawn(asked: SignalBook) -> None:
     change(asked, "sso", state="open")
     assert verdict(again) == "suppressed"
     # What was withdrawn has told nobody.
-    execute(asked, "update ops.outbox set state = 'suppressed', reason = :reason", reason=requests.NOT_SHIPPED)
-    assert planned(asked, "open") == []
     change(asked, "sso", **SHIPPED)
+    end(asked, "suppressed", f"{requests.NOT_SHIPPED}; its owner has completed the task")
+    assert planned(asked, "completed") == []
+    end(asked, "suppressed", requests.NOT_SHIPPED)
     assert [row.episode_no for row in planned(asked, "shipped again")] == [2]
+
+
+@pytest.mark.parametrize("state", ["failed", "expired"])
+def test_who_was_not_told_gets_another_task_on_another_day(asked: SignalBook, state: str) -> None:
+    change(asked, "sso", **SHIPPED)
+    planned(asked, "first")
+    end(asked, state)
+    assert planned(asked, "same day") == []
+    asked.set_clock(at(1))
+    assert [row.episode_no for row in planned(asked, "next day")] == [2]
+    execute(asked, "delete from ops.outbox where episode_no = 2")
+    execute(asked, "update ops.outbox set external_id = '7'")  # the task is there, without its company
+    assert planned(asked, "written") == []
 
 
 def test_dry_run_writes_nothing_outside(asked: SignalBook, overlay: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from include.deliver import deliver, holds
+from include.deliver import deliver, holds, recheck
 from include.outbox import store
 from include.reports import archive, document, publish
 from include.warehouse.engine import engine
@@ -88,6 +88,10 @@ def test_an_edition_that_was_not_sent_gives_way_to_its_correction(open_book: Non
     with engine("owner").begin() as connection:
         connection.exec_driver_sql("update marts.kpi_value set value = value + 1")
     assert [one.edition for one in publish.publish("germany")] == [2]
+    with engine("builder").connect() as connection:  # also if the correction may have arrived; rolled back
+        connection.exec_driver_sql("update ops.outbox set state = 'uncertain' where episode_no = 2")
+        for one in store.read(connection, "rule = 'report' and episode_no = 1"):
+            assert recheck.check(connection, one, recheck.Gate(), NOW).action == "suppressed"
     deliver.deliver(now=NOW)
     states = outbox()
     assert {states[key] for key in first} == {"suppressed"}

@@ -26,6 +26,7 @@ from include.decide.touches.load import load
 from include.decide.touches.schema import Touch
 from include.decide.touches.store import TouchList
 from include.gate import newest_build
+from include.outbox.store import NOT_WRITTEN
 from include.warehouse import locks
 from include.warehouse.engine import engine, has_table
 
@@ -155,6 +156,7 @@ def _contacts(
 ) -> list[Contact]:
     bound = {
         "accounts": accounts, "touch": touch.name, "today": today, "zone": settings.reporting_zone,
+        "not_written": list(NOT_WRITTEN),
         "since": today - timedelta(days=max(settings.touches.days_between, touch.again_after_days)),
     }  # fmt: skip
     return [
@@ -208,7 +210,7 @@ written as (
     select entity_kind, entity_id, lower(recipient) as address, cast(planned_at at time zone :zone as date) as day
     from ops.outbox
     where rule in (select playbook from ops.playbook_version)
-        and state in ('planned', 'parked', 'sending', 'sent', 'uncertain')
+        and state <> all(:not_written)
         and cast(planned_at at time zone :zone as date) > :since
 ),
 
