@@ -5,7 +5,7 @@
 -- time has passed at the period's end. SLA targets are those of tickets created in the period; merged tickets have none
 -- for the solution.
 with closed as (
-    select c.day, count(d.day) over (order by c.day rows unbounded preceding) as n_closed
+    select c.day, 1440 * count(d.day) over (order by c.day rows unbounded preceding) as closed_minutes
     from meta.calendar as c
     -- The times below allow for weekends already.
     left join meta.closed_day as d on d.day = c.day and c.is_working_day
@@ -15,7 +15,7 @@ periods as (
     select
         p.*,
         extract(epoch from cast(cast(p.as_of + 1 as timestamp) at time zone :zone as timestamptz)) / 60 as minute_no,
-        d.n_closed
+        d.closed_minutes
     from meta.period as p
     join closed as d on d.day = p.as_of
     where p.as_of >= :start and p.as_of < :end
@@ -28,7 +28,7 @@ tickets as (
     select
         t.*,
         extract(epoch from t.created_at) / 60 as minute_no,
-        d.n_closed,
+        d.closed_minutes,
         t.first_reply_promised_minutes
         + case when t.is_reply_in_business then 4320 + 3.2 * t.first_reply_promised_minutes else 0 end
             as reply_over_after,
@@ -90,7 +90,7 @@ members as (
                 or t.first_reply_minutes is null
                 and t.is_reply_known
                 and p.minute_no - t.minute_no
-                - case when t.is_reply_in_business then 1440 * (p.n_closed - t.n_closed) else 0 end
+                - case when t.is_reply_in_business then p.closed_minutes - t.closed_minutes else 0 end
                 > t.reply_over_after) as is_reply_due,
         t.resolution_counted_minutes <= t.resolution_promised_minutes as is_solution_kept,
         t.resolution_promised_minutes is not null
@@ -101,7 +101,7 @@ members as (
                 -- pending, it has waited on since. A closed day in pending counts once: the shorter wait decides.
                 and least(
                     p.minute_no - t.minute_no
-                    - case when t.is_resolution_in_business then 1440 * (p.n_closed - t.n_closed) else 0 end,
+                    - case when t.is_resolution_in_business then p.closed_minutes - t.closed_minutes else 0 end,
                     case
                         when t.stops_while_pending and t.status = 'pending' then coalesce(t.requester_wait_minutes, 0)
                         when t.stops_while_pending
