@@ -87,39 +87,41 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     if not known:
         return Renewals(message=gettext("No renewal of your accounts is due in this quarter or the next three."))
     as_of = known[0].as_of
-    this = quarters.start(as_of)
-    starts = by_quarter.starts(as_of)
-    names = [quarters.label(start) for start in starts]
+    starts = {quarters.label(start): start for start in by_quarter.starts(as_of)}
+    this = next(iter(starts))
     days = sorted({line.decision_date.replace(day=1) for line in known if line.is_open})
-    months = {f"{day:%Y-%m}": formatting.month(day) for day in days}
-    if quarter and quarter not in (*names, *months):
-        message = gettext("{quarter} is not one of {quarters}.", quarter=quarter, quarters=", ".join(names))
-        return Renewals(quarters=names, months=months, as_of=as_of, message=message)
-    whole = by_quarter.of(starts[names.index(quarter)] if quarter in names else this, every, frozen)
+    months = {f"{day:%Y-%m}": day for day in days}
+    titles = {name: formatting.month(day) for name, day in months.items()}
+    quarter = quarter or this
+    if quarter not in (*starts, *months):
+        every_name = ", ".join((*starts, *months))
+        message = gettext("{quarter} is not one of {quarters}.", quarter=quarter, quarters=every_name)
+        return Renewals(quarters=list(starts), months=titles, as_of=as_of, message=message)
     if quarter in months:
-        decided = [line for line in every if line.is_open and f"{line.decision_date:%Y-%m}" == quarter]
-        whole = replace(whole, lines=decided)
+        whole, given, owners = by_quarter.of_month(months[quarter], every, frozen), [], {}
+    else:
+        whole = by_quarter.of(starts[quarter], every, frozen)
     one = replace(whole, lines=[line for line in whole.lines if chosen is None or line.account_key in chosen])
     csm = csm if viewer.sees_csms else ""
     shown = [line for line in one.lines if band in ("", line.band) and csm in ("", line.csm)]
     shown.sort(key=lambda line: not line.is_open)
     return Renewals(
-        quarter if quarter in months else one.label,
-        names,
-        months,
+        quarter,
+        list(starts),
+        titles,
         as_of,
         known[0].currency,
         one.total,
         one.won,
         one.lost,
-        float(sum(line.target for line in one.lines if line.is_open)),
+        one.at_stake,
         one.scale.label,
         totals.by_group(one.lines, "csm", one.scale),
         lists.calendar(known, reminded, _WEEKS),
         shown,
         {each.line.renewal_id: each.reason for each in lists.disagreements(known)},
-        [line for line in known if line.quarter_start < this and line.is_open],
-        calls.against(whole, [call for call in given if call.owner_key in owners]) if quarter not in months else (),
-        owners if viewer.role in entries.MAY_CALL and quarter not in months else {},
+        [line for line in known if line.quarter_start < starts[this] and line.is_open],
+        calls.against(whole, [call for call in given if call.owner_key in owners]),
+        owners if viewer.role in entries.MAY_CALL else {},
         charts,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -274,3 +275,7 @@ def test_quarter_without_renewals_shifts_no_interval() -> None:
     found = by_quarter.ahead(lines, frozen)
     assert [(one.label, one.total.n, one.scale.n) for one in found] == [("2026Q4", 1, 0), ("2027Q2", 1, 6)]
     assert by_quarter.ahead([], frozen) == []
+    # A month has the interval of its quarter; a date that has passed, that of the current one.
+    decided = [replace(lines[0], decision_date=day) for day in (date(2027, 4, 2), date(2027, 4, 3), date(2026, 9, 1))]
+    found = [by_quarter.of_month(day, decided, frozen) for day in (date(2027, 4, 1), date(2026, 9, 1))]
+    assert [(one.total.n, one.at_stake, one.lost, one.scale.n) for one in found] == [(2, 200, 0, 6), (1, 100, 0, 0)]

@@ -1,4 +1,4 @@
-"""Forecast a whole quarter: the current one or one of the next three."""
+"""Forecast a whole quarter, the current one or one of the next three; or the decisions of a month."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AHEAD = 3  # how many quarters after the current one are forecast
 
 @dataclass(frozen=True)
 class Quarter:
-    """The expected renewals of a quarter.
+    """The expected renewals of a quarter, or of a month's decisions.
 
     Args:
         start: Its first day.
@@ -48,6 +48,11 @@ class Quarter:
         """ARR that is lost already: all of the renewals lost or under notice, and what the renewed ones gave up."""
         return float(sum(line.target for line in self.lines if not line.is_open)) - self.won
 
+    @property
+    def at_stake(self) -> float:
+        """ARR that is still open."""
+        return float(sum(line.target for line in self.lines if line.is_open))
+
 
 def starts(as_of: date) -> list[date]:
     """Return the first days of the quarters that are forecast on a day: its own and the next three."""
@@ -63,9 +68,19 @@ def of(start: date, lines: Sequence[Line], frozen: Sequence[Frozen]) -> Quarter:
         lines: Renewals of all quarters; at least one.
         frozen: Frozen forecasts of earlier quarters.
     """
-    n_ahead = quarters.between(quarters.start(lines[0].as_of), start)
-    scale = totals.interval_scale(past.quarters(frozen, n_ahead))
-    return Quarter(start, [line for line in lines if line.quarter_start == start], scale)
+    return _of(start, [line for line in lines if line.quarter_start == start], lines[0].as_of, frozen)
+
+
+def of_month(month: date, lines: Sequence[Line], frozen: Sequence[Frozen]) -> Quarter:
+    """Return the forecast of the open renewals that are decided in a month, whenever their terms end.
+
+    Args:
+        month: Its first day.
+        lines: Renewals of all quarters; at least one.
+        frozen: Frozen forecasts of earlier quarters.
+    """
+    decided = [line for line in lines if line.is_open and line.decision_date.replace(day=1) == month]
+    return _of(month, decided, lines[0].as_of, frozen)
 
 
 def ahead(lines: Sequence[Line], frozen: Sequence[Frozen]) -> list[Quarter]:
@@ -75,3 +90,8 @@ def ahead(lines: Sequence[Line], frozen: Sequence[Frozen]) -> list[Quarter]:
     this = quarters.start(lines[0].as_of)
     starts = sorted({line.quarter_start for line in lines if line.quarter_start >= this})
     return [of(start, lines, frozen) for start in starts]
+
+
+def _of(start: date, chosen: Sequence[Line], as_of: date, frozen: Sequence[Frozen]) -> Quarter:
+    n_ahead = max(0, quarters.between(quarters.start(as_of), quarters.start(start)))
+    return Quarter(start, chosen, totals.interval_scale(past.quarters(frozen, n_ahead)))
