@@ -48,10 +48,9 @@ def read(viewer: Viewer, account: str = "") -> AccountPage:
             account, message=gettext("Your role cannot see single accounts. Roles are set in viewers.yaml.")
         )
     with engine("reader").connect() as connection:
-        try:
-            account = scope.named(connection, viewer, account)
-        except ConfigError as error:
-            return AccountPage(account, message=error.message)
+        account, refusal = scope.named(connection, viewer, account)
+        if refusal:
+            return AccountPage(account, message=refusal)
         report = next(iter(customer_report.waiting(connection, viewer, account)), None)
     try:
         found = brief.of_account(account)

@@ -38,10 +38,9 @@ def read(viewer: Viewer, account: str = "", day: str = "", signal: str = "") -> 
     if not account:
         return WhyPage(account, day, signal)
     with engine("reader").connect() as connection:
-        try:
-            account = scope.named(connection, viewer, account)
-        except ConfigError as error:
-            return WhyPage(account, "", signal, message=error.message)
+        account, refusal = scope.named(connection, viewer, account)
+    if refusal:
+        return WhyPage(account, "", signal, message=refusal)
     try:
         on = date.fromisoformat(day) if day else None
     except ValueError:

@@ -85,10 +85,9 @@ def read(viewer: Viewer, account: str = "", day: str = "", since: str = "") -> H
     except ValueError:
         return HealthPage(account, message=gettext("That is not a date. Write it as 2026-11-23."))
     with engine("reader").connect() as connection:
-        try:
-            account = scope.named(connection, viewer, account)
-        except ConfigError as error:
-            return HealthPage(account, message=error.message)
+        account, refusal = scope.named(connection, viewer, account)
+    if refusal:
+        return HealthPage(account, message=refusal)
     try:
         found = explanation.of_day(account, on)
         change = explanation.of_change(account, then, on) if then else None

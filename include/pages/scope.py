@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from include.common.errors import ConfigError
 from include.common.texts import gettext
 from include.config.viewers import Viewer
 from include.warehouse.engine import has_table
@@ -35,26 +34,22 @@ def owners(connection: sa.Connection, viewer: Viewer) -> dict[str, str]:
     return dict(rows.tuples().all())
 
 
-def named(connection: sa.Connection, viewer: Viewer, text: str) -> str:
-    """Return the key of the account that a viewer means by a key, a name or a part of a name.
+def named(connection: sa.Connection, viewer: Viewer, text: str) -> tuple[str, str]:
+    """Return the key of the account that a viewer means by a key, a name or a part of a name, and "".
 
-    Whoever may see all accounts gets an unknown text back: the page says what it has on it.
-
-    Raises:
-        ConfigError: The viewer may see no such account, or several.
+    If the viewer may see no such account, or several: the text, and the refusal. Whoever may see all accounts gets an
+    unknown text back as a key: the page says what it has on it.
     """
     chosen = accounts(connection, viewer)
     if viewer.sees_names and has_table(connection, "core.account"):
         found = connection.execute(_NAMED, {"text": text, "accounts": chosen}).all()
         best = [row for row in found if row.rank == found[0].rank]
         if len(best) == 1:
-            return str(best[0].account_key)
+            return str(best[0].account_key), ""
         if best:
             names = ", ".join(f"{row.name} ({row.account_key})" for row in best[:_SHOWN])
-            raise ConfigError(gettext("{text} may mean several accounts: {names}.", text=text, names=names))
-    if chosen is not None and text not in chosen:
-        raise ConfigError(not_yours(text))
-    return text
+            return text, gettext("{text} may mean several accounts: {names}.", text=text, names=names)
+    return text, "" if chosen is None or text in chosen else not_yours(text)
 
 
 def may_see(connection: sa.Connection, viewer: Viewer, account_key: str) -> bool:
