@@ -123,15 +123,8 @@ def _end_of(day: date | None) -> datetime | None:
 
 def _nodes(connection: sa.Connection, viewer: Viewer, day: date | None) -> list[Node]:
     chosen = {one.id: (one, _main_period(one)) for one in metrics.load().values()}
-    parameters = {
-        "metrics": list(chosen),
-        "versions": [one.entry.version for one, _ in chosen.values()],
-        "periods": [period for _, period in chosen.values()],
-        "day": day,
-        "known": _end_of(day),
-    }
     values: dict[str, list[Any]] = {}
-    for row in connection.execute(_NEWEST, parameters):
+    for row in _newest(connection, [(one.id, one.entry.version, period) for one, period in chosen.values()], day):
         values.setdefault(row.metric_id, []).append(row)
     corrected = overrides.in_force(connection) if day is None else []
     depths: dict[str, int] = {}
@@ -145,6 +138,13 @@ def _nodes(connection: sa.Connection, viewer: Viewer, day: date | None) -> list[
             continue
         nodes.append(_node(viewer, one, depths[one.id], period, found, corrected))
     return nodes
+
+
+def _newest(connection: sa.Connection, asked: Sequence[tuple[str, int, str]], day: date | None) -> Sequence[Any]:
+    """Return the two newest periods of metrics, each with the version of its definition and a length of periods."""
+    ids, versions, periods = (list(each) for each in zip(*asked, strict=True))
+    named = {"metrics": ids, "versions": versions, "periods": periods, "day": day, "known": _end_of(day)}
+    return connection.execute(_NEWEST, named).all()
 
 
 def _node(
@@ -202,8 +202,8 @@ def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
     has_rows = viewer.role == "head" and day is None
     found = explain.explain(metric_id, period=chosen, as_of=day, limit=50 if has_rows else 0, known_at=_end_of(day))
     unit = metric.entry.unit
-    value = _value(found)
-    earlier = _before(found, _end_of(day)) if found.values else None
+    value = found.as_known.value if found.as_known else found.in_force_value
+    earlier = _before(found, day) if found.values else None
     past = tuple(
         (kpi_value(one.value, unit) if one.was_reported else gettext("not reported"), one.known_to, one.reason)
         for one in found.past
@@ -213,8 +213,8 @@ def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
         known=day.isoformat() if day else "",
         found=found,
         value=kpi_value(value, unit),
-        before=kpi_value(_value(earlier), unit) if earlier else "",
-        before_as_of=earlier.as_of if earlier else None,
+        before=kpi_value(earlier[1], unit) if earlier else "",
+        before_as_of=earlier[0] if earlier else None,
         is_missed=bool(found.target and value is not None and not found.target.is_met(value)),
         correction="" if day else _correction(viewer, found.override),
         by_group=_groups(viewer, metric, chosen, found.as_of) if found.values and day is None else (),
@@ -223,16 +223,15 @@ def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
     )
 
 
-def _value(found: Explained) -> float | None:
-    return found.as_known.value if found.as_known else found.in_force_value
-
-
-def _before(found: Explained, known_at: datetime | None) -> Explained | None:
-    """Return the period before; None if it has no value."""
+def _before(found: Explained, day: date | None) -> tuple[date, float | None] | None:
+    """Return the last day and the value of the period before, by the same definition; None if it has no value."""
     assert found.period_start
-    end = found.period_start - timedelta(days=1)
-    before = explain.explain(found.metric.id, period=found.period, as_of=end, limit=0, known_at=known_at)
-    return before if before.values and before.as_of == end else None
+    end, one = found.period_start - timedelta(days=1), found.metric.id
+    with engine("reader").connect() as connection:
+        rows = _newest(connection, [(one, found.values[0].version, found.period)], day)
+        corrected = overrides.in_force(connection, one) if day is None else []
+    by_hand = overrides.of(corrected, one, found.period, end, "all", "all")
+    return next(((end, by_hand.value if by_hand else row.value) for row in rows if row.as_of == end), None)
 
 
 def _groups(
