@@ -19,6 +19,7 @@ from include.common import texts
 from include.decide.context import Day, Outcome
 from include.decide.risk import Risk, Risks
 from include.decide.touches import store as touches
+from include.decide.touches.load import load as load_touches
 from include.outbox.store import Action
 from include.warehouse.engine import engine, has_table
 
@@ -57,7 +58,8 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
     last_touches: dict[str, str] = {}
     if any("touch" in values.values() for values in wanted.values()):
         since = day.today - timedelta(days=day.settings.touches.days_between)
-        last_touches = touches.last_of_accounts(connection, since)
+        rules = {name: touch.file.consent for name, touch in load_touches().items()}
+        last_touches = touches.last_of_accounts(connection, since, day.settings.touches.consent, rules)
     history = _write_history(connection, is_dry=day.settings.channels.crm_field.dry_run)
     for row in _accounts(day, list(wanted)):
         key, previous = row.account_key, history[row.account_key]

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Literal, get_args
 
 from include.common.texts import N_
-from include.config.touches import Touches
+from include.config.touches import Consent, Touches
 from include.decide.touches.schema import Touch
 
 Reason = Literal[
@@ -118,19 +118,12 @@ def select(
     return found
 
 
-def in_order(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
-    """Return the reasons that excluded anybody, with their numbers."""
-    return [(reason, counts[reason]) for reason in REASONS if counts.get(reason)]
+def barred(contact: Contact, consent: Consent, rule: str) -> Reason | Literal[""]:
+    """Return why nobody may write to a contact; "" if they may.
 
-
-def _reason(touch: Touch, settings: Touches, day: date, contact: Contact) -> Reason | Literal[""]:
-    rule = "opt_in" if touch.consent == "opt_in" else settings.consent.rule_of(contact.region)
-    if settings.consent.rule_of(contact.region) == "never":
-        rule = "never"
-    if touch.roles and not contact.roles & {*touch.roles}:
-        return "role"
-    if not contact.address:
-        return "no_address"
+    Args:
+        rule: The touch's ``consent``.
+    """
     # Mailing again to a dead address costs the sender's reputation:
     # https://www.bloated.ai/questions/should-i-still-be-marketing-to-contacts-whose-email-bounced
     if contact.has_bounced:
@@ -139,10 +132,24 @@ def _reason(touch: Touch, settings: Touches, day: date, contact: Contact) -> Rea
         return "opted_out"
     if contact.is_opted_out is None:
         return "opt_out_unknown"
-    if rule == "never":
+    of_region = consent.rule_of(contact.region)
+    if of_region == "never":
         return "region"
-    if rule == "opt_in" and not settings.consent.is_given(contact.consent):
-        return "no_consent"
+    return "no_consent" if "opt_in" in (rule, of_region) and not consent.is_given(contact.consent) else ""
+
+
+def in_order(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
+    """Return the reasons that excluded anybody, with their numbers."""
+    return [(reason, counts[reason]) for reason in REASONS if counts.get(reason)]
+
+
+def _reason(touch: Touch, settings: Touches, day: date, contact: Contact) -> Reason | Literal[""]:
+    if touch.roles and not contact.roles & {*touch.roles}:
+        return "role"
+    if not contact.address:
+        return "no_address"
+    if reason := barred(contact, settings.consent, touch.consent):
+        return reason
     if _is_within(contact.last_of_touch_on, day, touch.again_after_days):
         return "repeated"
     return "capped" if _is_within(contact.last_on, day, settings.days_between) else ""

@@ -175,7 +175,7 @@ def _contacts(
             row.consent,
             row.last_on,
             row.last_of_touch_on,
-            bool(row.is_dead),
+            bool(row.has_bounced),
         )
         for row in tables.execute(_CONTACTS, bound)
     ]
@@ -196,12 +196,8 @@ def _line(touch: Touch, hit: Hit, contact: Contact, settings: Settings) -> str:
 
 # What reached one address of a person reached all contacts with one of the person's addresses.
 _CONTACTS = sa.text(f"""
-with named as (
+with book as (
     select *, lower(nullif(trim(email), '')) as address from core.contact
-),
-
-book as (
-    select *, bool_or(has_bounced) over (partition by address) and address is not null as is_dead from named
 ),
 
 {store.OPT_OUTS},
@@ -237,8 +233,8 @@ last_days as (
 
 select
     b.contact_key, b.account_key, b.address, b.name, b.language, b.consent, b.is_decision_maker, b.is_champion,
-    a.language as account_language, coalesce(b.region, a.region) as region, b.is_dead, o.is_opted_out, d.last_on,
-    d.last_of_touch_on
+    a.language as account_language, coalesce(b.region, a.region) as region, o.has_bounced, o.is_opted_out,
+    d.last_on, d.last_of_touch_on
 from book as b
 left join core.account as a on a.account_key = b.account_key
 left join opt_outs as o on o.address = b.address

@@ -9,10 +9,13 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from include.config.touches import Consent
+from include.decide.touches import exclusions
 from include.decide.touches.exclusions import Contact
 from include.ingest.suppression import ERASED
 from include.warehouse.engine import has_table
@@ -20,8 +23,10 @@ from include.warehouse.engine import has_table
 COLUMNS = ("contact_key", "account_key", "account_name", "email", "name", "language", "subject", "body_html")
 # A spreadsheet takes a cell for a formula by its first character, and some split at other separators than the comma:
 # https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = re.compile(r"(^|[;|])(\s*)(?=[=+\-@＝＋－＠])")
-_FORMULA_IN_HTML = re.compile(r"(?<=[;|])(\s*)([=+\-@＝＋－＠])")
+_SIGNS = "=+@＝＋－＠-"
+_FORMULA = re.compile(rf"(^|[;|])(\s*)(?=[{_SIGNS}])")
+_FORMULA_IN_HTML = re.compile(rf"(?:^|[;|])[\s{_SIGNS}]+")
+_AS_ENTITIES = {ord(sign): f"&#{ord(sign)};" for sign in _SIGNS}  # a mail shows the sign itself
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,9 @@ def line(values: Sequence[str]) -> str:
     """Return one line of the CSV file. Values have no line breaks, so that a person is one line."""
     written = io.StringIO()
     *cells, body = [" ".join(value.split()) for value in values]
-    body = _FORMULA_IN_HTML.sub(lambda found: f"{found[1]}&#{ord(found[2])};", body)
-    safe = [_FORMULA.sub(r"\1\2'", cell) for cell in (*cells, body)]
-    csv_format.writer(written, lineterminator="").writerow(safe)
+    safe = [_FORMULA.sub(r"\1\2'", cell) for cell in cells]
+    body = _FORMULA_IN_HTML.sub(lambda found: found[0].translate(_AS_ENTITIES), body)
+    csv_format.writer(written, lineterminator="").writerow([*safe, body])
     return written.getvalue()
 
 
@@ -119,26 +124,42 @@ def n_in(connection: sa.Connection, accounts: Collection[str] | None) -> dict[tu
     return {(touch, day): n for touch, day, n in connection.execute(_N_IN, named)}
 
 
-def last_of_accounts(connection: sa.Connection, since: date) -> dict[str, str]:
+def last_of_accounts(
+    connection: sa.Connection, since: date, consent: Consent, rules: Mapping[str, str]
+) -> dict[str, str]:
     """Return account -> the touch of its last list after a day, if all of its contacts with an address are on it.
 
     A value of the account applies to all its contacts: one that may not be written to rules out the account, also one
-    who opted out or joined since.
+    who joined since, or may not be written to any more.
+
+    Args:
+        rules: Touch -> its ``consent``.
     """
-    if not all(has_table(connection, name) for name in ("core.contact", "staging.stg_crm__contact")):
+    if not all(has_table(connection, name) for name in ("core.account", "core.contact", "staging.stg_crm__contact")):
         return {}
-    return dict(connection.execute(_OF_ACCOUNT, {"since": since}).tuples().all())
+    rows = connection.execute(_OF_ACCOUNT, {"since": since}).all()
+    out = {row.account_key for row in rows if row.contact_key and not _is_still_fit(row, consent, rules)}
+    return {row.account_key: row.touch for row in rows if row.account_key not in out}
 
 
-# The addresses of each CRM record, and address -> whether it opted out. One record with an address is enough, also a
-# deleted one, one without an account, or one that has it as a further address: after a merge, the mail would reach the
-# same person at another address. Only an opt-out counts for further addresses.
+def _is_still_fit(row: Any, consent: Consent, rules: Mapping[str, str]) -> bool:
+    contact = Contact(
+        row.contact_key, row.account_key, region=row.region, consent=row.consent, is_opted_out=row.is_opted_out,
+        has_bounced=bool(row.has_bounced),
+    )  # fmt: skip
+    return row.is_listed and not exclusions.barred(contact, consent, rules.get(row.touch, "by_region"))
+
+
+# The addresses of each CRM record, and address -> whether it opted out or bounced. One record with an address is
+# enough, also a deleted one or one without an account. For an opt-out, so is one that has it as a further address:
+# after a merge, the mail would reach the same person at another address.
 OPT_OUTS = """
 addresses as (
-    select v.contact_key, lower(trim(each.address)) as address, each.place, v.is_opted_out
+    select v.contact_key, lower(trim(each.address)) as address, each.place, v.is_opted_out, v.has_bounced
     from (
         select distinct on (source, contact_id)
-            source || ':' || contact_id as contact_key, email, other_emails, is_opted_out
+            source || ':' || contact_id as contact_key, email, other_emails, is_opted_out,
+            has_bounced
         from staging.stg_crm__contact
         order by source, contact_id, known_from desc, batch_id desc
     ) as v
@@ -153,7 +174,9 @@ opted_out as (
 
 opt_outs as (
     select
-        a.address, bool_or(o.contact_key is not null or case when a.place = 1 then a.is_opted_out end) as is_opted_out
+        a.address,
+        bool_or(o.contact_key is not null or case when a.place = 1 then a.is_opted_out end) as is_opted_out,
+        bool_or(a.has_bounced and a.place = 1) as has_bounced
     from addresses as a
     left join opted_out as o on o.contact_key = a.contact_key
     group by a.address
@@ -192,17 +215,16 @@ with newest_lists as (
     order by account_key, day desc, touch
 ),
 
-{OPT_OUTS},
+{OPT_OUTS}
 
-barred as (
-    select l.account_key
-    from newest_lists as l
-    join core.contact as c on c.account_key = l.account_key
-    left join opt_outs as o on o.address = lower(trim(c.email))
-    left join ops.touch_contact as t on t.touch = l.touch and t.day = l.day and t.contact_key = c.contact_key
-    where trim(c.email) <> '' and not coalesce(c.is_deleted, false)
-        and (t.contact_key is null or o.is_opted_out is not false)
-)
-
-select account_key, touch from newest_lists where is_whole and account_key not in (select account_key from barred)
+select
+    l.account_key, l.touch, c.contact_key, coalesce(c.region, a.region) as region, c.consent, o.is_opted_out,
+    o.has_bounced, t.contact_key is not null as is_listed
+from newest_lists as l
+left join core.account as a on a.account_key = l.account_key
+left join core.contact as c
+    on c.account_key = l.account_key and trim(c.email) <> '' and not coalesce(c.is_deleted, false)
+left join opt_outs as o on o.address = lower(trim(c.email))
+left join ops.touch_contact as t on t.touch = l.touch and t.day = l.day and t.contact_key = c.contact_key
+where l.is_whole
 """)  # noqa: S608

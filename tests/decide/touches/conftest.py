@@ -69,11 +69,13 @@ class TouchBook:
         }  # fmt: skip
         with engine("builder").begin() as connection:
             connection.execute(_CONTACT, row := {**row, **changes})
-            connection.execute(_VERSION, {**row, "id": f"c{number}", "other": None, "batch": 1})
+            connection.execute(
+                _VERSION, {**row, "id": f"c{number}", "other": None, "batch": 1, "bounced": None, **changes}
+            )
 
     def version(self, record: str, batch: int = 1, **changes: Any) -> None:
         """Add a version of a CRM record that is not a contact of an account."""
-        row = {"id": record, "email": None, "other": None, "out": True, "deleted": False}
+        row = {"id": record, "email": None, "other": None, "out": True, "deleted": False, "bounced": None}
         with engine("builder").begin() as connection:
             connection.execute(_VERSION, {**row, "batch": batch, **changes})
 
@@ -95,6 +97,7 @@ _CONTACT = sa.text(
     " true, false)"
 )
 _VERSION = sa.text(
-    "insert into staging.stg_crm__contact (source, contact_id, email, other_emails, is_opted_out, is_deleted,"
-    " known_from, batch_id) values ('crm', :id, :email, :other, :out, :deleted, '2026-01-01', :batch)"
+    "insert into staging.stg_crm__contact (source, contact_id, email, other_emails, is_opted_out, has_bounced,"
+    " is_deleted, known_from, batch_id) values ('crm', :id, :email, :other, :out, :bounced, :deleted, '2026-01-01',"
+    " :batch)"
 )

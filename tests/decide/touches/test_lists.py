@@ -54,9 +54,9 @@ def test_list_has_the_audience_in_its_languages(touch_book: TouchBook) -> None:
 
 
 def test_no_cell_is_a_formula_whatever_separator_a_spreadsheet_splits_at() -> None:
-    found = store.line(["+1", "Foo;=cmd;x", "a|@b; -1", "＝1", "Anna-Maria", "Dear Foo;=cmd,<br>&amp;-"])
+    found = store.line(["+1", "Foo;=cmd;x", "a|@b; -1", "＝1", "Anna-Maria", "=Dear Foo;=cmd,<br>&amp;-- A;-"])
     assert next(csv.reader([found])) == [
-        "'+1", "Foo;'=cmd;x", "a|'@b; '-1", "'＝1", "Anna-Maria", "Dear Foo;&#61;cmd,<br>&amp;&#45;",
+        "'+1", "Foo;'=cmd;x", "a|'@b; '-1", "'＝1", "Anna-Maria", "&#61;Dear Foo;&#61;cmd,<br>&amp;&#45;&#45; A;&#45;",
     ]  # fmt: skip
 
 
@@ -72,11 +72,15 @@ def test_account_with_other_scores_or_tier_is_not_in_the_audience(touch_book: To
 def test_address_that_bounced_at_any_record_is_not_written_to(touch_book: TouchBook) -> None:
     touch_book.customers(1, 2, 3)
     touch_book.contact(1, email="Same@x.example")
-    touch_book.contact(2, account_number=3, email="same@x.example", deleted=True)
+    touch_book.contact(2, account_number=3, email="same@x.example", deleted=True, bounced=True)
     touch_book.contact(3, account_number=2)
-    touch_book.contact(4, account_number=2, email=None, deleted=True)
-    play("update core.contact set has_bounced = contact_key in ('crm:c2', 'crm:c4')")
+    touch_book.contact(4, account_number=2, email=None, deleted=True, bounced=True)
     assert counts() == {"no_contact": 1, "bounced": 1}
+    # A record without an account, too, but only its own address.
+    touch_book.version("lone", email="C3@x.example", out=False, bounced=True)
+    touch_book.contact(5, account_number=2)
+    touch_book.version("further", email="z@x.example", other="c5@x.example", out=False, bounced=True)
+    assert counts() == {"no_contact": 1, "bounced": 2}
 
 
 def test_where_the_person_is_decides_the_rule(touch_book: TouchBook) -> None:

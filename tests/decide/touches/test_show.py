@@ -110,9 +110,11 @@ def test_hold_out_is_read_like_that_of_a_playbook(
 
 
 def test_account_property_names_the_touch_only_if_all_contacts_are_listed(touch_book: TouchBook, overlay: Path) -> None:
-    touch_book.customers(1, 2, 4, 5)
-    for number in (1, 2, 4, 5):
-        touch_book.contact(number)
+    customers = (1, 2, 4, 5, 7, 8, 9)
+    touch_book.customers(*customers)
+    for number in customers:
+        touch_book.contact(number, consent=None if number == 9 else "yes")
+    _contact("region = 'United States'", 9)
     touch_book.contact(3, account_number=2, out=True)
     lists.make(touch_book.signals.book.now)
     fields = "crm_field: {dry_run: false, fields: {crm: {p_touch: touch}}}\n"
@@ -124,9 +126,17 @@ def test_account_property_names_the_touch_only_if_all_contacts_are_listed(touch_
         found = touch_book.signals.book.outbox(channel="crm_field", state="planned")
         return {row.account_key: row.body["fields"]["p_touch"] for row in found}
 
-    nobody = dict.fromkeys(("crm:1", "crm:2", "crm:4", "crm:5"))
-    assert written(1) == {**nobody, "crm:1": "wake_up", "crm:4": "wake_up", "crm:5": "wake_up"}
+    nobody = dict.fromkeys(f"crm:{number}" for number in customers)
+    assert written(1) == {**dict.fromkeys(nobody, "wake_up"), "crm:2": None}
     touch_book.contact(6, account_number=4, consent=None)
     touch_book.version("c5", batch=2, email="c5@x.example")
+    _contact("consent = 'no'", 7)
+    touch_book.version("c8", batch=2, email="c8@x.example", out=False, bounced=True)
+    _contact("region = null", 9)
     assert written(2) == {**nobody, "crm:1": "wake_up"}
     assert written(14) == nobody
+
+
+def _contact(change: str, number: int) -> None:
+    with engine("builder").begin() as connection:
+        connection.exec_driver_sql(f"update core.contact set {change} where contact_key = 'crm:c{number}'")
