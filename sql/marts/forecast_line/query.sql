@@ -124,7 +124,9 @@ lines as (
     left join pulses as p on p.account_key = d.account_key
     where (d.part = 'open' or d.due_date >= t.quarter_start)
         and c.day_12m_ago < t.quarter_start
-        -- The ARR of a contract by the month is renewed three times in a quarter, and there once.
+        -- The ARR of a contract by the month is renewed three times in a quarter, and there once. The target stays that
+        -- of the last term, as the probability and the frozen lines are: what a customer gave up a month before is in
+        -- the rates, and with the first term's target an expansion in between would look like a loss of what is open.
         and not exists (
             select 1
             from marts.renewal_due as n
