@@ -52,6 +52,7 @@ def opened(account_key: str) -> Iterator[Rows]:
         yield Rows(connection, account_key, newest, settings.currency, settings.reporting_zone)
 
 
+_TOUCHES = "(select touch from ops.touch_list)"
 ACCOUNT = """
 select a.name, a.tier, o.name as owner, coalesce(a.language, (
     select c.language from core.contact as c
@@ -137,15 +138,15 @@ join core.account_bridge as b on b.source = i.source and b.source_id = i.account
 where b.account_key = :account_key and not i.is_deleted and i.due_on > cast(:as_of as date) - 730 and i.due_on <= :as_of
     and coalesce(i.status, 'open') not in ('draft', 'void')
 """
-RISKS = """
+RISKS = f"""
 select e.signal, e.severity, e.opened_on, (
-    select coalesce(array_agg(distinct p.signal), '{}') from ops.episode as p
+    select coalesce(array_agg(distinct p.signal), '{{}}') from ops.episode as p
     where p.account_key = e.account_key and p.arm = 'acted' and p.opened_on >= e.opened_on
-        and p.signal not in (select touch from ops.touch_list)
+        and p.signal not in {_TOUCHES}
 ) as done
 from ops.episode as e where e.account_key = :account_key and e.state = 'open'
 order by case e.severity when 'high' then 0 else 1 end, e.opened_on, e.signal
-"""
+"""  # noqa: S608
 FIRST_SCORE = """
 select min(day) as first, max(day) as last from marts.health_score
 where account_key = :account_key and day >= :since and day <= :as_of and computed is not null
@@ -184,10 +185,10 @@ from (
 ) as s
 """
 # Nothing starts at a held-out account. A touch is a list of one day, without an end.
-TIMELINE = """
+TIMELINE = f"""
 with episodes as (
     select opened_on, closed_on, signal, case
-        when arm = '' then 'alert' when signal in (select touch from ops.touch_list) then 'touch' else 'playbook'
+        when arm = '' then 'alert' when signal in {_TOUCHES} then 'touch' else 'playbook'
     end as kind
     from ops.episode where account_key = :account_key and (arm = 'acted' or signal = any(:live))
 )
@@ -208,8 +209,10 @@ select * from (
     select day, 'ARR: ' || movement, to_char(arr_end - arr_start, 'FMS999G999G999G990') from marts.arr_movement
     where account_key = :account_key and arr_end <> arr_start
     union all
-    select notice_given_on, 'notice given', contract_number from core.renewal
-    where account_key = :account_key and notice_given_on is not null
+    select distinct n.notice_given_on, 'notice given', r.contract_number
+    from core.notice as n
+    join core.renewal as r on r.account_key = n.account_key and r.renewal_id = n.renewal_id
+    where n.account_key = :account_key
     union all
     select created_day, priority || ' ticket', ticket_id from core.ticket
     where account_key = :account_key and not is_deleted and priority in ('urgent', 'high')
@@ -217,4 +220,4 @@ select * from (
     select given_on, 'pulse ' || score, why from meta.health_pulse
     where account_key = :account_key and known_to is null
 ) as t where day > cast(:as_of as date) - 180 and day <= :as_of order by day desc, what, about limit 60
-"""
+"""  # noqa: S608

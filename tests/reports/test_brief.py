@@ -48,9 +48,15 @@ def test_brief_states_known_and_unknown_facts(built: pytest.MonkeyPatch, tmp_pat
     ((title, _, since, _, done),) = by_title["Risks"].rows
     assert (title, since, done) == ("Usage is down", date(2026, 6, 1), "Adoption recovery")
     with engine("owner").begin() as connection:
+        # One notice for both parts of a contract.
         connection.exec_driver_sql(
-            "update core.renewal set notice_given_on = '2026-06-04' where account_key = 'crm:1' and renewal_id ="
-            " (select max(renewal_id) from core.renewal where account_key = 'crm:1')"
+            "create temp table part as select * from core.renewal where account_key = 'crm:1' limit 1;"
+            "update part set renewal_id = 'part 2';"
+            "insert into core.renewal select * from part;"
+            "update core.renewal set contract_number = 'C1', notice_given_on = '2026-06-04'"
+            " where account_key = 'crm:1';"
+            "insert into core.notice (account_key, renewal_id, notice_given_on, until_day)"
+            " select account_key, renewal_id, notice_given_on, due_date from core.renewal where account_key = 'crm:1'"
         )
     with brief_queries.opened("crm:1") as rows:
         told = [row["what"] for row in rows.all(brief_queries.TIMELINE, live=["usage_down"])]
