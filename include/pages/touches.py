@@ -44,7 +44,8 @@ def read(connection: sa.Connection, accounts: Sequence[str] | None, found: Mappi
         accounts: The accounts that the viewer may see; None for all.
         found: Name -> what hold-outs show.
     """
-    touches, recent, mine = load(), lists.recent(connection), store.n_in(connection, accounts)
+    touches, recent = load(), lists.recent(connection)
+    mine = store.n_in(connection, {one.day for each in recent.values() for one in each}, accounts)
     rows = []
     for name, rule in touches.items():
         newest_first = recent.get(name, [])

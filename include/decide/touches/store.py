@@ -118,9 +118,11 @@ def lines(connection: sa.Connection, touch: str, day: date, accounts: Collection
     return list(connection.execute(_LINES, named).scalars())
 
 
-def n_in(connection: sa.Connection, accounts: Collection[str] | None) -> dict[tuple[str, date], int]:
-    """Return touch and day -> the listed contacts of some accounts; None for all accounts."""
-    named = {"accounts": None if accounts is None else list(accounts)}
+def n_in(
+    connection: sa.Connection, days: Collection[date], accounts: Collection[str] | None
+) -> dict[tuple[str, date], int]:
+    """Return touch and day -> the contacts of some accounts on the lists of these days; None for all accounts."""
+    named = {"days": list(days), "accounts": None if accounts is None else list(accounts)}
     return {(touch, day): n for touch, day, n in connection.execute(_N_IN, named)}
 
 
@@ -205,7 +207,8 @@ _LINES = sa.text(
     " order by number"
 )
 _N_IN = sa.text(
-    f"select touch, day, count(*) from ops.touch_contact where {_OF_ACCOUNTS} group by touch, day"  # noqa: S608
+    "select touch, day, count(*) from ops.touch_contact where day = any(:days)"  # noqa: S608
+    f" and {_OF_ACCOUNTS} group by touch, day"
 )
 _OF_ACCOUNT = sa.text(f"""
 with newest_lists as (
