@@ -40,8 +40,10 @@ def read(viewer: Viewer) -> Team:
             return Team(None)
         found = team_load.by_csm(connection, day, scope.accounts(connection, viewer))
     settings = config.load()
-    places = settings.people.places
+    places, budget = settings.people.places, settings.attention.alerts_per_person_and_day
     for row in found:
         row["places"] = places.get(row.pop("email") or "")
         row["alerts_a_day"] = row.pop("n_alerts") / WORKING_DAYS
-    return Team(day, found, settings.attention.alerts_per_person_and_day)
+        row["is_over_places"] = row["places"] is not None and row["n_key_accounts"] > row["places"]
+        row["is_over_budget"] = row["alerts_a_day"] > budget
+    return Team(day, found, budget)
