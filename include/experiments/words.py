@@ -34,15 +34,26 @@ _CHARACTERISTICS = {"log_arr": N_("ARR"), "red_or_yellow": N_("health"), "small"
 
 def of(entry: Entry) -> tuple[str, ...]:
     """Return what is known about the effect of a playbook or touch, the most important sentence first."""
+    why = unmeasured(entry)
+    return (why, *shown(entry)) if why else shown(entry)
+
+
+def unmeasured(entry: Entry) -> str:
+    """Return why the effect of a playbook or touch is not measured, and what would measure it; "" if it is."""
+    if entry.reading or entry.last:
+        return ""
+    if not entry.rule.hold_out:
+        return gettext("Not measured: no hold-out. `hold_out: 0.25` in the file holds a quarter back for comparison.")
+    return gettext("Not measured yet: no family has been assigned. The next decisions assign them.")
+
+
+def shown(entry: Entry) -> tuple[str, ...]:
+    """Return what a hold-out shows or, while it is not measured, could show."""
     if entry.reading:
         return tuple(_reading(entry.reading, has_tasks=isinstance(entry.rule, Playbook)))
     if entry.last:
         return (_last(entry.last),)
-    if entry.plan is None:
-        return (gettext("Not measured yet."),)
-    if entry.rule.hold_out:
-        return (gettext("Not measured yet: no family has been assigned."), *planned(entry.plan))
-    return (gettext("Not measured: the playbook has no hold-out (hold_out in its file)."), *planned(entry.plan))
+    return planned(entry.plan) if entry.plan else ()
 
 
 def planned(plan: Plan) -> tuple[str, ...]:

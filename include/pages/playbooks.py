@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -23,7 +24,7 @@ class Run:
     """The figures of one playbook.
 
     Args:
-        effect: What its hold-out shows over all accounts, or could show, in sentences.
+        effect: What its hold-out shows over all accounts, or could show, in sentences; none if neither is known.
         n_open: Accounts that it is running for.
         n_closed: Ended runs.
         outcomes: Reported outcome -> number of runs, most frequent first.
@@ -54,9 +55,11 @@ class Playbooks:
 
     Args:
         day: The newest day with figures; None before the first build.
+        unmeasured: Why an effect is not measured, with what would measure it -> number of playbooks and touches.
     """
 
     day: date | None
+    unmeasured: Mapping[str, int] = field(default_factory=dict)
     rows: Sequence[Run] = ()
     touches: Sequence[touches.Row] = ()
 
@@ -73,11 +76,12 @@ def read(viewer: Viewer) -> Playbooks:
             named = {"accounts": chosen, "day": day}
             counted = list(connection.execute(_COUNTS, named))
     rows = [
-        _run(entry.rule, words.of(entry), [row for row in counted if row.name == name])
+        _run(entry.rule, words.shown(entry), [row for row in counted if row.name == name])
         for name, entry in found.items()
         if isinstance(entry.rule, Playbook)
     ]
-    return Playbooks(day, rows, listed)
+    unmeasured = Counter(filter(None, map(words.unmeasured, found.values())))
+    return Playbooks(day, unmeasured, rows, listed)
 
 
 def _run(playbook: Playbook, effect: tuple[str, ...], counted: Sequence[Any]) -> Run:

@@ -55,7 +55,7 @@ def read(connection: sa.Connection, accounts: Sequence[str] | None, found: Mappi
                 rule.file,
                 [(one, mine.get((name, one.day), 0)) for one in newest_first],
                 [(gettext(exclusions.WORDS[reason]), n) for reason, n in counts],
-                words.of(found[name]) if name in found else (),
+                words.shown(found[name]) if name in found else (),
             )
         )
     return rows
