@@ -20,6 +20,7 @@ from tests.fixtures.subjects_store import account
 TODAY = at(0).date()
 MODELS = (
     "core.account", "core.account_bridge", "core.renewal", "core.ticket", "core.ticket_triage", "core.request_ask",
+    "core.word_rule",
     "marts.request_demand",
 )  # fmt: skip
 SHIPPED = {"state": "shipped", "shipped_on": date(2026, 11, 11)}

@@ -1,17 +1,17 @@
 -- Purpose: which text named which competitor. Grain: text and competitor.
--- Inputs: ticket comments, notes, lost reasons and competitors of closed deals, the bridge.
+-- Inputs: ticket comments, notes, lost reasons and competitors of closed deals, the bridge, the rule of words.
 -- Window: none. Caveats: a setting lists the names; without names there are no rows. A name in Latin letters must be
 -- a whole word of the text, with or without a final s: front is not named by frontend.
 with names as (
     select
         name,
-        -- Blank if it has other letters, which are found anywhere: Chinese is written without spaces.
+        -- Blank if it is found anywhere.
         case
-            when regexp_replace(name, '[ -~À-ÿ]', '', 'g') = ''
-                then rtrim(' ' || trim(regexp_replace(name, '[^a-z0-9À-ÿ]+', ' ', 'g')))
-            else ''
+            when name ~ w.other_letters then ''
+            else rtrim(' ' || trim(regexp_replace(name, w.between_words, ' ', 'g')))
         end as whole_word
     from unnest(cast(:competitors as text[])) as listed (name)
+    cross join core.word_rule as w
 ),
 
 bridge as (
@@ -65,6 +65,7 @@ select
     m.text_key
 from mentions as m
 cross join names as n
+cross join core.word_rule as w
 where m.account_key is not null
     and m.day is not null
     and case
@@ -72,7 +73,7 @@ where m.account_key is not null
         when n.whole_word = '' then true
         else position(
             n.whole_word || ' ' in replace(
-                ' ' || regexp_replace(lower(m.words), '[^a-z0-9À-ÿ]+', ' ', 'g') || ' ',
+                ' ' || regexp_replace(lower(m.words), w.between_words, ' ', 'g') || ' ',
                 n.whole_word || 's ',
                 n.whole_word || ' '
             )

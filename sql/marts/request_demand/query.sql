@@ -28,24 +28,32 @@ amounts as (
 ),
 
 names as (
-    select distinct request, replace(lower(named), '_', ' ') as name
+    select distinct
+        request,
+        replace(lower(named), '_', ' ') as name,
+        case
+            when named ~ w.other_letters then ''
+            else ' ' || trim(regexp_replace(lower(named), w.between_words, ' ', 'g')) || ' '
+        end as whole_words
     from (
         select request, asked_as as named from core.request_ask
         union all
         select request, request from core.request_ask
     ) as n
+    cross join core.word_rule as w
     where length(named) >= 3
 ),
 
 reasons as (
     select
         lower(r.lost_reason) as reason,
-        ' ' || regexp_replace(lower(r.lost_reason), '[^[:alnum:]]+', ' ', 'g') || ' ' as words,
+        ' ' || regexp_replace(lower(r.lost_reason), w.between_words, ' ', 'g') || ' ' as words,
         sum(r.target_arr) as arr
     from core.renewal as r
+    cross join core.word_rule as w
     left join core.account as a on a.account_key = r.account_key
     where r.outcome = 'lost' and r.lost_reason is not null and not coalesce(a.is_excluded, false)
-    group by lower(r.lost_reason), ' ' || regexp_replace(lower(r.lost_reason), '[^[:alnum:]]+', ' ', 'g') || ' '
+    group by lower(r.lost_reason), w.between_words
 ),
 
 lost as (
@@ -55,8 +63,8 @@ lost as (
         from names as n
         join reasons as r
             on case
-                when n.name ~ '[a-z]' then position(' ' || n.name || ' ' in r.words) > 0
-                else position(n.name in r.reason) > 0
+                when n.whole_words = '' then position(n.name in r.reason) > 0
+                else position(n.whole_words in r.words) > 0
             end
     ) as m
     group by request
