@@ -44,17 +44,14 @@ grid as (
         and (cast(:accounts as text[]) is null or d.account_key = any(cast(:accounts as text[])))
 ),
 
--- Usage of 28 days says nothing as long as one of them was paused.
-paused as (
-    select distinct g.account_key, g.day
-    from grid as g
-    join (
+pauses as (
+    select account_key, from_day, coalesce(to_day, cast(:end as date)) as to_day
+    from (
         select *, lead(from_day) over (partition by account_key order by from_day) as to_day
         from core.arr_step
         where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
     ) as s
-        on s.account_key = g.account_key and s.from_day <= g.day and coalesce(s.to_day > g.day - 27, true)
-    where s.paused_arr > 0 and coalesce(s.arr, 0) = 0
+    where paused_arr > 0 and coalesce(arr, 0) = 0
 ),
 
 -- Days with known usage, up to 14 before the window.
@@ -66,10 +63,14 @@ known_use as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
+-- Usage of 28 days says nothing if one of them was paused, nor does usage from before a pause.
 use_of_days as (
     select g.account_key, g.day, max(k.day) as usage_known_on
     from grid as g
     join known_use as k on k.account_key = g.account_key and k.day <= g.day and k.day > g.day - 14
+    where not exists (
+        select 1 from pauses as p where p.account_key = g.account_key and p.from_day <= g.day and p.to_day > k.day - 27
+    )
     group by g.account_key, g.day
 ),
 
@@ -432,7 +433,9 @@ select
     g.day,
     g.tier,
     g.days_as_customer,
-    q.account_key is not null as is_paused,
+    exists (
+        select 1 from pauses as q where q.account_key = g.account_key and q.from_day <= g.day and q.to_day > g.day
+    ) as is_paused,
     u.usage_known_on,
     u.user_days_28d,
     cast(u.user_days_usual as double precision) as user_days_usual,
@@ -469,7 +472,7 @@ select
     g.n_champions,
     case
         when g.n_contacts is not null
-            then case when c.n_end_users > 0 or u.active_users_28d > 0 then 1 else 0 end
+            then case when c.n_end_users > 0 or coalesce(u.active_users_28d, g.active_users_28d) > 0 then 1 else 0 end
                 + case when g.n_champions > 0 then 1 else 0 end
                 + case when g.n_decision_makers > 0 then 1 else 0 end
                 + case when c.n_vetoes > 0 then 1 else 0 end
@@ -508,5 +511,4 @@ left join nps as n on n.account_key = g.account_key and n.day = r.nps_changed_on
 left join pulses as p on p.account_key = g.account_key and p.given_on = r.pulse_on
 left join billed as b on b.account_key = g.account_key
 left join overdue as o on o.account_key = g.account_key and o.day = g.day
-left join paused as q on q.account_key = g.account_key and q.day = g.day
 left join notices as w on w.account_key = g.account_key and w.day = g.day
