@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -10,12 +10,16 @@ from typing import Any
 from include.common.errors import ConfigError
 from include.common.texts import gettext
 from include.config.viewers import Viewer
+from include.decide.explain import unsent as why_unsent
+from include.decide.explain.unsent import Unsent
 from include.pages import customer_report, entries, health, scope
 from include.reports import brief
 from include.reports.brief import Account, Brief
 from include.scores.health import explanation
 from include.scores.health.explanation import Explanation
 from include.warehouse.engine import engine
+
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class AccountPage:
         actions: What the viewer may enter: pulse, override, lift.
         line: Its scores of the last 90 days, as the points of an SVG polyline.
         report: Its newest usage report; None without any.
+        unsent: What nobody was told about it lately, and why.
     """
 
     account: str = ""
@@ -37,6 +42,7 @@ class AccountPage:
     first: date | None = None
     message: str = ""
     report: Mapping[str, Any] | None = None
+    unsent: Sequence[Unsent] = ()
 
 
 def read(viewer: Viewer, account: str = "") -> AccountPage:
@@ -52,6 +58,7 @@ def read(viewer: Viewer, account: str = "") -> AccountPage:
         if refusal:
             return AccountPage(account, message=refusal)
         report = next(iter(customer_report.waiting(connection, viewer, account)), None)
+        unsent = why_unsent.read(connection, [account], _SHOWN)
     try:
         found = brief.of_account(account)
     except ConfigError as error:
@@ -59,9 +66,11 @@ def read(viewer: Viewer, account: str = "") -> AccountPage:
     try:
         score = explanation.of_day(account, found.as_of)
     except ConfigError:
-        return AccountPage(account, found, report=report)
+        return AccountPage(account, found, report=report, unsent=unsent)
     line, first = health.line(account, found.as_of)
-    return AccountPage(account, found, score, entries.ACTIONS.get(viewer.role, ()), line, first, report=report)
+    return AccountPage(
+        account, found, score, entries.ACTIONS.get(viewer.role, ()), line, first, report=report, unsent=unsent
+    )
 
 
 def read_brief(viewer: Viewer, account: str, renewal: str) -> Brief:

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
+from include.decide.explain import unsent as why_unsent
+from include.decide.explain.unsent import Unsent
 from include.decide.rule_texts import evidence, live_signals, titles
 from include.outbox import tasks
 from include.pages import scope
@@ -51,6 +53,7 @@ class Today:
         alerts: Open signals, by ARR.
         decisions: Open renewals decided within 90 days.
         pulses: Accounts without a pulse for 45 days, by ARR.
+        unsent: What nobody was told lately, and why; for roles that see persons, since a reason may name a colleague.
     """
 
     day: date | None
@@ -60,6 +63,7 @@ class Today:
     decisions: Sequence[Line] = ()
     falls: Sequence[Fall] = ()
     pulses: Sequence[Any] = ()
+    unsent: Sequence[Unsent] = ()
 
 
 def read(viewer: Viewer) -> Today:
@@ -88,6 +92,7 @@ def read(viewer: Viewer) -> Today:
             decisions[:_SHOWN],
             _falls(connection, falls, day),
             pulses,
+            why_unsent.read(connection, chosen, _SHOWN) if viewer.sees_people else (),
         )
 
 

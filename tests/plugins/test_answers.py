@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from include import config
 from include.config import load
-from include.pages import playbooks, team
+from include.decide.explain import unsent
+from include.pages import account, playbooks, team, today
 from include.warehouse.engine import engine
 from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
 from tests.plugins.test_viewers import _as, world  # noqa: F401
@@ -31,3 +35,35 @@ def test_load_is_too_much_above_the_places_and_the_budget(world):  # noqa: F811
     found = {row["owner_key"]: row for row in team.read(load().viewers.of("head")).rows}
     assert (found["crm:9001"]["is_over_places"], found["crm:9001"]["is_over_budget"]) == (True, True)
     assert (found["crm:9002"]["is_over_places"], found["crm:9002"]["is_over_budget"]) == (False, False)
+
+
+NOT_SENT = """
+insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, recipient, subject,
+    body, reads, not_after, state, reason, decision_id, version, planned_at)
+select 'k' || n, 'slack', 'account', 'crm:1', 'usage_drop', n, 'opened', 'crm:1', '7', 'x', '{}', '{}', now(), state,
+    reason, 'd', '1', cast(:today as date) - n
+from (values (1, 'suppressed', 'dry run'), (2, 'parked', '9 of 8 actions'), (3, 'expired', 'too late'),
+    (4, 'planned', 'crm is red'), (5, 'planned', ''), (6, 'sent', ''), (99, 'expired', 'long ago'))
+    as t (n, state, reason);
+update ops.channel set is_on_hold = false where channel = 'slack';
+insert into ops.evaluation values
+    (:today, 'usage_down', 'account', 'crm:1', 'crm:1', 'quiet_period', '{"first": "12-20", "last": "01-05"}'),
+    (:today, '', 'account', 'crm:1', 'crm:1', 'quarantined', '{"sources": {"support": "support"}}'),
+    (:today, '', '', '', '', 'evaluated', '{"sources": {"crm": {"kind": "crm", "reasons": ["too old"]}}}'),
+    (:today, 'usage_down', 'account', 'crm:2', 'crm:2', 'cool_down', '{"closed_on": "", "opens_again_on": ""}')
+"""
+
+
+def test_account_and_today_say_why_nobody_was_told(client, world):  # noqa: F811
+    with engine("owner").begin() as connection:
+        connection.execute(sa.text(NOT_SENT.replace(":today", f"date '{config.today()}'")))
+    mine = account.read(load().viewers.of("mine"), "crm:1").unsent
+    told = [(config.today() - row.day).days for row in mine]
+    assert told == [0, 0, 0, 1, 2, 3, 4]
+    shown = " ".join(row.why for row in mine)
+    assert all(text in shown for text in ("12-20", "support", "too old", "dry run", "9 of 8", "too late", "crm is red"))
+    with engine("reader").connect() as connection:
+        assert {row.account_key for row in unsent.read(connection, None, 50)} >= {"", "crm:1", "crm:2"}
+    assert "crm:2" not in {row.account_key for row in today.read(load().viewers.of("mine")).unsent}
+    assert "dry run" in _as(client, "mine", "/today/") and "dry run" in _as(client, "head", "/account/?account=crm:1")
+    assert not today.read(load().viewers.of("executive")).unsent

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from include import config
 from include.common.errors import ConfigError
 from include.common.texts import gettext
+from include.common.words import word
 from include.config.renewals import Ladder
 from include.decide.episodes import RENEWAL
 from include.decide.explain import conditions
@@ -240,21 +241,30 @@ def _opened(day: date, episode: Any) -> DetailedReason:
 
 def _notified(records: _Records, facts: Mapping[str, Any], episode: Any) -> Iterator[DetailedReason]:
     """Yield the outcome of an open episode's messages and tasks."""
+    yield from held_back(episode, facts.get("status", ""), records.day)
+    rows = [row for row in records.sent[episode.signal, episode.entity_id] if row.episode_no == episode.episode_no]
+    yield from delivered(rows)
+
+
+def held_back(episode: Any, status: str, day: date) -> Iterator[DetailedReason]:
+    """Yield why nobody was notified of an open episode, or not at once.
+
+    Args:
+        status: Of its rule.
+    """
     if episode.arm == "held_out":
         yield DetailedReason(Reason.HELD_OUT)
-    elif episode.notified_as == "silent" and facts.get("status") == "draft":
+    elif episode.notified_as == "silent" and status == "draft":
         yield DetailedReason(Reason.DRAFT)
     elif episode.notified_as == "silent":
         yield DetailedReason(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": episode.opened_on})
     elif episode.notified_as in ("digest", "waiting"):
         yield DetailedReason(Reason.DAILY_BUDGET)
-    if episode.snoozed_until and episode.snoozed_until > records.day:
+    if episode.snoozed_until and episode.snoozed_until > day:
         yield DetailedReason(Reason.SNOOZED, {"until": episode.snoozed_until})
-    rows = [row for row in records.sent[episode.signal, episode.entity_id] if row.episode_no == episode.episode_no]
-    yield from _delivered(rows)
 
 
-def _delivered(rows: Sequence[Any]) -> Iterator[DetailedReason]:
+def delivered(rows: Sequence[Any]) -> Iterator[DetailedReason]:
     """Yield the outcomes of outbox rows, grouped by outcome."""
     found: dict[Reason, list[Any]] = defaultdict(list)
     for row in rows:
@@ -262,8 +272,8 @@ def _delivered(rows: Sequence[Any]) -> Iterator[DetailedReason]:
     for reason, same in found.items():
         channels = sorted({row.channel for row in same})
         facts = {"channels": channels, "state": same[0].state}
-        if reason is Reason.ABOVE_CAP:
-            facts |= {"reason": same[0].reason, "approval_id": same[0].approval_id}
+        if reason in (Reason.ABOVE_CAP, Reason.WAITING, Reason.NOT_SENT):
+            facts |= {"reason": same[0].reason, "approval_id": same[0].approval_id, "word": word(same[0].state)}
         yield DetailedReason(reason, facts)
 
 
@@ -271,7 +281,9 @@ def _outcome(row: Any) -> Reason:
     if row.state == "parked":
         return Reason.ABOVE_CAP
     if row.state == "planned":
-        return Reason.CHANNEL_ON_HOLD if row.is_on_hold else Reason.PLANNED
+        if row.is_on_hold:
+            return Reason.CHANNEL_ON_HOLD
+        return Reason.WAITING if row.reason else Reason.PLANNED
     if row.state == "suppressed" and row.reason == "dry run":
         return Reason.DRY_RUN
     if row.state == "failed" and not row.address:
@@ -299,7 +311,7 @@ def _reminders(
         elif any(row.state != "expired" for row in rows):
             first = min(row.planned_on for row in rows)
             reason = Reason.OPENED if first == records.day else Reason.ALREADY_OPEN
-            why = [DetailedReason(reason, {"opened_on": first}), *_delivered(rows)]
+            why = [DetailedReason(reason, {"opened_on": first}), *delivered(rows)]
         elif rung.on > records.day:
             why = [DetailedReason(Reason.NOT_DUE, {"due_on": rung.on})]
         elif rung == due:

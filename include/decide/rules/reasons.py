@@ -59,6 +59,7 @@ class Reason(StrEnum):
     ABOVE_CAP = "above_cap"
     DRY_RUN = "dry_run"
     CHANNEL_ON_HOLD = "channel_on_hold"
+    WAITING = "waiting"
     NO_RECIPIENT = "no_recipient"
     NOT_SENT = "not_sent"
 
@@ -106,7 +107,8 @@ TEXTS: Mapping[Reason, str] = {
     Reason.DRY_RUN: N_("{channels}: off (dry run)"),
     Reason.CHANNEL_ON_HOLD: N_("{channels}: planned; the channel is on hold"),
     Reason.NO_RECIPIENT: N_("{channels}: no recipient found"),
-    Reason.NOT_SENT: N_("{channels}: {state}"),
+    Reason.WAITING: N_("{channels}: waits, {reason}"),
+    Reason.NOT_SENT: N_("{channels}: {word} {reason}"),
 }
 
 
