@@ -21,7 +21,7 @@ from include.metrics import explain, overrides
 from include.metrics.explain import Explained
 from include.models import metrics
 from include.models.metrics import Metric
-from include.pages import scope
+from include.pages import movers, scope
 from include.warehouse.engine import engine, has_table
 
 _NONE_YET = {
@@ -76,6 +76,7 @@ class Tree:
         correction: That the value was corrected by hand.
         past: Replaced values: the value, until when it was known, and why it changed.
         has_rows: Whether the viewer may see the rows behind a value.
+        movers: The accounts whose ARR moved it most since the period before.
     """
 
     nodes: Sequence[Node] = ()
@@ -89,6 +90,7 @@ class Tree:
     by_group: tuple[tuple[str, Sequence[dict[str, Any]]], ...] = ()
     past: tuple[tuple[str, datetime, str], ...] = ()
     has_rows: bool = False
+    movers: Sequence[Any] = ()
 
 
 def read(viewer: Viewer, metric_id: str = "", period: str = "", known: str = "") -> Tree:
@@ -220,6 +222,9 @@ def _one(viewer: Viewer, metric_id: str, period: str, day: date | None) -> Tree:
         by_group=_groups(viewer, metric, chosen, found.as_of) if found.values and day is None else (),
         past=past,
         has_rows=has_rows,
+        movers=movers.read(viewer, metric, found.period_start, found.as_of)
+        if found.period_start and found.as_of and day is None
+        else (),
     )
 
 

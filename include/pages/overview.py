@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from include.common import clock
 from include.config.viewers import Viewer
 from include.contracts import catalogue
-from include.pages import data_quality, problems
+from include.pages import data_quality, held_up, problems
 from include.pages import status as report
 from include.pages.data_quality import Quality
+from include.pages.held_up import HeldUp
 from include.pages.problems import Problem
 from include.warehouse.engine import engine
 
@@ -60,6 +61,7 @@ class Overview:
         channels: Whether each channel may send.
         outbox: Messages per channel and state.
         uncertain: Messages that may or may not have been delivered.
+        held_up: Accounts that quarantined rows and held batches keep from alerts.
     """
 
     problems: tuple[Problem, ...]
@@ -72,6 +74,7 @@ class Overview:
     channels: Rows
     outbox: Rows
     uncertain: Rows
+    held_up: HeldUp
 
 
 def read(viewer: Viewer) -> Overview:
@@ -88,4 +91,4 @@ def read(viewer: Viewer) -> Overview:
         "outbox": status["outbox"],
     }
     wrong = problems.found({**found, "contracts": status["contracts"]}, clock.now(), viewer)
-    return Overview(problems=wrong, quality=data_quality.read(), **found)
+    return Overview(problems=wrong, quality=data_quality.read(), held_up=held_up.read(viewer), **found)

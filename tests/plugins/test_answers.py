@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from include import config
 from include.config import load
 from include.decide.explain import unsent
-from include.pages import account, playbooks, team, today
+from include.pages import account, held_up, metric_tree, playbooks, team, today
 from include.warehouse.engine import engine
 from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
 from tests.plugins.test_viewers import _as, world  # noqa: F401
@@ -67,3 +67,35 @@ def test_account_and_today_say_why_nobody_was_told(client, world):  # noqa: F811
     assert "crm:2" not in {row.account_key for row in today.read(load().viewers.of("mine")).unsent}
     assert "dry run" in _as(client, "mine", "/today/") and "dry run" in _as(client, "head", "/account/?account=crm:1")
     assert not today.read(load().viewers.of("executive")).unsent
+
+
+def test_data_health_names_who_is_held_up_to_roles_that_see_names(client, world, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(held_up, "_SHOWN", 2)
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "insert into quarantine.record (source, entity, record_id, account_ref, rule_id, reason, batch_id, row_no)"
+            " select crm_source, 'account', crm_account_id, crm_account_id, 'some_rule', '', 1, row_number() over ()"
+            " from core.account"
+        )
+    read = {role: held_up.read(load().viewers.of(role)) for role in ("head", "mine", "viewer")}
+    assert (len(read["head"].rows), read["head"].n_others) == (2, 1)
+    (mine,) = read["mine"].rows
+    assert (mine["account_key"], read["mine"].n_others, read["viewer"].rows) == ("crm:1", 0, ())
+    assert "Acme &amp; Sons" in _as(client, "mine", "/") and "Acme" not in _as(client, "viewer", "/")
+
+
+def test_metric_tree_names_the_accounts_that_moved_arr(client, world):  # noqa: F811
+    start = metric_tree.read(load().viewers.of("head"), "nrr").found.period_start
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("delete from marts.arr_movement")
+        connection.exec_driver_sql(
+            "insert into marts.arr_movement (account_key, day, movement, arr_start, arr_end)"
+            f" select 'crm:' || n, date '{start}' + part, 'expansion', 1000, 1000 + (n - 6) * 10"
+            " from generate_series(0, 13) as n, generate_series(0, 1) as part"
+        )
+    seen = metric_tree.read(load().viewers.of("head"), "nrr").movers
+    assert [row.change for row in seen] == [140, 120, 100, 80, 60, -40, -60, -80, -100, -120]
+    assert [row.account_key for row in metric_tree.read(load().viewers.of("mine"), "nrr").movers] == ["crm:1"]
+    assert not metric_tree.read(load().viewers.of("viewer"), "nrr").movers
+    assert not metric_tree.read(load().viewers.of("head"), "activity_rate").movers
+    assert "-100" in _as(client, "mine", "/metrics/?metric=nrr")
