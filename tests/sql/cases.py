@@ -149,6 +149,7 @@ class Case:
         case: The behaviour it shows, in a sentence.
         newest: The day that counts as today.
         start: First day of the window; ``newest`` by default.
+        accounts: The accounts that are built; all by default.
         parameters: Query parameters that differ from the defaults.
         example: The worked example of the definitions that it covers.
         edge: The edge cases of the definitions that it covers, separated by spaces.
@@ -162,6 +163,7 @@ class Case:
     given: dict[str, list[dict[str, Any]]]
     expect: dict[str, Any]
     start: date | None = None
+    accounts: tuple[str, ...] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     example: str = ""
     edge: str = ""
@@ -223,7 +225,7 @@ def _between(case: Case) -> list[Model]:
 
 
 def _build(connection: sa.Connection, model: Model, case: Case) -> None:
-    piece = Piece(case.start or case.newest, case.newest + DAY)
+    piece = Piece(case.start or case.newest, case.newest + DAY, case.accounts)
     materialize.partition(connection, model, piece.start, piece.end)
     parameters = {
         "known_at": datetime(2100, 1, 1, tzinfo=UTC),

@@ -1,48 +1,27 @@
 -- Purpose: key contacts who have left: a person without a login is gone, whatever the CRM says; so is one whom the CRM
--- no longer has as decision maker or champion.
--- Grain: account and day. Inputs: CRM contacts and their history, users of the product, the bridge.
+-- no longer has as decision maker or champion of the account.
+-- Grain: account and day. Inputs: spans and addresses of contacts, users of the product.
 -- Window: none. Caveats: CRM and product are matched by address. core.contact_step shows a smaller number of key
 -- contacts, but not that one took the place of another on the same day.
-with bridge as (
-    select * from core.account_bridge
+with key_spans as (
+    select
+        account_key,
+        contact_key,
+        from_day,
+        to_day,
+        (lag(to_day) over w) is distinct from from_day as is_start,
+        (lead(from_day) over w) is distinct from to_day as is_end
+    from core.contact_span
+    where (is_decision_maker or is_champion)
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    window w as (partition by account_key, contact_key order by from_day)
 ),
 
 key_people as (
-    select b.account_key, lower(v.email) as email
-    from staging.stg_crm__contact as v
-    join bridge as b on b.source = v.source and b.source_id = v.account_id
-    where (v.role like '%decision%maker%' or v.role like '%champion%')
-        and v.known_from <= :known_at
-        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
-    union
-    select b.account_key, lower(v.email)
-    from staging.stg_crm__contact_history as p
-    join staging.stg_crm__contact as v on v.source = p.source and v.contact_id = p.contact_id
-    join bridge as b on b.source = p.source and b.source_id = p.account_id
-    where (p.role like '%decision%maker%' or p.role like '%champion%')
-        and p.known_from <= :known_at
-        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
-),
-
-versions as (
-    select
-        b.account_key,
-        cast(
-            case
-                when row_number() over w = 1
-                    then least(coalesce(v.created_at, v.source_at, v.known_from), coalesce(v.source_at, v.known_from))
-                else coalesce(v.deleted_at, v.source_at, v.known_from)
-            end
-            at time zone :zone as date
-        ) as from_day,
-        not v.is_deleted and coalesce(v.role like '%decision%maker%' or v.role like '%champion%', false) as is_key,
-        lag(not v.is_deleted and coalesce(v.role like '%decision%maker%' or v.role like '%champion%', false)) over w
-            as was_key
-    from staging.stg_crm__contact as v
-    join bridge as b on b.source = v.source and b.source_id = v.account_id
+    select distinct s.account_key, lower(v.email) as email
+    from key_spans as s
+    join staging.stg_crm__contact as v on v.source || ':' || v.contact_id = s.contact_key
     where v.known_from <= :known_at
-        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
-    window w as (partition by v.source, v.contact_id order by v.known_from, v.batch_id)
 ),
 
 losses as (
@@ -53,11 +32,10 @@ losses as (
         and u.deactivated_day is not null
         and (cast(:accounts as text[]) is null or u.account_key = any(cast(:accounts as text[])))
     union all
-    select l.account_key, l.from_day, g.account_key is not null
-    from versions as l
-    left join versions as g
-        on g.account_key = l.account_key and g.from_day = l.from_day and g.is_key and not coalesce(g.was_key, false)
-    where l.was_key and not l.is_key
+    select l.account_key, l.to_day, g.account_key is not null
+    from key_spans as l
+    left join key_spans as g on g.account_key = l.account_key and g.from_day = l.to_day and g.is_start
+    where l.is_end
 )
 
 select account_key, gone_on, bool_or(is_replaced) as is_replaced
