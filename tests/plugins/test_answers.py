@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from include import config
 from include.config import load
 from include.decide.explain import unsent
-from include.pages import account, held_up, metric_tree, playbooks, team, today
+from include.pages import account, explanation, health, held_up, metric_tree, playbooks, renewals, team, today
 from include.warehouse.engine import engine
 from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
-from tests.plugins.test_viewers import _as, world  # noqa: F401
+from tests.plugins.test_viewers import TARGET, _as, world  # noqa: F401
 
 
 def test_playbooks_page_says_once_what_is_not_measured(client, world):  # noqa: F811
@@ -99,3 +99,30 @@ def test_metric_tree_names_the_accounts_that_moved_arr(client, world):  # noqa: 
     assert not metric_tree.read(load().viewers.of("viewer"), "nrr").movers
     assert not metric_tree.read(load().viewers.of("head"), "activity_rate").movers
     assert "-100" in _as(client, "mine", "/metrics/?metric=nrr")
+
+
+def test_decisions_of_a_month_are_listed_whatever_their_quarter(world) -> None:  # noqa: F811
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "update marts.forecast_line set quarter_start = '2026-07-01' where account_key = 'crm:1'"
+        )
+    found = renewals.read(load().viewers.of("lead"), "2026-06")
+    assert [line.account_key for line in found.found] == ["crm:1"]
+    assert (found.total.target, found.at_stake, found.lost, found.callers) == (TARGET, TARGET, 0, {})
+    assert "2026-06" in found.months and "2026-06" not in found.quarters
+    refused = renewals.read(load().viewers.of("lead"), "2026-03")
+    assert all(name in refused.message for name in (*found.quarters, *found.months))
+
+
+def test_account_is_found_by_its_name_among_the_viewers_own(world) -> None:  # noqa: F811
+    viewers = load().viewers
+    for page in (account, health, explanation):
+        assert page.read(viewers.of("mine"), "acme & ").account == "crm:1"
+        assert page.read(viewers.of("mine"), "crm:1").account == "crm:1"
+        refused = page.read(viewers.of("other"), "acme & ")
+        assert refused.account == "acme & ".strip() and refused.message and not refused.found
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("update core.account set name = 'Acme & Daughters' where account_key = 'crm:2'")
+    assert account.read(viewers.of("head"), "Acme & Sons").found
+    unsure = account.read(viewers.of("head"), "acme")
+    assert not unsure.found and "crm:1" in unsure.message and "crm:2" in unsure.message

@@ -16,7 +16,7 @@ from include.common import clock, paths
 from include.common.errors import ConfigError
 from include.config import load
 from include.config.viewers import Viewer
-from include.pages import account, explanation, health, metric_tree, renewals, today
+from include.pages import metric_tree, today
 from include.reports import archive, document
 from include.warehouse.engine import engine
 from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
@@ -279,33 +279,6 @@ def test_renewals_are_filtered_by_the_url(client, world):  # noqa: F811
     evil = "<script>alert(1)</script>"
     assert evil not in _as(client, "head", f"/renewals/?quarter={evil}&band={evil}&csm={evil}")
     assert evil not in _as(client, "head", f"/account/?account={evil}")
-
-
-def test_decisions_of_a_month_are_listed_whatever_their_quarter(world) -> None:
-    with engine("owner").begin() as connection:
-        connection.exec_driver_sql(
-            "update marts.forecast_line set quarter_start = '2026-07-01' where account_key = 'crm:1'"
-        )
-    found = renewals.read(load().viewers.of("lead"), "2026-06")
-    assert [line.account_key for line in found.found] == ["crm:1"]
-    assert (found.total.target, found.at_stake, found.lost, found.callers) == (TARGET, TARGET, 0, {})
-    assert "2026-06" in found.months and "2026-06" not in found.quarters
-    refused = renewals.read(load().viewers.of("lead"), "2026-03")
-    assert all(name in refused.message for name in (*found.quarters, *found.months))
-
-
-def test_account_is_found_by_its_name_among_the_viewers_own(world) -> None:
-    viewers = load().viewers
-    for page in (account, health, explanation):
-        assert page.read(viewers.of("mine"), "acme & ").account == "crm:1"
-        assert page.read(viewers.of("mine"), "crm:1").account == "crm:1"
-        refused = page.read(viewers.of("other"), "acme & ")
-        assert refused.account == "acme & ".strip() and refused.message and not refused.found
-    with engine("owner").begin() as connection:
-        connection.exec_driver_sql("update core.account set name = 'Acme & Daughters' where account_key = 'crm:2'")
-    assert account.read(viewers.of("head"), "Acme & Sons").found
-    unsure = account.read(viewers.of("head"), "acme")
-    assert not unsure.found and "crm:1" in unsure.message and "crm:2" in unsure.message
 
 
 def test_incomplete_viewer_role_is_rejected(world) -> None:
