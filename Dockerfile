@@ -25,6 +25,8 @@ COPY dags dags
 COPY include include
 COPY plugins plugins
 COPY sql sql
+# The image runs with a read-only root: without this, every process would compile these files again.
+RUN python -m compileall -q dags include plugins
 
 USER 50000:50000
 ENTRYPOINT ["python", "-m"]

@@ -36,11 +36,15 @@ def test_specification_rejects_unknown_keys():
         ComposeSpecification(**broken)
 
 
-@pytest.mark.skipif(not shutil.which("docker-compose"), reason="no docker-compose on this machine")
+def _has_compose() -> bool:
+    return bool(shutil.which("docker")) and not subprocess.run(["docker", "compose", "version"]).returncode
+
+
+@pytest.mark.skipif(not _has_compose(), reason="no Docker Compose 2 on this machine")
 def test_docker_compose_accepts_the_file(socket_enabled):
     names = re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yaml").read_text())
     environment = {**os.environ, **dict.fromkeys(names, "x")}
-    command = ["docker-compose", "--env-file", os.devnull, "-f", str(ROOT / "docker-compose.yaml"), "config", "-q"]
+    command = ["docker", "compose", "--env-file", os.devnull, "-f", str(ROOT / "docker-compose.yaml"), "config", "-q"]
     assert subprocess.run(command, env=environment).returncode == 0
 
 

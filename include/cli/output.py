@@ -96,7 +96,8 @@ def _rich(title: str, names: list[str], cells: list[list[str]]) -> None:
 
 
 def _plain(title: str, names: list[str], cells: list[list[str]]) -> None:
-    widths = [max(len(name), *(len(line[i]) for line in cells), 0) for i, name in enumerate(names)]
+    # A longer cell moves only the rest of its own line.
+    widths = [min(max(len(name), *(len(line[i]) for line in cells), 0), 80) for i, name in enumerate(names)]
     lines = [names, *cells]
     text = "".join(
         "  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines

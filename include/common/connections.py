@@ -141,7 +141,8 @@ def get(connection_id: str) -> Connection:
         return found
     raise ConfigError(
         f"unknown connection {connection_id}",
-        cure=f"create it in Airflow under Admin, Connections, or set {variable}",
+        cure=f"create it in Airflow under Admin, Connections, or set {variable}; a command that runs without Airflow's"
+        " settings sees the variable only",
     )
 
 

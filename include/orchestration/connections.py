@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from pathlib import Path
 
 from include.common import connections
+
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
 
 def use_airflow() -> None:
     """Ask Airflow for connections that no ``AIRFLOW_CONN_<ID>`` variable defines."""
     connections.set_resolver(_from_airflow)
+
+
+def use_airflow_from_command_line() -> None:
+    """Do the same in a command that has the settings of Airflow's own components, such as in their container."""
+    if os.environ.get(DATABASE):
+        # Airflow's own `airflow connections get` sets it too: without it, Airflow expects to be asked by a task.
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+        connections.set_resolver(_apart_from_output)
+
+
+def _apart_from_output(connection_id: str) -> connections.Connection | None:
+    # Airflow logs to standard output, where a command prints its JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        return _from_airflow(connection_id)
 
 
 def _from_airflow(connection_id: str) -> connections.Connection | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -132,3 +133,16 @@ def test_components_start_without_the_token_secret(production):
         assert "AIRFLOW__API_AUTH__JWT_SECRET" not in production.environment(service)
         production.start(service)
         until(lambda component=component: production.is_up(component), 0.5)
+
+
+def test_commands_in_the_scheduler_see_connections_entered_in_the_ui(production):
+    header = {"Authorization": f"Bearer {production.token('right').json()['access_token']}"}
+    entered = {"connection_id": "crm", "conn_type": "generic", "host": "https://127.0.0.1:1", "password": "p"}
+    entered["extra"] = '{"vendor": "hubspot"}'
+    answer = requests.post(f"{production.ui}/api/v2/connections", headers=header, json=entered, timeout=600)
+    assert answer.status_code == 201, answer.text
+    (production.folder / "config").mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "include.cli", "connect", "check", "crm", "--json"]
+    done = subprocess.run(command, env=production.environment("scheduler"), cwd=production.folder, capture_output=True)
+    first = json.loads(done.stdout)[0]
+    assert (first["what"], first["state"]) == ("settings", "ok"), done.stdout + done.stderr
