@@ -206,6 +206,14 @@ def make(
     return made
 
 
+HOW_TO_QUOTE = "quote its password: write @ as %40, / as %2F and % as %25"
+
+
+def is_cut(*parts: str | None) -> bool:
+    """Return whether a URL was cut inside its password, at an unquoted sign: these parts then hold the rest of it."""
+    return any("@" in (part or "") for part in parts)
+
+
 def _check_field(connection: Connection, name: str, value: str) -> None:
     """Reject characters that a header, address or login cannot hold. The error omits the value: it may be a secret."""
     is_text = name.startswith("extra.") or name == "schema"
@@ -217,6 +225,8 @@ def _check_field(connection: Connection, name: str, value: str) -> None:
         )
     # Tokens are sent in headers, which accept Latin-1 only: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
     is_database = connection.vendor in _DATABASES or "sqlalchemy_url" in connection.extra
+    if is_database and name == "schema" and is_cut(value):
+        raise connection.error("its schema contains @, as if it were cut inside its password", cure=HOW_TO_QUOTE)
     is_http = not is_database and name in ("password", "login")
     if is_http and any(ord(sign) > 255 for sign in value):
         raise connection.error(

@@ -17,6 +17,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
+from include.common.connections import HOW_TO_QUOTE, is_cut
 from include.common.errors import ConfigError, WarehouseError
 
 Role = Literal["owner", "loader", "builder", "editor", "reader"]
@@ -90,6 +91,8 @@ def _given(variable: str) -> str:
         parsed = make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         raise ConfigError(f"{variable} is not a database URL", cure=cure) from None
+    if is_cut(parsed.host, parsed.database):
+        raise ConfigError(f"{variable} was cut inside its password", cure=HOW_TO_QUOTE)
     if parsed.get_backend_name() != "postgresql":
         raise ConfigError(
             f"{variable} names {parsed.get_backend_name()}, but the warehouse must be PostgreSQL", cure=cure

@@ -1,9 +1,11 @@
+import contextlib
 import json
 
 import pytest
 
 from include.common import connections
 from include.common.errors import ConfigError
+from include.connectors.database.urls import url_of
 
 FORMS = [
     '{"conn_type": "hubspot", "host": "https://api.hubapi.com", "password": "t0ken"}',
@@ -104,6 +106,17 @@ def test_unparsable_connection_is_not_shown(monkeypatch: pytest.MonkeyPatch, val
         connections.get("crm")
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("password", ["pass@s3cret", "pass@s3cret/more", "pass/s3cret@more", "12/s3cret", "a@b/s3cret"])
+def test_a_uri_that_is_cut_inside_its_password_is_not_shown(password: str) -> None:
+    with contextlib.suppress(ConfigError):
+        found = connections.parse("product_db", f"postgres://me:{password}@db.example:5432/app")
+        assert (found.host, found.password, found.schema) == ("db.example", password, "app")
+    for url in (f"postgresql://me:{password}@db.example/app", f"mysql+pymysql://me:{password}@db.example:3306"):
+        made = connections.make("product_db", extra={"sqlalchemy_url": url})
+        with contextlib.suppress(ConfigError):
+            assert (url_of(made).host, url_of(made).password) == ("db.example", password)
 
 
 def test_environment_wins_over_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,14 @@ def test_wrong_url_shows_the_variable_to_set(monkeypatch: pytest.MonkeyPatch) ->
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("password", ["p@secret", "p@secret/more", "more@p/secret"])
+def test_a_url_that_is_cut_inside_its_password_is_refused(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", f"postgresql://u:{password}@h/db")
+    with pytest.raises(ConfigError) as caught:
+        subject.database_url()
+    assert "secret" not in str(caught.value) and "%40" in caught.value.cure
+
+
 def test_unreachable_warehouse_does_not_show_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "postgresql+psycopg://me:secret@127.0.0.1:1/db"
     with pytest.raises(WarehouseError, match="refuses the connection") as caught:

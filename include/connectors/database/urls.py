@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
-from include.common.connections import Connection
+from include.common.connections import HOW_TO_QUOTE, Connection, is_cut
 
 # Airflow's connection types -> SQLAlchemy's dialect and driver. Other databases need a full `extra.sqlalchemy_url`.
 DRIVERS = {
@@ -38,6 +38,8 @@ def url_of(connection: Connection) -> URL:
             raise connection.error(
                 "extra.sqlalchemy_url is not a database URL", cure="write DIALECT+DRIVER://USER@HOST:PORT/DATABASE"
             ) from None
+        if url.password and is_cut(url.host, url.database):
+            raise connection.error("extra.sqlalchemy_url was cut inside its password", cure=HOW_TO_QUOTE)
         if connection.password and not url.password:
             url = url.set(password=connection.password)
         return url.set(drivername=DRIVERS["postgres"]) if url.drivername in ("postgres", "postgresql") else url
