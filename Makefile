@@ -55,6 +55,7 @@ lint: setup
 	@$(RUN) -m ruff check -q .
 	@$(RUN) -m ruff format --check -q .
 	@$(RUN) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache
+	@.venv/bin/codespell
 	@$(RUN) -m mypy
 
 soak: setup

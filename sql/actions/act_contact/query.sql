@@ -167,7 +167,7 @@ select
     p.is_executive,
     p.is_deleted as is_gone,
     case when p.is_deleted then cast(:newest as date) - cast(p.known_from at time zone :zone as date) end as days_gone,
-    p.changed_at is not null and p.account_key_before is distinct from p.account_key_now as has_moved,
+    p.changed_at is not null and (p.account_key_before is distinct from p.account_key_now) as has_moved,
     case
         when p.changed_at is not null
             then cast(:newest as date) - cast(p.changed_at at time zone :zone as date)

@@ -279,7 +279,7 @@ settled as (
         h.lost_reason,
         w.is_auto_renew
             and h.due_date is null
-            and w.due_date is distinct from w.cancelled_from
+            and (w.due_date is distinct from w.cancelled_from)
             and coalesce(w.notice_deadline, w.due_date - 1) < cast(:newest as date) as is_auto_renewed
     from with_deadline as w
     left join heard as h on h.term_id = w.term_id and h.due_date = w.due_date
