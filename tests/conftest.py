@@ -107,7 +107,7 @@ def _quick_server(folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database on this session's own server. Other databases are created next to it."""
-    is_long = "not soak" not in request.config.option.markexpr  # long runs would fill the memory
+    is_long = any(item.get_closest_marker("soak") for item in request.session.items)  # would fill the memory
     has_room = not is_long and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
     folder = Path(tempfile.mkdtemp(prefix="perennial test ", dir=MEMORY if has_room else None))
     folder.chmod(0o711)  # for root the server runs as another user

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,6 +22,7 @@ from include.operations.privacy import erase, find
 from include.scores.health import judgements
 from include.warehouse.engine import engine
 from tests.fixtures import small_world as world
+from tests.fixtures.databases import template
 from tests.fixtures.landing import land, rows, value
 
 ADA, SECOND, NAME = "ada@one.example", "ada.l@old.example", "Ada Lovelace"
@@ -141,13 +144,14 @@ def rows_containing(*words: str) -> dict[str, int]:
                 " where table_schema not in ('pg_catalog', 'information_schema')"
             )
         ).scalars()
-        found: dict[str, int] = {}
-        for table in tables.all():
-            count = f"select count(*) from {table} as whole where cast(whole as text) ilike any(:words)"
-            number = connection.execute(sa.text(count), {"words": [f"%{word}%" for word in words]}).scalar_one()
-            if number:
-                found[table] = number
-    return found
+        # One statement for all three hundred, most of which are empty.
+        count = " union all ".join(
+            f"select '{table}', count(*) from {table} as whole where cast(whole as text) ilike any(:words)"
+            " having count(*) > 0"
+            for table in tables.all()
+        )
+        found = connection.execute(sa.text(count), {"words": [f"%{word}%" for word in words]})
+        return dict(found.tuples().all())
 
 
 def statistics_containing(*words: str) -> list[str]:
@@ -163,14 +167,27 @@ def statistics_containing(*words: str) -> list[str]:
         return list(found.scalars())
 
 
-@pytest.fixture
-def known(built: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+@pytest.fixture(scope="module")
+def own_template(postgres: str, built_once: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The built small world, with a person in every store."""
-    at(built, "13:00")
-    load_people()
-    build.run("with people")
-    store_everywhere()
-    return built
+
+    def fill(patch: pytest.MonkeyPatch) -> None:
+        world.use_short_history(patch, tmp_path_factory.mktemp("settings"))
+        at(patch, "13:00")
+        load_people()
+        build.run("with people")
+        store_everywhere()
+
+    with template(postgres, "with_people", built_once, fill) as name:
+        yield name
+
+
+@pytest.fixture
+def known(own_template: str, warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """The test's own copy of that database, in force."""
+    world.use_short_history(monkeypatch, tmp_path)
+    at(monkeypatch, "13:00")
+    return monkeypatch
 
 
 def test_erased_person_is_nowhere(known: pytest.MonkeyPatch) -> None:
