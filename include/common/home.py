@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import pwd
+import re
 import shutil
 import stat
 import uuid
@@ -22,6 +23,7 @@ from include.common import paths
 from include.common.errors import ConfigError
 
 MARKER = ".perennial-home"
+MOUNTS = Path("/proc/self/mountinfo")
 # Everything Perennial writes into its folder. `entry` refuses other names, so `clear` misses nothing. The database
 # folder has its own marker, and warehouse/embedded/server.py removes it.
 ENTRIES = (
@@ -183,14 +185,27 @@ def remove(path: Path) -> None:
     try:
         if path.is_symlink() or not path.is_dir():
             path.unlink(missing_ok=True)
-        elif path.is_mount():
-            raise OSError("another file system is mounted there")
+        elif mounted := _mounted(path.resolve()):
+            raise OSError(f"something is mounted at {mounted}")
         else:
             shutil.rmtree(path)
     except OSError as error:
         raise ConfigError(
-            f"cannot remove {path}: {error.strerror or error}", cure="delete it, then run the command again"
+            f"cannot remove {path}: {error.strerror or error}", cure="unmount or delete it, then run the command again"
         ) from None
+
+
+def _mounted(folder: Path) -> str:
+    """Return a place at or below a folder where something is mounted, since that belongs to somebody else; "" if none.
+
+    Only the list of Linux names a folder of the same file system, too: proc_pid_mountinfo(5).
+    """
+    try:
+        lines = MOUNTS.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return next((place for place, _, _ in os.walk(folder) if os.path.ismount(place)), "")
+    places = (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), line.split()[4]) for line in lines)
+    return next((place for place in places if Path(place).is_relative_to(folder)), "")
 
 
 def _parsed(text: str) -> Mark:

@@ -105,6 +105,22 @@ def test_links_are_removed_and_not_followed(tmp_path):
     assert files(tmp_path) == {"elsewhere/a.log"}
 
 
+@pytest.mark.parametrize("place", ["airflow", "airflow/logs", "airflow/my logs"])
+def test_a_folder_with_a_mount_in_it_is_left_unchanged(tmp_path, monkeypatch, place):
+    ours, table = tmp_path / "home", tmp_path / "mountinfo"
+    home.claim(ours)
+    fill(ours, f"{place}/theirs.log")
+    escaped = str(ours / place).replace(" ", "\\040")
+    table.write_text(f"22 1 8:1 / / rw - ext4 /dev/a rw\n63 22 8:1 /theirs {escaped} rw - ext4 /dev/a rw\n")
+    monkeypatch.setattr(home, "MOUNTS", table)
+    with pytest.raises(ConfigError) as caught:
+        home.clear(ours)
+    assert str(ours / place) in str(caught.value)
+    assert (ours / place / "theirs.log").exists()
+    table.write_text("22 1 8:1 / / rw - ext4 /dev/a rw\n")
+    assert home.clear(ours) == []
+
+
 def test_broad_system_folders_are_rejected_by_name(tmp_path, monkeypatch):
     user_home = tmp_path / "users" / "ada"
     user_home.mkdir(parents=True)
