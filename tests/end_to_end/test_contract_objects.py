@@ -170,57 +170,66 @@ def test_salesforce_contracts(vendors: SandboxProcess, tmp_path: Path, monkeypat
     ]
 
 
-def test_salesforce_cpq_segments_amendments_and_renewals(
-    vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mapped_by(tmp_path, "salesforce_cpq.yaml", ("SBQQ__Product__r.Name", "SBQQ__ProductName__c"))
+def test_salesforce_cpq_subscriptions(vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped_by(tmp_path, "salesforce_cpq.yaml")
     monkeypatch.setenv("AIRFLOW_CONN_CRM", vendors.connections["AIRFLOW_CONN_SALESFORCE"])
-    company = create(vendors, "company", name="By segment", domain="segment.example")
 
-    def won(close: str, start: str, last: str, **values: Any) -> int:
+    def won(company: int, close: str, start: str, last: str | None, **values: Any) -> int:
+        given = {"is_cpq_renewal": False, "renewed_contract": None, **values}
         deal = create(vendors, "deal", name=close, company=company, kind="new", amount="1", close_date=close,
                       contacts=[], is_closed=True, is_won=True, stage="closedwon", contract_number=None, currency="USD",
-                      contract=None, **values)  # fmt: skip
+                      contract=None, **given)  # fmt: skip
         return create(vendors, "contract", number=close, company=company, status="Activated", term_start=start,
                       term_last_day=last, months=36, deal=deal)  # fmt: skip
 
     def sold(contract: int, start: str, last: str, quantity: int, price: str, product: str, **values: Any) -> int:
         nothing = {"segment_start": None, "segment_last_day": None, "segment_index": None, "segment_key": None,
-                   "revised": None, "root": None}  # fmt: skip
+                   "revised": None, "root": None, "subscription_type": None}  # fmt: skip
         return create(vendors, "cpq_subscription", company=company, contract=contract, product=product,
-                      quantity=str(quantity), unit_price=price, term_start=start, term_last_day=last,
+                      quantity=str(quantity), unit_price=price, term_start=start or None, term_last_day=last or None,
                       **nothing | values)  # fmt: skip
 
-    first = won("2023-03-20", "2023-04-01", "2026-03-31", is_cpq_renewal=False, renewed_contract=None)
+    company = create(vendors, "company", name="By segment", domain="segment.example")
+    first = won(company, "2023-03-20", "2023-04-01", "2026-03-31")
     years = [("2023-04-01", "2024-03-31"), ("2024-04-01", "2025-03-31"), ("2025-04-01", "2026-03-31")]
     # Three years of one product with ten more seats each year, and a bundle with one free part.
     segments = [
-        sold(first, "2023-04-01", "2026-03-31", 10 * (n + 1), "10", "Seats", segment_start=start, segment_last_day=last,
-             segment_index=n + 1, segment_key="seg-1")
+        sold(first, "2023-04-01", "2026-03-31", 10 * (n + 1), "120", "Seats", segment_start=start,
+             segment_last_day=last, segment_index=n + 1, segment_key="seg-1")
         for n, (start, last) in enumerate(years)
     ]  # fmt: skip
-    bundle = sold(first, "2023-04-01", "2026-03-31", 1, "100", "Bundle")
+    bundle = sold(first, "2023-04-01", "2026-03-31", 1, "3600", "Bundle")
     sold(first, "2023-04-01", "2026-03-31", 1, "0", "Part", root=str(bundle))
-    # Amended twice: five more seats in the last year, and the later half of the bundle removed.
-    more = won("2025-06-20", "2023-04-01", "2026-03-31", is_cpq_renewal=False, renewed_contract=None)
-    sold(more, "2025-07-01", "2026-03-31", 5, "10", "Seats", segment_start="2025-07-01", segment_last_day="2026-03-31",
+    # Both amendments belong to the same contract, as in CPQ, and their prices cover the rest of the term.
+    sold(first, "2025-07-01", "2026-03-31", 5, "90", "Seats", segment_start="2025-07-01", segment_last_day="2026-03-31",
          segment_index=3, segment_key="seg-1", revised=segments[2])  # fmt: skip
-    less = won("2025-09-20", "2023-04-01", "2026-03-31", is_cpq_renewal=False, renewed_contract=None)
-    sold(less, "2025-10-01", "2026-03-31", -10, "10", "Seats", revised=segments[2])
-    renewed = won("2026-03-10", "2026-04-01", "2027-03-31", is_cpq_renewal=True, renewed_contract=first)
-    sold(renewed, "2026-04-01", "2027-03-31", 25, "10", "Seats")
-    sold(renewed, "2026-04-01", "2027-03-31", 1, "100", "Bundle")
+    sold(first, "2025-10-01", "2026-03-31", -10, "60", "Seats", revised=segments[2])
+    # The renewal's subscriptions have the dates of their contract. What is not renewable is not ARR.
+    renewed = won(company, "2026-03-10", "2026-04-01", "2027-03-31", is_cpq_renewal=True, renewed_contract=first)
+    sold(renewed, "", "", 25, "120", "Seats", subscription_type="Renewable")
+    sold(renewed, "", "", 1, "1200", "Bundle")
+    sold(renewed, "", "", 1, "900", "Onboarding", subscription_type="One-time")
+    # An evergreen price is a month's.
+    company = create(vendors, "company", name="Evergreen", domain="evergreen.example")
+    evergreen = won(company, "2025-04-20", "2025-05-01", None)
+    sold(evergreen, "2025-05-01", "", 4, "50", "Seats", subscription_type="Evergreen")
     pull(vendors, monkeypatch, LATER)
     built(monkeypatch)
 
-    key = rows("select account_key from core.account where name = 'By segment'")[0][0]
-    steps = rows("select from_day, arr from core.arr_step where account_key = :key order by 1", key=key)
-    assert [(day.isoformat(), float(arr)) for day, arr in steps] == [
+    def steps(name: str) -> list[tuple[str, float]]:
+        found = rows(
+            "select from_day, arr from core.arr_step join core.account using (account_key) where name = :name"
+            " and from_day < '2100-01-01' order by 1", name=name,
+        )  # fmt: skip
+        return [(day.isoformat(), float(arr)) for day, arr in found]
+
+    assert steps("By segment") == [
         ("2023-04-01", 2400.0), ("2024-04-01", 3600.0), ("2025-04-01", 4800.0), ("2025-07-01", 5400.0),
         ("2025-10-01", 4200.0), ("2027-04-01", 0.0),
     ]  # fmt: skip
-    due = "select due_date, outcome, target_arr, renewed_arr from core.renewal where account_key = :key order by 1"
-    assert rows(due, key=key) == [
+    assert steps("Evergreen") == [("2025-05-01", 2400.0)]
+    due = "select due_date, outcome, target_arr, renewed_arr from core.renewal join core.account using (account_key)"
+    assert rows(f"{due} where name = 'By segment' order by 1") == [
         (date(2026, 4, 1), "on_time", 4200, 4200),
         (date(2027, 4, 1), "open", 4200, None),
     ]

@@ -246,9 +246,9 @@ def _amounts(proposal: Proposal, used: set[str]) -> None:
     portal = proposal.portal
     lines, deals, _ = _terms(proposal)
     amounts = sample.deal_amounts(portal, sample.read("opportunity", portal.won_deals(), proposal.rules("opportunity")))
-    if "L" in used:
+    if "L" in used and not portal.objects:  # CPQ's prices mean the same everywhere
         own = sample.crm_yearly(portal.relevant("contract_line"), lines, proposal.evidence("contract_line"))
-        usual: Per = "period" if portal.vendor == "hubspot" else "month" if portal.objects else "term"
+        usual: Per = "period" if portal.vendor == "hubspot" else "term"
         _put_meaning(proposal, "contract_line", read_amounts(lines, own, amounts, usual), usual)
     if "D" in used:
         own = sample.crm_yearly(portal.won_deals(), deals, proposal.evidence("opportunity"))

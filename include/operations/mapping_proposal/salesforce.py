@@ -31,7 +31,6 @@ _CONTRACT_OBJECTS = ("Contract",)
 # CPQ creates subscriptions from won deals. They stand in for the deals' lines, as mapped in salesforce_cpq.yaml.
 CPQ = "SBQQ__Subscription__c"
 _CPQ_DEAL = "SBQQ__Contract__r.SBQQ__Opportunity__c"
-_CPQ_DOTTED = {_CPQ_DEAL: "Opportunity", "SBQQ__Product__r.Name": "Product"}
 _CPQ_RENEWS = "SBQQ__RenewedContract__r.SBQQ__Opportunity__c"
 _MOST_ACCOUNTS, _MOST_CONTACTS, _MOST_LINES = 200, 200, 1000
 _KINDS: dict[str, Kind] = {
@@ -82,7 +81,7 @@ class Reader:
         if fields and self.api.count(CPQ, "", is_all=False):
             portal.objects["contract_line"] = CPQ
             portal.schema["contract_line"] = {one["name"]: _property(one) for one in fields.values()}
-            portal.schema["contract_line"] |= {name: Property(name, label) for name, label in _CPQ_DOTTED.items()}
+            portal.schema["contract_line"][_CPQ_DEAL] = Property(_CPQ_DEAL, "Opportunity")
             if "SBQQ__RenewedContract__c" in portal.schema.get("opportunity", {}):
                 portal.schema["opportunity"][_CPQ_RENEWS] = Property(_CPQ_RENEWS, "Deal of the renewed contract")
 

@@ -18,6 +18,8 @@ from include.sandbox.world.records import DAY, MINUTE, day_of, moment
 RECYCLE_BIN = 15 * DAY
 # References. When one changes, SystemModstamp moves, even if other vendors' update times do not.
 _REFERENCES = {"company", "deal", "owner", "parent"}
+# A subscription's formulas: its own value, else its contract's.
+_OF_CONTRACT = {"SBQQ__StartDate__c": "term_start", "SBQQ__EndDate__c": "term_last_day"}
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ def value(sandbox: Sandbox, sobject: SObject, entry: Entry, field: Field) -> Any
     """Return a field's JSON value."""
     own = _own(sobject, entry, field)
     given = own if own is not None else _derived(sobject, entry, field)
+    if source := _OF_CONTRACT.get(field.name):
+        contract = sandbox.store.items("contract").get(int(entry.values.get("contract") or 0))
+        given = entry.values.get(source) or (contract.values.get(source) if contract else None)
     if given is None and field.source:
         given = entry.values.get(field.source)
     return _shown(field, given)

@@ -202,6 +202,10 @@ _OBJECTS = (
         Field("SBQQ__CustomerPrice__c", "currency", "unit_price"),
         Field("SBQQ__SubscriptionStartDate__c", "date", "term_start"),
         Field("SBQQ__SubscriptionEndDate__c", "date", "term_last_day"),
+        # Those of the contract, if the subscription has none.
+        Field("SBQQ__StartDate__c", "date", read_only=True, calculated=True),
+        Field("SBQQ__EndDate__c", "date", read_only=True, calculated=True),
+        Field("SBQQ__SubscriptionType__c", "picklist", "subscription_type"),
         Field("SBQQ__SegmentStartDate__c", "date", "segment_start"),
         Field("SBQQ__SegmentEndDate__c", "date", "segment_last_day"),
         Field("SBQQ__SegmentIndex__c", "double", "segment_index"),

@@ -213,22 +213,23 @@ def chinese_salesforce() -> Case:
 
 
 def salesforce_cpq() -> Case:
-    """K: Salesforce CPQ subscriptions with prices per unit and month, next to equivalent line items."""
+    """K: Salesforce CPQ subscriptions with prices per unit and term, next to equivalent line items."""
     made = salesforce(14)
     made.schema["contract_line"] = {
         one.name: one
         for one in (
             prop("SBQQ__Contract__r.SBQQ__Opportunity__c", "Opportunity"),
             prop("SBQQ__Account__c", "Account", "reference"),
-            prop("SBQQ__Product__r.Name", "Product"),
+            prop("SBQQ__ProductName__c", "Product"),
             prop("SBQQ__Quantity__c", "Quantity", "number"),
             prop("SBQQ__CustomerPrice__c", "Customer Unit Price", "number"),
-            prop("SBQQ__SubscriptionStartDate__c", "Subscription Start Date", "date"),
-            prop("SBQQ__SubscriptionEndDate__c", "Subscription End Date", "date"),
+            prop("SBQQ__SubscriptionType__c", "Subscription Type", "choice"),
+            prop("SBQQ__StartDate__c", "Start Date", "date"),
+            prop("SBQQ__EndDate__c", "End Date", "date"),
             prop("SBQQ__RevisedSubscription__c", "Revised Subscription", "reference"),
         )
     }
-    renewed = "SBQQ__RenewedContract__r.SBQQ__Opportunity__c"
+    renewed, kind = "SBQQ__RenewedContract__r.SBQQ__Opportunity__c", "SBQQ__SubscriptionType__c"
     made.add("opportunity", prop("SBQQ__Renewal__c", "Renewal", "flag"), prop(renewed, "Deal of the renewed contract"))
     for s in sold(made.rng, 45, (12, 24, 36), products=("Core", "Plus")):
         amount, start = s.whole, s.start - 3 * DAY
@@ -239,9 +240,8 @@ def salesforce_cpq() -> Case:
         )  # fmt: skip
         made.row(
             "contract_line", f"{s.deal}1", s.deal, SBQQ__Quantity__c=10,
-            SBQQ__CustomerPrice__c=round(s.yearly / 120, 4),
-            SBQQ__SubscriptionStartDate__c=s.start, SBQQ__SubscriptionEndDate__c=s.end - DAY,
-            SBQQ__Product__r={"Name": s.product},
+            SBQQ__CustomerPrice__c=round(s.whole / 10, 4), SBQQ__SubscriptionType__c="Renewable",
+            SBQQ__StartDate__c=s.start, SBQQ__EndDate__c=s.end - DAY, SBQQ__ProductName__c=s.product,
         )  # fmt: skip
         if s.kind == "new":
             made.row("account", s.company, Name="x", Type="Customer")
@@ -256,10 +256,18 @@ def salesforce_cpq() -> Case:
             },
             ("opportunity", "renews_id"): renewed,
             ("contract_line", "replaces_id"): "SBQQ__RevisedSubscription__c",
-            ("contract_line", "term_start"): "SBQQ__SubscriptionStartDate__c",
-            ("contract_line", "term_end"): {"property": "SBQQ__SubscriptionEndDate__c", "add_days": 1},
-            ("contract_line", "is_recurring"): {"always": "true"},
-            ("contract_line", "amount_per"): {"always": "month"},
+            ("contract_line", "term_start"): "SBQQ__StartDate__c",
+            ("contract_line", "term_end"): {"property": "SBQQ__EndDate__c", "add_days": 1},
+            ("contract_line", "is_recurring"): {
+                "property": kind,
+                "is_one_of": ("Renewable", "Evergreen"),
+                "if_empty": "true",
+            },
+            ("contract_line", "is_evergreen"): {"property": kind, "is_one_of": ("Evergreen",)},
+            ("contract_line", "amount_per"): {
+                "property": kind,
+                "values": {"Evergreen": "month", "Renewable": "term", "One-time": "term"},
+            },
         },
     )
     case.portal.objects["contract_line"] = "SBQQ__Subscription__c"

@@ -74,7 +74,7 @@ def test_cpq_subscriptions_replace_line_items(monkeypatch: pytest.MonkeyPatch) -
     proposal = propose(portal)
     assert [one.letter for one in proposal.storage if one.is_used] == ["K"]
     per = proposal.of("contract_line", "amount_per")
-    assert per and per.rule == {"always": "month"}
+    assert per and per.rule["values"] == {"Evergreen": "month", "Renewable": "term", "One-time": "term"}
 
 
 def test_forbidden_objects_are_reported_and_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
