@@ -71,6 +71,13 @@ def test_weights_add_up_to_100() -> None:
     }
 
 
+def test_a_conversation_is_not_called_the_last_contact() -> None:
+    """Messages and pages give the CRM's last contact, which may be a mail that nobody answered."""
+    measures = [each for profile in health.load().profiles for each in profile.measures if each.id == "touch"]
+    shown = [f"{each.title} {each.evidence.replace('days_since_contact', '')}" for each in measures]
+    assert len(shown) == 3 and not any("contact" in text for text in shown)
+
+
 def test_score_and_its_points(standard: health.Profile) -> None:
     found = score(standard, FIRST)
     assert found.number == Decimal("83.62")
