@@ -121,11 +121,13 @@ CRM = (
         "crm",
         columns(
             opportunity_id="text",
+            contract_id="text",  # without opportunity_id: lines with the same one make up a contract of their own
             account_id="text",
             product="text",
             quantity="numeric",
             amount="numeric",  # after discount, per amount_per
             unit_price="numeric",  # price of one unit, instead of amount
+            is_flat_price="boolean",  # unit_price is the price of the whole line, whatever the quantity
             amount_per="text",  # term (default), period (one billing period), year, month
             change_amount="text",  # for a change of a running contract: difference (default), or the new total
             billing_frequency="text",  # HubSpot's values: monthly, annually, per_two_years ...

@@ -108,7 +108,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
 
 _OF_NO_DEAL = sa.text(
     f"select source, count(*) as n_rows from {_LINES}"  # noqa: S608
-    " where not _is_deleted and trim(coalesce(opportunity_id, '')) = '' group by source order by source"
+    " where not _is_deleted and trim(concat(opportunity_id, contract_id)) = '' group by source order by source"
 )
 _RULES = sa.text(
     "select rule_id, severity, n_bad, n_rows, observed from meta.rule_result"

@@ -13,7 +13,7 @@ from include.entities.catalog import ENTITIES
 # No CRM has standard fields for pauses: they need custom fields.
 UNCOMMON = {
     "is_overage", "paused_on", "resumed_on", "is_evergreen", "amount_per", "billing_frequency", "term_months",
-    "replaces_id", "unit_price", "change_amount", "recurs_by_term",
+    "replaces_id", "unit_price", "is_flat_price", "contract_id", "change_amount", "recurs_by_term",
 }  # fmt: skip
 # Contracts stored in fields of deals or companies; brand and referrals are custom fields.
 ON_DEALS = {

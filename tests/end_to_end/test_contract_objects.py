@@ -184,7 +184,7 @@ def test_salesforce_cpq_subscriptions(vendors: SandboxProcess, tmp_path: Path, m
 
     def sold(contract: int, start: str, last: str, quantity: int, price: str, product: str, **values: Any) -> int:
         nothing = {"segment_start": None, "segment_last_day": None, "segment_index": None, "segment_key": None,
-                   "revised": None, "root": None, "subscription_type": None}  # fmt: skip
+                   "revised": None, "root": None, "subscription_type": None, "pricing_method": None}  # fmt: skip
         return create(vendors, "cpq_subscription", company=company, contract=contract, product=product,
                       quantity=str(quantity), unit_price=price, term_start=start or None, term_last_day=last or None,
                       **nothing | values)  # fmt: skip
@@ -213,6 +213,12 @@ def test_salesforce_cpq_subscriptions(vendors: SandboxProcess, tmp_path: Path, m
     company = create(vendors, "company", name="Evergreen", domain="evergreen.example")
     evergreen = won(company, "2025-04-20", "2025-05-01", None)
     sold(evergreen, "2025-05-01", "", 4, "50", "Seats", subscription_type="Evergreen")
+    # Loaded from an older system: no deal. The price of a block is that of the line.
+    company = create(vendors, "company", name="Migrated", domain="migrated.example")
+    migrated = create(vendors, "contract", number="1", company=company, status="Activated", term_start="2025-09-01",
+                      term_last_day="2026-08-31", months=12, deal=None)  # fmt: skip
+    sold(migrated, "", "", 10, "1200", "Seats")
+    sold(migrated, "", "", 50, "10000", "Storage", pricing_method="Block")
     pull(vendors, monkeypatch, LATER)
     built(monkeypatch)
 
@@ -228,8 +234,10 @@ def test_salesforce_cpq_subscriptions(vendors: SandboxProcess, tmp_path: Path, m
         ("2025-10-01", 4200.0), ("2027-04-01", 0.0),
     ]  # fmt: skip
     assert steps("Evergreen") == [("2025-05-01", 2400.0)]
+    assert steps("Migrated") == [("2025-09-01", 22000.0), ("2026-09-01", 0.0)]
     due = "select due_date, outcome, target_arr, renewed_arr from core.renewal join core.account using (account_key)"
     assert rows(f"{due} where name = 'By segment' order by 1") == [
         (date(2026, 4, 1), "on_time", 4200, 4200),
         (date(2027, 4, 1), "open", 4200, None),
     ]
+    assert rows(f"{due} where name = 'Migrated'") == [(date(2026, 9, 1), "open", 22000, None)]

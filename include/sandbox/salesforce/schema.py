@@ -200,6 +200,7 @@ _OBJECTS = (
         Field("SBQQ__ProductName__c", source="product", calculated=True),
         Field("SBQQ__Quantity__c", "double", "quantity"),
         Field("SBQQ__CustomerPrice__c", "currency", "unit_price"),
+        Field("SBQQ__PricingMethod__c", "picklist", "pricing_method"),
         Field("SBQQ__SubscriptionStartDate__c", "date", "term_start"),
         Field("SBQQ__SubscriptionEndDate__c", "date", "term_last_day"),
         # Those of the contract, if the subscription has none.

@@ -1,14 +1,19 @@
 -- Purpose: deals with the terms that they set for their contract.
--- Grain: opportunity. Inputs: CRM opportunity versions, terms kept as fields of companies, the bridge. Window: none.
+-- Grain: opportunity. Inputs: CRM versions of opportunities and lines, terms of companies, the bridge. Window: none.
 -- Caveats: contract numbers are compared without case, blanks and punctuation. A deal without a number, or with a
 -- placeholder word, is a separate contract. A deal belongs to its primary company. A term kept on the company is a deal
--- here.
+-- here, and so is a contract that lines name instead of a deal: won on its first day.
 with opportunity_versions as (
     select * from staging.stg_crm__opportunity
 ),
 
 bridge as (
     select * from core.account_bridge
+),
+
+line_versions as (
+    select * from staging.stg_crm__contract_line
+    where known_from <= :known_at and opportunity_id like 'contract-%'
 ),
 
 company_terms as (
@@ -223,3 +228,40 @@ select
     null
 from company_terms
 where is_base
+union all
+select
+    v.source || ':' || v.opportunity_id,
+    b.account_key,
+    v.source || ':' || 'deal-' || v.opportunity_id,
+    v.opportunity_id,
+    false,
+    'unknown',
+    null,
+    true,
+    true,
+    min(v.term_start),
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
+    false,
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
+    cast(min(v.created_at) at time zone :zone as date),
+    false,
+    null,
+    null
+from line_versions as v
+join bridge as b on b.source = v.source and b.source_id = v.account_id
+where b.account_key is not null
+    and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+group by v.source, v.opportunity_id, b.account_key

@@ -8,11 +8,11 @@ with versions as (
 select
     source,
     id as line_id,
-    nullif(trim(opportunity_id), '') as opportunity_id,
+    coalesce(nullif(trim(opportunity_id), ''), 'contract-' || nullif(trim(contract_id), '')) as opportunity_id,
     nullif(trim(account_id), '') as account_id,
     nullif(trim(product), '') as product,
     quantity,
-    coalesce(amount, unit_price * quantity) as amount,
+    coalesce(amount, unit_price * case when is_flat_price then 1 else quantity end) as amount,
     lower(nullif(trim(amount_per), '')) as amount_per,
     lower(nullif(trim(change_amount), '')) as change_amount,
     lower(nullif(trim(billing_frequency), '')) as billing_frequency,
