@@ -112,6 +112,7 @@ class General(Strict):
     grace_days: dict[str, Days]
     allowed_plain_http_hosts: tuple[HostName, ...]
     allowed_private_hosts: tuple[HostName, ...]
+    shared_state: Literal["files", "database"]
     batch_rows: Annotated[int, Field(ge=1, le=5_000_000)]
     build_timeout_minutes: Annotated[int, Field(ge=1, le=10_000)]
     oldest_data_hours: dict[str, Annotated[int, Field(ge=1)]]

@@ -1,32 +1,32 @@
-"""One rate limiter per vendor account, shared by all tasks and processes of a machine.
+"""One rate limiter per vendor account, shared by all tasks and processes.
 
-The state is a small file under ``<home>/limits``, changed under ``flock``. It needs no installation and no server, and
-works for every process that shares the folder. Public limiters do not fit: their rates are fixed when they are made.
-Ours follow the vendor's headers, and a "try again at" that one task received must apply to all tasks at once.
+The state is small, and changed under a lock (``include.http.shared``). Public limiters do not fit: their rates are
+fixed when they are made. Ours follow the vendor's headers, and a "try again at" that one task received must apply to
+all tasks at once.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, BinaryIO, TypeGuard
+from typing import Any, TypeGuard
 
 import orjson
 
-from include.common import home
-from include.common.errors import ConfigError, QuotaExhausted
+from include.common.errors import QuotaExhausted
+from include.http import shared
 from include.http.dates import MAX_PAUSE_SECONDS, pause
 
 # A window is counted in this many slots, so its state stays small whatever the limit.
 _SLOTS = 20
+# In the warehouse a count costs round trips, so a process counts calls of the present slot in advance, but at most this
+# part of those that are free: what it does not use then is lost to the others.
+_RESERVED = 8
 # A task that would wait longer than this ends and is retried later, instead of occupying its slot.
 MAX_WAIT_SECONDS = 900.0
 # Above any vendor's real limit, and the longest window: a longer one would block an account for that time.
@@ -47,17 +47,21 @@ class Limiter:
     """Wait until a call is allowed.
 
     Args:
-        path: The file that holds the state.
+        shared: Where the state is kept.
         limits: Kind of call -> its initial limit; kinds are counted separately.
-        clock: Seconds since the epoch.
+        clock: Seconds since the epoch; a store with a clock of its own corrects it.
         sleep: Waits for a number of seconds.
     """
 
-    path: Path
+    shared: shared.Shared
     limits: dict[str, Limit]
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     _learned: dict[str, Limit] = field(default_factory=dict, init=False)
+    _ahead: float = field(default=0.0, init=False)
+    _is_remote: bool = field(default=False, init=False)
+    # Kind of call -> calls that this process has counted in advance, and until when it may make them.
+    _reserved: dict[str, tuple[int, float]] = field(default_factory=dict, init=False)
 
     def acquire(self, kind: str) -> float:
         """Wait until one call of this kind is allowed, count it, and return the time at which it was counted.
@@ -65,12 +69,16 @@ class Limiter:
         Raises:
             QuotaExhausted: No call is allowed for longer than a task should wait.
         """
+        n, until = self._reserved.get(kind, (0, 0.0))
+        if n and self._now() < until:
+            self._reserved[kind] = n - 1, until
+            return self._now()
         while True:
             wait = self._try(kind)
             if wait <= 0:
-                return self.clock()
+                return self._now()
             if wait > MAX_WAIT_SECONDS:
-                resumes_at = datetime.fromtimestamp(self.clock() + wait, UTC).isoformat(timespec="seconds")
+                resumes_at = datetime.fromtimestamp(self._now() + wait, UTC).isoformat(timespec="seconds")
                 raise QuotaExhausted(
                     f"the vendor allows no more {kind} calls for now; partial, resumes at {resumes_at}",
                     resumes_at=resumes_at,
@@ -88,11 +96,11 @@ class Limiter:
             counted_at: The time that ``acquire`` returned.
         """
         width = (self._learned.get(kind) or self.limits[kind]).seconds / _SLOTS
-        if int(counted_at / width) == int(self.clock() / width):
+        if int(counted_at / width) == int(self._now() / width):
             return
         with self._state(kind) as state:
             slots = state.setdefault("slots", {})
-            before, now = str(int(counted_at / width)), str(int(self.clock() / width))
+            before, now = str(int(counted_at / width)), str(int(self._now() / width))
             if slots.get(before, 0) > 0:
                 slots[before] -= 1
             slots[now] = slots.get(now, 0) + 1
@@ -103,7 +111,7 @@ class Limiter:
         if wait is None:
             return
         with self._state(kind) as state:
-            state["blocked_until"] = max(state.get("blocked_until", 0.0), self.clock() + wait)
+            state["blocked_until"] = max(state.get("blocked_until", 0.0), self._now() + wait)
 
     def learn(self, kind: str, limit: Limit) -> None:
         """Adopt the limit that the vendor's headers state."""
@@ -114,13 +122,13 @@ class Limiter:
             if state.get("seconds", self.limits[kind].seconds) != limit.seconds:
                 # The old counts use another slot width. Counting all of them as just made is safe.
                 width = limit.seconds / _SLOTS
-                state["slots"] = {str(int(self.clock() / width)): sum(state.get("slots", {}).values())}
+                state["slots"] = {str(int(self._now() / width)): sum(state.get("slots", {}).values())}
             state.update(calls=limit.calls, seconds=limit.seconds)
 
     def _try(self, kind: str) -> float:
         """Count one call and return 0, or return the seconds to wait before the next attempt."""
         with self._state(kind) as state:
-            now = self.clock()
+            now = self._now()
             blocked = state.get("blocked_until", 0.0) - now
             if blocked > 0:
                 return blocked
@@ -131,38 +139,26 @@ class Limiter:
             # The oldest slot may be partly outside the window; counting all of it errs on the safe side.
             slots = {int(at): n for at, n in state.get("slots", {}).items() if current - _SLOTS <= int(at) <= current}
             state["slots"] = {str(at): n for at, n in slots.items()}
-            if sum(slots.values()) < calls:
-                state["slots"][str(current)] = slots.get(current, 0) + 1
+            if (free := calls - sum(slots.values())) > 0:
+                n = max(1, min(free // _RESERVED, calls // _SLOTS)) if self._is_remote else 1
+                state["slots"][str(current)] = slots.get(current, 0) + n
+                self._reserved[kind] = n - 1, (current + 1) * width
                 return 0.0
             return (min(slots) + _SLOTS + 1) * width - now + 0.001
 
+    def _now(self) -> float:
+        return self.clock() + self._ahead
+
     @contextmanager
     def _state(self, kind: str) -> Iterator[dict[str, Any]]:
-        try:
-            file = self._open()
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write {self.path}: {error.strerror}",
-                cure="make the folder writable, or set PERENNIAL_HOME to another one",
-            ) from None
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            before = file.read()
-            states = _parse(before)
-            states[kind] = _valid_state(states.get(kind), self.clock())
+        with self.shared.changing() as held:
+            self._is_remote = held.now is not None
+            if held.now is not None:
+                self._ahead = held.now - self.clock()
+            states = _parse(held.content)
+            states[kind] = _valid_state(states.get(kind), self._now())
             yield states[kind]
-            now = orjson.dumps(states)
-            if now != before:
-                file.seek(0)
-                file.write(now)
-                file.truncate()
-
-    def _open(self) -> BinaryIO:
-        try:
-            return os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
-        except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            return self._open()
+            held.content = orjson.dumps(states)
 
 
 def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limiter:
@@ -174,7 +170,7 @@ def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limite
         limits: Initial limits by kind of call.
     """
     digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
-    return Limiter(home.entry("limits") / f"{vendor}-{digest}.json", limits)
+    return Limiter(shared.of("limits", f"{vendor}-{digest}.json"), limits)
 
 
 def _is_usable(limit: Limit) -> bool:

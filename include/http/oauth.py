@@ -1,28 +1,23 @@
 """OAuth access tokens that expire.
 
-All processes of a machine share one token. It is stored under ``<home>/tokens``, encrypted with the secrets that obtain
-it. Without them the file cannot be read; with them, anyone could fetch a token anyway.
+All processes share one token (``include.http.shared``), encrypted with the secrets that obtain it. Without them it
+cannot be read; with them, anyone could fetch a token anyway.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import fcntl
 import hashlib
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from io import BufferedRandom
 
 import orjson
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from include.common import home
 from include.common import secrets as secret_registry
-from include.common.errors import ConfigError
+from include.http import shared
 from include.http.dates import MAX_PAUSE_SECONDS, pause
 
 # Maximum wait for a token that another process is fetching; after that, each process fetches its own.
@@ -58,7 +53,7 @@ class OAuth(AuthBase):
         self._fetch, self._clock = fetch, clock
         key = hashlib.sha256("\0".join(secrets).encode()).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
-        self._path = home.entry("tokens") / hashlib.sha256(key).hexdigest()[:16]
+        self._shared = shared.of("tokens", hashlib.sha256(key).hexdigest()[:16])
         self._expires_at = 0.0
         self._rejected = ""
         self.value = ""
@@ -78,22 +73,22 @@ class OAuth(AuthBase):
         self._rejected, self._expires_at = self.value, 0.0
 
     def _renew(self) -> None:
-        with _locked(self._path) as file:
-            value, expires_at = self._decrypted(file.read())
+        with self._shared.changing(_LOCK_WAIT_SECONDS) as held:
+            ahead = 0.0 if held.now is None else held.now - self._clock()
+            value, expires_at = self._decrypted(held.content, ahead)
             if self._clock() >= expires_at or value == self._rejected:
                 token = self._fetch()
                 value, expires_at = token.value, self._clock() + (pause(token.seconds) or 0.0)
-                file.seek(0)
-                file.write(self._fernet.encrypt(orjson.dumps([value, expires_at])))
-                file.truncate()
+                held.content = self._fernet.encrypt(orjson.dumps([value, expires_at + ahead]))
         secret_registry.remember([value])  # a late rejection may quote this token after a new one has replaced it
         self.value, self._expires_at = value, expires_at
 
-    def _decrypted(self, content: bytes) -> tuple[str, float]:
+    def _decrypted(self, content: bytes, ahead: float) -> tuple[str, float]:
         from cryptography.fernet import InvalidToken
 
         try:
             value, expires_at = orjson.loads(self._fernet.decrypt(content))
+            expires_at -= ahead  # by this machine's clock
         except (InvalidToken, ValueError, TypeError):  # empty, or cut off by a full disk or a power failure
             return "", 0.0
         is_valid = (
@@ -102,24 +97,3 @@ class OAuth(AuthBase):
             and expires_at <= self._clock() + MAX_PAUSE_SECONDS
         )
         return (value, expires_at) if is_valid else ("", 0.0)
-
-
-@contextlib.contextmanager
-def _locked(path: os.PathLike[str]) -> Iterator[BufferedRandom]:
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {path}: {error.strerror}",
-            cure="make the folder writable, or set PERENNIAL_HOME to another one",
-        ) from None
-    with file:
-        deadline = time.monotonic() + _LOCK_WAIT_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.05)
-        yield file

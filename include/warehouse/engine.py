@@ -110,7 +110,11 @@ def _embedded_url() -> str:
 def _engine(url: str, role: Role) -> Engine:
     # The check interval lets the server end the statements of a killed process and free its locks. Other users of the
     # database may create functions and tables in `public`. Without `public` in the search path, they are never called.
-    options = "-c timezone=UTC -c lock_timeout=60s -c client_connection_check_interval=2s -c search_path=pg_catalog"
+    # The keepalives do so for a machine that is lost without closing its connections.
+    options = (
+        "-c timezone=UTC -c lock_timeout=60s -c client_connection_check_interval=2s -c search_path=pg_catalog"
+        " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
+    )
     if role == "reader":
         options += " -c default_transaction_read_only=on -c statement_timeout=60s"
     if role == "loader":

@@ -65,7 +65,7 @@ def test_recorded_owners_become_records(hubspot: HubSpot) -> None:
     assert records[0].source_at == datetime(2018, 4, 9, 13, 16, 56, 625000, tzinfo=UTC)
     assert all(record.problems == {} for record in records)
     # The recorded response states the portal's limit of ten calls a second.
-    assert '"calls":10' in hubspot._api.client.limiter.path.read_text()
+    assert '"calls":10' in hubspot._api.client.limiter.shared.path.read_text()
 
 
 def test_recorded_search_is_read_to_its_end(hubspot: HubSpot) -> None:

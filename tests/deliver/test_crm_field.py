@@ -142,4 +142,4 @@ def test_separate_write_connection_shares_the_rate_limits_of_its_portal(
     made = connect(writing_with("writer"), "crm")
     client = made._client if connect is crm_task.connect else made._accounts._client
     assert client.secrets == ("pat-writes",)
-    assert client.limiter.path == open_client(connections.get("crm"), ()).limiter.path
+    assert client.limiter.shared == open_client(connections.get("crm"), ()).limiter.shared

@@ -145,9 +145,9 @@ def test_configured_address_wins_over_the_slack_lookup(
 def test_tokens_and_webhooks_of_a_workspace_share_rate_limits(
     channel: SlackChannel, slack: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = channel.client.limiter.path
+    own = channel.client.limiter.shared
     addressed(channel)
-    assert channel.client.limiter.path != own
+    assert channel.client.limiter.shared != own
     host = f'"conn_type": "slack", "host": "{slack.url}'
     monkeypatch.setenv("AIRFLOW_CONN_SLACK", f'{{{host}", "password": "xoxb-another"}}')
     other = SlackChannel.connect(load())
@@ -155,7 +155,7 @@ def test_tokens_and_webhooks_of_a_workspace_share_rate_limits(
     monkeypatch.setenv("AIRFLOW_CONN_SLACK", f'{{{host}/services", "password": "T1/B1/secret"}}')
     webhook = connect(load())
     assert isinstance(webhook, SlackWebhook)
-    assert {other.client.limiter.path, webhook._client.limiter.path} == {channel.client.limiter.path}
+    assert {other.client.limiter.shared, webhook._client.limiter.shared} == {channel.client.limiter.shared}
 
 
 def test_workspace_error_is_not_a_rejection(

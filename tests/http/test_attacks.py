@@ -26,6 +26,7 @@ from include.http import body, guard
 from include.http.auth import Bearer
 from include.http.client import Client, Uncertain
 from include.http.limiter import Limit, Limiter
+from include.http.shared import InFile
 from tests.fixtures.certificates import self_signed
 from tests.fixtures.fake_vendor import wire
 
@@ -76,7 +77,7 @@ def plain_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def client_of(url: str, tmp_path: Path) -> Client:
-    limiter = Limiter(tmp_path / "limit.json", {"ordinary": Limit(10_000, 1.0)})
+    limiter = Limiter(InFile(tmp_path / "limit.json"), {"ordinary": Limit(10_000, 1.0)})
     made = Client(url, Bearer(SECRET), limiter, RATE_POLICY, (SECRET,), "crm", sleep=lambda seconds: None)
     made.timeouts = (600.0, 600.0)
     return made

@@ -16,6 +16,7 @@ from include.http.auth import Bearer
 from include.http.client import Client, Refused, Uncertain
 from include.http.dates import retry_after
 from include.http.limiter import Limit, Limiter
+from include.http.shared import InFile
 from tests.fixtures.fake_vendor import Handler, Time, wire
 
 SECRET = "pat-eu1-1234abcd-secret"
@@ -25,7 +26,7 @@ HTML = b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>"
 
 @pytest.fixture
 def client(tmp_path: Path) -> Client:
-    limiter = Limiter(tmp_path / "limit.json", {"ordinary": Limit(10_000, 1.0), "search": Limit(10_000, 1.0)})
+    limiter = Limiter(InFile(tmp_path / "limit.json"), {"ordinary": Limit(10_000, 1.0), "search": Limit(10_000, 1.0)})
     return Client("https://api.example", Bearer(SECRET), limiter, RATE_POLICY, (SECRET,), "crm")
 
 

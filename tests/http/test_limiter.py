@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,26 @@ from hypothesis import strategies as st
 from include.common.errors import ConfigError, QuotaExhausted
 from include.http.dates import MAX_PAUSE_SECONDS
 from include.http.limiter import Limit, Limiter, for_account
+from include.http.shared import Held, InFile
 from tests.fixtures.fake_vendor import Time
 
 
+class Elsewhere:
+    """A store with a clock of its own, which other machines use too."""
+
+    def __init__(self, clock: Time) -> None:
+        self.clock, self.content, self.n = clock, b"", 0
+
+    @contextmanager
+    def changing(self, seconds: float | None = None) -> Iterator[Held]:
+        self.n += 1
+        held = Held(self.content, self.clock())
+        yield held
+        self.content = held.content
+
+
 def limiter(path: Path, clock: Time, **limits: Limit) -> Limiter:
-    return Limiter(path, limits, clock=clock, sleep=clock.sleep)
+    return Limiter(InFile(path), limits, clock=clock, sleep=clock.sleep)
 
 
 @given(
@@ -33,6 +50,37 @@ def test_no_time_window_exceeds_the_call_limit(
         times.append(clock.now)
     for index, at in enumerate(times):
         assert sum(at <= other < at + seconds for other in times[index:]) <= calls
+
+
+@given(
+    calls=st.integers(1, 200), machines=st.lists(st.integers(0, 2), max_size=90), step=st.floats(0, 0.2),
+    off=st.lists(st.floats(-5, 5), min_size=3, max_size=3),
+)  # fmt: skip
+def test_machines_that_count_in_advance_stay_below_the_limit_together(
+    calls: int, machines: list[int], step: float, off: list[float]
+) -> None:
+    clock = Time()
+    store = Elsewhere(clock)
+    limit = {"ordinary": Limit(calls, 1.0)}
+    clients = [Limiter(store, limit, clock=lambda each=each: clock.now + each, sleep=clock.sleep) for each in off]
+    times = []
+    for machine in machines:
+        clients[machine].acquire("ordinary")
+        times.append(clock.now)
+        clock.now += step
+    for index, at in enumerate(times):
+        assert sum(at <= other < at + 0.99 for other in times[index:]) <= calls
+
+
+def test_counting_in_advance_costs_a_round_trip_for_several_calls() -> None:
+    clock = Time()
+    store = Elsewhere(clock)
+    one = Limiter(store, {"ordinary": Limit(190, 10.0)}, clock=clock, sleep=clock.sleep)
+    for _ in range(100):
+        one.acquire("ordinary")
+        clock.now += 0.06
+    assert store.n <= 30
+    assert clock.slept == []
 
 
 @given(
@@ -142,12 +190,13 @@ def test_unwritable_home_is_reported(tmp_path: Path) -> None:
 def test_limiter_state_contains_no_secret(home: Path) -> None:
     one = for_account("hubspot", "https://api.example", "s3cret", limits={"ordinary": Limit(5, 1.0)})
     one.acquire("ordinary")
-    assert one.path.is_relative_to(home)
-    assert "s3cret" not in one.path.name + one.path.read_text()
-    assert one.path.stat().st_mode & 0o077 == 0
+    path = one.shared.path
+    assert path.is_relative_to(home)
+    assert "s3cret" not in path.name + path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
     same = for_account("hubspot", "https://api.example", "s3cret", limits={})
     other = for_account("hubspot", "https://api.example", "another", limits={})
-    assert same.path == one.path != other.path
+    assert same.shared == one.shared != other.shared
 
 
 def _spend(path: Path, n: int, queue: multiprocessing.Queue) -> None:
@@ -157,7 +206,7 @@ def _spend(path: Path, n: int, queue: multiprocessing.Queue) -> None:
         read.append(time.time())
         return read[-1]
 
-    one = Limiter(path, {"ordinary": Limit(10, 0.5)}, clock=clock)
+    one = Limiter(InFile(path), {"ordinary": Limit(10, 0.5)}, clock=clock)
     for _ in range(n):
         one.acquire("ordinary")
         queue.put(read[-2])  # when it was counted; the last one when it was reported

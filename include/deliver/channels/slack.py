@@ -217,8 +217,8 @@ class SlackChannel:
             raise Unavailable(
                 f"Slack could not check the token: {error}", cure="nothing to do: it is retried later"
             ) from None
-        shared = for_account("slack", str(identity_data.get("team_id") or ""), limits=_LIMITS)
-        self._client.limiter = replace(self._client.limiter, path=shared.path)
+        workspace = for_account("slack", str(identity_data.get("team_id") or ""), limits=_LIMITS)
+        self._client.limiter = replace(self._client.limiter, shared=workspace.shared)
         self._shares_workspace_limits = True
         return identity_data
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 
 # A definition starts a line. Each column is on its own line, indented by four spaces.
-_TABLE = re.compile(r"((?:^--[^\n]*\n)+)create (table|view) (\S+) (?:as|\()$(.*?);$", re.MULTILINE | re.DOTALL)
+_TABLE = re.compile(
+    r"((?:^--[^\n]*\n)+)create (?:unlogged )?(table|view) (\S+) (?:as|\()$(.*?);$", re.MULTILINE | re.DOTALL
+)
 _COLUMN = re.compile(r"^ {4}(?!primary |unique |check )(\w+) [^\n]*?(?:-- (.*))?$", re.MULTILINE)
 
 # Columns with the same meaning in every table.

@@ -12,6 +12,7 @@ grant insert, update, delete on
     meta.incident, meta.notification, meta.silence, meta.notice
     to perennial_loader;
 grant insert, delete on meta.housekeeping to perennial_loader;
+grant insert, update, delete on meta.shared_state to perennial_loader;
 
 grant insert, update, delete on
     meta.build, meta.build_model, meta.build_change, meta.build_dirty, meta.check_result, meta.model_fingerprint,

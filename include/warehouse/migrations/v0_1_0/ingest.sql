@@ -5,6 +5,14 @@ create table meta.installation (
 );
 insert into meta.installation default values;
 
+-- Counts of calls and encrypted tokens of vendor accounts, shared by workers on several machines. Unlogged: after a crash
+-- they are counted and fetched anew.
+create unlogged table meta.shared_state (
+    name text primary key, -- Kind and hash of the account
+    content bytea not null default '', -- Counts as JSON, or the encrypted token
+    changed_at timestamptz not null default now() -- When it was last changed
+);
+
 -- Rows of one entity that were extracted together: validated, then merged, held or dropped as a whole.
 create table meta.batch (
     batch_id bigint generated always as identity primary key, -- Number of the batch
