@@ -83,7 +83,7 @@ def _family(table: str, members: list[Metric]) -> str:
         "        cast(m.numerator as numeric) as numerator,\n"
         "        cast(m.denominator as numeric) as denominator,\n"
         "        cast(m.median as double precision) as median,\n"
-        "        cast(m.n as bigint) as n,\n"
+        "        cast(coalesce(m.n, 0) as bigint) as n,\n"
         "        cast(m.coverage as double precision) as coverage\n"
         f"    from {table} as r\n"
         "    cross join lateral (\n"
