@@ -19,3 +19,12 @@ def test_every_failure_case_has_a_test_with_its_number() -> None:
             named |= {int(number) for each in found for number in re.findall(r"\d\d", each)}
     assert sorted(set(CASES) - named) == []
     assert named <= set(CASES)
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    texts = [
+        path.read_text(encoding="utf-8") for path in (*paths.ROOT.glob("*.md"), *(paths.ROOT / "docs").rglob("*.md"))
+    ]
+    named = {name for text in texts for name in re.findall(r"`(tests/[\w./-]+|test_\w+\.py)`", text)}
+    known = {path.name for path in (paths.ROOT / "tests").rglob("test_*.py")}
+    assert [name for name in sorted(named - known) if not (paths.ROOT / name).exists()] == []
