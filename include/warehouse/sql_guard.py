@@ -49,6 +49,8 @@ _MAX_LENGTH = 10_000
 # The width of a value in PostgreSQL's `format` and SQLite's `printf`.
 _WIDE = re.compile(r"%[^a-zA-Z%]*(?:\d{5}|\*)")
 _PARTS_OF_A_TABLE = 3  # a fourth part is another server
+# DuckDB and Spark read a file or an address in place of a table's name, Snowflake a stage.
+_A_FILE = re.compile(r"[/\\:@]|\.\w+$")
 
 
 class NotValid(ValueError):
@@ -244,6 +246,8 @@ def _check_table(node: exp.Table) -> None:
     # A name with too many parts, also empty ones (`server...table`), parses into a tree of dots.
     if len(node.parts) > _PARTS_OF_A_TABLE or isinstance(node.this, exp.Dot):
         raise NotAllowed(f"reads `{_shown(node)}` on another server")
+    if any(isinstance(part, exp.Identifier | exp.Var) and _A_FILE.search(part.name) for part in node.parts):
+        raise NotAllowed(f"reads `{_shown(node)}`, which may be a file")
     schema, name = node.db.lower(), node.name.lower()
     names = {part.name.lower() for part in node.parts[:-1]}
     if not schema and isinstance(node.this, exp.Identifier) and not node.this.quoted and name in _VALUES:

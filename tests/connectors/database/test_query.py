@@ -145,6 +145,12 @@ oracle|select username as id from dba_users
 sqlite|select load_extension('x') as id
 sqlite|select name as id from sqlite_master
 sqlite|select name as id from pragma_table_info('t')
+duckdb|select id from '/etc/passwd'
+duckdb|select id from 'people.csv'
+duckdb|select id from "people.csv.gz" as p
+duckdb|select id from 'https://vendor.example/rows.parquet'
+databricks|select id from csv.`/mnt/people`
+snowflake|select $1 as id from @stage
 """
 
 
@@ -179,6 +185,8 @@ mysql|select date_format(a, '%Y') as id, unix_timestamp(a), ifnull(a, b), json_u
 mssql|select isnull(a, 1) as id, convert(varchar(10), a, 120), dateadd(day, 1, a) from [x] with (nolock)
 oracle|select nvl(a, 1) as id, to_char(a, 'x'), trunc(a), decode(a, 1, 2, 3) from t
 sqlite|select strftime('%Y', a) as id, datetime(a), julianday(a), ifnull(a, 1) from t
+bigquery|select id from `my-project.sales.events_*`
+mssql|select id from [Sales Orders $1]
 """
 
 
