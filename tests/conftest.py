@@ -65,7 +65,7 @@ LONGEST = tuple(
     f"tests/{name}"
     for name in (
         "models/test_fingerprints", "models/test_build", "end_to_end/", "operations/privacy/", "continuation/",
-        "ingest/test_accepted_rows", "ingest/test_ingest_killed", "ingest/test_vendors_to_raw", "how_to/",
+        "ingest/test_accepted_rows", "sql/", "ingest/test_ingest_killed", "ingest/test_vendors_to_raw", "how_to/",
         "deliver/test_killed", "deliver/test_vendor_to_inbox", "identity/", "contracts/",
         "warehouse/embedded/", "connectors/crm/hubspot/", "connectors/support/zendesk/", "decide/",
     )

@@ -10,7 +10,7 @@ For another vendor, describe it and call ``run_story`` in a test with the fixtur
     ORG = Vendor("crm", "salesforce", {"company": Edits("account", {"name": NAMES}, merges=True)}, "/services/data/*")
 
     @pytest.mark.parametrize("seed", range(3))
-    def test_story(seed, warehouse, sandbox, quick):
+    def test_story(seed, raw, sandbox, quick):
         run_story(ORG, Scene(sandbox, quick), seed)
 
 ``quick`` makes retries not wait and contracts pass. ``killed`` runs the same story with

@@ -77,9 +77,7 @@ def test_answer_in_a_file_wins_and_is_removed_with_the_file(built: pytest.Monkey
     world.assert_equals_scratch(built)
 
 
-def test_file_can_answer_before_the_first_build(
-    warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_file_can_answer_before_the_first_build(raw: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
     world.use_short_history(monkeypatch, tmp_path)
     file = tmp_path / "config" / "renewals.yaml"

@@ -18,7 +18,7 @@ def _fixed_clock() -> None:
 
 
 def test_sandbox_data_is_accepted_and_its_dirt_quarantined(
-    warehouse: str, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+    raw: str, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = ("crm", "support", "product_db")
     states = [pipeline.run(source).state for source in sources]

@@ -20,7 +20,7 @@ from tests.fixtures.sandbox import SandboxProcess
 
 
 def test_alerts_are_sent_while_the_support_desk_is_red(
-    warehouse: str,
+    raw: str,
     sandbox: SandboxProcess,
     overlay: Path,  # noqa: F811
     tmp_path: Path,

@@ -13,7 +13,6 @@ from include.connectors import registry
 from include.ingest import history_backfill
 from include.models import build
 from include.sandbox.mapping import SHIPPED
-from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 from tests.fixtures.landing import rows, store, value
 from tests.fixtures.sandbox import SandboxProcess
@@ -22,11 +21,10 @@ OLD, LATER, END = "2025-02-20T09:00:00+00:00", "2026-07-05T12:00:00+00:00", "202
 
 
 @pytest.fixture
-def vendors(sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
+def vendors(sandbox: SandboxProcess, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     (tmp_path / "config").mkdir()
-    raw_tables.ensure_raw_tables()
     return sandbox
 
 

@@ -38,9 +38,7 @@ SUM = "select coalesce(sum(amount), 0) from raw.sqlcrm__contract_line where not 
 
 
 @pytest.fixture
-def theirs(
-    empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[sa.Connection]:
+def theirs(empty_database: str, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Connection]:
     """The table and its configuration files."""
     engine = sa.create_engine(empty_database, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
     url = make_url(empty_database)

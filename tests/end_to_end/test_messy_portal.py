@@ -24,7 +24,7 @@ SEED, CUSTOMERS = 21, 40
 
 @pytest.fixture(params=["found", "deals"])
 def portal(
-    request: pytest.FixtureRequest, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SandboxProcess]:
     """The portal, a new warehouse, and the demo's settings."""
     (home := tmp_path / "sandbox").mkdir()

@@ -102,7 +102,7 @@ def test_loading_replaces_only_its_own_tables(empty_database: str, tmp_path: Pat
 
 @pytest.mark.soak
 def test_own_tables_lead_to_green_contracts_and_kpi_rows(
-    world: Path, empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: Path, empty_database: str, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = make_url(empty_database).set(drivername="postgresql").render_as_string(hide_password=False)
     subprocess.run([sys.executable, HOW_TO / "load.py", world, plain], check=True)

@@ -16,7 +16,6 @@ from include.connectors import registry
 from include.continuation import review
 from include.ingest import pipeline
 from include.models import build
-from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 from tests.fixtures.landing import START, record, rows, store
 from tests.fixtures.stripe_landed import (
@@ -295,7 +294,7 @@ def crm() -> None:
 
 
 def test_from_landed_tables_to_arr_churn_and_renewals(
-    stripe: str, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stripe: str, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     settings(tmp_path, "stripe/airbyte")
@@ -304,7 +303,6 @@ def test_from_landed_tables_to_arr_churn_and_renewals(
         .read_text()
         .replace("plan_rates: {}", "plan_rates: {JPY: {2025: 0.01, 2026: 0.01}, EUR: {2025: 1.1, 2026: 1.1}}")
     )
-    raw_tables.ensure_raw_tables()
     first = world()
     land(stripe, "airbyte", first)
     ingest("2026-04-13", monkeypatch)

@@ -15,7 +15,6 @@ from include.common import clock, connections
 from include.connectors import registry
 from include.gate import verdicts
 from include.models import build
-from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 from tests.fixtures.landing import rows, store
 
@@ -43,7 +42,7 @@ MONTHS = {
 
 
 @pytest.fixture
-def tables(empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def tables(empty_database: str, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The foreign tables, with the how-to's files installed."""
     foreign = sa.create_engine(empty_database)
     with foreign.begin() as connection:
@@ -62,7 +61,6 @@ def tables(empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pyt
 
 def _load() -> None:
     """Read and merge everything, like ingest but without the contracts."""
-    raw_tables.ensure_raw_tables()
     for name in ("crm_db", "product_db"):
         source = registry.connect(connections.get(name))
         for entity in source.entities():

@@ -20,10 +20,7 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def judged(warehouse: str) -> None:
-    from include.warehouse import raw_tables
-
-    raw_tables.ensure_raw_tables()
+def judged(raw: str) -> None:
     store(record("1"))
     with pytest.raises(NotOffered), source_failures.recorded("crm", "extract", entity="invoice"):
         raise NotOffered("no invoices for this login", cure="grant the scope")
@@ -67,11 +64,8 @@ def without_lines_lacks() -> set[str]:
     [("opportunity", {"is_won": True, "term_months": 12}), ("account", {"contract_mrr": 100})],
 )
 def test_contracts_in_fields_of_deals_or_companies_need_no_line_items(
-    warehouse: str, entity: str, contract: dict[str, Any]
+    raw: str, entity: str, contract: dict[str, Any]
 ) -> None:
-    from include.warehouse import raw_tables
-
-    raw_tables.ensure_raw_tables()
     store(record("1"), read_until=AT)
     store(record("1"), entity="opportunity", read_until=AT)
     verdicts.publish("crm", ("account", "opportunity"))

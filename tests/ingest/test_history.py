@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from include.common.errors import Unavailable
 from include.connectors.base import Page
 from include.ingest import history
-from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 from tests.fixtures.landing import START, record, rows, store, value
 
@@ -18,9 +17,8 @@ STATES = "select id, tier, _source_at from raw.crm__account__history order by id
 
 
 @pytest.fixture
-def accounts(warehouse: str) -> None:
+def accounts(raw: str) -> None:
     """Two accounts, loaded a thousand seconds after their creation."""
-    raw_tables.ensure_raw_tables()
     store(record("1", 1000, tier="key"), record("2", 1000, tier="small"))
 
 

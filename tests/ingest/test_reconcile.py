@@ -238,7 +238,7 @@ def test_reconcile_source_selection(monkeypatch: pytest.MonkeyPatch) -> None:
         reconcile.sources_to_reconcile("nowhere")
 
 
-def test_reconcile_every_sandbox_source(sandbox: SandboxProcess, warehouse: str, tmp_path, monkeypatch, capsys) -> None:
+def test_reconcile_every_sandbox_source(sandbox: SandboxProcess, raw: str, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
     for source in ("support", "product_db"):
@@ -279,7 +279,7 @@ def test_reconcile_every_sandbox_source(sandbox: SandboxProcess, warehouse: str,
 
 
 def test_mass_deletion_is_held_by_the_contract(
-    sandbox: SandboxProcess, warehouse: str, tmp_path, monkeypatch, capsys
+    sandbox: SandboxProcess, raw: str, tmp_path, monkeypatch, capsys
 ) -> None:
     """More than 2% of a source at once: nothing is marked as deleted before a person decides (E16)."""
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))

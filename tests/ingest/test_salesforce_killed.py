@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from include.sandbox.salesforce import ids
 from include.sandbox.salesforce.schema import OF_KIND
 from include.sandbox.truth import KINDS
-from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 from tests.fixtures.children import Child
 from tests.fixtures.landing import rows, tables, value
@@ -23,12 +22,11 @@ START = datetime.fromisoformat(NOW)
 
 
 @pytest.fixture
-def org(sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
+def org(sandbox: SandboxProcess, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
     """The org as the only source, with small slow pages and lost responses."""
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AIRFLOW_CONN_CRM", sandbox.connections["AIRFLOW_CONN_SALESFORCE"])
     sandbox.control("switches", **{"salesforce.page_rows": 15})
-    raw_tables.ensure_raw_tables()
     return sandbox
 
 

@@ -18,7 +18,7 @@ START = datetime.fromisoformat(NOW)
 ENTITIES = ("account", "contact", "opportunity", "contract_line")
 
 
-@pytest.mark.usefixtures("warehouse")
+@pytest.mark.usefixtures("raw")
 def test_first_load_a_day_of_changes_and_a_purge(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

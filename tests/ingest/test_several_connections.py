@@ -35,7 +35,10 @@ from workspaces
 def book(
     sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[SandboxProcess, Path]:
-    """Both portals are one sandbox under two connections. So are both databases, with different queries."""
+    """Both portals are one sandbox under two connections. So are both databases, with different queries.
+
+    The warehouse has no raw tables yet: reading must create them.
+    """
     overlay = tmp_path / "overlay"
     (overlay / "config" / "mappings").mkdir(parents=True)
     (overlay / "config" / "settings.yaml").write_text(yaml.safe_dump({"sources": SOURCES}))

@@ -47,7 +47,7 @@ def check(sandbox: SandboxProcess) -> None:
             assert live(entity) == {str(one) for one in expected["live_ids"]}, entity
 
 
-@pytest.mark.usefixtures("warehouse")
+@pytest.mark.usefixtures("raw")
 def test_first_load_a_day_of_changes_and_a_quiet_hour(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

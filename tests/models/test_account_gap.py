@@ -22,7 +22,7 @@ _TODAY = (
 
 @pytest.mark.parametrize("is_begun", [True, False], ids=["half way", "nothing yet"])
 def test_incompletely_read_values_are_not_0(
-    warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_begun: bool
+    raw: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_begun: bool
 ) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
     world.use_short_history(monkeypatch, tmp_path)

@@ -63,7 +63,7 @@ def test_first_load_counts_once_it_completes(second_product: pytest.MonkeyPatch)
 
 
 def test_metric_of_an_incompletely_read_source_is_unavailable(
-    warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    raw: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
     world.use_short_history(monkeypatch, tmp_path)

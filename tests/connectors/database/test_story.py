@@ -34,14 +34,14 @@ def scene(sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> Scene:
     return Scene(sandbox, quick)
 
 
-@pytest.mark.usefixtures("warehouse")
+@pytest.mark.usefixtures("raw")
 @pytest.mark.parametrize("seed", range(1))
 def test_killed_story(seed: int, scene: Scene) -> None:
     run_story(DATABASE, scene, seed, n_steps=2, step=killed(seed))
 
 
 @pytest.mark.soak
-@pytest.mark.usefixtures("warehouse")
+@pytest.mark.usefixtures("raw")
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_story_soak(seed: int, scene: Scene) -> None:
     run_story(LARGE, scene, seed, n_steps=12)
@@ -49,7 +49,7 @@ def test_story_soak(seed: int, scene: Scene) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.usefixtures("warehouse")
+@pytest.mark.usefixtures("raw")
 @pytest.mark.parametrize("seed", range(200, 250))
 def test_killed_story_soak(seed: int, scene: Scene) -> None:
     run_story(LARGE, scene, seed, n_steps=6, step=killed(seed))

@@ -125,7 +125,7 @@ HOSTILE = ["a\x00b", "=1+1\tcmd", "<script>alert(1)</script>", "â€®gnp.exe", "ðŸ
 
 
 def test_case_49_hostile_text_loses_no_row(
-    warehouse: str,
+    raw: str,
     sandbox: SandboxProcess,
     contracts: FakeContracts,  # noqa: F811
 ) -> None:
@@ -143,7 +143,7 @@ def test_case_49_hostile_text_loses_no_row(
 
 
 def test_case_52_rows_and_position_are_stored_together(
-    warehouse: str,
+    raw: str,
     sandbox: SandboxProcess,
     contracts: FakeContracts,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -167,7 +167,7 @@ def test_case_52_rows_and_position_are_stored_together(
 
 
 def test_history_returns_earlier_company_values(
-    warehouse: str,
+    raw: str,
     sandbox: SandboxProcess,
     contracts: FakeContracts,  # noqa: F811
 ) -> None:
@@ -191,7 +191,7 @@ def test_history_returns_earlier_company_values(
 
 
 def test_objects_without_permission_are_unavailable_not_failed(
-    warehouse: str,
+    raw: str,
     sandbox: SandboxProcess,
     contracts: FakeContracts,  # noqa: F811
 ) -> None:

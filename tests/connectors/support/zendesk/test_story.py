@@ -33,7 +33,7 @@ DESK = Vendor(
 
 
 @pytest.mark.parametrize("seed", range(1))
-def test_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
+def test_story(seed: int, raw: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
     scene = Scene(sandbox, quick)
     run_story(DESK, scene, seed, n_steps=4)
     erase(DESK, scene, seed)
@@ -41,18 +41,18 @@ def test_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 140))
-def test_story_soak(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
+def test_story_soak(seed: int, raw: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
     scene = Scene(sandbox, quick)
     run_story(DESK, scene, seed, n_steps=12)
     erase(DESK, scene, seed)
 
 
 @pytest.mark.parametrize("seed", range(1))
-def test_killed_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
+def test_killed_story(seed: int, raw: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
     run_story(DESK, Scene(sandbox, quick), seed, n_steps=2, step=killed(seed))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(200, 250))
-def test_killed_story_soak(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
+def test_killed_story_soak(seed: int, raw: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
     run_story(DESK, Scene(sandbox, quick), seed, n_steps=6, step=killed(seed))
