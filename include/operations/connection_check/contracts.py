@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -227,8 +228,7 @@ def _amounts(source_id: str, entity: str, terms: Sequence[Term], found: Contract
     """Check whether amounts have the meaning that the mapping gives them."""
     rows = found.portal.relevant(entity)
     own = sample.crm_yearly(rows, terms, found.names[entity])
-    pers = {term.per for term in terms}
-    usual: Per = next(iter(pers))
+    usual: Per = Counter(term.per for term in terms).most_common(1)[0][0]
     meaning = read_amounts(terms, own, found.deal_amounts if entity == "contract_line" else {}, usual)
     what = f"contracts: {entity} amounts"
     off = [

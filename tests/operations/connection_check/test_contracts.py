@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.operations.mapping_proposal.portals import (
     english_deals_in_years,
     english_lines,
     german_lines_and_companies,
+    salesforce_cpq,
 )
 from tests.operations.mapping_proposal.world import Case
 
@@ -58,6 +60,16 @@ def test_likely_reason_of_a_difference_is_reported(tmp_path: Path, wrong: str, r
     lines = found(case, tmp_path, right.replace("amount_per: {always: year}", f"amount_per: {{always: {wrong}}}"))
     assert reason in lines[ARR].to_fix or reason in lines[ARR].found
     assert "`amount_per: {always: year}`" in lines[DEALS].to_fix
+
+
+def test_amounts_of_several_periods_are_reported_by_the_commonest(tmp_path: Path) -> None:
+    case = salesforce_cpq()
+    lines = case.portal.rows["contract_line"]
+    for one in lines[:4]:
+        values = {**one.values, "SBQQ__SubscriptionType__c": "Evergreen", "SBQQ__EndDate__c": None}
+        lines.append(replace(one, id=f"{one.id}e", values=values))
+    line = found(case, tmp_path, text_of(case))[LINES]
+    assert line.state == "ok" and line.found.startswith("read as per term;")
 
 
 def test_end_dates_off_by_a_day_are_reported_in_both_directions(tmp_path: Path) -> None:
