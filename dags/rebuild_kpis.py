@@ -2,7 +2,8 @@
 
 **What it does.** Builds every SQL model for one day, the day of its partition, with everything that is known now: every
 night for yesterday, and for any period that you backfill. If that changes other days, they are built too. Days changed
-by late rows are built by `build_kpis` within minutes, not by this DAG. It makes no decisions and sends nothing, so
+by late rows are built by `build_kpis` within minutes, not by this DAG. The task `run_backfills` runs each file of
+`config/backfills/` that has not run. It makes no decisions and sends nothing, so
 nobody is notified while its result is temporarily wrong.
 
 **Inputs and outputs.** Reads `raw`. Writes the day's rows in `core` and `marts`, and `meta.build`. It publishes no
@@ -13,11 +14,14 @@ asset.
 - `plan` is red: the partition's key is not a day, or the warehouse or a setting is wrong. Its log says which.
 - a task of models is red: the query of one of its models or a `fail` check of a `checks.sql` failed. The log names the
   model. Its table keeps its previous content.
+- `run_backfills` is red: its log names the file of the backfill and the model. Others have run.
 - all tasks of models are skipped: the day is outside the history, or nothing is built yet.
 
 **Re-running and backfill.** Clear a day's run, or use Airflow's own backfill (*Trigger*, then *Backfill*, with
 *reprocess* for days that have run before): one run per day, one after the other. Every day is safe to build again: the
-result is the same rows. Without Airflow: `python -m include.cli build --from 2026-01-01 --to 2026-01-31`.
+result is the same rows. To have a backfill reviewed, write it as a file (`docs/how-to/backfill.md`); `run_backfills` is
+safe to clear: a file that has run is left out. Without Airflow: `python -m include.cli build --from 2026-01-01
+--to 2026-01-31`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage.
 
@@ -31,7 +35,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronPartitionTimetable, dag
 
-from include.orchestration.build_tasks import build_between, finish, plan
+from include.orchestration.build_tasks import build_between, finish, plan, run_backfills
 from include.orchestration.dag_ids import dag_id
 from include.orchestration.defaults import DEFAULT_ARGS
 
@@ -53,6 +57,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 )
 def rebuild_kpis() -> None:
     build_between(plan("rebuild"), finish())
+    run_backfills()
 
 
 rebuild_kpis()

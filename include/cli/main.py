@@ -132,12 +132,21 @@ def build_tables(
     since: Annotated[str, typer.Option("--from", help="Rebuild from this day, for all accounts.")] = "",
     until: Annotated[str, typer.Option("--to", help="Rebuild up to and including this day.")] = "",
     build_id: Annotated[str, typer.Option("--id", help="Id of the build to resume, or of a new build.")] = "",
+    backfill: Annotated[str, typer.Option("--backfill", help="Run this file of config/backfills/.")] = "",
 ) -> None:
     """Build the KPI tables: pending changes, or the given days."""
     from include.cli import build as build_command
 
-    for line in build_command.run(since, until, build_id):
+    for line in build_command.run(since, until, build_id, backfill):
         typer.echo(line)
+
+
+@app.command("backfills")
+def list_backfills(as_json: AsJson = False) -> None:
+    """List the backfills of config/backfills/ and whether they have run."""
+    from include.cli import build as build_command
+
+    console.emit(build_command.listed(), build_command.LISTED, as_json=as_json)
 
 
 @app.command("deliver")

@@ -131,7 +131,7 @@ def show() -> list[Shown]:
         for key in type(model).model_fields:
             if name or key in General.model_fields:
                 rows += _rows(documents, (name,) if name else (), (key,), getattr(model, key))
-    folders = ("mappings", "contracts", "releases", "competitors")
+    folders = ("mappings", "contracts", "releases", "competitors", "backfills")
     return rows + [row for folder in folders for row in _listed(folder)] + _overlaid()
 
 

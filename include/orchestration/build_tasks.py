@@ -94,6 +94,29 @@ def finish() -> Any:
     return as_json(build.finish(_planned()))
 
 
+@task(
+    task_id="run_backfills",
+    execution_timeout=timedelta(hours=3),
+    doc_md="Runs each file of `config/backfills/` that has not run: days to rebuild, with reason and approver.",
+)
+def run_backfills() -> None:
+    """Run the pending backfills one after the other. One that fails does not keep the others from running."""
+    from include.models import backfill
+
+    failed: dict[str, Exception] = {}
+    for one in backfill.pending():
+        log.info("backfill %s, %s to %s: %s (requested by %s, approved by %s)", one.name, one.first_day, one.last_day,
+                 one.reason, one.requested_by, one.approved_by)  # fmt: skip
+        try:
+            for line in backfill.steps(one.build_id, backfill.plan(one)):
+                log.info("%s", line)
+        except Exception as error:
+            log.exception("backfill %s failed", one.name)
+            failed[f"backfill {one.name}"] = error
+    if failed:
+        raise error_of(failed)
+
+
 @task(task_id="publish_kpis", doc_md="Closes the build, and publishes the asset of the changed tables.")
 def publish_kpis(asset: Asset) -> Iterator[Metadata]:
     """Close the build and publish the KPI asset."""

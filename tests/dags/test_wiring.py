@@ -65,6 +65,11 @@ class TestIngest:
 
 @pytest.mark.parametrize(("name", "end"), [("build_kpis", "publish_kpis"), ("rebuild_kpis", "finish")])
 class TestBuilds:
+    @pytest.fixture
+    def dags(self, dags):
+        # The backfills are builds of their own: they neither wait for this one nor stop it.
+        return {name: dag.partial_subset([r"^(?!run_backfills$)"]) for name, dag in dags.items()}
+
     def test_task_graph_is_the_lineage_of_layers_and_subjects(self, dags, name, end):
         dag = dags[name]
         tasks = [task for task in dag.tasks if task.task_id not in ("plan", end)]
