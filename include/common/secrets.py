@@ -49,7 +49,11 @@ _FORMS = tuple(
         (rf"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?){_MIXED}{{8,}}", rf"\1{HIDDEN}"),
         (r"(?i)\b((?:set-)?cookie[\"']?\s*:\s*)[^\"'\n=]{0,200}=[^\"'\n]*", rf"\1{HIDDEN}"),
         # Credentials in a URL. A password may hold `@` and `/` that should be quoted; a port and a path are none.
-        (r"(?i)(://[^\s/:]{0,200}:)(?:[^\s/@]+@(?:[^\s\"'<>]*@)?|(?!\d{1,5}/)[^\s\"'<>]+@)", rf"\1{HIDDEN}@"),
+        (
+            r"(?i)(://[^\s/:]{0,200}:)"
+            r"(?:[^\s/@]{1,500}@(?:[^\s\"'<>]{0,500}@)?|(?!\d{1,5}/)[^\s\"'<>]{1,500}@)",
+            rf"\1{HIDDEN}@",
+        ),
         # The URL of a webhook is its secret.
         (r"(?i)\b(hooks\.slack\.com/|discord(?:app)?\.com/api/webhooks/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
         (r"(?i)\b([\w.-]{1,60}/(?:webhook|webhookb2|bot/v2/hook)/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
