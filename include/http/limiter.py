@@ -110,6 +110,7 @@ class Limiter:
         wait = pause(seconds)
         if wait is None:
             return
+        self._reserved.pop(kind, None)
         with self._state(kind) as state:
             state["blocked_until"] = max(state.get("blocked_until", 0.0), self._now() + wait)
 
@@ -118,6 +119,7 @@ class Limiter:
         if kind not in self.limits or self._learned.get(kind) == limit or not _is_usable(limit):
             return
         self._learned[kind] = limit
+        self._reserved.pop(kind, None)
         with self._state(kind) as state:
             if state.get("seconds", self.limits[kind].seconds) != limit.seconds:
                 # The old counts use another slot width. Counting all of them as just made is safe.

@@ -41,7 +41,8 @@ class Shared(Protocol):
         """Lock the state, and store it at the end.
 
         Args:
-            seconds: The longest wait for the lock, after which the state is empty and not stored; None waits for it.
+            seconds: The longest wait for the lock, after which the state is empty and not stored. None: a file waits
+                without end, the warehouse for its ``lock_timeout``.
         """
         ...
 
@@ -111,23 +112,19 @@ class InWarehouse:
         Raises:
             WarehouseError: The warehouse does not answer.
         """
-        with contextlib.ExitStack() as stack:
-            try:
-                connection = stack.enter_context(engine("loader").begin())
+        held = None
+        try:
+            with engine("loader").begin() as connection:
                 held = self._locked(connection, seconds)
-            except sa.exc.SQLAlchemyError as error:
-                if not isinstance(getattr(error, "orig", None), psycopg.errors.LockNotAvailable) or seconds is None:
-                    raise readable(error) from None
-                stack.close()
-                yield Held(b"")
-                return
-            before = held.content
-            yield held
-            if held.content != before:
-                try:
+                before = held.content
+                yield held
+                if held.content != before:
                     connection.execute(_WRITE, {"name": self.name, "content": held.content})
-                except sa.exc.SQLAlchemyError as error:
-                    raise readable(error) from None
+        except sa.exc.SQLAlchemyError as error:
+            is_taken = isinstance(getattr(error, "orig", None), psycopg.errors.LockNotAvailable)
+            if held or seconds is None or not is_taken:
+                raise readable(error) from None
+            yield Held(b"")
 
     def _locked(self, connection: sa.Connection, seconds: float | None) -> Held:
         if seconds is not None:

@@ -10,6 +10,7 @@ from include.config.backfills import Backfill
 from include.models import build, build_store, registry
 from include.models.build import Plan
 from include.models.increments import DAY
+from include.warehouse.engine import engine
 
 
 def named(name: str) -> Backfill:
@@ -31,7 +32,19 @@ def pending() -> list[Backfill]:
 
 
 def plan(one: Backfill) -> Plan:
-    """Plan a backfill, or resume one that was interrupted."""
+    """Plan a backfill, or resume one that was interrupted.
+
+    Raises:
+        ConfigError: One of its days is not built. Before the first build, it waits instead.
+    """
+    with engine("reader").connect() as connection:
+        newest = build_store.frontier(connection)
+    if newest and not (newest.all_days.start <= one.first_day and one.last_day < newest.all_days.end):
+        raise ConfigError(
+            f"backfill {one.name}: {one.first_day} to {one.last_day} is not within the days that are built,"
+            f" {newest.all_days.start} to {newest.newest_day}",
+            cure=f"correct the days in config/backfills/{one.name}.yaml",
+        )
     return build.plan(one.build_id, "rebuild", one.first_day, one.last_day + DAY)
 
 

@@ -120,6 +120,7 @@ STORES = (
         "builds",
         "delete from meta.build where build_id in (select build_id from meta.build"
         " where state in ('done', 'superseded') and finished_at < :before"
+        " and build_id not like 'backfill/%'"  # the memory of which have run
         " and started_at < (select max(started_at) from meta.build where kind = 'forward' and state = 'done')"
         " limit :piece)",
     ),

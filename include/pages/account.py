@@ -58,11 +58,12 @@ def read(viewer: Viewer, account: str = "") -> AccountPage:
         if refusal:
             return AccountPage(account, message=refusal)
         report = next(iter(customer_report.waiting(connection, viewer, account)), None)
-        unsent = why_unsent.read(connection, [account], _SHOWN)
     try:
         found = brief.of_account(account)
     except ConfigError as error:
         return AccountPage(account, message=f"{error.message} ({error.cure})" if error.cure else error.message)
+    with engine("reader").connect() as connection:
+        unsent = why_unsent.read(connection, [account], _SHOWN)
     try:
         score = explanation.of_day(account, found.as_of)
     except ConfigError:

@@ -76,7 +76,7 @@ class Tree:
         correction: That the value was corrected by hand.
         past: Replaced values: the value, until when it was known, and why it changed.
         has_rows: Whether the viewer may see the rows behind a value.
-        movers: The accounts whose ARR moved it most since the period before.
+        movers: The accounts whose ARR changed most in the period.
     """
 
     nodes: Sequence[Node] = ()

@@ -1,4 +1,4 @@
-"""The accounts that moved a metric of ARR in a period: those whose ARR rose and fell most."""
+"""The accounts whose ARR rose and fell most in a period, beside the metrics of ARR."""
 
 from __future__ import annotations
 

@@ -217,6 +217,7 @@ def test_salesforce_cpq_subscriptions(vendors: SandboxProcess, tmp_path: Path, m
                       term_last_day="2026-08-31", months=12, deal=None)  # fmt: skip
     sold(migrated, "", "", 10, "1200", "Seats")
     sold(migrated, "", "", 50, "10000", "Storage", pricing_method="Block")
+    sold(migrated, "2026-03-01", "", -50, "5000", "Storage", pricing_method="Block")
     pull(vendors, monkeypatch, LATER)
     built(monkeypatch)
 
@@ -232,10 +233,10 @@ def test_salesforce_cpq_subscriptions(vendors: SandboxProcess, tmp_path: Path, m
         ("2025-10-01", 4200.0), ("2027-04-01", 0.0),
     ]  # fmt: skip
     assert steps("Evergreen") == [("2025-05-01", 2400.0)]
-    assert steps("Migrated") == [("2025-09-01", 22000.0), ("2026-09-01", 0.0)]
+    assert steps("Migrated") == [("2025-09-01", 22000.0), ("2026-03-01", 12000.0), ("2026-09-01", 0.0)]
     due = "select due_date, outcome, target_arr, renewed_arr from core.renewal join core.account using (account_key)"
     assert rows(f"{due} where name = 'By segment' order by 1") == [
         (date(2026, 4, 1), "on_time", 4200, 4200),
         (date(2027, 4, 1), "open", 4200, None),
     ]
-    assert rows(f"{due} where name = 'Migrated'") == [(date(2026, 9, 1), "open", 22000, None)]
+    assert rows(f"{due} where name = 'Migrated'") == [(date(2026, 9, 1), "open", 12000, None)]

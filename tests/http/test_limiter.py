@@ -83,6 +83,18 @@ def test_counting_in_advance_costs_a_round_trip_for_several_calls() -> None:
     assert clock.slept == []
 
 
+def test_block_and_lower_limit_end_what_was_counted_in_advance() -> None:
+    clock = Time()
+    one = Limiter(Elsewhere(clock), {"ordinary": Limit(700, 60.0)}, clock=clock, sleep=clock.sleep)
+    one.acquire("ordinary")
+    one.block("ordinary", 30)
+    one.acquire("ordinary")
+    assert sum(clock.slept) == 30
+    one.learn("ordinary", Limit(1, 60.0))
+    one.acquire("ordinary")
+    assert sum(clock.slept) >= 60
+
+
 @given(
     calls=st.integers(1, 20),
     ways=st.lists(st.tuples(st.floats(0, 1.5), st.floats(0, 1.5), st.floats(0, 0.5)), min_size=5, max_size=90),

@@ -12,6 +12,7 @@ from include.cli.main import main
 from include.common.errors import ConfigError
 from include.config import backfills
 from include.models import backfill
+from include.operations import retention
 from include.warehouse.engine import engine
 from tests.fixtures.landing import rows
 
@@ -56,6 +57,17 @@ def test_backfill_rebuilds_its_days_once(
     assert [one.name for one in backfill.pending()] == ["wrong-may"]
     assert main(["backfills", "--json"]) == 0
     assert '"state": "waits"' in capsys.readouterr().out
+
+
+def test_backfill_outlives_housekeeping_and_names_days_that_are_not_built(
+    built: pytest.MonkeyPatch, overlay: Path
+) -> None:
+    assert main(["build", "--backfill", "wrong-may"]) == 0
+    built.setenv("PERENNIAL_NOW", "2027-06-01T06:00:00Z")
+    retention.run_housekeeping()
+    assert backfill.pending() == []
+    (overlay / "wrong-may.yaml").write_text(FILE.replace("2026-05-02", "2025-05-02"))
+    assert main(["build", "--backfill", "wrong-may"]) == 2
 
 
 @pytest.mark.parametrize(

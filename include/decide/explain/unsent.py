@@ -55,7 +55,12 @@ def read(connection: sa.Connection, accounts: Collection[str] | None, limit: int
         "filters": list(_FILTERS), "gate": list(_GATE),
     }  # fmt: skip
     found = [(row, why) for row in connection.execute(_EVALUATIONS, named) for why in _blocked(row)]
-    found += [(row, why) for row in connection.execute(_EPISODES, named) for why in held_back(row, "live", today)]
+    found += [
+        (row, why)
+        for row in connection.execute(_EPISODES, named)
+        for why in held_back(row, "live", today)
+        if why.reason is not Reason.DAILY_BUDGET  # it is in the digest instead
+    ]
     messages = connection.execute(_MESSAGES, named)
     for _, same in groupby(messages, key=lambda row: (row.day, row.rule, row.entity_id, row.step)):
         rows = list(same)

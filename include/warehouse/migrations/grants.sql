@@ -3,6 +3,8 @@
 -- All roles but the editor read. The loader writes extracted data, the builder writes built tables and decisions, the
 -- editor what people enter on the pages.
 grant select on all tables in schema quarantine, meta, ops to perennial_loader, perennial_builder, perennial_reader;
+-- Encrypted tokens of vendors: only what calls vendors reads them.
+revoke all on meta.shared_state from perennial_builder, perennial_reader;
 
 grant insert, update, delete on
     quarantine.record, quarantine.waiver,

@@ -11,9 +11,27 @@ bridge as (
     select * from core.account_bridge
 ),
 
+-- Contracts that lines name instead of a deal. One whose lines have several accounts belongs to that of the first.
 line_versions as (
-    select * from staging.stg_crm__contract_line
-    where known_from <= :known_at and opportunity_id like 'contract-%'
+    select
+        *,
+        row_number() over (partition by source, line_id order by known_from desc, batch_id desc) as age
+    from staging.stg_crm__contract_line
+    where known_from <= :known_at
+        and (source, line_id) in (select source, line_id from staging.stg_crm__contract_line where has_no_deal)
+),
+
+named_contracts as (
+    select
+        v.source,
+        v.opportunity_id,
+        b.account_key,
+        min(v.term_start) over (partition by v.source, v.opportunity_id) as first_day,
+        min(v.created_at) over (partition by v.source, v.opportunity_id) as created_at,
+        row_number() over (partition by v.source, v.opportunity_id order by v.term_start, v.line_id) as n
+    from line_versions as v
+    join bridge as b on b.source = v.source and b.source_id = v.account_id
+    where v.age = 1 and v.has_no_deal and b.account_key is not null
 ),
 
 company_terms as (
@@ -231,7 +249,7 @@ where is_base
 union all
 select
     v.source || ':' || v.opportunity_id,
-    b.account_key,
+    v.account_key,
     v.source || ':' || 'deal-' || v.opportunity_id,
     v.opportunity_id,
     false,
@@ -239,7 +257,7 @@ select
     null,
     true,
     true,
-    min(v.term_start),
+    v.first_day,
     null,
     null,
     null,
@@ -256,12 +274,10 @@ select
     null,
     null,
     null,
-    cast(min(v.created_at) at time zone :zone as date),
+    cast(v.created_at at time zone :zone as date),
     false,
     null,
     null
-from line_versions as v
-join bridge as b on b.source = v.source and b.source_id = v.account_id
-where b.account_key is not null
-    and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
-group by v.source, v.opportunity_id, b.account_key
+from named_contracts as v
+where v.n = 1
+    and (cast(:accounts as text[]) is null or v.account_key = any(cast(:accounts as text[])))

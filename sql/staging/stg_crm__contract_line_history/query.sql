@@ -12,7 +12,7 @@ select
     coalesce(nullif(trim(opportunity_id), ''), 'contract-' || nullif(trim(contract_id), '')) as opportunity_id,
     nullif(trim(product), '') as product,
     quantity,
-    coalesce(amount, unit_price * case when is_flat_price then 1 else quantity end) as amount,
+    coalesce(amount, unit_price * case when is_flat_price then coalesce(sign(quantity), 1) else quantity end) as amount,
     lower(nullif(trim(amount_per), '')) as amount_per,
     lower(nullif(trim(change_amount), '')) as change_amount,
     lower(nullif(trim(billing_frequency), '')) as billing_frequency,
