@@ -35,7 +35,7 @@ def rules() -> list[Rule]:
         rule(
             "contract_line",
             "opportunity_present",
-            not_null("opportunity_id"),
+            _named,
             "the line is no longer associated with its opportunity",
             why="whether it is still sold is unknown; its last good version stays. Lines that never had an"
             " opportunity, such as the copies of quotes and invoices, break no rule",
@@ -183,10 +183,16 @@ def _committed_has(column: str, *others: str, of_deal: str, but: str = "") -> Fa
     return expect
 
 
+def _named(facts: BatchFacts) -> Expect:
+    """Expect each line to name a deal, or a contract that has none."""
+    query = f"select batch._row from {BATCH} where not _is_deleted and opportunity_id is null and contract_id is null"  # noqa: S608
+    return none(query, "opportunity_id")
+
+
 def _has_amount(facts: BatchFacts) -> Expect:
     """Expect each recurring line to have an amount, or a unit price and a quantity."""
     query = (
         f"select batch._row from {BATCH} where not _is_deleted and is_recurring"  # noqa: S608
-        " and amount is null and unit_price * quantity is null"
+        " and amount is null and unit_price * case when is_flat_price then 1 else quantity end is null"
     )
     return none(query, "amount", "is_recurring")

@@ -1,6 +1,6 @@
 """Choose the rows of a batch that no rule applies to: records without an owner, and rows that a person has decided on.
 
-* Line items without a deal belong to quotes, invoices, payment links or subscriptions: HubSpot gives each such object
+* Line items with neither a deal nor a contract belong to quotes, invoices, payment links or subscriptions: HubSpot gives each such object
   its own set (developers.hubspot.com/docs/api/crm/line-items: they belong to one single parent object). They are
   stored, count in no figure, and no rule applies to them. The exception is a line item that had a deal which still
   exists: it has lost its deal, so rules apply.
@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection
 from include.contracts.rule import SILENT, BatchFacts, Expect, Scope, literal, none
 from include.entities.catalog import Entity
 
-# Entity -> the column that names a record's owner, and the owner's entity.
-OWNED_BY = {"contract_line": ("opportunity_id", "opportunity")}
+# Entity -> the columns that name a record's owner, and the owner's entity, whose id is in the first of them.
+OWNED_BY = {"contract_line": (("opportunity_id", "contract_id"), "opportunity")}
 # Columns that do not count as content: our own numbers, and timestamps, which a CRM changes for reasons of its own.
 _NO_CONTENT = ("_row", "_failed", "_source_at", "payload", "updated_at", "generated_at")
 _AHEAD = timedelta(days=1)
@@ -37,7 +37,10 @@ def content(row: str) -> str:
 
 def has_owner(entity: Entity, row: str) -> str:
     """Return the SQL condition for stored records that have an owner; "" if the entity's records need none."""
-    return f"trim(coalesce({row}.{OWNED_BY[entity.name][0]}, '')) <> ''" if entity.name in OWNED_BY else ""
+    if entity.name not in OWNED_BY:
+        return ""
+    names = (f"nullif(trim({row}.{column}), '')" for column in OWNED_BY[entity.name][0])
+    return f"coalesce({', '.join(names)}) is not null"
 
 
 def is_ownerless(facts: BatchFacts, row: str) -> str:
@@ -45,12 +48,12 @@ def is_ownerless(facts: BatchFacts, row: str) -> str:
     owned = has_owner(facts.entity, row)
     if not owned:
         return ""
-    column, owner = OWNED_BY[facts.entity.name]
+    (column, *_), owner = OWNED_BY[facts.entity.name]
     latest = literal((facts.now + _AHEAD).isoformat())
     # Rules that keep a row from being stored at all apply to every row.
     parts = [
         f"not {row}._is_deleted",
-        f"not {owned}",
+        f"not ({owned})",
         rf"{row}.id ~ '\S'",
         f"({row}._source_at is null or {row}._source_at <= cast({latest} as timestamptz))",
     ]
@@ -75,10 +78,10 @@ def any_has_owner(facts: BatchFacts) -> Expect | None:
     """Expect a first load to contain a record with an owner. If none has one, the login cannot read owners."""
     if not facts.is_first_load or not facts.table:
         return None
-    column = OWNED_BY[facts.entity.name][0]
+    owned = has_owner(facts.entity, "landed")
     return none(
         f"select count(*) as n_lines from {facts.table} as landed {SILENT} where not _is_deleted"  # noqa: S608
-        f" having count(*) >= {facts.limits.vanished_rows} and count(nullif(trim({column}), '')) = 0"
+        f" having count(*) >= {facts.limits.vanished_rows} and count(*) filter (where {owned}) = 0"
     )
 
 

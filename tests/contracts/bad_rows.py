@@ -232,6 +232,7 @@ EDGES: dict[str, list[dict[str, Any]]] = {
         {"amount": 15000, "term_end": date(2026, 2, 2), "currency": None},
         {"is_evergreen": True, "term_end": None},
         {"is_overage": True, "term_start": None, "term_end": None},
+        {"opportunity_id": None, "contract_id": "9"},
     ],
     "activity": [
         {"happened_at": NEXT_MONTH, "is_completed": False, "outcome": None},

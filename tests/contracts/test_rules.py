@@ -122,6 +122,21 @@ def _quarantined(batch_id: int) -> dict[str, set[int]]:
     return found
 
 
+def test_lines_of_a_contract_without_a_deal_are_judged_and_those_of_quotes_are_not(warehouse: str) -> None:
+    store("account", good("account"))
+    line = good("contract_line")[0] | {"opportunity_id": None}
+    priceless = {"amount": None, "unit_price": None}
+    rows = [
+        line | {"id": "1", "contract_id": "9"},
+        line | {"id": "2", "contract_id": "9"} | priceless,
+        line | {"id": "3", "contract_id": "9", "amount": None, "unit_price": 5, "quantity": None, "is_flat_price": True},
+        line | {"id": "4"} | priceless,
+    ]
+    batch_id = land("contract_line", rows, is_first_load=True)
+    assert _verdict(batch_id, "crm").state == "passed"
+    assert _quarantined(batch_id) == {"amount_present": {2}}
+
+
 def test_overage_is_not_part_of_the_deal_amount(warehouse: str) -> None:
     beyond = {"id": "beyond", "amount": 500, "is_overage": True}
     store("account", good("account"))
