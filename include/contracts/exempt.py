@@ -1,9 +1,9 @@
 """Choose the rows of a batch that no rule applies to: records without an owner, and rows that a person has decided on.
 
-* Line items with neither a deal nor a contract belong to quotes, invoices, payment links or subscriptions: HubSpot gives each such object
-  its own set (developers.hubspot.com/docs/api/crm/line-items: they belong to one single parent object). They are
-  stored, count in no figure, and no rule applies to them. The exception is a line item that had a deal which still
-  exists: it has lost its deal, so rules apply.
+* Line items with neither a deal nor a contract belong to quotes, invoices, payment links or subscriptions: HubSpot
+  gives each such object its own set (developers.hubspot.com/docs/api/crm/line-items: they belong to one single parent
+  object). They are stored, count in no figure, and no rule applies to them. The exception is a line item that had a
+  deal which still exists: it has lost its deal, so rules apply.
 * Rules on a whole batch skip rows that are unchanged in quarantine, were dropped, or came with an accepted batch.
   Otherwise a row that was decided on once would hold every batch that contains it.
 """

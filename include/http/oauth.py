@@ -17,6 +17,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from include.common import secrets as secret_registry
+from include.common.errors import WarehouseError
 from include.http import shared
 from include.http.dates import MAX_PAUSE_SECONDS, pause
 
@@ -73,13 +74,18 @@ class OAuth(AuthBase):
         self._rejected, self._expires_at = self.value, 0.0
 
     def _renew(self) -> None:
-        with self._shared.changing(_LOCK_WAIT_SECONDS) as held:
-            ahead = 0.0 if held.now is None else held.now - self._clock()
-            value, expires_at = self._decrypted(held.content, ahead)
-            if self._clock() >= expires_at or value == self._rejected:
-                token = self._fetch()
-                value, expires_at = token.value, self._clock() + (pause(token.seconds) or 0.0)
-                held.content = self._fernet.encrypt(orjson.dumps([value, expires_at + ahead]))
+        token = None
+        try:
+            with self._shared.changing(_LOCK_WAIT_SECONDS) as held:
+                ahead = 0.0 if held.now is None else held.now - self._clock()
+                value, expires_at = self._decrypted(held.content, ahead)
+                if self._clock() >= expires_at or value == self._rejected:
+                    token = self._fetch()
+                    value, expires_at = token.value, self._clock() + (pause(token.seconds) or 0.0)
+                    held.content = self._fernet.encrypt(orjson.dumps([value, expires_at + ahead]))
+        except WarehouseError:
+            if token is None:
+                raise  # else the warehouse ended the connection during the fetch: this process has its token
         secret_registry.remember([value])  # a late rejection may quote this token after a new one has replaced it
         self.value, self._expires_at = value, expires_at
 

@@ -129,7 +129,8 @@ def test_lines_of_a_contract_without_a_deal_are_judged_and_those_of_quotes_are_n
     rows = [
         line | {"id": "1", "contract_id": "9"},
         line | {"id": "2", "contract_id": "9"} | priceless,
-        line | {"id": "3", "contract_id": "9", "amount": None, "unit_price": 5, "quantity": None, "is_flat_price": True},
+        line
+        | {"id": "3", "contract_id": "9", "amount": None, "unit_price": 5, "quantity": None, "is_flat_price": True},
         line | {"id": "4"} | priceless,
     ]
     batch_id = land("contract_line", rows, is_first_load=True)

@@ -12,6 +12,7 @@ from include.http import oauth
 from include.http.limiter import Limit, Limiter, for_account
 from include.http.oauth import OAuth, Token
 from include.http.shared import InFile, InWarehouse, of
+from include.warehouse.engine import engine
 from tests.fixtures.fake_vendor import Time
 
 pytestmark = pytest.mark.usefixtures("warehouse")
@@ -65,6 +66,20 @@ def test_one_token_for_machines_whose_clocks_differ(monkeypatch: pytest.MonkeyPa
     assert (one.current(), other.current(), len(fetched)) == ("t0ken", "t0ken", 1)
     with InWarehouse(f"tokens/{one._shared.name.partition('/')[2]}").changing() as held:
         assert b"t0ken" not in held.content
+
+
+def test_token_that_cannot_be_stored_is_used_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oauth.shared, "of", lambda kind, name: InWarehouse(f"{kind}/{name}"))
+
+    def fetch() -> Token:
+        with engine("owner").begin() as connection:  # as idle_in_transaction_session_timeout would
+            connection.exec_driver_sql(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where state = 'idle in transaction' and pid <> pg_backend_pid() and datname = current_database()"
+            )
+        return Token("t0ken", 100.0)
+
+    assert OAuth(fetch, "s3cret").current() == "t0ken"
 
 
 def test_hanging_fetch_elsewhere_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
