@@ -12,7 +12,7 @@ from include.models import backfill, build, build_store
 from include.models.increments import DAY
 
 
-def run(since: str, until: str, build_id: str, backfill_name: str) -> Iterator[str]:
+def run(since: str, until: str, build_id: str, backfill_name: str = "") -> Iterator[str]:
     """Build forward, or rebuild the given days. Yield one line per step.
 
     Args:
