@@ -105,7 +105,7 @@ def test_hold_out_is_read_like_that_of_a_playbook(
         calls: list[Any] = []
         monkeypatch.setattr(overview, "read", lambda *given: calls.append(given) or read(*given))
         seen = playbooks.read(Viewer(role="head"))
-    assert len(calls) == 1 and seen.rows and all(row.effect for row in seen.touches if row.touch.hold_out)
+    assert len(calls) == 1 and seen.rows and seen.touches and seen.unmeasured
     assert entry.plan is None and entry.rule.design["hold_out"] == 0.3
 
 
